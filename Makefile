@@ -1,0 +1,105 @@
+# Millrace: `make help` lists the targets.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+STATE := $(CURDIR)/.millrace
+UV := $(CURDIR)/.venvs/uv/bin/uv
+AIRFLOW_PYTHON := $(CURDIR)/.venv/bin/python
+IMAGES := data train serve
+
+export UV_PYTHON_DOWNLOADS := never
+export PYTHONPATH := $(CURDIR)/plugins
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
+
+# --- environments: one for Airflow and the tests, one for each image, all hash-locked ---
+
+$(UV):
+	@echo "uv: into .venvs/uv"
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
+	  || { echo "Millrace needs Python 3.11 to 3.13; $(PYTHON) is $$($(PYTHON) -V). Say make PYTHON=python3.12 …"; exit 2; }
+	@$(PYTHON) -m venv .venvs/uv
+	@sed -n '/^uv==/,/^    # via/p' requirements.txt > .venvs/uv/requirements.txt
+	@.venvs/uv/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r .venvs/uv/requirements.txt
+
+.venv/.synced: requirements.txt | $(UV)
+	@echo "environment: Airflow and tests -> .venv"
+	@[ -x .venv/bin/python ] || $(UV) venv -q --python $(PYTHON) .venv
+	@$(UV) pip sync -q --require-hashes --python .venv/bin/python $<
+	@# so that `.venv/bin/python -m millrace` works from any shell
+	@.venv/bin/python -c 'import site; open(site.getsitepackages()[0] + "/millrace.pth", "w").write("$(CURDIR)/plugins\n")'
+	@touch $@
+
+.venvs/%/.synced: images/%/requirements.txt | $(UV)
+	@echo "environment: images/$* -> .venvs/$*"
+	@[ -x .venvs/$*/bin/python ] || $(UV) venv -q --python $(PYTHON) .venvs/$*
+	@$(UV) pip sync -q --require-hashes --python .venvs/$*/bin/python $<
+	@touch $@
+
+.PHONY: setup
+setup: .venv/.synced $(IMAGES:%=.venvs/%/.synced) ## install every environment (uv, hash-locked)
+
+.PHONY: lock
+lock: $(UV) ## compile every requirements.in into a lock with hashes
+	@for folder in . tests $(IMAGES:%=images/%); do (cd $$folder && $(UV) pip compile -q --universal --python-version 3.11 \
+	  --generate-hashes --custom-compile-command "make lock" requirements.in -o requirements.txt); done
+
+# --- running it ---
+
+MILLRACE := $(AIRFLOW_PYTHON) -m millrace
+ROWS ?= 4000
+PORT ?= 8080
+export PORT
+
+.PHONY: demo
+demo: setup ## real documents become a served BERT (ROWS=4000 training documents)
+	@$(MILLRACE) demo --rows $(ROWS) --pip $(CURDIR)/.venvs/uv/bin/python
+
+.PHONY: up down
+up: setup ## Airflow with its UI on this machine (PORT=8080)
+	@$(MILLRACE) up
+down: .venv/.synced ## end Airflow, its steps and its model servers
+	@$(MILLRACE) down
+
+.PHONY: new-workload
+new-workload: .venv/.synced ## write dags/NAME.py, a workload to fill in (NAME=x)
+	@$(MILLRACE) new-workload "$(NAME)"
+
+# --- checking it ---
+
+.venvs/pytest/.synced: tests/requirements.txt .venv/.synced
+	@$(UV) pip install -q --require-hashes --python .venv/bin/python --target .venvs/pytest -r $<
+	@touch $@
+
+.PHONY: lint
+lint: setup ## ruff, mypy, import-linter
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check .
+	@.venv/bin/mypy
+	@PYTHONPATH=plugins:images/data:images/train:images/serve .venv/bin/lint-imports
+
+.PHONY: test test-images test-units test-e2e
+test: test-units test-images test-e2e ## everything that needs no cluster
+
+test-units: setup
+	@$(AIRFLOW_PYTHON) -m pytest -q tests/unit tests/structure
+
+test-images: setup .venvs/pytest/.synced
+	@for image in $(IMAGES); do PYTHONPATH=plugins:images/$$image:.venvs/pytest \
+	  .venvs/$$image/bin/python -m pytest -q tests/images/$$image || exit; done
+
+test-e2e: setup
+	@$(AIRFLOW_PYTHON) -m pytest -q tests/e2e
+
+.PHONY: bench
+bench: setup ## speed as ratios, each measured in one run (about 25 minutes on 2 cores)
+	@$(AIRFLOW_PYTHON) tests/bench/parse.py
+	@$(AIRFLOW_PYTHON) tests/bench/handoff.py
+	@PYTHONPATH=plugins:images/data .venvs/data/bin/python tests/bench/ingest.py
+	@$(MILLRACE) demo-material --pip $(CURDIR)/.venvs/uv/bin/python
+	@PYTHONPATH=plugins:images/train .venvs/train/bin/python tests/bench/train.py \
+	  --base-model $(STATE)/store/base-models/minilm-l6 --data $(STATE)/arrivals/news_topics

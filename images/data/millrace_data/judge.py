@@ -1,0 +1,93 @@
+"""Great Expectations over a workload's declaration. Importing this module takes seconds."""
+
+import logging
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import great_expectations as gx
+import pandas as pd
+from great_expectations.expectations.expectation import Expectation
+from pyarrow import fs
+
+from millrace.contracts.report import ExpectationOutcome
+from millrace.storage import files
+
+# This one sets a level of its own when it is imported, and tells of every temporary folder.
+logging.getLogger("great_expectations.data_context.types.base").setLevel(logging.WARNING)
+
+
+class Judge:
+    """Runs suites on frames and keeps what it found for the Data Docs."""
+
+    def __init__(self) -> None:
+        self._context = gx.get_context(mode="ephemeral")
+        self._context.variables.progress_bars = {"globally": False}
+        site = self._context.variables.data_docs_sites["local_site"]
+        self._site_folder = Path(site["store_backend"]["base_directory"])
+        self._source = self._context.data_sources.add_pandas("staging")
+        self._definitions: dict[str, Any] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        shutil.rmtree(self._site_folder, ignore_errors=True)
+
+    def add_suite(self, name: str, expectations: list[Expectation]) -> None:
+        """Name a suite; frames are judged by it afterwards."""
+        suite = self._context.suites.add(gx.ExpectationSuite(name=name, expectations=expectations))
+        batch = self._source.add_dataframe_asset(name).add_batch_definition_whole_dataframe(name)
+        self._definitions[name] = self._context.validation_definitions.add(
+            gx.ValidationDefinition(name=name, data=batch, suite=suite)
+        )
+
+    def judge(self, suite: str, frame: pd.DataFrame, partition: str) -> list[ExpectationOutcome]:
+        """One outcome an expectation: yes or no first, with counts (never values) only where one failed."""
+        result = self._run(suite, frame, partition, "BOOLEAN_ONLY")
+        if not result.success:
+            result = self._run(suite, frame, partition, "SUMMARY")
+        return [_outcome(found, partition) for found in result.results]
+
+    def _run(self, suite: str, frame: pd.DataFrame, partition: str, result_format: str) -> Any:  # noqa: ANN401
+        return self._definitions[suite].run(
+            batch_parameters={"dataframe": frame},
+            result_format=result_format,
+            run_id=gx.RunIdentifier(run_name=partition),
+        )
+
+    def write_docs(self, folder_uri: str) -> str:
+        """Build the site of all that was judged and put it into a folder; returns its index.html."""
+        self._context.build_data_docs()
+        system, path = files.locate(folder_uri)
+        fs.copy_files(
+            str(self._site_folder), path, source_filesystem=fs.LocalFileSystem(), destination_filesystem=system
+        )
+        return files.join(folder_uri, "index.html")
+
+
+def _outcome(found: Any, partition: str) -> ExpectationOutcome:  # noqa: ANN401
+    config = found.expectation_config
+    rule = (config.meta or {}).get("rule", config.type)
+    return ExpectationOutcome(
+        partition=partition,
+        expectation=config.type,
+        column=config.kwargs.get("column"),
+        success=bool(found.success),
+        detail=rule if found.success else f"{rule}; {_counts(found)}",
+    )
+
+
+def _counts(found: Any) -> str:  # noqa: ANN401
+    result: Mapping[str, Any] = found.result or {}
+    if (found.exception_info or {}).get("raised_exception"):
+        return "it could not be evaluated"
+    if "unexpected_count" in result and "element_count" in result:
+        return f"{result['unexpected_count']:,} of {result['element_count']:,} break it"
+    if isinstance(result.get("observed_value"), int):
+        return f"observed {result['observed_value']:,}"
+    return "not so"

@@ -1,0 +1,72 @@
+"""What of a partition's rows the suite judges, small enough for memory."""
+
+from collections.abc import Iterator
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from millrace.contracts.data import PARTITION_COLUMN, SPLIT_COLUMN, Dataset
+from millrace.contracts.errors import BadInputError
+from millrace.storage import files
+from millrace_data.streams import store_failed
+
+_BATCH_BYTES = 4 << 20
+_MAX_BATCH_ROWS = 1 << 14
+
+
+def parquet_batches(uri: str) -> Iterator[pa.RecordBatch]:
+    """A staged file's rows in batches of about 4 MiB.
+
+    Raises BadInputError for a file that is missing or damaged, TransientError where the store fails.
+    """
+    system, path = files.locate(uri)
+    try:
+        with pq.ParquetFile(system.open_input_file(path), buffer_size=1 << 20, pre_buffer=False) as file:
+            yield from file.iter_batches(batch_size=_batch_rows(file.metadata))
+    except (pa.ArrowException, FileNotFoundError) as error:
+        raise BadInputError(
+            f"the staged file is missing or damaged ({type(error).__name__})",
+            where=uri,
+            rule="the staged file is the one that ingest reported",
+            remedy="run ingest again",
+        ) from error
+    except OSError as error:
+        raise store_failed(uri, error) from error
+
+
+def _batch_rows(metadata: pq.FileMetaData) -> int:
+    groups = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
+    row_bytes = max((group.total_byte_size / max(1, group.num_rows) for group in groups), default=1.0)
+    return max(1, min(_MAX_BATCH_ROWS, int(_BATCH_BYTES / max(1.0, row_bytes))))
+
+
+class Measurements:
+    """What the suite judges, some bytes a row: a text by its characters, a list by its items, numbers as they are.
+
+    The vocabulary columns (target, splits, partition) keep their values. ``frame`` has the file's columns in order.
+    """
+
+    def __init__(self, dataset: Dataset) -> None:
+        kept = {dataset.target.column, dataset.split.column, SPLIT_COLUMN, PARTITION_COLUMN}
+        self._kept = {name for name in kept if name is not None}
+        self._batches: list[pa.RecordBatch] = []
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        """Take in a batch's measurements; its texts are not kept."""
+        columns = [self._measured(field.name, batch.column(field.name)) for field in batch.schema]
+        self._batches.append(pa.record_batch(columns, names=batch.schema.names))
+
+    def _measured(self, name: str, array: pa.Array) -> pa.Array:
+        if pa.types.is_list(array.type):
+            return pc.list_value_length(array)
+        if name in self._kept:
+            return array.cast(pa.string()).dictionary_encode()
+        return pc.utf8_length(array) if pa.types.is_string(array.type) else array
+
+    def frame(self) -> pd.DataFrame:
+        """One row a row."""
+        table = pa.Table.from_batches(self._batches).unify_dictionaries()
+        frame: pd.DataFrame = table.to_pandas(self_destruct=True, split_blocks=True)
+        return frame

@@ -1,0 +1,147 @@
+"""One day's arrivals on their way into staging."""
+
+import logging
+import time
+from collections.abc import Iterator
+from datetime import date
+
+import numpy as np
+import pyarrow as pa
+
+from millrace.contracts.data import PARTITION_COLUMN, SPLIT_COLUMN, Dataset, StagedPartition
+from millrace.contracts.errors import BadInputError
+from millrace.step.main import Stop
+from millrace.storage import files
+from millrace_data import diagnose, source
+from millrace_data.deduplicate import SeenRows
+from millrace_data.rules import first_breach
+from millrace_data.schema import staged_schema
+from millrace_data.split import deal
+from millrace_data.staging import StagedFile
+from millrace_data.streams import Digest, NullLineError
+
+log = logging.getLogger(__name__)
+
+_LOG_EVERY_SECONDS = 5.0
+_EPOCH = date(1970, 1, 1)
+
+
+def stage_partition(dataset: Dataset, day: date, out_uri: str, stop: Stop) -> StagedPartition | None:
+    """Check, de-duplicate and deal one day's rows into ``out_uri``; None where its file is missing.
+
+    Of rows equal in ``unique_by`` the first one stays. Raises BadInputError, TransientError and InterruptedStepError;
+    then no file of the partition is left.
+    """
+    uri = dataset.source.uri_template.replace("{partition}", day.isoformat())
+    if not files.exists(uri):
+        log.info("partition %s: no file of arrivals", day)
+        return None
+    source_bytes = _size_bytes(uri)
+    try:
+        return _stage(dataset, day, uri, source_bytes, out_uri, stop, source.BLOCK_BYTES)
+    except source.LongRowError:
+        block_bytes = diagnose.longest_row_bytes(uri, dataset)
+        log.info("partition %s: a row has %s bytes; reading again in larger blocks", day, f"{block_bytes:,}")
+        return _stage(dataset, day, uri, source_bytes, out_uri, stop, block_bytes)
+
+
+def _size_bytes(uri: str) -> int:
+    try:
+        size = files.size_bytes(uri)
+    except FileNotFoundError as error:
+        raise BadInputError(
+            "it is not a file", where=uri, rule="one file a partition", remedy="put the day's rows into one file"
+        ) from error
+    if size == 0:
+        raise diagnose.no_rows(uri)
+    return size
+
+
+def _stage(
+    dataset: Dataset, day: date, uri: str, source_bytes: int, out_uri: str, stop: Stop, block_bytes: int
+) -> StagedPartition:
+    digest = Digest(dataset)
+    seen = SeenRows(dataset.unique_by) if dataset.unique_by else None
+    schema = staged_schema(dataset)
+    progress = _Progress(day)
+    rows = 0
+    with StagedFile(out_uri, f"{day}.parquet", schema, _repetitive(dataset)) as file:
+        for batch in _checked(dataset, uri, digest, block_bytes):
+            stop.check(f"partition {day}, {progress.rows} rows read")
+            progress.add(batch)
+            first = batch if seen is None else _kept(batch, seen.first_seen(batch))
+            if first.num_rows:
+                file.write(_completed(first, dataset, day, schema))
+                rows += first.num_rows
+        _refuse_nothing_and_copies(uri, dataset, progress.rows, rows)
+    log.info("partition %s: %s rows staged, %s duplicates dropped", day, rows, progress.rows - rows)
+    return StagedPartition(
+        partition=day,
+        file_uri=file.uri,
+        rows=rows,
+        duplicates=progress.rows - rows,
+        source_uri=uri,
+        source_bytes=source_bytes,
+        content_sha256=digest.hexdigest(),
+    )
+
+
+def _repetitive(dataset: Dataset) -> list[str]:
+    """The Parquet paths of columns with few values."""
+    target = dataset.target.column
+    is_list = dataset.column(target).type == "list<string>"
+    return [f"{target}.list.element" if is_list else target, SPLIT_COLUMN, PARTITION_COLUMN]
+
+
+def _checked(dataset: Dataset, uri: str, digest: Digest, block_bytes: int) -> Iterator[pa.RecordBatch]:
+    rows_before = 0
+    try:
+        for batch in source.batches(uri, dataset, digest, block_bytes):
+            if breach := first_breach(batch, dataset):
+                raise breach.error(uri, rows_before)
+            yield batch
+            rows_before += batch.num_rows
+    except source.OddQuotesError:
+        diagnose.refuse_open_quote(uri, dataset)
+    except (pa.ArrowException, OSError, NullLineError) as error:
+        raise diagnose.offence(uri, dataset, error) from error
+
+
+def _kept(batch: pa.RecordBatch, first: np.ndarray) -> pa.RecordBatch:
+    return batch if first.all() else batch.filter(pa.array(first))
+
+
+def _completed(batch: pa.RecordBatch, dataset: Dataset, day: date, schema: pa.Schema) -> pa.RecordBatch:
+    days = pa.array(np.full(batch.num_rows, (day - _EPOCH).days, np.int32)).view(pa.date32())
+    return pa.record_batch([*batch.columns, deal(batch, dataset.split), days], schema=schema)
+
+
+def _refuse_nothing_and_copies(uri: str, dataset: Dataset, rows_read: int, rows: int) -> None:
+    if rows_read == 0:
+        raise diagnose.no_rows(uri)
+    if rows_read > 1 and rows == 1:
+        raise BadInputError(
+            f"all {rows_read:,} rows are duplicates of one row",
+            where=uri,
+            rule=f"rows differ in {list(dataset.unique_by)} (unique_by)",
+            remedy="correct the export, or unique_by in the workload",
+        )
+
+
+class _Progress:
+    """Counts what was read and says so every few seconds."""
+
+    def __init__(self, day: date) -> None:
+        self._day = day
+        self._started_seconds = self._said_seconds = time.monotonic()
+        self.rows = 0
+        self._bytes = 0
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        self.rows += batch.num_rows
+        self._bytes += batch.nbytes
+        now_seconds = time.monotonic()
+        if now_seconds - self._said_seconds >= _LOG_EVERY_SECONDS:
+            self._said_seconds = now_seconds
+            rate = self._bytes / 1e6 / (now_seconds - self._started_seconds)
+            log.info("partition %s: %s rows read, %.0f MB/s", self._day, f"{self.rows:,}", rate)

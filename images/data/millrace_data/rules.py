@@ -1,0 +1,179 @@
+"""The columns' declared rules, checked on whole batches."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from millrace.contracts.data import Column, Dataset
+from millrace.contracts.errors import BadInputError
+
+_UTF8_BYTES_PER_CHARACTER = 4
+
+
+@dataclass(frozen=True)
+class Breach:
+    """A rule that rows of a batch break; ``index`` is the first of them, from 0."""
+
+    index: int
+    column: str
+    what: str
+    rule: str
+    remedy: str
+
+    def error(self, uri: str, rows_before: int) -> BadInputError:
+        """The error that names the file, the row (from 1) and the field, never the value."""
+        return BadInputError(
+            self.what,
+            where=f"{uri}, row {rows_before + self.index + 1}, field {self.column!r}",
+            rule=f"{self.rule} (rows count from 1, headers and blank lines apart)",
+            remedy=self.remedy,
+        )
+
+
+def first_breach(batch: pa.RecordBatch, dataset: Dataset) -> Breach | None:
+    """The breach with the lowest row, or None where every row keeps every rule of its columns."""
+    breaches = [
+        breach for column in dataset.columns for breach in _breaches(column, batch.column(column.name), dataset)
+    ]
+    return min(breaches, key=lambda breach: breach.index, default=None)
+
+
+def _breaches(column: Column, array: pa.Array, dataset: Dataset) -> Iterator[Breach]:
+    if not_utf8 := _not_utf8(column, array):
+        yield not_utf8
+        return
+    must_be_complete = not column.nullable or column.name in _always_complete(dataset)
+    if must_be_complete and array.null_count:
+        yield _breach(
+            column, pc.is_null(array), "a value is missing or null", "the column is complete", "give every row a value"
+        )
+    match column.type:
+        case "string":
+            yield from _length_breaches(column, array, _character_bounds(array), pc.utf8_length)
+        case "list<string>":
+            yield from _item_breaches(column, array)
+            lengths = pc.list_value_length(array)
+            yield from _length_breaches(column, array, _min_max(lengths), pc.list_value_length)
+        case "int64" | "float64":
+            yield from _number_breaches(column, array)
+    yield from _vocabulary_breaches(column, array, dataset)
+
+
+def _always_complete(dataset: Dataset) -> set[str]:
+    names = {dataset.split.key, dataset.target.column}
+    return names | {dataset.split.column} if dataset.split.column else names
+
+
+def _breach(column: Column, broken: pa.BooleanArray, what: str, rule: str, remedy: str) -> Breach:
+    return Breach(pc.index(pc.fill_null(broken, False), True).as_py(), column.name, what, rule, remedy)
+
+
+def _not_utf8(column: Column, array: pa.Array) -> Breach | None:
+    if column.type not in {"string", "list<string>"}:
+        return None
+    try:
+        array.validate(full=True)
+    except pa.ArrowInvalid:
+        bad = next(index for index in range(len(array)) if not _is_utf8(array.slice(index, 1)))
+        return Breach(
+            bad, column.name, "the text is not UTF-8", "text is UTF-8", "convert the file, for instance with iconv"
+        )
+    return None
+
+
+def _is_utf8(array: pa.Array) -> bool:
+    try:
+        array.to_pylist()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _min_max(numbers: pa.Array) -> tuple[int, int]:
+    found = pc.min_max(numbers).as_py()
+    return (found["min"], found["max"]) if found["min"] is not None else (0, 0)
+
+
+def _character_bounds(array: pa.Array) -> tuple[int, int]:
+    """No text has fewer or more characters than this; by byte lengths, so that most batches need no decoding."""
+    shortest, longest = _min_max(pc.binary_length(array))
+    return -(-shortest // _UTF8_BYTES_PER_CHARACTER), longest
+
+
+def _length_breaches(column: Column, array: pa.Array, bounds: tuple[int, int], count: object) -> Iterator[Breach]:
+    unit = "characters" if column.type == "string" else "items"
+    if column.max_length is not None and bounds[1] > column.max_length:
+        lengths = count(array)  # type: ignore[operator]
+        if _min_max(lengths)[1] > column.max_length:
+            yield _breach(
+                column,
+                pc.greater(lengths, column.max_length),
+                f"a value has {_min_max(lengths)[1]:,} {unit}",
+                f"at most {column.max_length:,} {unit} (max_length)",
+                "cut or drop the row at the source, or raise max_length in the workload",
+            )
+    if column.min_length is not None and bounds[0] < column.min_length:
+        lengths = count(array)  # type: ignore[operator]
+        too_short = pc.less(lengths, column.min_length)
+        if pc.any(too_short).as_py():
+            yield _breach(
+                column,
+                too_short,
+                "a value is too short",
+                f"at least {column.min_length:,} {unit} (min_length)",
+                "complete or drop the row at the source, or lower min_length in the workload",
+            )
+
+
+def _item_breaches(column: Column, array: pa.Array) -> Iterator[Breach]:
+    if array.flatten().null_count:
+        with_null = [row is not None and None in row for row in array.to_pylist()]
+        yield _breach(column, pa.array(with_null), "an item of the list is null", "items are complete", "drop the item")
+
+
+def _number_breaches(column: Column, array: pa.Array) -> Iterator[Breach]:
+    if column.type == "float64":
+        finite = pc.is_finite(array)
+        if pc.all(finite).as_py() is False:
+            yield _breach(
+                column, pc.invert(finite), "a value is NaN or infinite", "numbers are finite", "correct the row"
+            )
+    if column.minimum is not None and pc.any(below := pc.less(array, column.minimum)).as_py():
+        yield _breach(
+            column, below, "a value is too small", f"at least {column.minimum} (minimum)", "correct or drop the row"
+        )
+    if column.maximum is not None and pc.any(above := pc.greater(array, column.maximum)).as_py():
+        yield _breach(
+            column, above, "a value is too large", f"at most {column.maximum} (maximum)", "correct or drop the row"
+        )
+
+
+def _vocabulary_breaches(column: Column, array: pa.Array, dataset: Dataset) -> Iterator[Breach]:
+    if column.name == dataset.split.column:
+        yield from _unknown_breaches(
+            column, array, ("train", "test"), "the source's split", "correct the row, or deal by hash (no split.column)"
+        )
+    if column.name == dataset.target.column:
+        yield from _unknown_breaches(
+            column, array, dataset.target.labels, "target.labels", "correct the row, or add the label to the workload"
+        )
+
+
+def _unknown_breaches(
+    column: Column, array: pa.Array, words: tuple[str, ...], rule: str, remedy: str
+) -> Iterator[Breach]:
+    is_list = pa.types.is_list(array.type)
+    values = array.flatten() if is_list else array
+    if not pa.types.is_string(values.type):
+        values = values.cast(pa.string())
+    known = pc.or_kleene(pc.is_in(values, value_set=pa.array(words)), pc.is_null(values))
+    if pc.all(known).as_py() is not False:  # None where there is no value at all
+        return
+    if is_list:
+        allowed = set(words)
+        known = pa.array([row is None or allowed.issuperset(row) for row in array.to_pylist()])
+    yield _breach(
+        column, pc.invert(known), f"a value is not one of the {len(words)} of {rule}", f"values of {rule} only", remedy
+    )

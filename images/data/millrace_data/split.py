@@ -1,0 +1,44 @@
+"""Rows dealt to training, validation and test, the same way on every machine."""
+
+import zlib
+from itertools import pairwise
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from millrace.contracts.data import Split
+from millrace_data.schema import SPLITS
+
+_NAMES = pa.array(SPLITS)
+_TRAIN, _VALIDATION, _TEST = range(3)
+_HASHES = 2.0**32
+
+
+def deal(batch: pa.RecordBatch, split: Split) -> pa.StringArray:
+    """Each row's split, by the CRC-32 of ``str(key)`` over 2**32: below ``test_fraction`` test, then
+    ``validation_fraction`` validation, then train. With ``split.column``, "test" there is test and the hash deals
+    the rest between validation and train. The key and the column hold no nulls.
+    """
+    shares = crc32(batch.column(split.key)) / _HASHES
+    if split.column is None:
+        ends = [split.test_fraction, split.test_fraction + split.validation_fraction]
+        codes = np.choose(np.searchsorted(ends, shares, side="right"), [_TEST, _VALIDATION, _TRAIN])
+    else:
+        codes = np.where(shares < split.validation_fraction, _VALIDATION, _TRAIN)
+        is_test = pc.equal(batch.column(split.column), "test").to_numpy(zero_copy_only=False)
+        codes[is_test] = _TEST
+    return _NAMES.take(pa.array(codes, pa.int8()))
+
+
+def crc32(keys: pa.Array) -> NDArray[np.uint32]:
+    """The CRC-32 of the UTF-8 bytes of each key's ``str()``."""
+    if pa.types.is_int64(keys.type):
+        keys = keys.cast(pa.string())
+    if not pa.types.is_string(keys.type):
+        return np.array([zlib.crc32(str(key).encode()) for key in keys.to_pylist()], np.uint32)
+    _, offsets, data = keys.buffers()
+    ends = np.frombuffer(offsets, np.int32)[keys.offset : keys.offset + len(keys) + 1].tolist()
+    view = memoryview(data if data is not None else b"")
+    return np.array([zlib.crc32(view[start:end]) for start, end in pairwise(ends)], np.uint32)

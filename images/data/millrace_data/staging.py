@@ -1,0 +1,105 @@
+"""A partition's Parquet file in staging: written beside the reading, there whole or not at all."""
+
+import contextlib
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from types import TracebackType
+from typing import Self
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pyarrow import fs
+
+from millrace.storage import files
+
+COMPRESSION_LEVEL = 1
+_WAITING_GROUPS = 2
+_ROW_GROUP_BYTES = 8 << 20
+
+
+class StagedFile:
+    """Takes batches and encodes them in a thread of its own; ``part`` gets its final name when all went well.
+
+    Leaving the ``with`` block by an exception removes the part. A write that fails raises TransientError.
+    """
+
+    def __init__(self, folder_uri: str, name: str, schema: pa.Schema, repetitive: list[str]) -> None:
+        self.uri = files.join(folder_uri, name)
+        self._schema = schema
+        self._repetitive = repetitive
+        self._system, self._path = files.locate(self.uri)
+        self._part = f"{self._path}.part"
+        self._encoder = ThreadPoolExecutor(max_workers=1, thread_name_prefix="encode")
+        self._waiting: deque[Future[None]] = deque()
+        self._group: list[pa.RecordBatch] = []
+        self._group_bytes = 0
+
+    def __enter__(self) -> Self:
+        try:
+            if isinstance(self._system, fs.LocalFileSystem):
+                self._system.create_dir(self._path.rpartition("/")[0], recursive=True)
+            self._stream = self._system.open_output_stream(self._part)
+            self._writer = pq.ParquetWriter(
+                self._stream,
+                self._schema,
+                compression="zstd",
+                compression_level=COMPRESSION_LEVEL,
+                # The reader of a staged file takes all of it: statistics and a dictionary of long texts buy nothing.
+                use_dictionary=self._repetitive,
+                write_statistics=False,
+            )
+        except OSError as error:
+            raise files.no_room(self.uri, error) from error
+        return self
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        """Queue rows of the schema; blocks while enough is waiting."""
+        self._group.append(batch)
+        self._group_bytes += batch.nbytes
+        if self._group_bytes >= _ROW_GROUP_BYTES:
+            self._queue_group()
+
+    def _queue_group(self) -> None:
+        while len(self._waiting) >= _WAITING_GROUPS:
+            self._settle()
+        self._waiting.append(self._encoder.submit(self._write_group, self._group))
+        self._group, self._group_bytes = [], 0
+
+    def _write_group(self, batches: list[pa.RecordBatch]) -> None:
+        self._writer.write_table(pa.Table.from_batches(batches, self._schema))
+
+    def _settle(self) -> None:
+        try:
+            self._waiting.popleft().result()
+        except OSError as error:
+            raise files.no_room(self.uri, error) from error
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        done = False
+        try:
+            if kind is None:
+                self._finish()
+                done = True
+        finally:
+            self._encoder.shutdown(cancel_futures=True)
+            if not done:
+                self._discard()
+
+    def _finish(self) -> None:
+        if self._group:
+            self._queue_group()
+        while self._waiting:
+            self._settle()
+        try:
+            self._writer.close()
+            self._stream.close()
+            self._system.move(self._part, self._path)
+        except OSError as error:
+            raise files.no_room(self.uri, error) from error
+
+    def _discard(self) -> None:
+        for close in (self._writer.close, self._stream.close, lambda: self._system.delete_file(self._part)):
+            with contextlib.suppress(OSError, ValueError):
+                close()

@@ -1,0 +1,205 @@
+"""The step validate: judge what ingest staged; when all of it passes, and only then, commit it."""
+
+import logging
+import operator
+from functools import reduce
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from millrace.contracts.data import Dataset, Profile, StagedPartition
+from millrace.contracts.errors import BadInputError, TransientError
+from millrace.contracts.report import ExpectationOutcome, ValidateResult
+from millrace.contracts.run_spec import RunSpec, ValidateTask
+from millrace.scoring.tokens import TextTokenizer
+from millrace.step.main import Skip, Stop
+from millrace.storage import files
+from millrace_data import expectations
+from millrace_data.judge import Judge
+from millrace_data.measure import Measurements, parquet_batches
+from millrace_data.profile import Profiler
+from millrace_data.schema import staged_schema, text_features
+from millrace_data.streams import store_failed
+from millrace_data.table import DatasetTable
+from millrace_data.token_lengths import TokenLengths, open_tokenizer
+
+log = logging.getLogger(__name__)
+
+_ROWS, _LABELS, _BALANCE = "rows", "labels", "label balance"
+_NAMED_FAILURES = 10
+
+
+def validate(spec: RunSpec, stop: Stop) -> ValidateResult:
+    """Judge every staged partition by the workload's own declaration, then commit them all to the Delta table.
+
+    Raises BadInputError naming partition, column, rule and counts when anything fails, and then commits nothing; the
+    Data Docs are written either way. A partition whose content the table holds already makes no new version.
+    """
+    task = spec.task
+    if not isinstance(task, ValidateTask):
+        raise TypeError(f"not a validate task: {task.kind}")
+    if not task.staged:
+        raise Skip("no new data: nothing was staged")
+    dataset = spec.workload.dataset
+    table = DatasetTable(task.dataset_uri, dataset)
+    with Judge() as judge:
+        outcomes, profiles = _judge_all(judge, task, dataset, stop)
+        docs_uri = judge.write_docs(files.join(spec.attempt_uri, "out", "docs"))
+    _refuse_failures(outcomes, task.dataset_uri, docs_uri)
+    return ValidateResult(
+        dataset_uri=task.dataset_uri,
+        version=_commit_all(task, table, stop),
+        published=task.staged,
+        outcomes=tuple(outcomes),
+        docs_uri=docs_uri,
+        profiles=profiles,
+    )
+
+
+def _judge_all(
+    judge: Judge, task: ValidateTask, dataset: Dataset, stop: Stop
+) -> tuple[list[ExpectationOutcome], dict[str, Profile]]:
+    judge.add_suite(_ROWS, expectations.row_expectations(dataset))
+    judge.add_suite(_LABELS, expectations.label_expectations(dataset))
+    judge.add_suite(_BALANCE, expectations.balance_expectations(dataset, task.live_profile is not None))
+    tokenizer = _tokenizer(task, dataset)
+    outcomes: list[ExpectationOutcome] = []
+    profiles: dict[str, Profile] = {}
+    for partition in task.staged:
+        stop.check(f"before judging partition {partition.partition}")
+        found, profile = _judge_partition(judge, partition, dataset, tokenizer, stop)
+        outcomes += found
+        if profile is not None:
+            profiles[partition.partition.isoformat()] = profile
+        failed = sum(not outcome.success for outcome in found)
+        log.info("partition %s: %s rules judged, %s failed", partition.partition, len(found), failed)
+    if len(profiles) == len(task.staged):
+        outcomes += _judge_balance(judge, task, dataset, reduce(operator.add, profiles.values()))
+    return outcomes, profiles
+
+
+def _tokenizer(task: ValidateTask, dataset: Dataset) -> TextTokenizer | None:
+    return open_tokenizer(task.base_model) if task.base_model is not None and text_features(dataset) else None
+
+
+def _judge_partition(
+    judge: Judge, partition: StagedPartition, dataset: Dataset, tokenizer: TextTokenizer | None, stop: Stop
+) -> tuple[list[ExpectationOutcome], Profile | None]:
+    day = partition.partition.isoformat()
+    measurements = Measurements(dataset)
+    if not _has_all_columns(partition, dataset):
+        for batch in parquet_batches(partition.file_uri):
+            measurements.add(batch)
+        return judge.judge(_ROWS, measurements.frame(), day), None
+    profiler = Profiler(dataset)
+    lengths = TokenLengths(tokenizer, text_features(dataset), partition.rows) if tokenizer else None
+    for batch in parquet_batches(partition.file_uri):
+        stop.check(f"judging partition {day}")
+        measurements.add(batch)
+        profiler.add(batch)
+        if lengths is not None:
+            lengths.add(batch)
+    profile = profiler.profile(lengths.histogram() if lengths else None)
+    labels = pd.DataFrame({expectations.LABEL: list(profile.label_counts)}, dtype="object")
+    return [*judge.judge(_ROWS, measurements.frame(), day), *judge.judge(_LABELS, labels, day)], profile
+
+
+def _has_all_columns(partition: StagedPartition, dataset: Dataset) -> bool:
+    """Whether the staged file has the columns that it should. Raises BadInputError for other types or row counts."""
+    system, path = files.locate(partition.file_uri)
+    try:
+        with system.open_input_file(path) as stream:
+            footer = pq.read_metadata(stream)
+    except (pa.ArrowException, FileNotFoundError) as error:
+        raise _not_as_staged(partition, "the file is missing or damaged") from error
+    except OSError as error:
+        raise store_failed(partition.file_uri, error) from error
+    found, wanted = footer.schema.to_arrow_schema(), staged_schema(dataset)
+    if footer.num_rows != partition.rows:
+        raise _not_as_staged(partition, f"{footer.num_rows:,} rows where ingest reported {partition.rows:,}")
+    for field in wanted:
+        if field.name in found.names and found.field(field.name).type != field.type:
+            raise _not_as_staged(
+                partition, f"column {field.name!r} is {found.field(field.name).type}, not {field.type}"
+            )
+    return sorted(found.names) == sorted(wanted.names)
+
+
+def _not_as_staged(partition: StagedPartition, what: str) -> BadInputError:
+    return BadInputError(
+        f"partition {partition.partition}: {what}",
+        where=partition.file_uri,
+        rule="the staged file is the one that ingest reported",
+        remedy="run ingest again",
+    )
+
+
+def _judge_balance(judge: Judge, task: ValidateTask, dataset: Dataset, window: Profile) -> list[ExpectationOutcome]:
+    labels = dataset.target.labels
+    live = task.live_profile
+    whole = window + task.earlier_profile if task.earlier_profile is not None else window
+    changes = [_share(window, label) - _share(live, label) if live else 0.0 for label in labels]
+    examples = [whole.train_label_counts.get(label, 0) for label in labels]
+    frame = pd.DataFrame(
+        {
+            expectations.LABEL: labels,
+            expectations.TRAINING_EXAMPLES: examples,
+            expectations.SHARE_CHANGE: changes,
+        }
+    )
+    days = sorted(partition.partition.isoformat() for partition in task.staged)
+    outcomes = judge.judge(_BALANCE, frame, f"{days[0]}..{days[-1]}")
+    most = dataset.expectations.max_label_share_change
+    named = {
+        expectations.TRAINING_EXAMPLES: [label for label, count in zip(labels, examples, strict=True) if not count],
+        expectations.SHARE_CHANGE: [
+            f"{label} {change:+.3f}" for label, change in zip(labels, changes, strict=True) if abs(change) > most
+        ],
+    }
+    # A declared label is the workload's word, not a row's value: people may read it in the error.
+    return [
+        outcome
+        if outcome.success
+        else outcome.model_copy(update={"detail": f"{outcome.detail}: {', '.join(named[outcome.column or ''])}"})
+        for outcome in outcomes
+    ]
+
+
+def _share(profile: Profile, label: str) -> float:
+    return profile.label_counts.get(label, 0) / max(1, profile.rows)
+
+
+def _refuse_failures(outcomes: list[ExpectationOutcome], dataset_uri: str, docs_uri: str) -> None:
+    failed = [outcome for outcome in outcomes if not outcome.success]
+    if not failed:
+        return
+    lines = [
+        f"partition {outcome.partition}, {f'column {outcome.column!r}' if outcome.column else 'all columns'}: "
+        f"{outcome.detail}"
+        for outcome in failed
+    ]
+    more = f"; and {len(lines) - _NAMED_FAILURES} more" if len(lines) > _NAMED_FAILURES else ""
+    raise BadInputError(
+        f"{len(failed)} of {len(outcomes)} expectations failed: {'; '.join(lines[:_NAMED_FAILURES])}{more}",
+        where=dataset_uri,
+        rule="every expectation of the workload's declaration holds before anything is committed",
+        remedy=f"correct the source and run again, or change the workload's declaration; Data Docs: {docs_uri}",
+    )
+
+
+def _commit_all(task: ValidateTask, table: DatasetTable, stop: Stop) -> int:
+    """Commit what the table does not hold yet; a version that holds all of the window's partitions."""
+    for partition in task.staged:
+        stop.check(f"before committing partition {partition.partition}")
+        table.commit(partition)
+    held = table.contents()
+    others = [str(staged.partition) for staged in task.staged if held.get(staged.partition) != staged.content_sha256]
+    if others:
+        raise TransientError(
+            f"the partitions {others} were replaced by another run at the same time",
+            where=task.dataset_uri,
+            rule="one version holds all of the window's partitions",
+            remedy="let the task be retried; two runs disagree on what the source held",
+        )
+    return table.version

@@ -1,0 +1,1 @@
+"""The model server: one workload, two versions, no dropped request."""

@@ -1,0 +1,136 @@
+"""Two generations of verified checkpoints, so that a torn one never costs more than the time between two."""
+
+import logging
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import Field, ValidationError
+
+from millrace.contracts.base import Contract, Sha256
+from millrace.contracts.errors import BadInputError, RefusedError
+from millrace.contracts.model import FolderManifest
+from millrace.storage import files, folders
+from millrace_train.transfer import put_file
+from millrace_train.variables import Arrays, load_arrays, save_arrays
+
+log = logging.getLogger("millrace.train")
+
+POINTER_FILE = "checkpoint.json"
+ARRAYS_FILE = "variables.safetensors"
+POSITION_FILE = "state.json"
+_KEEP = 2
+
+
+class Position(Contract):
+    """Where the run stands: ``step`` steps are done, ``batch`` of them in ``epoch``."""
+
+    fingerprint: str
+    epoch: int
+    batch: int
+    step: int
+    tokens: int = Field(description="fed so far, padding included")
+    seconds: float = Field(description="spent on steps so far, in all tries")
+
+
+class Generation(Contract):
+    """One checkpoint's folder and the digest that its manifest must have."""
+
+    folder: str
+    manifest_sha256: Sha256
+
+
+class Pointer(Contract):
+    """The generations, newest first."""
+
+    generations: tuple[Generation, ...]
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a run goes on from."""
+
+    position: Position
+    arrays: Arrays
+
+
+class Checkpoints:
+    """The checkpoints of one state folder. One trainer writes at a time."""
+
+    def __init__(self, state_uri: str) -> None:
+        self._state_uri = state_uri
+        self._kept: tuple[Generation, ...] = ()
+
+    def newest(self, fingerprint: str) -> Checkpoint | None:
+        """The newest checkpoint of this run that is whole; None to begin at the start.
+
+        A torn one is passed over for the one before it, and the log says so. One of other parameters, data or code is
+        never gone on from.
+        """
+        for generation in self._read_pointer():
+            try:
+                checkpoint = self._open(generation)
+            except (RefusedError, ValidationError, OSError) as error:
+                log.warning("checkpoint %s is torn and passed over: %s", generation.folder, error)
+                continue
+            if checkpoint.position.fingerprint != fingerprint:
+                log.info("checkpoint %s belongs to other parameters or data: not used", generation.folder)
+                continue
+            self._kept = (*self._kept, generation)
+            log.info("going on from checkpoint %s, step %d", generation.folder, checkpoint.position.step)
+            return checkpoint
+        return None
+
+    def save(self, position: Position, arrays: Arrays) -> None:
+        """Write a generation whole, then point to it, then remove the oldest.
+
+        Raises TransientError where the store has no room; the generations before it stay.
+        """
+        name = f"checkpoint-{position.step:09d}"
+        self._remove(name)
+        uri = files.join(self._state_uri, name)
+        _put_arrays(files.join(uri, ARRAYS_FILE), arrays)
+        files.write_bytes(files.join(uri, POSITION_FILE), position.model_dump_json().encode())
+        sha256 = folders.seal(uri, FolderManifest(kind="checkpoint", files=folders.digests(uri)))
+        older = tuple(generation for generation in self._kept if generation.folder != name)
+        self._kept = (Generation(folder=name, manifest_sha256=sha256), *older)[:_KEEP]
+        pointer = Pointer(generations=self._kept)
+        files.write_bytes(files.join(self._state_uri, POINTER_FILE), pointer.model_dump_json().encode())
+        kept = {generation.folder for generation in self._kept}
+        for stale in files.names(self._state_uri):
+            if stale.startswith("checkpoint-") and stale not in kept:
+                self._remove(stale)
+
+    def _read_pointer(self) -> tuple[Generation, ...]:
+        uri = files.join(self._state_uri, POINTER_FILE)
+        try:
+            return Pointer.model_validate_json(files.read_bytes(uri)).generations
+        except FileNotFoundError:
+            return ()
+        except (ValidationError, BadInputError) as error:
+            log.warning("%s cannot be read, beginning at the start: %s", uri, error)
+            return ()
+
+    def _open(self, generation: Generation) -> Checkpoint:
+        uri = files.join(self._state_uri, generation.folder)
+        manifest = folders.open_sealed(uri, generation.manifest_sha256, FolderManifest)
+        position = Position.model_validate_json(files.read_bytes(files.join(uri, POSITION_FILE)))
+        with tempfile.TemporaryDirectory() as scratch:
+            folder = folders.fetch(uri, list(manifest.files), Path(scratch))
+            return Checkpoint(position, load_arrays(folder / ARRAYS_FILE))
+
+    def _remove(self, name: str) -> None:
+        uri = files.join(self._state_uri, name)
+        if files.exists(uri):
+            system, path = files.locate(uri)
+            system.delete_dir(path)
+
+
+def _put_arrays(uri: str, arrays: Arrays) -> None:
+    if uri.startswith("file://"):
+        save_arrays(files.local_path(uri), arrays)
+        return
+    with tempfile.TemporaryDirectory() as scratch:
+        path = Path(scratch) / ARRAYS_FILE
+        save_arrays(path, arrays)
+        put_file(path, uri)

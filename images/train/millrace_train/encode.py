@@ -1,0 +1,93 @@
+"""A split of a dataset version as a store of encoded rows."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from millrace.contracts.data import Dataset
+from millrace.contracts.errors import BadInputError
+from millrace.scoring.tokens import TextTokenizer, joined_texts
+from millrace.step.main import Stop
+from millrace_train.rows import Selection, read_rows
+from millrace_train.store import RowStore, RowWriter, open_store
+from millrace_train.targets import encode_targets
+
+
+def encode_rows(
+    selection: Selection,
+    dataset: Dataset,
+    folder: Path,
+    fingerprint: str,
+    stop: Stop,
+    tokenizer: TextTokenizer | None = None,
+    max_length: int | None = None,
+) -> RowStore:
+    """Tokenise (or take as numbers) the selected rows once, into ``folder``; a whole store of the same fingerprint is
+    used as it is. One batch is in memory at a time.
+
+    Raises BadInputError for a split without rows, an undeclared label or a number that is missing or not finite, and
+    InterruptedStepError when asked to stop.
+    """
+    found = open_store(folder, fingerprint)
+    if found is not None:
+        return found
+    where = f"{selection.dataset.uri} version {selection.dataset.version}"
+    with RowWriter(folder) as writer:
+        for batch, hashes in read_rows(selection, [*dataset.features, dataset.target.column]):
+            stop.check("encoding rows")
+            targets = encode_targets(batch.column(len(dataset.features)), dataset.target, where)
+            if tokenizer is not None and max_length is not None:
+                columns = {name: batch.column(index).to_pylist() for index, name in enumerate(dataset.features)}
+                texts = joined_texts(columns, dataset.features)
+                writer.add(hashes, targets, tokens=tokenizer.encode(texts, max_length))
+            else:
+                writer.add(hashes, targets, features=number_matrix(batch, dataset.features, where))
+        writer.finish(fingerprint, tokenizer.pad_id if tokenizer else 0)
+    made = open_store(folder, fingerprint)
+    if made is None:
+        raise BadInputError(
+            f"the {selection.split} split has no rows",
+            where=where,
+            rule="training needs rows to train on and rows to choose thresholds on",
+            remedy="ingest more partitions, or raise the split's fraction",
+        )
+    return made
+
+
+def number_matrix(batch: pa.RecordBatch, features: tuple[str, ...], where: str) -> NDArray[np.float32]:
+    """The features as float32 [rows, features]. Raises BadInputError naming the column of a value that is no number."""
+    matrix = np.empty((batch.num_rows, len(features)), np.float32)
+    for index, name in enumerate(features):
+        values = pc.cast(batch.column(index), pa.float64(), safe=False)
+        matrix[:, index] = np.asarray(values)
+        if values.null_count or not np.isfinite(matrix[:, index]).all():
+            raise BadInputError(
+                "a number is missing, NaN, infinite or beyond float32",
+                where=f"{where}, column {name!r}",
+                rule="features of this trainer are complete, finite numbers",
+                remedy="declare the column complete with bounds, so that validation stops such rows",
+            )
+    return matrix
+
+
+def feature_statistics(store: RowStore) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and variance of each feature over the store's rows, in float64 and in pieces; () for text.
+
+    Pieces are joined by the pairwise update of Chan, Golub and LeVeque (1983).
+    """
+    if store.features is None:
+        return (), ()
+    mean = np.zeros(store.features.shape[1])
+    squares = np.zeros_like(mean)
+    seen = 0
+    for start in range(0, store.rows, 65_536):
+        piece = store.features[start : start + 65_536].astype(np.float64)
+        total = seen + len(piece)
+        delta = piece.mean(axis=0) - mean
+        squares += piece.var(axis=0) * len(piece) + delta**2 * (seen * len(piece) / total)
+        mean += delta * (len(piece) / total)
+        seen = total
+    return tuple(mean.tolist()), tuple((squares / seen).tolist())

@@ -1,0 +1,178 @@
+"""The step ``evaluate``: the exported candidate, the live version and a simple baseline on the same test rows."""
+
+import json
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from millrace.contracts.data import Dataset
+from millrace.contracts.errors import BadInputError, RefusedError
+from millrace.contracts.measurement import Hardware
+from millrace.contracts.model import ModelVersion
+from millrace.contracts.report import EvaluateResult, Quality
+from millrace.contracts.run_spec import EvaluateTask, RunSpec
+from millrace.scoring.scorer import Scorer
+from millrace.step.main import Stop
+from millrace.storage import files
+from millrace_train.baseline import fit_baseline
+from millrace_train.job import read_job
+from millrace_train.rows import Selection, read_rows, select_rows
+from millrace_train.scores import Tally
+from millrace_train.serving_cost import Request, measure_serving
+from millrace_train.targets import as_matrix, encode_targets
+
+log = logging.getLogger("millrace.train")
+
+REPLAY_FILE = "replay.jsonl"
+_REPLAY_ROWS = 200
+_TEST_ROWS_AT_LEAST = 1_000
+_ROWS_AT_A_TIME = 32
+
+
+def evaluate(spec: RunSpec, stop: Stop) -> EvaluateResult:
+    """Judge on all test rows, or, of a run with capped rows, on half as many (1,000 at least) that are always the same.
+
+    Raises RefusedError where the candidate or the live version cannot be loaded whole, so that no gate is passed by
+    accident, and BadInputError where there are no test rows.
+    """
+    if not isinstance(spec.task, EvaluateTask):
+        raise TypeError(spec.task.kind)
+    task, job = spec.task, read_job(spec)
+    key = job.dataset.split.key
+    limit = max(_TEST_ROWS_AT_LEAST, spec.parameters.rows // 2) if spec.parameters.rows else 0
+    test = select_rows(task.dataset, "test", key, limit)
+    if not test.rows:
+        raise BadInputError(
+            "the test split has no rows",
+            where=f"{task.dataset.uri} version {task.dataset.version}",
+            rule="a model is judged on rows that it was not trained on",
+            remedy="ingest rows of the test split, or set split.test_fraction",
+        )
+    replay = _replay_rows(select_rows(task.dataset, "test", key, _REPLAY_ROWS), job.dataset.features, spec)
+    replay_uri = files.join(spec.attempt_uri, "out", REPLAY_FILE)
+    files.write_bytes(replay_uri, "".join(f"{json.dumps(row)}\n" for row in replay).encode())
+    trial = _Trial(job.dataset, test, replay, task.latency_requests, spec.hardware)
+    candidate = _judge(task.candidate, trial, stop)
+    live = None if task.live is None else _judge(task.live, trial, stop)
+    baseline = None
+    if job.options.baseline:
+        training = select_rows(task.dataset, "train", key, spec.parameters.rows)
+        stop.check("before the baseline")
+        baseline = fit_baseline(training, test, job.dataset, job.trainer.takes_text)
+    if baseline is not None:
+        log.info("baseline: micro-F1 %.4f in %.0f s", baseline.micro_f1, baseline.seconds)
+    return EvaluateResult(candidate=candidate, live=live, baseline=baseline, replay_uri=replay_uri)
+
+
+@dataclass(frozen=True)
+class _Trial:
+    """What every version is put through."""
+
+    dataset: Dataset
+    test: Selection
+    replay: Sequence[Request]
+    requests: int
+    hardware: Hardware
+
+
+def _judge(model: ModelVersion, trial: _Trial, stop: Stop) -> Quality:
+    scorer = Scorer.load(model)
+    _check_features(scorer, trial.dataset, model)
+    tally = score_rows(scorer, trial.test, trial.dataset, stop)
+    serving = measure_serving(model, trial.replay, trial.requests, trial.hardware)
+    log.info(
+        "%s: micro-F1 %.4f, macro-F1 %.4f on %d rows, p50 %.1f ms, p99 %.1f ms",
+        model.version,
+        tally.micro_f1(),
+        tally.macro_f1(),
+        tally.rows,
+        serving.p50_latency_seconds * 1e3,
+        serving.p99_latency_seconds * 1e3,
+    )
+    return Quality(
+        model=model,
+        rows=tally.rows,
+        micro_f1=tally.micro_f1(),
+        macro_f1=tally.macro_f1(),
+        calibration_error=tally.calibration_error(),
+        labels=tally.by_label(),
+        serving=serving,
+    )
+
+
+def score_rows(scorer: Scorer, test: Selection, dataset: Dataset, stop: Stop) -> Tally:
+    """The version's quality on the rows, judged by the labels that the workload declares now.
+
+    A label that the version does not know counts as never given; one that it alone knows is left out.
+    """
+    target = dataset.target
+    tally = Tally(target.labels, target.kind == "single_label")
+    features = scorer.manifest.features
+    for batch, _ in read_rows(test, [*features, target.column]):
+        stop.check("scoring the test split")
+        targets = encode_targets(batch.column(len(features)), target, test.dataset.uri)
+        truth = as_matrix(targets, len(target.labels))
+        for rows in _alike(batch, len(features)):
+            part = batch.take(pa.array(rows))
+            columns = {name: part.column(index).to_pylist() for index, name in enumerate(features)}
+            probabilities = scorer.probabilities(columns)
+            given = np.zeros(probabilities.shape, np.bool_)
+            for row, labels in enumerate(scorer.decide(probabilities)):
+                given[row, labels] = True
+            known = scorer.manifest.labels
+            tally.add(
+                _by_label(probabilities, known, target.labels), _by_label(given, known, target.labels), truth[rows]
+            )
+    return tally
+
+
+def _alike(batch: pa.RecordBatch, features: int) -> Iterator[NDArray[np.int64]]:
+    """Rows of a batch in groups of like text length, so that little is padded."""
+    lengths = np.zeros(batch.num_rows, np.int64)
+    for index in range(features):
+        if pa.types.is_string(batch.schema.field(index).type):
+            lengths += np.asarray([len(text or "") for text in batch.column(index).to_pylist()])
+    order = np.argsort(lengths, kind="stable")
+    for start in range(0, len(order), _ROWS_AT_A_TIME):
+        yield order[start : start + _ROWS_AT_A_TIME]
+
+
+def _by_label(array: NDArray[Any], known: Sequence[str], wanted: Sequence[str]) -> NDArray[Any]:
+    if tuple(known) == tuple(wanted):
+        return array
+    moved = np.zeros((len(array), len(wanted)), array.dtype)
+    for index, label in enumerate(wanted):
+        if label in known:
+            moved[:, index] = array[:, known.index(label)]
+    return moved
+
+
+def _replay_rows(selection: Selection, features: tuple[str, ...], spec: RunSpec) -> list[Request]:
+    """Up to 200 test rows whose request the service takes."""
+    rows: list[Request] = []
+    for batch, _ in read_rows(selection, features):
+        rows += [row for row in batch.to_pylist() if len(json.dumps(row)) * 2 < spec.workload.serving.max_request_bytes]
+    if not rows:
+        raise BadInputError(
+            "no test row fits into a request",
+            where="workload.serving.max_request_bytes",
+            rule=f"a row takes at most half of {spec.workload.serving.max_request_bytes:,} bytes",
+            remedy="raise the limit",
+        )
+    return rows
+
+
+def _check_features(scorer: Scorer, dataset: Dataset, model: ModelVersion) -> None:
+    declared = {column.name for column in dataset.columns}
+    if missing := sorted(set(scorer.manifest.features) - declared):
+        raise RefusedError(
+            f"the version reads columns that the data no longer has: {missing}",
+            where=model.uri,
+            rule="live version and candidate are judged on the same rows",
+            remedy="close the live version first, or keep the columns for one more run",
+        )

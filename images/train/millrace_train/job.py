@@ -1,0 +1,125 @@
+"""A spec as training understands it, and the base model behind it."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+from millrace.contracts.data import Dataset, DatasetVersion
+from millrace.contracts.errors import BadInputError, RefusedError
+from millrace.contracts.model import BaseModelRef, FolderManifest
+from millrace.contracts.run_spec import RunSpec
+from millrace.scoring.tokens import TOKENIZER_FILE, TextTokenizer
+from millrace.storage import folders
+from millrace_train.options import BertOptions, TrainerOptions, numbers, parse_options
+from millrace_train.trainers.registry import Trainer, find_trainer
+
+CONFIG_FILE = "config.json"
+# Enough to choose thresholds by, and few enough to hold their probabilities in memory.
+_VALIDATION_ROWS_AT_MOST = 50_000
+_VALIDATION_ROWS_AT_LEAST = 1_000
+
+
+@dataclass(frozen=True)
+class Job:
+    """The trainer with its options, and what both make of the run's parameters."""
+
+    trainer: Trainer
+    options: TrainerOptions
+    dataset: Dataset
+    max_length: int | None
+    validation_rows: int
+
+    @property
+    def single_label(self) -> bool:
+        """Whether a row has exactly one label."""
+        return self.dataset.target.kind == "single_label"
+
+    @property
+    def bucket_lengths(self) -> tuple[int, ...]:
+        """Lengths that batches may be padded to; () for trainers without text."""
+        return numbers(self.options.buckets) if isinstance(self.options, BertOptions) else ()
+
+
+@dataclass(frozen=True)
+class BaseModel:
+    """A verified base model on local disk."""
+
+    folder: Path
+    tokenizer: TextTokenizer
+
+
+def read_job(spec: RunSpec) -> Job:
+    """Raises BadInputError where trainer, options, features and length do not fit together."""
+    trainer = find_trainer(spec.workload)
+    options = parse_options(trainer.options, spec.workload.training.options)
+    max_length = spec.parameters.max_length or spec.workload.training.max_length
+    if trainer.takes_text and max_length is None:
+        raise BadInputError(
+            f"{trainer.name} has no max_length",
+            where="parameters.max_length",
+            rule="a trainer of texts cuts them at a number of tokens",
+            remedy="set training.max_length in the workload",
+        )
+    wanted = spec.parameters.rows // 4 or _VALIDATION_ROWS_AT_MOST
+    validation_rows = min(max(wanted, _VALIDATION_ROWS_AT_LEAST), _VALIDATION_ROWS_AT_MOST)
+    return Job(trainer, options, spec.workload.dataset, max_length if trainer.takes_text else None, validation_rows)
+
+
+def open_base_model(base: BaseModelRef | None, max_length: int | None, scratch: Path) -> BaseModel | None:
+    """Verify every byte against the recorded digest, then read the tokenizer; None where the job has no text.
+
+    Raises RefusedError where a digest differs, BadInputError where there is no base model or it is too short.
+    """
+    if max_length is None:
+        return None
+    if base is None:
+        raise BadInputError(
+            "there is no base model",
+            where="workload.training.base_model",
+            rule="a trainer of texts starts from a pre-trained model",
+            remedy="name a base model of the model store; `python -m millrace base-model add` brings one in",
+        )
+    manifest = folders.open_sealed(base.uri, base.manifest_sha256, FolderManifest)
+    if missing := sorted({CONFIG_FILE, TOKENIZER_FILE} - set(manifest.files)):
+        raise RefusedError(
+            f"the base model {base.name} lacks {missing}",
+            where=base.uri,
+            rule="config.json, model.safetensors and tokenizer.json of a Hugging Face BERT",
+            remedy="bring it in again from a complete folder",
+        )
+    folder = folders.fetch(base.uri, list(manifest.files), scratch / "base")
+    positions = json.loads((folder / CONFIG_FILE).read_text()).get("max_position_embeddings")
+    if isinstance(positions, int) and max_length > positions:
+        raise BadInputError(
+            f"max_length is {max_length}, the base model {base.name} has {positions} positions",
+            where="parameters.max_length",
+            rule=f"at most {positions} tokens",
+            remedy="lower max_length, or choose a base model for longer texts",
+        )
+    return BaseModel(folder, TextTokenizer.from_file(folder / TOKENIZER_FILE))
+
+
+def fingerprint(spec: RunSpec, dataset: DatasetVersion, base: BaseModelRef | None) -> str:
+    """A digest of everything that a run's losses follow from: a checkpoint of another one is never gone on from."""
+    workload = spec.workload
+    options = {
+        name: value
+        for name, value in workload.training.options.items()
+        if name not in {"checkpoint_seconds", "baseline"}
+    }
+    parameters = spec.parameters.model_dump(
+        include={"rows", "epochs", "batch_size", "learning_rate", "max_length", "seed"}
+    )
+    parts = {
+        "trainer": workload.training.trainer,
+        "max_length": workload.training.max_length,
+        "options": options,
+        "parameters": parameters,
+        "dataset": dataset.model_dump(mode="json"),
+        "columns": workload.dataset.model_dump(mode="json", include={"features", "target", "split"}),
+        "base_model": base.manifest_sha256 if base else None,
+        "keras": [version("keras"), version("keras-hub")],
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

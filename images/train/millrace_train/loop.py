@@ -1,0 +1,226 @@
+"""The training loop: from a checkpoint, always, so that a run that was killed ends as one that was not."""
+
+import json
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from millrace.contracts.errors import BadInputError, InterruptedStepError, TransientError
+from millrace.step.main import Stop
+from millrace.storage import files
+from millrace_train.batches import Batch, load_batch, plan_epoch
+from millrace_train.checkpoints import Checkpoint, Checkpoints, Position
+from millrace_train.progress import Progress
+from millrace_train.store import RowStore
+from millrace_train.untyped import Model
+from millrace_train.variables import Arrays, assign_variables, read_variables
+
+LOSSES_FILE = "losses.jsonl"
+_LOSSES = "loop/losses"
+# A checkpoint may cost this share of the time between two, however short the asked-for time is.
+_CHECKPOINT_SHARE = 0.02
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a run's losses follow from, next to model and rows. ``fingerprint`` names all of it."""
+
+    epochs: int
+    batch_size: int
+    seed: int
+    buckets: tuple[int, ...]
+    checkpoint_seconds: float
+    fingerprint: str
+
+    def steps_per_epoch(self, rows: int) -> int:
+        """Optimiser steps of one epoch."""
+        return math.ceil(rows / self.batch_size)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """``losses`` are of every step of the whole run, and ``step_seconds`` of its steps alone, over all tries.
+
+    ``loop_seconds`` and ``loop_cpu_seconds`` are this try's, from the compiled step to the last checkpoint.
+    """
+
+    losses: tuple[float, ...]
+    tokens: int
+    step_seconds: float
+    loop_seconds: float
+    loop_cpu_seconds: float
+    resumed_from_step: int | None
+
+
+@dataclass
+class _Run:
+    """One try: what stays, and where it stands."""
+
+    model: Model
+    store: RowStore
+    recipe: Recipe
+    state_uri: str
+    checkpoints: Checkpoints
+    position: Position
+    losses: list[float]
+    saved_step: int
+    saved_at: float
+    saved_every_seconds: float
+
+
+def run_training(model: Model, store: RowStore, recipe: Recipe, state_uri: str, stop: Stop) -> Outcome:
+    """Train a compiled model for all epochs, going on from the newest whole checkpoint in ``state_uri``.
+
+    The same recipe and rows on the same machine give the same losses, interrupted or not: variables, optimiser and
+    random generators are restored, and the compiled step is made from the same shapes in the same order each time.
+    Raises InterruptedStepError after saving when asked to stop, BadInputError naming the step where the loss is not
+    finite, TransientError where the state's store has no room.
+    """
+    model.optimizer.build(model.trainable_variables)
+    run = _restore(model, store, recipe, state_uri)
+    resumed_from_step = run.position.step or None
+    began, cpu_began = time.monotonic(), time.process_time()
+    progress = Progress(recipe.epochs * recipe.steps_per_epoch(store.rows), recipe.epochs, recipe.batch_size)
+    while run.position.epoch < recipe.epochs:
+        _run_epoch(run, stop, progress)
+    return Outcome(
+        losses=tuple(run.losses),
+        tokens=run.position.tokens,
+        step_seconds=run.position.seconds,
+        loop_seconds=time.monotonic() - began,
+        loop_cpu_seconds=time.process_time() - cpu_began,
+        resumed_from_step=resumed_from_step,
+    )
+
+
+def _restore(model: Model, store: RowStore, recipe: Recipe, state_uri: str) -> _Run:
+    checkpoints = Checkpoints(state_uri)
+    start = checkpoints.newest(recipe.fingerprint)
+    if start is None:
+        origin = Position(fingerprint=recipe.fingerprint, epoch=0, batch=0, step=0, tokens=0, seconds=0.0)
+        checkpoints.save(origin, _arrays(model, []))
+        start = _read_back(checkpoints.newest(recipe.fingerprint), state_uri)
+    if start.position.epoch < recipe.epochs:
+        _compile_step(model, store, recipe)
+    assign_variables("model", model.variables, start.arrays, state_uri)
+    assign_variables("optimizer", model.optimizer.variables, start.arrays, state_uri)
+    losses = start.arrays[_LOSSES].tolist()
+    _write_losses(state_uri, losses)
+    return _Run(
+        model=model,
+        store=store,
+        recipe=recipe,
+        state_uri=state_uri,
+        checkpoints=checkpoints,
+        position=start.position,
+        losses=losses,
+        saved_step=start.position.step,
+        saved_at=time.monotonic(),
+        saved_every_seconds=recipe.checkpoint_seconds,
+    )
+
+
+def _run_epoch(run: _Run, stop: Stop, progress: Progress) -> None:
+    epoch = run.position.epoch
+    batches = plan_epoch(run.store, run.recipe.buckets, run.recipe.batch_size, run.recipe.seed, epoch)
+    for batch in batches[run.position.batch :]:
+        if stop.requested:
+            _save(run)
+            raise InterruptedStepError(
+                f"asked to stop after step {run.position.step}",
+                where=run.state_uri,
+                rule="SIGTERM saves a checkpoint and ends the step",
+                remedy="run it again: it goes on from the checkpoint",
+            )
+        if time.monotonic() - run.saved_at >= run.saved_every_seconds:
+            _save(run)
+        _step(run, batch)
+        progress.step(run.position.step, epoch, run.losses[-1])
+    run.position = run.position.model_copy(update={"epoch": epoch + 1, "batch": 0})
+    _save(run)
+
+
+def _step(run: _Run, batch: Batch) -> None:
+    began = time.perf_counter()
+    given = load_batch(run.store, batch, run.recipe.batch_size)
+    loss = float(run.model.train_on_batch(given.inputs, given.targets, given.weights, return_dict=True)["loss"])
+    now = run.position
+    if not math.isfinite(loss):
+        raise BadInputError(
+            f"the loss is {loss} at step {now.step + 1}",
+            where="parameters.learning_rate",
+            rule="training converges: every loss is a finite number",
+            remedy="lower the learning rate, lengthen the warm-up, or look for extreme values in the features",
+        )
+    run.losses.append(loss)
+    run.position = now.model_copy(
+        update={
+            "batch": now.batch + 1,
+            "step": now.step + 1,
+            "tokens": now.tokens + batch.length * run.recipe.batch_size,
+            "seconds": now.seconds + time.perf_counter() - began,
+        }
+    )
+
+
+def _compile_step(model: Model, store: RowStore, recipe: Recipe) -> None:
+    """Run the step on the two shortest lengths in use: the second makes the backend's step take any length.
+
+    What it does to the variables is undone by the restore that follows.
+    """
+    order = np.argsort(store.hashes, kind="stable")[: recipe.batch_size].astype(np.int64)
+    longest = recipe.buckets[-1] if recipe.buckets else 0
+    given = load_batch(store, Batch(order, longest), recipe.batch_size)
+    for length in _lengths_in_use(store, recipe.buckets)[:2]:
+        cut = replace(given, inputs={name: _cut(array, length) for name, array in given.inputs.items()})
+        model.train_on_batch(cut.inputs, cut.targets, cut.weights)
+
+
+def _lengths_in_use(store: RowStore, buckets: Sequence[int]) -> list[int]:
+    if not buckets:
+        return [0]
+    return [buckets[index] for index in np.unique(np.searchsorted(np.asarray(buckets), store.lengths()))]
+
+
+def _cut(array: NDArray[Any], length: int) -> NDArray[Any]:
+    return array[:, :length] if length else array
+
+
+def _save(run: _Run) -> None:
+    if run.position.step == run.saved_step:
+        return
+    began = time.monotonic()
+    run.checkpoints.save(run.position, _arrays(run.model, run.losses))
+    _write_losses(run.state_uri, run.losses)
+    run.saved_step, run.saved_at = run.position.step, time.monotonic()
+    cost_seconds = run.saved_at - began
+    run.saved_every_seconds = max(run.recipe.checkpoint_seconds, cost_seconds / _CHECKPOINT_SHARE)
+
+
+def _arrays(model: Model, losses: Sequence[float]) -> Arrays:
+    return {
+        **read_variables("model", model.variables),
+        **read_variables("optimizer", model.optimizer.variables),
+        _LOSSES: np.asarray(losses, np.float64),
+    }
+
+
+def _write_losses(state_uri: str, losses: Sequence[float]) -> None:
+    lines = (json.dumps({"step": step, "loss": loss}) for step, loss in enumerate(losses, start=1))
+    files.write_bytes(files.join(state_uri, LOSSES_FILE), "".join(f"{line}\n" for line in lines).encode())
+
+
+def _read_back(found: Checkpoint | None, state_uri: str) -> Checkpoint:
+    if found is None:
+        raise TransientError(
+            "the first checkpoint cannot be read back",
+            where=state_uri,
+            rule="what was written can be read",
+            remedy="check the store, then let the task be retried",
+        )
+    return found

@@ -1,0 +1,104 @@
+"""Rows of a published dataset version, streamed: one split, all of it or a sample that is always the same."""
+
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import TypeAlias
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from millrace.contracts.data import PARTITION_COLUMN, SPLIT_COLUMN, DatasetVersion
+from millrace.contracts.errors import BadInputError
+from millrace_train.untyped import ArrowDataset
+
+ROWS_AT_A_TIME = 512
+
+Hashes: TypeAlias = NDArray[np.uint32]
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Rows of one split whose key's CRC-32 is at most ``highest_hash``."""
+
+    dataset: DatasetVersion
+    split: str
+    key: str
+    highest_hash: int
+    rows: int
+
+
+def select_rows(dataset: DatasetVersion, split: str, key: str, limit: int = 0) -> Selection:
+    """The rows of ``split`` up to the version's last partition; with a ``limit``, those whose keys hash lowest.
+
+    The choice depends on the keys alone, so that training, baseline and evaluation take the same rows however the
+    files are laid out. Keys that share a hash stay together, so there may be a few rows less than ``limit``. Holds
+    at most ``2 · limit`` hashes in memory. Raises BadInputError for a version that the table does not have.
+    """
+    if not limit:
+        count = sum(batch.num_rows for batch in _scan(dataset, split, [key]))
+        return Selection(dataset, split, key, 2**32 - 1, count)
+    lowest: Hashes = np.empty(0, np.uint32)
+    for batch in _scan(dataset, split, [key]):
+        lowest = np.concatenate([lowest, key_hashes(batch.column(0))])
+        if lowest.size > 2 * limit + ROWS_AT_A_TIME:
+            lowest = np.sort(lowest)[: limit + 1]
+    lowest = np.sort(lowest)
+    if lowest.size <= limit:
+        return Selection(dataset, split, key, 2**32 - 1, int(lowest.size))
+    kept = lowest[:limit][lowest[:limit] < lowest[limit]] if lowest[limit - 1] == lowest[limit] else lowest[:limit]
+    return Selection(dataset, split, key, int(kept[-1]) if kept.size else -1, int(kept.size))
+
+
+def read_rows(selection: Selection, columns: Sequence[str]) -> Iterator[tuple[pa.RecordBatch, Hashes]]:
+    """Batches of the selected rows' ``columns`` with their keys' hashes; at most ROWS_AT_A_TIME rows each."""
+    names = list(dict.fromkeys([selection.key, *columns]))
+    for batch in _scan(selection.dataset, selection.split, names):
+        hashes = key_hashes(batch.column(0))
+        wanted = hashes.astype(np.int64) <= selection.highest_hash
+        if wanted.any():
+            yield batch.filter(pa.array(wanted)).select(list(columns)), hashes[wanted]
+
+
+def key_hashes(keys: pa.Array) -> Hashes:
+    """The CRC-32 of each key's text in UTF-8."""
+    values = (zlib.crc32(str(key).encode()) for key in keys.to_pylist())
+    return np.fromiter(values, np.uint32, count=len(keys))
+
+
+def _scan(dataset: DatasetVersion, split: str, columns: list[str]) -> Iterator[pa.RecordBatch]:
+    table = _open(dataset)
+    until: date | str = dataset.until
+    if pa.types.is_string(table.schema.field(PARTITION_COLUMN).type):
+        until = dataset.until.isoformat()
+    wanted = (pc.field(PARTITION_COLUMN) <= pa.scalar(until)) & (pc.field(SPLIT_COLUMN) == split)
+    # Read-ahead is kept short: a row may hold a megabyte of text.
+    yield from table.to_batches(
+        columns=columns, filter=wanted, batch_size=ROWS_AT_A_TIME, batch_readahead=2, fragment_readahead=1
+    )
+
+
+def _open(dataset: DatasetVersion) -> ArrowDataset:
+    from deltalake import DeltaTable
+    from deltalake.exceptions import TableNotFoundError
+
+    try:
+        return DeltaTable(dataset.uri, version=dataset.version).to_pyarrow_dataset()
+    except TableNotFoundError as error:
+        raise _missing(dataset, error) from error
+    except Exception as error:  # deltalake has no class of its own for a version that is not there
+        if "version" in str(error).lower():
+            raise _missing(dataset, error) from error
+        raise
+
+
+def _missing(dataset: DatasetVersion, error: Exception) -> BadInputError:
+    return BadInputError(
+        f"the dataset version cannot be read: {error}",
+        where=f"{dataset.uri} version {dataset.version}",
+        rule="training reads a version that the ledger names and the table still has",
+        remedy="validate again to commit a new version; keep `vacuum` off versions in use",
+    )

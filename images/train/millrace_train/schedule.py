@@ -1,0 +1,39 @@
+"""The learning rate of each step, and the optimiser that uses it."""
+
+from typing import Any
+
+from millrace_train.options import TrainerOptions
+from millrace_train.untyped import Optimizer, Tensor
+
+
+def warmup_steps(total_steps: int, share: float) -> int:
+    """Steps with a rising rate: ``share`` of all, and never the whole run."""
+    return min(round(total_steps * share), total_steps - 1)
+
+
+def adamw(learning_rate: float, total_steps: int, options: TrainerOptions) -> Optimizer:
+    """AdamW whose rate rises in a straight line to ``learning_rate`` and falls in one to 0 at ``total_steps``.
+
+    Weight decay is decoupled (Loshchilov and Hutter, 2019) and spares biases and normalisation; the warm-up is that
+    of BERT's own fine-tuning (Devlin et al., 2019, appendix A.2).
+    """
+    import keras
+
+    ops = keras.ops
+    rising = warmup_steps(total_steps, options.warmup_share)
+
+    class LinearWarmupAndDecay(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]
+        def __call__(self, step: Tensor) -> Tensor:
+            step = ops.cast(step, "float32")
+            up = (step + 1.0) / (rising + 1.0)
+            down = (total_steps - step) / max(total_steps - rising, 1)
+            return learning_rate * ops.clip(ops.minimum(up, down), 0.0, 1.0)
+
+        def get_config(self) -> dict[str, Any]:
+            return {"learning_rate": learning_rate, "total_steps": total_steps}
+
+    optimizer = keras.optimizers.AdamW(
+        LinearWarmupAndDecay(), weight_decay=options.weight_decay, global_clipnorm=options.clip_norm
+    )
+    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    return optimizer

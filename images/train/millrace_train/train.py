@@ -1,0 +1,163 @@
+"""The step ``train``: rows in, trained weights with thresholds out."""
+
+import logging
+import shutil
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from millrace.contracts.data import Target
+from millrace.contracts.errors import BadInputError
+from millrace.contracts.report import TrainResult
+from millrace.contracts.run_spec import RunSpec, TrainTask
+from millrace.step.main import Stop
+from millrace.storage import files
+from millrace_train.backend import load_keras
+from millrace_train.batches import bucket_lengths, load_batch, plan_scoring
+from millrace_train.encode import encode_rows, feature_statistics
+from millrace_train.job import BaseModel, Job, fingerprint, open_base_model, read_job
+from millrace_train.loop import Outcome, Recipe, run_training
+from millrace_train.rows import select_rows
+from millrace_train.schedule import adamw
+from millrace_train.scores import Tally, decide
+from millrace_train.store import RowStore
+from millrace_train.targets import as_matrix
+from millrace_train.thresholds import choose_thresholds
+from millrace_train.trained import Trained, write_trained
+from millrace_train.trainers.shape import ModelShape
+from millrace_train.untyped import Model
+from millrace_train.variables import read_variables
+
+log = logging.getLogger("millrace.train")
+
+
+def train(spec: RunSpec, stop: Stop) -> TrainResult:
+    """Fine-tune on the dataset version that the spec names and leave a sealed folder ``out/trained``.
+
+    Killed and started again with the same state folder it goes on from the last whole checkpoint, and the losses are
+    those of a run that was never killed. Raises BadInputError, RefusedError, TransientError or InterruptedStepError.
+    """
+    if not isinstance(spec.task, TrainTask):
+        raise TypeError(spec.task.kind)
+    job = read_job(spec)
+    with tempfile.TemporaryDirectory() as temporary:
+        scratch = Path(temporary)
+        base = open_base_model(spec.task.base_model, job.max_length, scratch)
+        return _train(spec, spec.task, job, base, scratch, stop)
+
+
+def _train(spec: RunSpec, task: TrainTask, job: Job, base: BaseModel | None, scratch: Path, stop: Stop) -> TrainResult:
+    digest = fingerprint(spec, task.dataset, task.base_model)
+    local_state = files.local_path(spec.state_uri) if spec.state_uri.startswith("file://") else scratch
+    limits = {"train": spec.parameters.rows, "validation": job.validation_rows}
+    stores: dict[str, RowStore] = {}
+    for split, limit in limits.items():
+        selection = select_rows(task.dataset, split, job.dataset.split.key, limit)
+        folder = local_state / f"rows-{split}"
+        tokenizer = base.tokenizer if base else None
+        stores[split] = encode_rows(selection, job.dataset, folder, digest, stop, tokenizer, job.max_length)
+        log.info("%s: %d rows encoded", split, stores[split].rows)
+    _check_labels(stores["train"], job.dataset.target, capped=spec.parameters.rows > 0)
+
+    keras = load_keras(job.options.precision)
+    keras.utils.set_random_seed(spec.parameters.seed)
+    mean, variance = feature_statistics(stores["train"])
+    shape = ModelShape(
+        labels=len(job.dataset.target.labels),
+        single_label=job.single_label,
+        features=len(job.dataset.features),
+        base_folder=base.folder if base else None,
+        mean=mean,
+        variance=variance,
+    )
+    recipe = Recipe(
+        epochs=spec.parameters.epochs,
+        batch_size=spec.parameters.batch_size,
+        seed=spec.parameters.seed,
+        buckets=bucket_lengths(job.bucket_lengths, job.max_length),
+        checkpoint_seconds=job.options.checkpoint_seconds,
+        fingerprint=digest,
+    )
+    total_steps = recipe.epochs * recipe.steps_per_epoch(stores["train"].rows)
+    model = build_compiled(job, shape, spec.parameters.learning_rate, total_steps)
+    outcome = run_training(model, stores["train"], recipe, spec.state_uri, stop)
+    thresholds, micro_f1 = judge_validation(model, stores["validation"], job, recipe)
+    log.info("validation micro-F1 %.4f on %d rows", micro_f1, stores["validation"].rows)
+    epoch_losses = _epoch_means(outcome, recipe.epochs)
+    trained = Trained(
+        trainer=job.trainer.name,
+        labels=job.dataset.target.labels,
+        thresholds=thresholds,
+        mean=mean,
+        variance=variance,
+        max_length=job.max_length,
+        rows=stores["train"].rows,
+        losses=epoch_losses,
+        validation_micro_f1=micro_f1,
+    )
+    uri = files.join(spec.attempt_uri, "out", "trained")
+    sha256 = write_trained(uri, trained, read_variables("model", model.variables), scratch)
+    for split in limits:
+        shutil.rmtree(local_state / f"rows-{split}", ignore_errors=True)
+    return TrainResult(
+        trained_uri=uri,
+        trained_sha256=sha256,
+        losses=epoch_losses,
+        rows=trained.rows,
+        steps=len(outcome.losses),
+        tokens=outcome.tokens or None,
+        resumed_from_step=outcome.resumed_from_step,
+        thresholds=thresholds,
+        validation_micro_f1=micro_f1,
+        rows_per_second=trained.rows * recipe.epochs / outcome.step_seconds,
+    )
+
+
+def build_compiled(job: Job, shape: ModelShape, learning_rate: float, total_steps: int) -> Model:
+    """The trainer's model with its loss (mean over real rows) and optimiser."""
+    import keras
+
+    model = job.trainer.build(shape, job.options)
+    kind = keras.losses.SparseCategoricalCrossentropy if shape.single_label else keras.losses.BinaryCrossentropy
+    model.compile(
+        optimizer=adamw(learning_rate, total_steps, job.options),
+        loss=kind(reduction="mean_with_sample_weight"),
+        # TensorFlow compiles for each new length, which costs more than it gains; other backends cannot do without.
+        jit_compile=False if keras.backend.backend() == "tensorflow" else "auto",
+    )
+    return model
+
+
+def judge_validation(model: Model, store: RowStore, job: Job, recipe: Recipe) -> tuple[tuple[float, ...], float]:
+    """The thresholds chosen on validation rows (0 for single labels: the likeliest is given) and micro-F1 there."""
+    labels = job.dataset.target.labels
+    probabilities = np.empty((store.rows, len(labels)), np.float32)
+    for batch in plan_scoring(store, recipe.buckets, recipe.batch_size):
+        given = load_batch(store, batch, recipe.batch_size)
+        probabilities[batch.rows] = np.asarray(model.predict_on_batch(given.inputs))[: len(batch.rows)]
+    truth = as_matrix(store.targets, len(labels))
+    thresholds = (0.0,) * len(labels) if job.single_label else choose_thresholds(probabilities, truth)
+    tally = Tally(labels, job.single_label)
+    tally.add(probabilities, decide(probabilities, thresholds, job.single_label), truth)
+    return thresholds, tally.micro_f1()
+
+
+def _epoch_means(outcome: Outcome, epochs: int) -> tuple[float, ...]:
+    return tuple(float(part.mean()) for part in np.split(np.asarray(outcome.losses), epochs))
+
+
+def _check_labels(store: RowStore, target: Target, capped: bool) -> None:
+    counts = np.zeros(len(target.labels), np.int64)
+    for start in range(0, store.rows, 65_536):
+        counts += as_matrix(store.targets[start : start + 65_536], len(target.labels)).sum(axis=0)
+    without = [label for label, count in zip(target.labels, counts.tolist(), strict=True) if not count]
+    if without and capped:
+        log.warning("labels without a training row among the rows taken: %s", ", ".join(without))
+    elif without:
+        raise BadInputError(
+            f"labels without an example: {', '.join(without)}",
+            where="workload.dataset.target.labels",
+            rule="each label has at least one training row",
+            remedy="leave the label out of the workload, or ingest rows that have it",
+        )

@@ -1,0 +1,49 @@
+"""BERT with a mean over its tokens and one dense layer: text in, probabilities of labels out."""
+
+from millrace.contracts.errors import BadInputError
+from millrace_train.options import BertOptions
+from millrace_train.trainers.shape import ModelShape
+from millrace_train.untyped import Model
+
+
+def build(shape: ModelShape, options: BertOptions) -> Model:
+    """A Keras model from ``token_ids`` (int32 [rows, tokens]) and ``padding_mask`` (bool, True for real tokens).
+
+    The tokens' last hidden states are averaged where the mask is True (as sentence embeddings are made by Reimers
+    and Gurevych, 2019, section 3); BERT's own pooled output is not used and not trained.
+    Raises BadInputError where the base folder is no BERT that KerasHub reads.
+    """
+    import keras
+    import keras_hub
+
+    if shape.base_folder is None:
+        raise BadInputError(
+            "there is no base model",
+            where="workload.training.base_model",
+            rule="bert_text_classifier starts from a pre-trained BERT",
+            remedy="name a base model of the model store; `python -m millrace base-model add` brings one in",
+        )
+    try:
+        backbone = keras_hub.models.BertBackbone.from_preset(str(shape.base_folder), load_weights=shape.pretrained)
+    except (ValueError, KeyError, OSError) as error:
+        raise BadInputError(
+            f"KerasHub cannot read the base model: {error}",
+            where=str(shape.base_folder),
+            rule="config.json and model.safetensors of a Hugging Face BERT",
+            remedy="bring the base model in again from a complete folder",
+        ) from error
+    backbone.pooled_dense.trainable = False
+    token_ids = keras.Input((None,), dtype="int32", name="token_ids")
+    padding_mask = keras.Input((None,), dtype="bool", name="padding_mask")
+    hidden = backbone(
+        {
+            "token_ids": token_ids,
+            "segment_ids": keras.ops.zeros_like(token_ids),
+            "padding_mask": keras.ops.cast(padding_mask, "int32"),
+        }
+    )["sequence_output"]
+    mean = keras.layers.GlobalAveragePooling1D(dtype="float32", name="mean")(hidden, mask=padding_mask)
+    mean = keras.layers.Dropout(options.dropout, dtype="float32", name="dropout")(mean)
+    activation = "softmax" if shape.single_label else "sigmoid"
+    output = keras.layers.Dense(shape.labels, activation=activation, dtype="float32", name="probabilities")(mean)
+    return keras.Model({"token_ids": token_ids, "padding_mask": padding_mask}, output)

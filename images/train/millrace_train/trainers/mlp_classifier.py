@@ -1,0 +1,29 @@
+"""Dense layers over standardised numbers: the trainer for tables."""
+
+import numpy as np
+
+from millrace_train.options import MlpOptions, numbers
+from millrace_train.trainers.shape import ModelShape
+from millrace_train.untyped import Model
+
+
+def build(shape: ModelShape, options: MlpOptions) -> Model:
+    """A Keras model from ``features`` (float32 [rows, features]), standardised by the training rows' own figures.
+
+    A feature that never varied in training is only shifted by its mean.
+    """
+    import keras
+
+    deviation = np.sqrt(np.asarray(shape.variance))
+    scale = 1.0 / np.where(deviation > 0, deviation, 1.0)
+    features = keras.Input((shape.features,), dtype="float32", name="features")
+    hidden = keras.layers.Rescaling(
+        scale.tolist(), (-np.asarray(shape.mean) * scale).tolist(), dtype="float32", name="standardised"
+    )(features)
+    for units in numbers(options.hidden):
+        hidden = keras.layers.Dense(units, activation="relu")(hidden)
+        if options.dropout:
+            hidden = keras.layers.Dropout(options.dropout)(hidden)
+    activation = "softmax" if shape.single_label else "sigmoid"
+    output = keras.layers.Dense(shape.labels, activation=activation, dtype="float32", name="probabilities")(hidden)
+    return keras.Model({"features": features}, output)

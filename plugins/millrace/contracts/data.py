@@ -1,0 +1,177 @@
+"""Datasets: what a row looks like, where rows come from, what a version is."""
+
+from datetime import date
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from millrace.contracts.base import Contract, FieldName, Name, Sha256, Uri
+
+ColumnType = Literal["string", "int64", "float64", "bool", "list<string>"]
+
+
+class Column(Contract):
+    """One column and its rules. A column is complete (no nulls) unless ``nullable`` says otherwise."""
+
+    name: FieldName
+    type: ColumnType
+    nullable: bool = False
+    min_length: int | None = Field(default=None, ge=0, description="characters, or items of a list")
+    max_length: int | None = Field(default=None, ge=1, description="characters, or items of a list")
+    minimum: float | None = None
+    maximum: float | None = None
+
+
+class Source(Contract):
+    """Where a day's rows arrive: one file a partition, ``{partition}`` being its ISO date.
+
+    Compression follows the ending (``.gz``, ``.zst``). A missing file is "no new data"; an empty one is an error.
+    """
+
+    uri_template: str = Field(pattern=r"\{partition\}")
+    format: Literal["jsonl", "csv", "tsv", "parquet"]
+
+
+class Split(Contract):
+    """How rows are dealt to training, validation and test, the same way each time.
+
+    ``key`` is hashed (CRC-32 of its UTF-8 bytes, so stable across machines and versions). With ``column``, rows
+    that say ``test`` there are the test split and the rest are dealt between training and validation.
+    """
+
+    key: FieldName
+    column: FieldName | None = None
+    validation_fraction: float = Field(default=0.1, gt=0, lt=0.5)
+    test_fraction: float = Field(default=0.2, ge=0, lt=0.5, description="unused when `column` is set")
+
+
+class Target(Contract):
+    """What is predicted: one label a row, or a set of them."""
+
+    column: FieldName
+    kind: Literal["single_label", "multi_label"]
+    labels: tuple[str, ...] = Field(min_length=2)
+
+
+class Expectations(Contract):
+    """What validation promises about each partition beyond the columns' own rules."""
+
+    min_rows: int = Field(default=1, ge=1)
+    max_rows: int | None = Field(default=None, ge=1)
+    max_label_share_change: float = Field(
+        default=0.2, gt=0, le=1, description="a label's share of rows, against the live dataset version"
+    )
+
+
+class Dataset(Contract):
+    """A workload's data: its columns, source, split and rules."""
+
+    source: Source
+    columns: tuple[Column, ...] = Field(min_length=1)
+    features: tuple[FieldName, ...] = Field(min_length=1)
+    target: Target
+    split: Split
+    unique_by: tuple[FieldName, ...] = Field(default=(), description="rows equal in these are duplicates; () keeps all")
+    expectations: Expectations = Expectations()
+
+    @model_validator(mode="after")
+    def _names_known_columns(self) -> Self:
+        known = [column.name for column in self.columns]
+        if len(set(known)) != len(known):
+            raise ValueError(f"columns: a name occurs twice in {known}")
+        used = {
+            *self.features,
+            self.target.column,
+            self.split.key,
+            *self.unique_by,
+            self.split.column or self.split.key,
+        }
+        if missing := sorted(used - set(known)):
+            raise ValueError(f"columns {missing} are used but not declared; declared are {known}")
+        if len(set(self.target.labels)) != len(self.target.labels):
+            raise ValueError("target.labels: a label occurs twice")
+        return self
+
+    def column(self, name: str) -> Column:
+        """The declared column of that name."""
+        return next(column for column in self.columns if column.name == name)
+
+
+SPLIT_COLUMN = "split_"
+PARTITION_COLUMN = "partition_"
+
+
+class Window(Contract):
+    """Partitions from one day to another, both included."""
+
+    first: date
+    last: date
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.last < self.first:
+            raise ValueError(f"the window ends ({self.last}) before it begins ({self.first})")
+        if (self.last - self.first).days > 3660:
+            raise ValueError("a window holds at most 3,661 days")
+        return self
+
+
+class StagedPartition(Contract):
+    """One partition as ingest left it: not yet visible to any reader."""
+
+    partition: date
+    file_uri: Uri
+    rows: int = Field(ge=1)
+    duplicates: int = Field(ge=0)
+    source_uri: Uri
+    source_bytes: int = Field(ge=0)
+    content_sha256: Sha256 = Field(description="of the source's bytes and the schema: equal means nothing new")
+
+
+class DatasetVersion(Contract):
+    """A published version: the Delta table's, and the last partition that a reader takes from it."""
+
+    workload: Name
+    uri: Uri
+    version: int = Field(ge=0)
+    until: date
+
+
+class LengthHistogram(Contract):
+    """How many rows have how many tokens: ``counts[i]`` rows have at most ``upper[i]`` and more than ``upper[i-1]``."""
+
+    upper: tuple[int, ...]
+    counts: tuple[int, ...]
+
+
+class Profile(Contract):
+    """What validation saw; sizing reads it. Profiles of partitions add up to the profile of the data set."""
+
+    rows: int = Field(ge=0)
+    bytes: int = Field(ge=0)
+    rows_by_split: dict[str, int]
+    label_counts: dict[str, int]
+    train_label_counts: dict[str, int] = Field(default_factory=dict, description="label_counts of the training split")
+    token_lengths: LengthHistogram | None = Field(default=None, description="None for data without text")
+
+    def __add__(self, other: "Profile") -> "Profile":
+        return Profile(
+            rows=self.rows + other.rows,
+            bytes=self.bytes + other.bytes,
+            rows_by_split=_sum(self.rows_by_split, other.rows_by_split),
+            label_counts=_sum(self.label_counts, other.label_counts),
+            train_label_counts=_sum(self.train_label_counts, other.train_label_counts),
+            token_lengths=_sum_lengths(self.token_lengths, other.token_lengths),
+        )
+
+
+def _sum(left: dict[str, int], right: dict[str, int]) -> dict[str, int]:
+    return {name: left.get(name, 0) + right.get(name, 0) for name in sorted({*left, *right})}
+
+
+def _sum_lengths(left: LengthHistogram | None, right: LengthHistogram | None) -> LengthHistogram | None:
+    if left is None or right is None:
+        return None
+    counts = _sum(*({str(upper): n for upper, n in zip(h.upper, h.counts, strict=True)} for h in (left, right)))
+    upper = sorted(int(name) for name in counts)
+    return LengthHistogram(upper=tuple(upper), counts=tuple(counts[str(name)] for name in upper))

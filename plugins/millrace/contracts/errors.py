@@ -1,0 +1,42 @@
+"""Errors that a step may end with, and the exit code that each one means."""
+
+
+class StepError(Exception):
+    """What went wrong, where, which rule it broke, and what to do about it.
+
+    ``exit_code`` is the step protocol's: 10 bad input (never retried), 20 transient (retried),
+    30 interrupted and resumable, 40 refused by policy (never retried).
+    """
+
+    exit_code = 20
+
+    def __init__(self, what: str, *, where: str, rule: str, remedy: str) -> None:
+        super().__init__(f"{what}\n  where:  {where}\n  rule:   {rule}\n  remedy: {remedy}")
+        self.what = what
+        self.where = where
+        self.rule = rule
+        self.remedy = remedy
+
+
+class BadInputError(StepError):
+    """The data, the model or a parameter is wrong; trying again would not help."""
+
+    exit_code = 10
+
+
+class TransientError(StepError):
+    """Something outside failed for the moment; the same step may succeed later."""
+
+    exit_code = 20
+
+
+class InterruptedStepError(StepError):
+    """The step was asked to stop and left a checkpoint to go on from."""
+
+    exit_code = 30
+
+
+class RefusedError(StepError):
+    """A policy forbids it (a digest that does not match, a newer model that is live)."""
+
+    exit_code = 40

@@ -1,0 +1,34 @@
+"""What sizing decided, before anything was trained."""
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import Field
+
+from millrace.contracts.base import Contract, Sha256
+from millrace.contracts.data import DatasetVersion
+from millrace.contracts.measurement import Hardware, Quantity
+
+
+class Plan(Contract):
+    """Predictions for one run; ``sha256`` is of the document without it, so nobody predicts afterwards."""
+
+    schema_version: Literal[1] = 1
+    made_at: datetime
+    dataset: DatasetVersion = Field(description="what was sized, and so what is trained on")
+    model_parameters: int = Field(ge=0)
+    forward_flops_per_row: float = Field(ge=0)
+    training_flops: float = Field(ge=0)
+    train_rows: int = Field(ge=0)
+    tokens_per_epoch: int | None = Field(default=None, ge=0)
+    seconds_by_step: dict[str, Quantity]
+    seconds: Quantity
+    peak_memory_bytes: Quantity
+    peak_gpu_memory_bytes: Quantity | None = None
+    joules: Quantity
+    cost: Quantity | None = None
+    currency: str | None = None
+    gco2e: Quantity | None = None
+    hardware: Hardware
+    bottleneck: Literal["compute", "memory_bandwidth", "input", "network", "disk"]
+    sha256: Sha256

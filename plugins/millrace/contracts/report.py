@@ -1,0 +1,157 @@
+"""What a step says it did."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field
+
+from millrace.contracts.base import Contract, Uri
+from millrace.contracts.data import Profile, StagedPartition
+from millrace.contracts.errors import StepError
+from millrace.contracts.measurement import MeterReading
+from millrace.contracts.model import ModelVersion
+
+
+class ErrorDetail(Contract):
+    """A step's error, for people: see errors.StepError."""
+
+    type: str
+    what: str
+    where: str
+    rule: str
+    remedy: str
+    exit_code: int
+
+    @classmethod
+    def of(cls, error: StepError) -> Self:
+        """The error as a report carries it."""
+        return cls(
+            type=type(error).__name__,
+            what=error.what,
+            where=error.where,
+            rule=error.rule,
+            remedy=error.remedy,
+            exit_code=error.exit_code,
+        )
+
+
+class IngestResult(Contract):
+    """Staged partitions; days without a file of arrivals are in ``absent``."""
+
+    kind: Literal["ingest"] = "ingest"
+    staged: tuple[StagedPartition, ...]
+    absent: tuple[str, ...] = ()
+
+
+class ExpectationOutcome(Contract):
+    """One rule of the suite on one partition."""
+
+    partition: str
+    expectation: str
+    column: str | None
+    success: bool
+    detail: str
+
+
+class ValidateResult(Contract):
+    """The commit that holds the partitions, their profiles and where the Data Docs are."""
+
+    kind: Literal["validate"] = "validate"
+    dataset_uri: Uri
+    version: int
+    published: tuple[StagedPartition, ...]
+    outcomes: tuple[ExpectationOutcome, ...]
+    docs_uri: Uri
+    profiles: dict[str, Profile] = Field(description="by partition (ISO date); profiles add up")
+
+
+class TrainResult(Contract):
+    """Weights in ``trained_uri``; losses are the mean of each epoch."""
+
+    kind: Literal["train"] = "train"
+    trained_uri: Uri
+    trained_sha256: str
+    losses: tuple[float, ...]
+    rows: int
+    steps: int
+    tokens: int | None = Field(description="fed in all epochs, padding included")
+    resumed_from_step: int | None
+    thresholds: tuple[float, ...]
+    validation_micro_f1: float
+    rows_per_second: float
+
+
+class ExportResult(Contract):
+    """A model version in the store: it exists once the ledger has its row."""
+
+    kind: Literal["export"] = "export"
+    model: ModelVersion
+    export_error: float
+    export_tolerance: float
+    bytes: int
+
+
+class LabelScore(Contract):
+    """One label on the test split."""
+
+    label: str
+    support: int
+    precision: float
+    recall: float
+    f1: float
+
+
+class ServingCost(Contract):
+    """One request's cost at batch 1, measured on the exported model."""
+
+    requests: int
+    p50_latency_seconds: float
+    p99_latency_seconds: float
+    joules_per_request: float | None
+    energy_method: str | None
+    peak_memory_bytes: int
+
+
+class Quality(Contract):
+    """A version's figures on one set of test rows. ``calibration_error`` is the expected calibration error, 15 bins."""
+
+    model: ModelVersion
+    rows: int
+    micro_f1: float
+    macro_f1: float
+    calibration_error: float
+    labels: tuple[LabelScore, ...]
+    serving: ServingCost
+
+
+class Baseline(Contract):
+    """TF-IDF (or the raw numbers) with logistic regression on the same rows, at its best global threshold."""
+
+    micro_f1: float
+    threshold: float
+    seconds: float
+
+
+class EvaluateResult(Contract):
+    """The candidate beside the live version and a simple baseline; ``replay`` is what canary and watch send."""
+
+    kind: Literal["evaluate"] = "evaluate"
+    candidate: Quality
+    live: Quality | None
+    baseline: Baseline | None
+    replay_uri: Uri = Field(description="JSON Lines: a test row's features a line, for canary and watch")
+
+
+Result = Annotated[
+    IngestResult | ValidateResult | TrainResult | ExportResult | EvaluateResult, Field(discriminator="kind")
+]
+
+
+class Report(Contract):
+    """Written last, beside the outputs. "skipped" means that there was nothing to do, and why is in ``reason``."""
+
+    schema_version: Literal[1] = 1
+    outcome: Literal["ok", "skipped", "failed", "interrupted"]
+    reason: str
+    error: ErrorDetail | None = None
+    meter: MeterReading
+    result: Result | None = None

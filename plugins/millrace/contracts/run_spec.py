@@ -1,0 +1,107 @@
+"""What a step is asked to do."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from millrace.contracts.base import Contract, Uri
+from millrace.contracts.data import DatasetVersion, Profile, StagedPartition, Window
+from millrace.contracts.measurement import Hardware
+from millrace.contracts.model import BaseModelRef, ModelVersion
+from millrace.contracts.parameters import Parameters
+from millrace.contracts.workload import Workload
+
+
+class TryKey(Contract):
+    """One try of one task: the key under which everything measured is kept."""
+
+    dag_id: str
+    run_id: str
+    repeat: int = Field(ge=0, description="how often this run was done again after it had ended")
+    task_id: str
+    map_index: int = -1
+    try_number: int = Field(ge=1)
+
+
+class IngestTask(Contract):
+    """Read the window's arrivals into staging, one Parquet file a partition."""
+
+    kind: Literal["ingest"] = "ingest"
+    window: Window
+
+
+class ValidateTask(Contract):
+    """Check staged partitions; when all pass, commit them to the Delta table and profile them."""
+
+    kind: Literal["validate"] = "validate"
+    staged: tuple[StagedPartition, ...]
+    dataset_uri: Uri
+    earlier_profile: Profile | None = Field(description="of the committed partitions up to the window, itself left out")
+    live_profile: Profile | None = Field(description="of the data that the live model was trained on")
+    base_model: BaseModelRef | None = Field(description="its tokenizer counts tokens for the profile")
+
+
+class TrainTask(Contract):
+    """Fine-tune on a published version; checkpoints go to ``state_uri`` and outlive a try."""
+
+    kind: Literal["train"] = "train"
+    dataset: DatasetVersion
+    base_model: BaseModelRef | None
+
+
+class ExportTask(Contract):
+    """Turn trained weights into ONNX with a manifest, equal to Keras within a tolerance."""
+
+    kind: Literal["export"] = "export"
+    dataset: DatasetVersion
+    base_model: BaseModelRef | None
+    trained_uri: Uri = Field(description="the folder that train left, with its manifest")
+    trained_sha256: str = Field(description="of that manifest")
+    models_uri: Uri = Field(description="the version is written to a folder below this one")
+
+
+class EvaluateTask(Contract):
+    """Judge the exported candidate on the test split, and the live version on the same rows."""
+
+    kind: Literal["evaluate"] = "evaluate"
+    dataset: DatasetVersion
+    candidate: ModelVersion
+    live: ModelVersion | None
+    latency_requests: int = Field(default=200, ge=1)
+
+
+class ServeTask(Contract):
+    """Serve a workload's versions; ``target_uri`` names them, ``status_uri`` is where the server answers."""
+
+    kind: Literal["serve"] = "serve"
+    target_uri: Uri
+    status_uri: Uri
+    host: str = "127.0.0.1"
+    port: int = Field(ge=1, le=65535)
+
+
+Task = Annotated[
+    IngestTask | ValidateTask | TrainTask | ExportTask | EvaluateTask | ServeTask, Field(discriminator="kind")
+]
+
+
+class RunSpec(Contract):
+    """A step's whole order: an image reads nothing else but the standard credential variables.
+
+    ``attempt_uri`` is this try's own folder: ``report.json`` and ``meter.json`` go there, outputs below ``out/``.
+    ``state_uri`` is shared by the tries of this step of this run.
+    """
+
+    schema_version: Literal[1] = 1
+    key: TryKey
+    workload: Workload
+    parameters: Parameters
+    hardware: Hardware
+    attempt_uri: Uri
+    state_uri: Uri
+    task: Task
+
+
+REPORT_FILE = "report.json"
+METER_FILE = "meter.json"
+SPEC_FILE = "spec.json"

@@ -1,0 +1,73 @@
+"""A workload: what to train, on which data, judged how, served how."""
+
+from datetime import date, timedelta
+from typing import Literal
+
+from pydantic import Field
+
+from millrace.contracts.base import Contract, Name
+from millrace.contracts.data import Dataset
+
+Option = str | int | float | bool
+
+
+class Training(Contract):
+    """Defaults of a run's training; the trigger form may change them within Parameters' bounds.
+
+    ``trainer`` names a class of model that the train image knows; ``options`` are the trainer's own.
+    """
+
+    trainer: Name
+    base_model: Name | None = None
+    epochs: int = Field(default=3, ge=1)
+    batch_size: int = Field(default=32, ge=1)
+    learning_rate: float = Field(default=1e-4, gt=0)
+    max_length: int | None = Field(default=None, ge=8, description="tokens; None for workloads without text")
+    options: dict[str, Option] = Field(default_factory=dict)
+
+
+class GatePolicy(Contract):
+    """When a candidate may go live. Floors are absolute; changes are against the live version on the same rows."""
+
+    metric: Literal["micro_f1", "macro_f1"] = "micro_f1"
+    quality_floor: float = Field(ge=0, le=1)
+    max_quality_drop: float = Field(
+        default=0.01, ge=0, description="more than twice this fails, above it is inconclusive"
+    )
+    max_p99_latency_seconds: float = Field(default=1.0, gt=0)
+    max_latency_increase: float = Field(default=0.25, ge=0, description="as a share of the live version's p99")
+    max_memory_bytes: int = Field(default=4 * 1024**3, gt=0)
+    max_joules_increase: float = Field(
+        default=0.25, ge=0, description="per request; judged only when both were measured"
+    )
+    min_test_rows: int = Field(default=100, ge=1, description="below it the verdict is inconclusive")
+
+
+class ServingPolicy(Contract):
+    """The service's limits and the watch after a switch."""
+
+    max_request_bytes: int = Field(default=1024**2, ge=1024)
+    max_rows: int = Field(default=64, ge=1)
+    max_request_seconds: float = Field(default=30, gt=0)
+    canary_steps: tuple[int, ...] = Field(default=(10, 50, 100), description="per cent of requests")
+    requests_per_step: int = Field(default=20, ge=1)
+    watch_seconds: float = Field(default=20, gt=0)
+    max_error_rate: float = Field(default=0.02, ge=0, le=1)
+    max_slowdown: float = Field(default=3.0, ge=1, description="p99 of the new version over the old one's")
+
+
+class Workload(Contract):
+    """One file in dags/ declares one of these."""
+
+    name: Name
+    description: str
+    owner: Name
+    team: Name
+    start: date
+    schedule: Literal["@daily"] | None = Field(default="@daily", description="None: only by hand and by backfill")
+    dataset: Dataset
+    training: Training
+    gate: GatePolicy
+    serving: ServingPolicy = ServingPolicy()
+    step_timeout: timedelta = timedelta(hours=6)
+    retries: int = Field(default=3, ge=0, le=10)

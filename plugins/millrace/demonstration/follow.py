@@ -1,0 +1,124 @@
+"""Triggers a run through Airflow's REST API and shows one line a task."""
+
+import re
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+
+from millrace.launchers.process import LOG_FILE
+from millrace.local_airflow import LocalAirflow
+
+TASKS = (
+    "ingest", "validate", "await_earlier_partitions", "size", "train", "export", "evaluate", "gate", "approve",
+    "roll_out", "watch", "close",
+)  # fmt: skip
+_ENDED = ("success", "failed", "skipped", "upstream_failed", "removed")
+_POLL_SECONDS = 1.0
+_ANSWERS = 5
+_SIGN_OF_LIFE_SECONDS = 30.0
+# what a step logs begins with date and time; libraries print other lines between
+_LOG_LINE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} ")
+_STAMP = len("2026-01-01 00:00:00,000 ")
+_MARK = {"success": "ok", "skipped": "--", "failed": "FAILED", "upstream_failed": "not run"}
+
+
+class AirflowApi:
+    """The few calls that the demonstration needs, with the token of the user admin."""
+
+    def __init__(self, airflow: LocalAirflow) -> None:
+        self._client = httpx.Client(base_url=airflow.url, timeout=60)
+        answer = self._client.post("/auth/token", json={"username": "admin", "password": airflow.password()})
+        answer.raise_for_status()
+        self._client.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
+
+    def await_dag(self, dag_id: str, timeout_seconds: float = 120) -> None:
+        """Wait until the DAG processor has the DAG. Raises TimeoutError with the import errors, if any."""
+        deadline = time.monotonic() + timeout_seconds
+        while self._client.get(f"/api/v2/dags/{dag_id}").status_code != 200:
+            if time.monotonic() > deadline:
+                errors = self._client.get("/api/v2/importErrors").json().get("import_errors", [])
+                raise TimeoutError(f"Airflow does not know the DAG {dag_id}; import errors: {errors}")
+            time.sleep(_POLL_SECONDS)
+
+    def unpause(self, dag_id: str) -> None:
+        """Let the DAG's runs begin."""
+        self._client.patch(f"/api/v2/dags/{dag_id}", json={"is_paused": False}).raise_for_status()
+
+    def trigger(self, dag_id: str, conf: dict[str, object]) -> str:
+        """Start a run and return its id. Raises httpx.HTTPStatusError for parameters that the form refuses."""
+        self.unpause(dag_id)
+        answer = self._client.post(f"/api/v2/dags/{dag_id}/dagRuns", json={"conf": conf, "logical_date": None})
+        if answer.is_error:
+            raise httpx.HTTPStatusError(answer.text, request=answer.request, response=answer)
+        return str(answer.json()["dag_run_id"])
+
+    def run_state(self, dag_id: str, run_id: str) -> str:
+        """The DAG run's state."""
+        return str(self._client.get(f"/api/v2/dags/{dag_id}/dagRuns/{run_id}").raise_for_status().json()["state"])
+
+    def tasks(self, dag_id: str, run_id: str) -> dict[str, dict[str, object]]:
+        """The run's task instances by task."""
+        answer = self._client.get(f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances").raise_for_status()
+        return {task["task_id"]: task for task in answer.json()["task_instances"]}
+
+    def decide(self, dag_id: str, run_id: str, option: str) -> None:
+        """Answer the gate: "Approve" or "Reject". Raises TimeoutError when Airflow does not keep the answer."""
+        path = f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/approve/-1/hitlDetails"
+        for _ in range(_ANSWERS):
+            self._client.patch(path, json={"chosen_options": [option]}).raise_for_status()
+            # Airflow 3.3 loses an answer that comes within the same moment as the question
+            time.sleep(_POLL_SECONDS)
+            if self._client.get(path).raise_for_status().json()["chosen_options"]:
+                return
+        raise TimeoutError(f"{dag_id} {run_id}: Airflow did not keep the answer {option}")
+
+    def xcom(self, dag_id: str, run_id: str, task_id: str) -> float:
+        """What a task returned, as a number."""
+        path = f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/xcomEntries/return_value"
+        return float(self._client.get(path).raise_for_status().json()["value"])
+
+
+def follow(api: AirflowApi, dag_id: str, run_id: str, runs: Path) -> str:
+    """Print a line as each task ends, and a sign of life of the one at work; returns the run's final state."""
+    shown: set[str] = set()
+    spoke_at = time.monotonic()
+    while True:
+        state = api.run_state(dag_id, run_id)
+        tasks = api.tasks(dag_id, run_id)
+        for name in TASKS:
+            task = tasks.get(name)
+            if task and name not in shown and task["state"] in _ENDED:
+                shown.add(name)
+                _say(f"  {name:<26}{_duration(task):>10}  {_MARK.get(str(task['state']), task['state'])}")
+                spoke_at = time.monotonic()
+        if time.monotonic() - spoke_at > _SIGN_OF_LIFE_SECONDS:
+            for line in _at_work(tasks, runs):
+                _say(f"    {line}")
+            spoke_at = time.monotonic()
+        if state in ("success", "failed"):
+            return state
+        time.sleep(_POLL_SECONDS)
+
+
+def _at_work(tasks: dict[str, dict[str, object]], runs: Path) -> Iterator[str]:
+    for name, task in tasks.items():
+        if task["state"] == "awaiting_input":
+            yield f"{name}: waits for a person, in the UI under Required Actions"
+        if task["state"] != "running":
+            continue
+        logs = sorted(runs.glob(f"*/{name}/try-*/{LOG_FILE}"), key=lambda log: log.stat().st_mtime)
+        lines = logs[-1].read_text(errors="replace").splitlines() if logs else []
+        said = [line[_STAMP:] for line in lines if _LOG_LINE.match(line)]
+        yield f"{name}: {said[-1][:110] if said else 'at work'}"
+
+
+def _duration(task: dict[str, object]) -> str:
+    seconds = task.get("duration")
+    return f"{float(str(seconds)):.1f} s" if seconds is not None else ""
+
+
+def _say(line: str) -> None:
+    print(line, flush=True, file=sys.stdout)

@@ -1,0 +1,68 @@
+"""The run's outcome, as a person wants to read it."""
+
+import json
+from collections.abc import Iterator
+
+from millrace.contracts.report import Baseline, EvaluateResult, Quality, ValidateResult
+from millrace.ledger.ledger import Ledger
+from millrace.serving.room import ServingRoom
+
+_LINE = "-" * 78
+
+
+def summary(ledger: Ledger, dag_id: str, run_id: str, store: str) -> Iterator[str]:
+    """Quality by label, predicted beside measured, and a request to try."""
+    row = ledger.run_summary(dag_id=dag_id, run_id=run_id)[0]
+    yield _LINE
+    yield f"{dag_id}: {row['state']}, {row['reason']}"
+    report = ledger.committed_report(dag_id, run_id, "evaluate")
+    if report is not None and isinstance(report.result, EvaluateResult):
+        yield from _quality(report.result.candidate, report.result.live, report.result.baseline)
+    yield ""
+    yield f"{'':<22}{'predicted':>14}{'measured':>14}"
+    yield _pair("seconds", row["predicted_seconds"], row["measured_seconds"], 1, ",.0f")
+    yield _pair("memory, MiB", row["predicted_peak_memory_bytes"], row["measured_peak_memory_bytes"], 2**20, ",.0f")
+    yield _pair("energy, Wh", row["predicted_joules"], row["measured_joules"], 3600, ",.2f")
+    if row["energy_method"] == "estimated":
+        yield "  (no energy sensor here: measured energy is estimated from CPU time and the hardware entry)"
+    validated = ledger.committed_report(dag_id, run_id, "validate")
+    if validated is not None and isinstance(validated.result, ValidateResult):
+        yield f"\nwhat validation saw: {validated.result.docs_uri}"
+    yield from _request(store, row["workload"])
+
+
+def _quality(candidate: Quality, live: Quality | None, baseline: Baseline | None) -> Iterator[str]:
+    yield f"model {candidate.model.version}, {candidate.rows:,} test rows"
+    yield ""
+    yield f"{'label':<16}{'rows':>7}{'precision':>11}{'recall':>9}{'F1':>8}"
+    for score in candidate.labels:
+        yield f"{score.label:<16}{score.support:>7,}{score.precision:>11.3f}{score.recall:>9.3f}{score.f1:>8.3f}"
+    yield ""
+    yield (
+        f"micro-F1 {candidate.micro_f1:.3f}, macro-F1 {candidate.macro_f1:.3f}, "
+        f"calibration error {candidate.calibration_error:.3f}"
+    )
+    if baseline is not None:
+        yield f"TF-IDF with logistic regression, same rows, best threshold: micro-F1 {baseline.micro_f1:.3f}"
+    if live is not None:
+        yield f"the version that was live, same rows: micro-F1 {live.micro_f1:.3f}"
+    cost = candidate.serving
+    joules = "unknown" if cost.joules_per_request is None else f"{cost.joules_per_request:.3g} J ({cost.energy_method})"
+    latency = [f"{seconds * 1e3:.1f} ms" for seconds in (cost.p50_latency_seconds, cost.p99_latency_seconds)]
+    yield f"a request: p50 {latency[0]}, p99 {latency[1]}, {joules}"
+
+
+def _pair(name: str, predicted: float | None, measured: float | None, unit: float, form: str) -> str:
+    cells = ["unknown" if value is None else format(value / unit, form) for value in (predicted, measured)]
+    return f"{name:<22}{cells[0]:>14}{cells[1]:>14}"
+
+
+def _request(store: str, workload: str) -> Iterator[str]:
+    status = ServingRoom(store, workload).read_status()
+    if status is None:
+        return
+    tensor = {"name": "text", "shape": [1], "datatype": "BYTES", "data": ["the shuttle reached orbit after launch"]}
+    yield ""
+    yield "ask the served model:"
+    yield f"  curl -s {status.address}/v2/models/{workload}/infer -H 'Content-Type: application/json' \\"
+    yield f"    -d '{json.dumps({'inputs': [tensor]})}'"

@@ -1,0 +1,47 @@
+"""How a run ended, from how its tasks did."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+EndState = Literal["success", "failed", "skipped", "dry_run", "rejected", "rolled_back", "superseded"]
+
+DONE = "done"
+# a run whose training is skipped has published its data, which is what it was for
+_SKIPPED: dict[str, EndState] = {"ingest": "skipped", "validate": "skipped", "train": "success"}
+
+
+@dataclass(frozen=True)
+class Ending:
+    """A terminal state and the reason for it, never empty."""
+
+    state: EndState
+    reason: str
+
+
+def ending(states: Mapping[str, str | None], reasons: Mapping[str, str]) -> Ending:
+    """``states`` are Airflow's, by task; ``reasons`` are the newest ones that tries left in the ledger, by task."""
+
+    def reason(task: str, otherwise: str) -> str:
+        said = reasons.get(task)
+        return said if said and said != DONE else otherwise
+
+    failed = [task for task, state in states.items() if state == "failed"]
+    if "watch" in failed or "roll_out" in failed:
+        task = "watch" if "watch" in failed else "roll_out"
+        return Ending("rolled_back", reason(task, f"{task} failed; the old version answers"))
+    if failed:
+        return Ending("failed", f"{failed[0]}: {reason(failed[0], 'the task failed; its log says why')}")
+    for task, state in _SKIPPED.items():
+        if states.get(task) == "skipped":
+            why = reason(task, f"{task} was skipped")
+            return Ending("dry_run" if why.startswith("dry run") else state, why)
+    if states.get("roll_out") == "skipped":
+        if reasons.get("roll_out"):
+            return Ending("superseded", reasons["roll_out"])
+        if states.get("approve") == "success":
+            return Ending("rejected", "a person, or nobody in 24 h, approved it: the old version stays")
+        return Ending("rejected", reason("gate", "the gate refused the candidate"))
+    if states.get("watch") == "success":
+        return Ending("success", reason("watch", "the new version is live"))
+    return Ending("failed", f"the run ended without an outcome; its tasks are {dict(states)}")

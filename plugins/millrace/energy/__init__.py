@@ -1,0 +1,1 @@
+"""Meters: what a step used, from named sensors or a stated estimate."""

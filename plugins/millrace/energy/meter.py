@@ -1,0 +1,130 @@
+"""The meter that every step runs under."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Self
+
+import psutil
+
+from millrace.contracts.measurement import EnergyMethod, Hardware, MeterReading
+from millrace.energy.estimate import estimated_joules
+from millrace.energy.processes import ProcessTree, Usage
+from millrace.energy.sensors import Sensors, open_sensors
+
+log = logging.getLogger(__name__)
+
+WRITE_EVERY_SECONDS = 5.0
+_SAMPLE_EVERY_SECONDS = 0.5
+_LAST_WRITE_SECONDS = 30.0
+
+
+class Meter:
+    """Measures this process and its children from ``__enter__`` to ``__exit__``.
+
+    ``on_reading`` gets a reading every five seconds and at the end, so that a killed step leaves one behind.
+    Joules come from ``sensors`` where there are any; else they are estimated from CPU time and ``hardware``,
+    ``energy_method`` says so and the coverage is 0: no sensor saw any of it. Nothing that fails in here (a sensor,
+    a process that ends while it is looked at, ``on_reading`` itself) fails the step.
+    """
+
+    def __init__(
+        self,
+        hardware: Hardware,
+        on_reading: Callable[[MeterReading], None] | None = None,
+        sensors: Sensors | None = None,
+        write_every_seconds: float = WRITE_EVERY_SECONDS,
+    ) -> None:
+        self._hardware = hardware
+        self._on_reading = on_reading
+        self._sensors = sensors or open_sensors()
+        self._write_every_seconds = write_every_seconds
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="meter", daemon=True)
+        self._lock = threading.Lock()
+        self._tree = ProcessTree()
+        self._last = Usage(0.0, None, None)
+        self._final: MeterReading | None = None
+
+    def __enter__(self) -> Self:
+        self._started_at = datetime.now(UTC)
+        self._start_seconds = time.monotonic()
+        self._sensors.start()
+        self._sample()
+        self._start = self._last
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        self._final = self._measure(at_end=True)
+        # A store that hangs must not hold the step; the report carries the final reading in any case.
+        self._thread.join(timeout=_LAST_WRITE_SECONDS)
+        self._emit()
+
+    def reading(self) -> MeterReading:
+        """What was used so far; after ``__exit__``, what was used in all."""
+        return self._final or self._measure()
+
+    def _measure(self, at_end: bool = False) -> MeterReading:
+        with self._lock:
+            self._sample()
+            used, start = self._last, self._start
+            wall_seconds = time.monotonic() - self._start_seconds
+            cpu_seconds = max(0.0, used.cpu_seconds - start.cpu_seconds)
+            joules, method, coverage = self._energy(wall_seconds, cpu_seconds)
+            return MeterReading(
+                started_at=self._started_at,
+                wall_seconds=wall_seconds,
+                cpu_seconds=cpu_seconds,
+                peak_memory_bytes=self._tree.peak_memory_bytes or None,
+                peak_gpu_memory_bytes=self._sensors.peak_gpu_memory_bytes() if at_end else None,
+                read_bytes=_grown(start.read_bytes, used.read_bytes),
+                written_bytes=_grown(start.written_bytes, used.written_bytes),
+                joules=joules,
+                energy_method=method,
+                energy_coverage=coverage,
+            )
+
+    def _energy(self, wall_seconds: float, cpu_seconds: float) -> tuple[float, EnergyMethod, float]:
+        joules, method = self._sensors.joules(), self._sensors.method
+        if joules is None or method is None:
+            return estimated_joules(self._hardware, wall_seconds, cpu_seconds), "estimated", 0.0
+        # The last counter reading and the wall time are taken a moment apart; that moment is no gap.
+        gap_seconds = wall_seconds - self._sensors.seen_seconds
+        covered = gap_seconds < _SAMPLE_EVERY_SECONDS / 10 or wall_seconds <= 0
+        return joules, method, 1.0 if covered else max(0.0, 1 - gap_seconds / wall_seconds)
+
+    def _sample(self) -> None:
+        try:
+            self._sensors.sample()
+            self._last = self._tree.sample()
+        except (psutil.Error, OSError) as error:
+            log.warning("a sample of the meter failed: %s", error)
+
+    def _watch(self) -> None:
+        written_at = time.monotonic()
+        while not self._stop.wait(_SAMPLE_EVERY_SECONDS):
+            if time.monotonic() - written_at >= self._write_every_seconds:
+                self._emit()
+                written_at = time.monotonic()
+            else:
+                with self._lock:
+                    self._sample()
+
+    def _emit(self) -> None:
+        if self._on_reading is None:
+            return
+        try:
+            self._on_reading(self.reading())
+        except Exception:  # whatever the store's client raises, the step's work goes on
+            log.warning("the meter's reading was not kept", exc_info=True)
+
+
+def _grown(start: int | None, now: int | None) -> int | None:
+    return None if start is None or now is None else max(0, now - start)

@@ -1,0 +1,134 @@
+"""What a process and everything that it started have used."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Since a process began: its own and that of the children it has waited for.
+
+    Bytes are those that passed through its reads and writes: storage, network and pipes alike, cached or not.
+    """
+
+    cpu_seconds: float
+    read_bytes: int | None
+    written_bytes: int | None
+
+    def __add__(self, other: "Usage") -> "Usage":
+        return Usage(
+            self.cpu_seconds + other.cpu_seconds,
+            _sum(self.read_bytes, other.read_bytes),
+            _sum(self.written_bytes, other.written_bytes),
+        )
+
+
+def _sum(one: int | None, other: int | None) -> int | None:
+    return None if one is None or other is None else one + other
+
+
+@dataclass
+class _Seen:
+    process: psutil.Process
+    usage: Usage
+    detached: bool = False
+
+
+@dataclass
+class ProcessTree:
+    """This process, its descendants, and those of them that went on by themselves.
+
+    Nothing is counted twice: a child that ended is in its parent's own account from the moment that the parent
+    has waited for it, and is read by itself before. A descendant whose parent ended first is followed on its own,
+    and what it had used when it was last seen stays counted.
+    """
+
+    root: psutil.Process = field(default_factory=psutil.Process)
+    peak_memory_bytes: int = 0
+    _seen: dict[tuple[int, float], _Seen] = field(default_factory=dict)
+
+    def sample(self) -> Usage:
+        """Look at every process once: the use so far, and ``peak_memory_bytes`` brought up to date.
+
+        Peak memory is the larger of the kernel's own mark for this process (exact) and the largest sum of resident
+        bytes over the processes alive at a sample; pages that a forked child still shares count once for each of them.
+        Raises psutil.Error where this process itself cannot be read.
+        """
+        # Parents are read before their children: a child waited for in between is missed once, not counted twice.
+        total = _usage(self.root)
+        resident_bytes = self.root.memory_info().rss
+        alive = {(child.pid, child.create_time()): child for child in self._descendants()}
+        for key, seen in list(self._seen.items()):
+            if key not in alive and not self._follow(seen):
+                del self._seen[key]
+        for key, child in alive.items():
+            self._look(key, child)
+        for seen in self._seen.values():
+            resident_bytes += _resident_bytes(seen.process)
+            total += seen.usage
+        self.peak_memory_bytes = max(self.peak_memory_bytes, resident_bytes, _peak_resident_bytes())
+        return total
+
+    def _descendants(self) -> list[psutil.Process]:
+        found = []
+        for child in self.root.children(recursive=True):
+            try:
+                child.create_time()
+            except psutil.Error:
+                continue
+            found.append(child)
+        return found
+
+    def _look(self, key: tuple[int, float], child: psutil.Process) -> None:
+        try:
+            usage = _usage(child)
+        except psutil.Error:
+            self._seen.pop(key, None)
+            return
+        before = self._seen.get(key)
+        if before is not None and usage.read_bytes is None:  # ended but not waited for: only its time can be read
+            usage = Usage(usage.cpu_seconds, before.usage.read_bytes, before.usage.written_bytes)
+        self._seen[key] = _Seen(child, usage)
+
+    def _follow(self, seen: _Seen) -> bool:
+        """Whether a process that left the tree stays in the account: it lives on, or ended unwaited-for by us."""
+        try:
+            if seen.process.is_running():
+                seen.usage, seen.detached = _usage(seen.process), True
+        except psutil.Error:
+            pass
+        return seen.detached
+
+
+def _usage(process: psutil.Process) -> Usage:
+    with process.oneshot():
+        times = process.cpu_times()
+        cpu_seconds = times.user + times.system + times.children_user + times.children_system
+    try:
+        io = process.io_counters()
+        return Usage(cpu_seconds, int(io.read_chars), int(io.write_chars))
+    except (psutil.Error, OSError, AttributeError):
+        return Usage(cpu_seconds, None, None)
+
+
+def _resident_bytes(process: psutil.Process) -> int:
+    try:
+        return int(process.memory_info().rss)
+    except psutil.Error:
+        return 0
+
+
+def _peak_resident_bytes() -> int:
+    """The kernel's high-water mark of this process; 0 where it keeps none.
+
+    Not getrusage's: that one starts at the size of the process that launched this one.
+    """
+    try:
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    except (OSError, ValueError, IndexError):
+        pass
+    return 0

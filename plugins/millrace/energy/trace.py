@@ -1,0 +1,109 @@
+"""Recorded telemetry, for machines without sensors."""
+
+import bisect
+import csv
+import itertools
+from dataclasses import dataclass
+from pathlib import Path
+
+from millrace.contracts.errors import BadInputError
+from millrace.contracts.measurement import EnergyMethod
+
+_SECONDS = {"seconds": 1.0, "milliseconds": 1e-3}
+_JOULES = {"joules": 1.0, "millijoules": 1e-3, "microjoules": 1e-6}
+_WATTS = {"watts": 1.0, "milliwatts": 1e-3}
+
+
+@dataclass(frozen=True)
+class Trace:
+    """Joules since the first row, at each row's time since the first."""
+
+    seconds: tuple[float, ...]
+    joules: tuple[float, ...]
+    method: EnergyMethod | None
+
+    def joules_at(self, seconds: float) -> float:
+        """Joules from the first row to a time, interpolated; the last row's beyond the end."""
+        after = bisect.bisect_right(self.seconds, seconds)
+        if after == 0:
+            return 0.0
+        if after == len(self.seconds):
+            return self.joules[-1]
+        start, end = self.seconds[after - 1], self.seconds[after]
+        share = (seconds - start) / (end - start)
+        return self.joules[after - 1] + share * (self.joules[after] - self.joules[after - 1])
+
+
+def read_trace(path: Path) -> Trace:
+    """A CSV trace whose header carries the units.
+
+    The first column is ``time_seconds`` or ``time_milliseconds``; every other is ``<sensor>_<unit>``: an energy
+    counter (joules, millijoules, microjoules) or power (watts, milliwatts; integrated by the trapezoidal rule).
+    Sensors called gpu… are NVML's, package… and dram… are RAPL's; with any other, the method is None.
+    Raises BadInputError for another header, a row that is no number, or a time or counter that goes back.
+    """
+    with path.open(newline="") as stream:
+        rows = list(csv.reader(stream))
+    if len(rows) < 3:
+        raise _bad(path, 1, "a header and two rows at least")
+    header = rows[0]
+    table = [_numbers(path, line, row, len(header)) for line, row in enumerate(rows[1:], start=2)]
+    seconds = _times(path, header[0], [row[0] for row in table])
+    totals = [0.0] * len(table)
+    for index, name in enumerate(header[1:], start=1):
+        for at, joules in enumerate(_column(path, name, seconds, [row[index] for row in table])):
+            totals[at] += joules
+    return Trace(tuple(seconds), tuple(totals), _method(header[1:]))
+
+
+def _bad(path: Path, line: int, rule: str) -> BadInputError:
+    return BadInputError(
+        "the trace cannot be read", where=f"{path}, line {line}", rule=rule, remedy="record it again or correct it"
+    )
+
+
+def _numbers(path: Path, line: int, row: list[str], width: int) -> list[float]:
+    try:
+        numbers = [float(value) for value in row]
+    except ValueError:
+        numbers = []
+    if len(numbers) != width:
+        raise _bad(path, line, f"{width} numbers")
+    return numbers
+
+
+def _times(path: Path, name: str, values: list[float]) -> list[float]:
+    scale = _SECONDS.get(name.removeprefix("time_"))
+    if scale is None:
+        raise _bad(path, 1, f"the first column is one of {[f'time_{unit}' for unit in _SECONDS]}")
+    for line, (before, after) in enumerate(itertools.pairwise(values), start=3):
+        if after <= before:
+            raise _bad(path, line, "time goes on")
+    return [(value - values[0]) * scale for value in values]
+
+
+def _column(path: Path, name: str, seconds: list[float], values: list[float]) -> list[float]:
+    unit = name.rpartition("_")[2]
+    if unit in _WATTS:
+        watts = [value * _WATTS[unit] for value in values]
+        total, joules = 0.0, [0.0]
+        for at in range(1, len(watts)):
+            total += (seconds[at] - seconds[at - 1]) * (watts[at] + watts[at - 1]) / 2
+            joules.append(total)
+        return joules
+    if unit in _JOULES:
+        for line, (before, after) in enumerate(itertools.pairwise(values), start=3):
+            if after < before:
+                raise _bad(path, line, f"the counter {name} only grows")
+        return [(value - values[0]) * _JOULES[unit] for value in values]
+    raise _bad(path, 1, f"{name!r} ends in one of {[*_JOULES, *_WATTS]}")
+
+
+def _method(names: list[str]) -> EnergyMethod | None:
+    gpu = any(name.startswith("gpu") for name in names)
+    package = any(name.startswith(("package", "dram")) for name in names)
+    if not all(name.startswith(("gpu", "package", "dram")) for name in names):
+        return None
+    if gpu and package:
+        return "nvml+rapl"
+    return "nvml" if gpu else "rapl"

@@ -1,0 +1,1 @@
+"""What starts a step: a process on this machine, or a pod."""

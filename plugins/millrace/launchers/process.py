@@ -1,0 +1,188 @@
+"""Runs a step as a process of this machine, in its image's own environment."""
+
+import fcntl
+import json
+import logging
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import psutil
+
+from millrace.contracts.errors import BadInputError, TransientError
+from millrace.contracts.run_spec import SPEC_FILE, RunSpec
+from millrace.storage import files
+
+log = logging.getLogger(__name__)
+
+LOG_FILE = "log.txt"
+_PROCESS_FILE = "process.json"
+_POLL_SECONDS = 0.1
+_PASSED_ON = ("PATH", "HOME", "LANG", "TZ", "TMPDIR", "SSL_CERT_FILE", "KRB5CCNAME", "CUDA_VISIBLE_DEVICES")
+_PASSED_ON_PREFIXES = ("AWS_", "HADOOP_", "KERAS_", "TF_", "OMP_")
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a step's process ended: ``exit_code`` is negative for a signal, as in subprocess."""
+
+    exit_code: int
+    process_uid: str
+
+
+@dataclass
+class ProcessLauncher:
+    """Starts ``python -m millrace_<image>`` with only that image's package and the shared rooms on its path.
+
+    One process for each run and step: the lock on ``<state>/lock`` is inherited by the process and so held for as long
+    as it lives, whatever became of its supervisor. A try that finds it held first ends the process that holds it.
+    """
+
+    repository: Path
+    environments: Path
+    stop_grace_seconds: float
+
+    def run(self, image: str, spec: RunSpec, on_line: Callable[[str], None]) -> Ended:
+        """Run the step to its end, giving each line that it prints to ``on_line``.
+
+        Raises TransientError when an orphan of an earlier try cannot be ended.
+        """
+        attempt, state = files.local_path(spec.attempt_uri), files.local_path(spec.state_uri)
+        attempt.mkdir(parents=True, exist_ok=True)
+        state.mkdir(parents=True, exist_ok=True)
+        with (state / "lock").open("a") as lock:
+            self._take(lock, state)
+            process = self._start(image, spec, attempt, lock.fileno())
+            uid = _remember(process.pid, state)
+            try:
+                exit_code = _follow(process, attempt / LOG_FILE, on_line)
+            except BaseException:
+                self._end(process.pid)
+                raise
+        return Ended(exit_code, uid)
+
+    def start_service(self, image: str, spec: RunSpec) -> int:
+        """Start a step that goes on by itself, in a session of its own; returns its process id.
+
+        Airflow ends a task's whole process group, and a service must outlive the task that started it.
+        """
+        attempt, state = files.local_path(spec.attempt_uri), files.local_path(spec.state_uri)
+        attempt.mkdir(parents=True, exist_ok=True)
+        state.mkdir(parents=True, exist_ok=True)
+        with (state / "lock").open("a") as lock:
+            self._take(lock, state)
+            process = self._start(image, spec, attempt, lock.fileno())
+            _remember(process.pid, state)
+        return process.pid
+
+    def stop_service(self, state_uri: str) -> bool:
+        """End the service that holds this state folder; False when none does."""
+        holder = _holder(files.local_path(state_uri))
+        if holder is None:
+            return False
+        self._end(holder.pid)
+        return True
+
+    def service_running(self, state_uri: str) -> bool:
+        """Whether the service of this state folder lives."""
+        return _holder(files.local_path(state_uri)) is not None
+
+    def _start(self, image: str, spec: RunSpec, attempt: Path, lock: int) -> subprocess.Popen[bytes]:
+        python = self.environments / image / "bin" / "python"
+        if not python.exists():
+            raise BadInputError(
+                f"the environment of images/{image} is not there",
+                where=str(python),
+                rule="each image has an environment, made from its requirements.txt",
+                remedy="run `make setup`, or set MILLRACE_ENVIRONMENTS",
+            )
+        uri = files.join(spec.attempt_uri, SPEC_FILE)
+        files.write_bytes(uri, spec.model_dump_json(indent=1).encode())
+        path = os.pathsep.join([str(self.repository / "plugins"), str(self.repository / "images" / image)])
+        environment = {
+            name: value
+            for name, value in os.environ.items()
+            if name in _PASSED_ON or name.startswith(_PASSED_ON_PREFIXES)
+        }
+        with (attempt / LOG_FILE).open("ab") as output:
+            return subprocess.Popen(
+                [str(python), "-m", f"millrace_{image}", "--spec", uri],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                cwd=attempt,
+                env={**environment, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1", "HF_HUB_OFFLINE": "1"},
+                start_new_session=True,
+                pass_fds=(lock,),
+            )
+
+    def _take(self, lock: IO[str], state: Path) -> None:
+        deadline = time.monotonic() + self.stop_grace_seconds + 10
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return
+            except BlockingIOError:
+                holder = _holder(state)
+            if holder is not None:
+                log.info("an earlier try's process %d still runs: ending it first", holder.pid)
+                self._end(holder.pid)
+            if time.monotonic() > deadline:
+                raise TransientError(
+                    "an earlier try's process cannot be ended",
+                    where=str(state / _PROCESS_FILE),
+                    rule="one process for each run and step",
+                    remedy="end that process by hand, then let the task be retried",
+                )
+            time.sleep(_POLL_SECONDS)
+
+    def _end(self, pid: int) -> None:
+        try:
+            process = psutil.Process(pid)
+            os.killpg(pid, signal.SIGTERM)
+            process.wait(self.stop_grace_seconds)
+        except (psutil.NoSuchProcess, ProcessLookupError):
+            return
+        except psutil.TimeoutExpired:
+            os.killpg(pid, signal.SIGKILL)
+
+
+def _remember(pid: int, state: Path) -> str:
+    try:
+        created_at = psutil.Process(pid).create_time()
+    except psutil.NoSuchProcess:
+        created_at = time.time()
+    (state / _PROCESS_FILE).write_text(json.dumps({"pid": pid, "created_at": created_at}))
+    return f"{os.uname().nodename}:{pid}:{created_at:.2f}"
+
+
+def _holder(state: Path) -> psutil.Process | None:
+    """The living process that this folder remembers; a process id that was given to another one does not count."""
+    try:
+        known = json.loads((state / _PROCESS_FILE).read_text())
+        process = psutil.Process(int(known["pid"]))
+        same = abs(process.create_time() - float(known["created_at"])) < 1
+        return process if same and process.status() != psutil.STATUS_ZOMBIE else None
+    except (OSError, ValueError, KeyError, psutil.NoSuchProcess):
+        return None
+
+
+def _follow(process: subprocess.Popen[bytes], output: Path, on_line: Callable[[str], None]) -> int:
+    with output.open("rb") as stream:
+        tail = b""
+        while True:
+            ended = process.poll()
+            while piece := stream.read(1 << 16):
+                *lines, tail = (tail + piece).split(b"\n")
+                for line in lines:
+                    on_line(line.decode(errors="replace"))
+            if ended is not None:
+                if tail:
+                    on_line(tail.decode(errors="replace"))
+                return ended
+            time.sleep(_POLL_SECONDS)

@@ -1,0 +1,187 @@
+"""Transactions on SQLite or PostgreSQL, with statements from files."""
+
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, ProgrammingError
+from sqlalchemy.pool import NullPool
+
+from millrace.contracts.errors import BadInputError, RefusedError, TransientError
+
+SQL_FOLDER = Path(__file__).resolve().parents[3] / "sql"
+_BUSY_SECONDS = 30
+_WRITE = "millrace_write"
+
+Value = str | int | float | None
+Row = dict[str, Any]
+
+
+def now() -> str:
+    """This moment, UTC, ISO-8601, always of one width, so that times sort as text."""
+    return datetime.now(UTC).isoformat(timespec="microseconds")
+
+
+class Transaction:
+    """Runs statements by the name of their file; every value is bound, none is written into the text."""
+
+    def __init__(self, connection: sa.Connection, queries: Path) -> None:
+        self._connection = connection
+        self._queries = queries
+
+    def execute(self, query: str, **values: Value) -> int:
+        """Run a statement; how many rows it changed."""
+        return self._connection.execute(self._text(query), values).rowcount
+
+    def execute_each(self, query: str, rows: Sequence[Mapping[str, Value]]) -> None:
+        """Run a statement once for each row."""
+        if rows:
+            self._connection.execute(self._text(query), [dict(row) for row in rows])
+
+    def all(self, query: str, **values: Value) -> list[Row]:
+        """The rows that a statement gives."""
+        return [dict(row) for row in self._connection.execute(self._text(query), values).mappings()]
+
+    def one(self, query: str, **values: Value) -> Row | None:
+        """The first row that a statement gives."""
+        row = self._connection.execute(self._text(query), values).mappings().first()
+        return None if row is None else dict(row)
+
+    def script(self, text: str) -> None:
+        """Run the statements of a migration, which end in ``;`` and take no values."""
+        for statement in text.split(";"):
+            if any(line.strip() and not line.lstrip().startswith("--") for line in statement.splitlines()):
+                self._connection.exec_driver_sql(statement)
+
+    def _text(self, query: str) -> sa.TextClause:
+        return sa.text((self._queries / f"{query}.sql").read_text(encoding="utf-8"))
+
+
+class Database:
+    """A lazily opened database. Connections are not kept, so that a process may fork and a file may be replaced."""
+
+    def __init__(self, url: str, sql: Path | None = None) -> None:
+        self.sql = sql or SQL_FOLDER
+        self._url = _checked(url)
+
+    @property
+    def where(self) -> str:
+        """The URL for people, without its password."""
+        return self._url.render_as_string(hide_password=True)
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether this is a file of this machine."""
+        return self._url.get_backend_name() == "sqlite"
+
+    @property
+    def file(self) -> Path | None:
+        """SQLite's file."""
+        return Path(str(self._url.database)) if self.is_sqlite else None
+
+    @cached_property
+    def _engine(self) -> sa.Engine:
+        if not self.is_sqlite:
+            return sa.create_engine(self._url, poolclass=NullPool)
+        engine = sa.create_engine(self._url, poolclass=NullPool, connect_args={"timeout": _BUSY_SECONDS})
+        sa.event.listen(engine, "connect", _prepare_sqlite)
+        sa.event.listen(engine, "begin", _begin_sqlite)
+        return engine
+
+    def set_write_ahead(self) -> None:
+        """SQLite's write-ahead log, which belongs to the file and not to a connection. Raises TransientError."""
+        try:
+            with self._engine.connect() as connection:
+                driver: sqlite3.Connection = connection.connection.driver_connection  # type: ignore[assignment]
+                driver.execute("PRAGMA journal_mode = WAL")
+        except (DBAPIError, sqlite3.OperationalError) as error:
+            raise TransientError(
+                f"the ledger's file cannot be opened: {error}",
+                where=self.where,
+                rule="a local file that can be written",
+                remedy="see that its folder exists, has room and is not on a network file system",
+            ) from error
+
+    @contextmanager
+    def read(self) -> Iterator[Transaction]:
+        """A transaction that changes nothing. Raises TransientError where the database does not answer."""
+        with self._transaction(write=False) as transaction:
+            yield transaction
+
+    @contextmanager
+    def write(self) -> Iterator[Transaction]:
+        """A transaction, committed as a whole at the end or not at all.
+
+        Raises TransientError where the database does not answer (or has no tables yet), RefusedError where a
+        constraint forbids the change.
+        """
+        with self._transaction(write=True) as transaction:
+            yield transaction
+
+    @contextmanager
+    def _transaction(self, *, write: bool) -> Iterator[Transaction]:
+        try:
+            with self._engine.connect() as connection:
+                connection = connection.execution_options(**{_WRITE: write})
+                with connection.begin():
+                    yield Transaction(connection, self.sql / "queries")
+        except DBAPIError as error:
+            raise self._translated(error) from error
+
+    def _translated(self, error: DBAPIError) -> Exception:
+        what = str(error.orig).strip()
+        if isinstance(error, IntegrityError):
+            return RefusedError(
+                f"the ledger refuses the change: {what}",
+                where=self.where,
+                rule="the constraints in sql/migrations",
+                remedy="something was committed twice or out of order; look at the run in run_summary",
+            )
+        if "no such table" in what or type(error.orig).__name__ == "UndefinedTable":
+            return TransientError(
+                "the ledger has no tables yet",
+                where=self.where,
+                rule="migrations are applied before the first run",
+                remedy="python -m millrace ledger migrate",
+            )
+        if isinstance(error, ProgrammingError) or not isinstance(error, OperationalError):
+            return error
+        return TransientError(
+            f"the ledger does not answer: {what}",
+            where=self.where,
+            rule="the database can be reached and written within 30 s",
+            remedy="see that it runs and has room; the task is retried",
+        )
+
+
+def _checked(url: str) -> sa.URL:
+    remedy = "give sqlite:////folder/ledger.db or postgresql://user@host/database"
+    try:
+        parsed = sa.make_url(url)
+    except sa.exc.ArgumentError as error:
+        raise BadInputError(
+            "the ledger's URL cannot be read", where="the ledger's URL", rule="a SQLAlchemy URL", remedy=remedy
+        ) from error
+    if parsed.drivername in ("postgresql", "postgres"):
+        parsed = parsed.set(drivername="postgresql+psycopg")
+    where = parsed.render_as_string(hide_password=True)
+    if parsed.get_backend_name() not in ("sqlite", "postgresql"):
+        raise BadInputError("no such ledger", where=where, rule="SQLite or PostgreSQL", remedy=remedy)
+    if parsed.get_backend_name() == "sqlite" and parsed.database in (None, "", ":memory:"):
+        raise BadInputError("no file is named", where=where, rule="a ledger outlives its process", remedy=remedy)
+    return parsed
+
+
+def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
+    connection.isolation_level = None  # transactions begin where _begin_sqlite says, not where the driver guesses
+    connection.execute("PRAGMA foreign_keys = ON")
+
+
+def _begin_sqlite(connection: sa.Connection) -> None:
+    write = connection.get_execution_options().get(_WRITE, False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")

@@ -1,0 +1,145 @@
+"""Partitions and the dataset versions that publish them."""
+
+import operator
+from collections.abc import Iterator
+from datetime import date, timedelta
+from functools import reduce
+
+from millrace.contracts.data import DatasetVersion, Profile, StagedPartition, Window
+from millrace.contracts.report import IngestResult, ValidateResult
+from millrace.ledger.database import Database, Row, Transaction, Value, now
+from millrace.ledger.records import RunKey
+
+_NO_DAY = date.max
+
+
+def stage(transaction: Transaction, run: RunKey, workload: str, result: IngestResult) -> None:
+    """Staged and absent days; a day that is committed stays so."""
+    rows = [{**_mark(run, workload, staged.partition, "staged"), **_content(staged)} for staged in result.staged]
+    rows += [_mark(run, workload, date.fromisoformat(day), "absent", "no file of arrivals") for day in result.absent]
+    transaction.execute_each("mark_partition", sorted(rows, key=lambda row: str(row["day"])))
+
+
+def publish(transaction: Transaction, run: RunKey, workload: str, result: ValidateResult) -> None:
+    """The row of a dataset version, which is what makes it one, and its partitions."""
+    at = now()
+    key: dict[str, Value] = {"dag_id": run.dag_id, "run_id": run.run_id, "repeat": run.repeat}
+    transaction.execute(
+        "insert_dataset_version",
+        **key,
+        workload=workload,
+        version=result.version,
+        uri=result.dataset_uri,
+        docs_uri=result.docs_uri,
+        at=at,
+    )
+    transaction.execute_each(
+        "commit_partition",
+        [
+            {
+                **key,
+                **_content(staged),
+                "workload": workload,
+                "day": staged.partition.isoformat(),
+                "profile": profile.model_dump_json() if profile else None,
+                "dataset_version": result.version,
+                "at": at,
+            }
+            for staged in sorted(result.published, key=lambda staged: staged.partition)
+            for profile in [result.profiles.get(staged.partition.isoformat())]
+        ],
+    )
+    transaction.execute("update_run_dataset", **key, dataset_version=result.version)
+
+
+def fail(transaction: Transaction, run: RunKey, row: Row, step: str, reason: str) -> None:
+    """The days of a run whose ingest or validation failed for good: those that hold nothing good from before.
+
+    A failed ingest says nothing about any of its days; a failed validation leaves absent days absent.
+    """
+    states = _states(transaction, row)
+    keep = {"committed"} if step == "ingest" else {"committed", "absent"}
+    days = [day for day in _days(row) if states.get(day.isoformat(), ("", None))[0] not in keep]
+    transaction.execute_each("mark_partition", [_mark(run, row["workload"], day, "failed", reason) for day in days])
+
+
+def give_up(transaction: Transaction, run: RunKey, row: Row, reason: str) -> None:
+    """The days that a failed run leaves open, so that no later run waits for them; another run's staged days stay."""
+    states = _states(transaction, row)
+    days = [day for day in _days(row) if states.get(day.isoformat(), ("staged", run)) == ("staged", run)]
+    transaction.execute_each("mark_partition", [_mark(run, row["workload"], day, "failed", reason) for day in days])
+
+
+def latest_dataset(database: Database, workload: str, until: date) -> DatasetVersion | None:
+    """See Ledger.latest_dataset."""
+    with database.read() as transaction:
+        row = transaction.one("select_latest_dataset", workload=workload)
+    if row is None or row["first_day"] is None or until < date.fromisoformat(row["first_day"]):
+        return None
+    last = min(until, date.fromisoformat(row["last_day"]))
+    return DatasetVersion(workload=workload, uri=row["uri"], version=row["version"], until=last)
+
+
+def profile(database: Database, workload: str, *, until: date, outside: Window | None) -> Profile | None:
+    """See Ledger.profile."""
+    with database.read() as transaction:
+        rows = transaction.all(
+            "select_profiles",
+            workload=workload,
+            until=until.isoformat(),
+            outside_first=(outside.first if outside else _NO_DAY).isoformat(),
+            outside_last=(outside.last if outside else _NO_DAY).isoformat(),
+        )
+    profiles = [Profile.model_validate_json(row["profile"]) for row in rows]
+    return reduce(operator.add, profiles) if profiles else None
+
+
+def partitions(database: Database, workload: str, first: date, last: date) -> list[Row]:
+    """See Ledger.partition_rows."""
+    with database.read() as transaction:
+        return transaction.all(
+            "select_partitions", workload=workload, first_day=first.isoformat(), last_day=last.isoformat()
+        )
+
+
+def _states(transaction: Transaction, row: Row) -> dict[str, tuple[str, RunKey]]:
+    rows = transaction.all(
+        "select_partitions",
+        workload=row["workload"],
+        first_day=row["partition_first"],
+        last_day=row["partition_last"],
+    )
+    return {found["day"]: (found["state"], RunKey(found["dag_id"], found["run_id"], found["repeat"])) for found in rows}
+
+
+def _days(row: Row) -> Iterator[date]:
+    first, last = date.fromisoformat(row["partition_first"]), date.fromisoformat(row["partition_last"])
+    return (first + timedelta(days=offset) for offset in range((last - first).days + 1))
+
+
+def _mark(run: RunKey, workload: str, day: date, state: str, reason: str | None = None) -> dict[str, Value]:
+    return {
+        "workload": workload,
+        "day": day.isoformat(),
+        "state": state,
+        "reason": reason,
+        "row_count": None,
+        "duplicates": None,
+        "source_uri": None,
+        "source_bytes": None,
+        "content_sha256": None,
+        "dag_id": run.dag_id,
+        "run_id": run.run_id,
+        "repeat": run.repeat,
+        "at": now(),
+    }
+
+
+def _content(staged: StagedPartition) -> dict[str, Value]:
+    return {
+        "row_count": staged.rows,
+        "duplicates": staged.duplicates,
+        "source_uri": staged.source_uri,
+        "source_bytes": staged.source_bytes,
+        "content_sha256": staged.content_sha256,
+    }

@@ -1,0 +1,193 @@
+"""The ledger's door: everything that Millrace remembers passes through here."""
+
+from datetime import date
+from pathlib import Path
+
+from millrace.contracts.data import DatasetVersion, Profile, Window
+from millrace.contracts.measurement import MeterReading
+from millrace.contracts.plan import Plan
+from millrace.contracts.report import Report
+from millrace.contracts.run_spec import TryKey
+from millrace.contracts.serving import Verdict
+from millrace.ledger import datasets, migrations, models, plans, runs, tries
+from millrace.ledger.database import Database, Row
+from millrace.ledger.records import LiveModel, RecordedModel, RunKey
+
+
+class Ledger:
+    """Plans, reports, dataset and model versions and measurements.
+
+    ``url`` is SQLAlchemy's, for SQLite or PostgreSQL; nothing is opened before the first call. ``sql`` is the folder
+    of statements, the repository's own by default. Every method is one transaction: it happened as a whole or not at
+    all. All of them raise TransientError where the database does not answer. Times are UTC ISO-8601 text.
+    """
+
+    def __init__(self, url: str, sql: Path | None = None) -> None:
+        self._database = Database(url, sql)
+
+    def migrate(self) -> list[str]:
+        """Apply missing migrations; their names. Several processes may call it at once.
+
+        Raises RefusedError for a ledger that a newer version made, or whose applied migrations were edited.
+        """
+        return migrations.migrate(self._database)
+
+    # --- runs ---
+
+    def open_run(
+        self,
+        dag_id: str,
+        run_id: str,
+        *,
+        workload: str,
+        team: str,
+        site: str,
+        partition_first: date,
+        partition_last: date,
+        run_type: str,
+        quality_metric: str = "micro_f1",
+    ) -> int:
+        """The run's repeat that is running; the first call, and the first after a close, open a new one.
+
+        ``quality_metric`` is the one that run_summary shows: micro_f1 or macro_f1.
+        """
+        return runs.open_run(
+            self._database,
+            dag_id,
+            run_id,
+            workload=workload,
+            team=team,
+            site=site,
+            partition_first=partition_first,
+            partition_last=partition_last,
+            run_type=run_type,
+            quality_metric=quality_metric,
+        )
+
+    def last_repeat(self, dag_id: str, run_id: str) -> int | None:
+        """The run's newest repeat, ended or not; None for a run that was never opened."""
+        with self._database.read() as transaction:
+            row = transaction.one("select_last_repeat", dag_id=dag_id, run_id=run_id)
+        return None if row is None or row["repeat"] is None else int(row["repeat"])
+
+    def close_run(
+        self, dag_id: str, run_id: str, repeat: int, *, state: str, reason: str, decision: str | None = None
+    ) -> None:
+        """End a run in a terminal state with its reason; a run that has ended keeps its first ending.
+
+        A failed run's days that are neither committed nor absent become failed, so that no later run waits for them.
+        Raises BadInputError for another state, an empty reason or an unknown run.
+        """
+        key = RunKey(dag_id, run_id, repeat)
+        runs.close_run(self._database, key, state=state, reason=reason, decision=decision)
+
+    def record_verdict(self, dag_id: str, run_id: str, repeat: int, verdict: Verdict) -> None:
+        """Keep the gate's verdict; its outcome is the run's decision. Raises BadInputError for an unknown run."""
+        runs.record_verdict(self._database, RunKey(dag_id, run_id, repeat), verdict)
+
+    def verdict(self, dag_id: str, run_id: str, repeat: int) -> Verdict | None:
+        """The gate's verdict on a run."""
+        return runs.verdict(self._database, RunKey(dag_id, run_id, repeat))
+
+    def open_runs(self, workload: str | None = None) -> list[Row]:
+        """The runs that have not ended, oldest first."""
+        with self._database.read() as transaction:
+            return transaction.all("select_open_runs", workload=workload)
+
+    def run_summary(self, dag_id: str | None = None, run_id: str | None = None, limit: int = 100) -> list[Row]:
+        """Rows of the public view run_summary, newest first. What is unknown is None."""
+        with self._database.read() as transaction:
+            return transaction.all("select_run_summary", dag_id=dag_id, run_id=run_id, row_limit=limit)
+
+    # --- tries ---
+
+    def commit_report(self, key: TryKey, report: Report, process_uid: str) -> None:
+        """Commit a try: its row, and what its result means for partitions, dataset and model versions.
+
+        Committing the same key and uid again changes nothing. A process is counted once, by the start of its meter:
+        its row as a lost try is replaced, and a report that another try adopts brings its result but no second joules.
+        Raises BadInputError for a run that was never opened, RefusedError where a result breaks a rule.
+        """
+        tries.commit_report(self._database, key, report, process_uid)
+
+    def commit_lost_try(self, key: TryKey, reading: MeterReading | None, process_uid: str, reason: str) -> None:
+        """Count what a try used that ended without a report; nothing where that process is counted already."""
+        tries.commit_lost_try(self._database, key, reading, process_uid, reason)
+
+    def committed_report(self, dag_id: str, run_id: str, task_id: str) -> Report | None:
+        """The newest report of a task that was ok or skipped, of the newest repeat that has one."""
+        return tries.committed_report(self._database, dag_id, run_id, task_id)
+
+    def try_reasons(self, dag_id: str, run_id: str, repeat: int) -> dict[str, str]:
+        """The reason of each task's newest try."""
+        with self._database.read() as transaction:
+            rows = transaction.all("select_try_reasons", dag_id=dag_id, run_id=run_id, repeat=repeat)
+        return {row["task_id"]: row["reason"] for row in rows}
+
+    def tries(self, dag_id: str, run_id: str, repeat: int) -> list[Row]:
+        """What each try of a run did and used, oldest commit first."""
+        with self._database.read() as transaction:
+            return transaction.all("select_tries", dag_id=dag_id, run_id=run_id, repeat=repeat)
+
+    # --- plans ---
+
+    def store_plan(self, dag_id: str, run_id: str, repeat: int, plan: Plan) -> None:
+        """Keep what was predicted. Raises RefusedError once a training try of this repeat has been committed."""
+        plans.store_plan(self._database, RunKey(dag_id, run_id, repeat), plan)
+
+    def plan(self, dag_id: str, run_id: str) -> Plan | None:
+        """The plan of the run's newest repeat that has one."""
+        with self._database.read() as transaction:
+            return plans.newest_plan(transaction, dag_id, run_id)
+
+    # --- datasets ---
+
+    def latest_dataset(self, workload: str, until: date) -> DatasetVersion | None:
+        """The newest published version, read up to ``until`` or the last committed day; None where that is no day."""
+        return datasets.latest_dataset(self._database, workload, until)
+
+    def profile(self, workload: str, *, until: date, outside: Window | None = None) -> Profile | None:
+        """The sum over committed partitions up to ``until``, those in ``outside`` left out; None where none is left."""
+        return datasets.profile(self._database, workload, until=until, outside=outside)
+
+    def settled_partitions(self, workload: str, first: date, last: date) -> dict[date, str]:
+        """Each known day's state from first to last: staged, absent, failed or committed."""
+        return {date.fromisoformat(row["day"]): row["state"] for row in self.partition_rows(workload, first, last)}
+
+    def partition_rows(self, workload: str, first: date, last: date) -> list[Row]:
+        """Each known day from first to last: its state, rows, source, content's digest, dataset version and run."""
+        return datasets.partitions(self._database, workload, first, last)
+
+    # --- models ---
+
+    def live_model(self, workload: str) -> LiveModel | None:
+        """The version that answers requests."""
+        return models.live_model(self._database, workload)
+
+    def model(self, workload: str, version: str) -> RecordedModel | None:
+        """A version, whatever its state."""
+        return models.model(self._database, workload, version)
+
+    def promote(self, workload: str, version: str, *, dag_id: str, run_id: str) -> str | None:
+        """Make a candidate live and retire the live version, whose name is returned; once more changes nothing.
+
+        Raises RefusedError where the live version was trained on newer data (a later last day, or the same day in a
+        later dataset version) and for a version that is no candidate, BadInputError for an unknown one.
+        """
+        return models.promote(self._database, workload, version, f"{dag_id} / {run_id}")
+
+    def revert(self, workload: str, version: str, reason: str, *, actor: str = "millrace") -> str | None:
+        """Roll a version back; if it was live, its nearest predecessor that was not is live again.
+
+        The version that is live afterwards, or None; once more changes nothing. Raises RefusedError for a rejected
+        version, BadInputError for an unknown one.
+        """
+        return models.revert(self._database, workload, version, reason, actor)
+
+    def reject(self, workload: str, version: str, reason: str, *, actor: str = "millrace") -> None:
+        """Say that a candidate never goes live; once more changes nothing. Raises RefusedError for any other state."""
+        models.reject(self._database, workload, version, reason, actor)
+
+    def model_events(self, workload: str) -> list[Row]:
+        """Who did what to which version, when and why, oldest first."""
+        return models.events(self._database, workload)

@@ -1,0 +1,67 @@
+"""Bringing a database to the newest schema."""
+
+import hashlib
+
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random
+
+from millrace.contracts.errors import RefusedError, TransientError
+from millrace.ledger.database import Database, Transaction, now
+
+
+def migrate(database: Database) -> list[str]:
+    """Apply what is missing, in order of the files' names, all or nothing; the names that were applied.
+
+    Two processes may do it at once. Raises RefusedError for a database from a newer version and for one whose
+    migrations were changed after they had been applied.
+    """
+    files = sorted((database.sql / "migrations").glob("[0-9][0-9][0-9][0-9]_*.sql"))
+    if database.file is not None:
+        database.file.parent.mkdir(parents=True, exist_ok=True)
+        _write_ahead(database)
+    applied = []
+    with database.write() as transaction:
+        if not database.is_sqlite:
+            transaction.one("lock_migrations_postgresql")
+        transaction.execute("create_migrations")
+        known = {row["name"]: row["sha256"] for row in transaction.all("select_migrations")}
+        if unknown := sorted(set(known) - {file.stem for file in files}):
+            raise RefusedError(
+                f"the ledger has migrations that this version does not know: {unknown}",
+                where=database.where,
+                rule="a ledger is never older software's",
+                remedy="use the version of Millrace that made it, or a newer one",
+            )
+        for file in files:
+            text = file.read_text(encoding="utf-8")
+            digest = hashlib.sha256(text.encode()).hexdigest()
+            if file.stem not in known:
+                _apply(transaction, file.stem, text, digest)
+                applied.append(file.stem)
+            elif known[file.stem] != digest:
+                raise RefusedError(
+                    "a migration was changed after it had been applied",
+                    where=f"{database.where}: {file.stem}",
+                    rule="an applied migration stays as it is",
+                    remedy="put the file back and write the change as a new migration",
+                )
+    return applied
+
+
+def _apply(transaction: Transaction, name: str, text: str, digest: str) -> None:
+    transaction.script(text)
+    transaction.execute("insert_migration", name=name, sha256=digest, at=now())
+
+
+def _write_ahead(database: Database) -> None:
+    """Readers go on while one writes. The mode is the file's own and outlives this connection.
+
+    SQLite does not wait its busy time for this one statement, so two processes that begin at once would collide.
+    """
+    for attempt in Retrying(
+        retry=retry_if_exception_type(TransientError),
+        stop=stop_after_delay(30),
+        wait=wait_random(0.01, 0.1),
+        reraise=True,
+    ):
+        with attempt:
+            database.set_write_ahead()

@@ -1,0 +1,64 @@
+"""Plans: stored before training, and never after."""
+
+from millrace.contracts.errors import RefusedError
+from millrace.contracts.plan import Plan
+from millrace.ledger.database import Database, Transaction, Value, now
+from millrace.ledger.records import RunKey
+from millrace.ledger.runs import lock_run
+
+
+def store_plan(database: Database, run: RunKey, plan: Plan) -> None:
+    """See Ledger.store_plan."""
+    key: dict[str, Value] = {"dag_id": run.dag_id, "run_id": run.run_id, "repeat": run.repeat}
+    with database.write() as transaction:
+        lock_run(transaction, run)
+        stored = transaction.one("select_plan", dag_id=run.dag_id, run_id=run.run_id)
+        if stored and stored["repeat"] == run.repeat and stored["sha256"] == plan.sha256:
+            return
+        if transaction.one("select_training_try", **key):
+            raise RefusedError(
+                "training has already reported",
+                where=f"{run.dag_id} / {run.run_id}, repeat {run.repeat}",
+                rule="a plan is stored before training starts",
+                remedy="clear the whole run: its repeat is planned anew",
+            )
+        transaction.execute("upsert_plan", **key, **_columns(plan), at=now())
+
+
+def newest_plan(transaction: Transaction, dag_id: str, run_id: str) -> Plan | None:
+    """The plan of the run's newest repeat that has one."""
+    row = transaction.one("select_plan", dag_id=dag_id, run_id=run_id)
+    return None if row is None else Plan.model_validate_json(row["plan"])
+
+
+def _columns(plan: Plan) -> dict[str, Value]:
+    return {
+        "plan": plan.model_dump_json(),
+        "sha256": plan.sha256,
+        "seconds": plan.seconds.p50,
+        "peak_memory_bytes": plan.peak_memory_bytes.p50,
+        "peak_gpu_memory_bytes": plan.peak_gpu_memory_bytes.p50 if plan.peak_gpu_memory_bytes else None,
+        "joules": plan.joules.p50,
+        "cost": plan.cost.p50 if plan.cost else None,
+        "currency": plan.currency,
+        "gco2e": plan.gco2e.p50 if plan.gco2e else None,
+        **_rates(plan),
+    }
+
+
+def _rates(plan: Plan) -> dict[str, Value]:
+    """The rates that the plan was made with, so that what is measured is priced like what was predicted.
+
+    A plan's cost is (its hardware's price for the time) + (a tariff for the energy), its gCO2e a factor of the energy.
+    """
+    if not plan.joules.p50:
+        return {"cost_per_second": None, "cost_per_joule": None, "gco2e_per_joule": None}
+    cost_per_second = cost_per_joule = None
+    if plan.cost is not None:
+        cost_per_second = (plan.hardware.price_per_hour or 0.0) / 3600
+        cost_per_joule = max(0.0, plan.cost.p50 - cost_per_second * plan.seconds.p50) / plan.joules.p50
+    return {
+        "cost_per_second": cost_per_second,
+        "cost_per_joule": cost_per_joule,
+        "gco2e_per_joule": plan.gco2e.p50 / plan.joules.p50 if plan.gco2e else None,
+    }

@@ -1,0 +1,68 @@
+"""What the ledger answers with."""
+
+from dataclasses import dataclass
+
+from millrace.contracts.data import DatasetVersion
+from millrace.contracts.model import ModelVersion
+from millrace.contracts.report import Quality
+from millrace.ledger.database import Row
+
+
+@dataclass(frozen=True)
+class RunKey:
+    """One run and which repeat of it."""
+
+    dag_id: str
+    run_id: str
+    repeat: int
+
+
+@dataclass(frozen=True)
+class LiveModel:
+    """The version that answers requests. ``quality`` is of its newest evaluation; times are UTC ISO-8601 text."""
+
+    model: ModelVersion
+    dataset: DatasetVersion
+    quality: Quality | None
+    promoted_at: str
+    run: RunKey
+
+
+@dataclass(frozen=True)
+class RecordedModel:
+    """A model version that exists, whatever its state: candidate, live, retired, rejected or rolled_back."""
+
+    model: ModelVersion
+    dataset: DatasetVersion
+    state: str
+    quality: Quality | None
+    size_bytes: int
+    created_at: str
+    promoted_at: str | None
+    previous_version: str | None
+    run: RunKey
+
+
+def recorded_model(row: Row) -> RecordedModel:
+    """A row of select_model."""
+    return RecordedModel(
+        model=ModelVersion(
+            workload=row["workload"],
+            version=row["version"],
+            uri=row["uri"],
+            manifest_sha256=row["manifest_sha256"],
+        ),
+        dataset=DatasetVersion(
+            workload=row["workload"],
+            uri=row["dataset_uri"],
+            version=row["dataset_version"],
+            until=row["dataset_until"],
+        ),
+        state=row["state"],
+        quality=None if row["quality"] is None else Quality.model_validate_json(row["quality"]),
+        size_bytes=row["size_bytes"],
+        created_at=row["created_at"],
+        promoted_at=row["promoted_at"],
+        previous_version=row["previous_version"],
+        run=RunKey(row["dag_id"], row["run_id"], row["repeat"]),
+    )

@@ -1,0 +1,122 @@
+"""Runs: opened, judged and closed."""
+
+from datetime import date
+from typing import get_args
+
+from millrace.contracts.errors import BadInputError, TransientError
+from millrace.contracts.serving import Verdict
+from millrace.contracts.workload import GatePolicy
+from millrace.ledger import datasets
+from millrace.ledger.database import Database, Row, Transaction, now
+from millrace.ledger.records import RunKey
+
+TERMINAL_STATES = ("success", "failed", "skipped", "dry_run", "rejected", "rolled_back", "superseded")
+_METRICS = get_args(GatePolicy.model_fields["metric"].annotation)
+
+
+def open_run(
+    database: Database,
+    dag_id: str,
+    run_id: str,
+    *,
+    workload: str,
+    team: str,
+    site: str,
+    partition_first: date,
+    partition_last: date,
+    run_type: str,
+    quality_metric: str,
+) -> int:
+    """See Ledger.open_run."""
+    if quality_metric not in _METRICS:
+        raise BadInputError(
+            f"unknown metric {quality_metric!r}", where=dag_id, rule=f"one of {_METRICS}", remedy="name one of them"
+        )
+    with database.write() as transaction:
+        transaction.execute(
+            "insert_run",
+            dag_id=dag_id,
+            run_id=run_id,
+            workload=workload,
+            team=team,
+            site=site,
+            partition_first=partition_first.isoformat(),
+            partition_last=partition_last.isoformat(),
+            run_type=run_type,
+            quality_metric=quality_metric,
+            at=now(),
+        )
+        row = transaction.one("select_running_repeat", dag_id=dag_id, run_id=run_id)
+    if row is None:
+        raise TransientError(
+            "the run was closed while it was opened",
+            where=f"{dag_id} / {run_id}",
+            rule="one process at a time ends a run",
+            remedy="the task is retried",
+        )
+    return int(row["repeat"])
+
+
+def lock_run(transaction: Transaction, run: RunKey) -> Row:
+    """The run's row, held until the transaction ends. Raises BadInputError where the run was never opened."""
+    row = transaction.one("lock_run", dag_id=run.dag_id, run_id=run.run_id, repeat=run.repeat)
+    if row is None:
+        raise BadInputError(
+            "the ledger does not know this run",
+            where=f"{run.dag_id} / {run.run_id}, repeat {run.repeat}",
+            rule="open_run comes first",
+            remedy="trigger the run again",
+        )
+    return row
+
+
+def close_run(database: Database, run: RunKey, *, state: str, reason: str, decision: str | None) -> None:
+    """See Ledger.close_run."""
+    where = f"{run.dag_id} / {run.run_id}, repeat {run.repeat}"
+    if state not in TERMINAL_STATES:
+        raise BadInputError(
+            f"{state!r} ends no run", where=where, rule=f"one of {TERMINAL_STATES}", remedy="give a terminal state"
+        )
+    reason = printable(reason).strip()
+    if not reason:
+        raise BadInputError("the reason is empty", where=where, rule="every end has a reason", remedy="say why")
+    with database.write() as transaction:
+        row = lock_run(transaction, run)
+        closed = transaction.execute(
+            "close_run",
+            dag_id=run.dag_id,
+            run_id=run.run_id,
+            repeat=run.repeat,
+            state=state,
+            reason=reason,
+            decision=decision,
+            at=now(),
+        )
+        if closed and state == "failed":
+            datasets.give_up(transaction, run, row, reason)
+
+
+def record_verdict(database: Database, run: RunKey, verdict: Verdict) -> None:
+    """See Ledger.record_verdict."""
+    with database.write() as transaction:
+        lock_run(transaction, run)
+        transaction.execute(
+            "update_run_verdict",
+            dag_id=run.dag_id,
+            run_id=run.run_id,
+            repeat=run.repeat,
+            verdict=verdict.model_dump_json(),
+            decision=verdict.outcome,
+        )
+
+
+def verdict(database: Database, run: RunKey) -> Verdict | None:
+    """See Ledger.verdict."""
+    with database.read() as transaction:
+        row = transaction.one("select_run_verdict", dag_id=run.dag_id, run_id=run.run_id, repeat=run.repeat)
+    return None if row is None or row["verdict"] is None else Verdict.model_validate_json(row["verdict"])
+
+
+def printable(text: str) -> str:
+    """Text that both databases take: PostgreSQL keeps no NUL, neither keeps half of a surrogate pair."""
+    return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode("utf-8")

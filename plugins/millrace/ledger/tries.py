@@ -1,0 +1,110 @@
+"""Tries: what each one did and used, counted once."""
+
+from typing import Any
+
+from millrace.contracts.measurement import MeterReading
+from millrace.contracts.report import EvaluateResult, ExportResult, IngestResult, Report, ValidateResult
+from millrace.contracts.run_spec import TryKey
+from millrace.ledger import datasets, models
+from millrace.ledger.database import Database, Row, Transaction, Value, now
+from millrace.ledger.records import RunKey
+from millrace.ledger.runs import lock_run, printable
+
+_TRANSIENT = 20
+
+
+def commit_report(database: Database, key: TryKey, report: Report, process_uid: str) -> None:
+    """See Ledger.commit_report."""
+    task = _task(key)
+    run = RunKey(key.dag_id, key.run_id, key.repeat)
+    with database.write() as transaction:
+        row = lock_run(transaction, run)
+        started_at = _text_time(report.meter)
+        transaction.execute(
+            "delete_lost_try", **task, try_number=key.try_number, process_uid=process_uid, started_at=started_at
+        )
+        counted = transaction.one("select_metered_try", **task, started_at=started_at)
+        new = transaction.execute(
+            "insert_try",
+            **task,
+            **_measures(None if counted else report.meter),
+            try_number=key.try_number,
+            process_uid=process_uid,
+            step=step_of(key.task_id),
+            outcome=report.outcome,
+            reason=printable(report.reason),
+            report=report.model_dump_json(),
+            at=now(),
+        )
+        if new:
+            _take(transaction, run, row, step_of(key.task_id), report)
+
+
+def _take(transaction: Transaction, run: RunKey, row: Row, step: str, report: Report) -> None:
+    match report.result:
+        case IngestResult() as ingested:
+            datasets.stage(transaction, run, row["workload"], ingested)
+        case ValidateResult() as validated:
+            datasets.publish(transaction, run, row["workload"], validated)
+        case ExportResult() as exported:
+            models.register(transaction, run, exported)
+        case EvaluateResult() as evaluated:
+            models.keep_evaluation(transaction, run, evaluated)
+    # A transient failure is tried again; its days stay open until it has failed for good (see close_run).
+    for_good = report.outcome == "failed" and (report.error is None or report.error.exit_code != _TRANSIENT)
+    if for_good and step in ("ingest", "validate"):
+        datasets.fail(transaction, run, row, step, printable(report.reason))
+
+
+def commit_lost_try(
+    database: Database, key: TryKey, reading: MeterReading | None, process_uid: str, reason: str
+) -> None:
+    """See Ledger.commit_lost_try."""
+    task = _task(key)
+    with database.write() as transaction:
+        lock_run(transaction, RunKey(key.dag_id, key.run_id, key.repeat))
+        if reading is None:
+            known: Any = transaction.all("select_tries_of_key", **task, try_number=key.try_number)
+        else:
+            known = transaction.one("select_metered_try", **task, started_at=_text_time(reading))
+        if known:
+            return
+        transaction.execute(
+            "insert_try",
+            **task,
+            **_measures(reading),
+            try_number=key.try_number,
+            process_uid=process_uid,
+            step=step_of(key.task_id),
+            outcome="lost",
+            reason=printable(reason) or "lost",
+            report=None,
+            at=now(),
+        )
+
+
+def committed_report(database: Database, dag_id: str, run_id: str, task_id: str) -> Report | None:
+    """See Ledger.committed_report."""
+    with database.read() as transaction:
+        row = transaction.one("select_committed_report", dag_id=dag_id, run_id=run_id, task_id=task_id)
+    return None if row is None else Report.model_validate_json(row["report"])
+
+
+def step_of(task_id: str) -> str:
+    """The step that a task does: its own name, without the groups around it."""
+    return task_id.rpartition(".")[2]
+
+
+def _task(key: TryKey) -> dict[str, str | int]:
+    return key.model_dump(include={"dag_id", "run_id", "repeat", "task_id", "map_index"})
+
+
+def _text_time(reading: MeterReading) -> str:
+    return reading.started_at.isoformat(timespec="microseconds")
+
+
+def _measures(reading: MeterReading | None) -> dict[str, Value]:
+    names = set(MeterReading.model_fields) - {"started_at"}
+    if reading is None:
+        return {**dict.fromkeys(names), "started_at": None}
+    return {**reading.model_dump(include=names), "started_at": _text_time(reading)}

@@ -1,0 +1,98 @@
+"""Keeps one model server a workload running on this machine."""
+
+import socket
+from urllib.parse import urlsplit
+
+from millrace.contracts.errors import BadInputError
+from millrace.contracts.run_spec import SPEC_FILE, RunSpec, ServeTask
+from millrace.run import SERVE_STEP, Run
+from millrace.serving.room import ServingRoom
+from millrace.settings import Settings
+from millrace.sizing.catalogue import hardware
+from millrace.storage import files
+
+_PORTS = 100
+_STATE = "process"
+
+
+def ensure_server(run: Run, settings: Settings) -> ServingRoom:
+    """Start the workload's server unless it runs; its address stays the same over restarts.
+
+    Raises BadInputError when the address is taken by another program.
+    """
+    room = ServingRoom(run.store, run.workload.name)
+    launcher = settings.process_launcher()
+    state_uri = files.join(room.uri, _STATE)
+    if launcher.service_running(state_uri):
+        return room
+    spec = RunSpec(
+        key=run.key(SERVE_STEP, 1),
+        workload=run.workload,
+        parameters=run.parameters,
+        hardware=hardware(run.parameters.hardware),
+        attempt_uri=room.uri,
+        state_uri=state_uri,
+        task=ServeTask(
+            target_uri=room.target_uri,
+            status_uri=room.status_uri,
+            host=settings.serving_host,
+            port=_port(room, settings),
+        ),
+    )
+    launcher.start_service("serve", spec)
+    return room
+
+
+def withdraw(room: ServingRoom, settings: Settings) -> None:
+    """End the server of a workload that has no live version, and forget what it was told to serve."""
+    settings.process_launcher().stop_service(files.join(room.uri, _STATE))
+    for uri in (room.target_uri, room.status_uri):
+        files.delete(uri)
+
+
+def resume_servers(settings: Settings) -> list[str]:
+    """Start again every server that once ran here and does not now; returns their addresses."""
+    launcher = settings.process_launcher()
+    root = files.join(settings.store, "serving")
+    addresses = []
+    for name in files.names(root):
+        uri = files.join(root, name, SPEC_FILE)
+        if not files.exists(uri):
+            continue
+        spec = RunSpec.model_validate_json(files.read_bytes(uri))
+        if isinstance(spec.task, ServeTask) and not launcher.service_running(spec.state_uri):
+            launcher.start_service("serve", spec)
+            addresses.append(f"http://{spec.task.host}:{spec.task.port}")
+    return addresses
+
+
+def _port(room: ServingRoom, settings: Settings) -> int:
+    status = room.read_status()
+    if status is not None and (port := urlsplit(status.address).port):
+        if _free(settings.serving_host, port):
+            return port
+        raise BadInputError(
+            f"port {port} is taken by another program",
+            where=status.address,
+            rule="a service's address stays",
+            remedy=f"end that program, or remove {room.status_uri} to let the service move",
+        )
+    for port in range(settings.serving_port, settings.serving_port + _PORTS):
+        if _free(settings.serving_host, port):
+            return port
+    raise BadInputError(
+        "no free port for a model server",
+        where=f"{settings.serving_host}:{settings.serving_port}–{settings.serving_port + _PORTS - 1}",
+        rule="a server listens on one of these",
+        remedy="set MILLRACE_SERVING_PORT to another range",
+    )
+
+
+def _free(host: str, port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+    return True

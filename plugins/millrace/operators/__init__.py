@@ -1,0 +1,1 @@
+"""Thin Airflow skins over the trades, one class a file."""

@@ -1,0 +1,36 @@
+"""Ends a run in the ledger, with its reason."""
+
+from typing import Any
+
+from airflow.sdk import Context
+from airflow.sdk.exceptions import AirflowFailException
+
+from millrace.ending import Ending, ending
+from millrace.operators.workload import WorkloadOperator
+from millrace.run import Run
+
+
+class CloseOperator(WorkloadOperator):
+    """Always runs last. Red when a step failed, so that the DAG run is red too; the reason is in the ledger."""
+
+    begins_repeats = False
+
+    def execute(self, context: Context) -> Any:  # noqa: ANN401 - Airflow's own
+        """Fail after the report is committed, where the run failed."""
+        end: Ending = super().execute(context)
+        if end.state in ("failed", "rolled_back"):
+            raise AirflowFailException(f"{end.state}: {end.reason}")
+        return f"{end.state}: {end.reason}"
+
+    def work(self, run: Run, context: Context) -> Ending:
+        """Derive the ending from the tasks' states and what the ledger knows, and store it."""
+        states = context["ti"].get_task_states(dag_id=run.dag_id, run_ids=[run.run_id])
+        reasons = self.ledger.try_reasons(run.dag_id, run.run_id, run.repeat)
+        verdict = self.ledger.verdict(run.dag_id, run.run_id, run.repeat)
+        if verdict is not None:
+            reasons["gate"] = "; ".join(verdict.reasons)
+        end = ending(states.get(run.run_id, {}), reasons)
+        decision = verdict.outcome if verdict else None
+        self.ledger.close_run(run.dag_id, run.run_id, run.repeat, state=end.state, reason=end.reason, decision=decision)
+        self.log.info("%s: %s", end.state, end.reason)
+        return end

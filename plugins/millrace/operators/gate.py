@@ -1,0 +1,40 @@
+"""Decides whether a candidate may go live."""
+
+from typing import Any
+
+from airflow.sdk import BranchMixIn, Context
+
+from millrace import orders
+from millrace.contracts.report import EvaluateResult
+from millrace.operators.workload import WorkloadOperator
+from millrace.run import Run
+from millrace.serving.gate import judge
+
+
+class GateOperator(WorkloadOperator, BranchMixIn):
+    """Passes to ``on_pass``, waits for a person by way of ``on_inconclusive``, or goes straight to ``on_fail``."""
+
+    inherits_from_skipmixin = True
+
+    def __init__(self, *, on_pass: str, on_inconclusive: str, on_fail: str, **kwargs: Any) -> None:  # noqa: ANN401
+        super().__init__(**kwargs)
+        self.branches = {"pass": on_pass, "inconclusive": on_inconclusive, "fail": on_fail}
+
+    def execute(self, context: Context) -> Any:  # noqa: ANN401 - Airflow's own
+        """Branch after the verdict is in the ledger."""
+        verdict = super().execute(context)
+        context["ti"].xcom_push(key="reasons", value="\n".join(f"- {reason}" for reason in verdict["reasons"]))
+        return self.do_branch(context, self.branches[verdict["outcome"]])
+
+    def work(self, run: Run, context: Context) -> Any:  # noqa: ANN401 - Airflow's own
+        """Judge the evaluation's figures."""
+        evaluation = orders.result_of(run, self.ledger, "evaluate", EvaluateResult)
+        verdict = judge(run.workload.gate, evaluation.candidate, evaluation.live)
+        self.ledger.record_verdict(run.dag_id, run.run_id, run.repeat, verdict)
+        if verdict.outcome == "fail":
+            model = evaluation.candidate.model
+            self.ledger.reject(model.workload, model.version, "; ".join(verdict.reasons))
+        self.log.info("%s", verdict.outcome)
+        for reason in verdict.reasons:
+            self.log.info("  %s", reason)
+        return {"outcome": verdict.outcome, "reasons": list(verdict.reasons)}

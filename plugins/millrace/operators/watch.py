@@ -1,0 +1,25 @@
+"""Watches a version that answers every request, then makes it live."""
+
+from typing import Any
+
+from airflow.sdk import Context
+
+from millrace import orders
+from millrace.contracts.report import EvaluateResult
+from millrace.model_server import ensure_server
+from millrace.operators.rollout import RolloutOperator
+from millrace.run import Run
+
+
+class WatchOperator(RolloutOperator):
+    """Replays test rows, so that it needs no traffic; the old version answers again when the new one errs or slows."""
+
+    def work(self, run: Run, context: Context) -> Any:  # noqa: ANN401 - Airflow's own
+        """Watch, release the old version, and let the ledger name the new one live."""
+        candidate = orders.result_of(run, self.ledger, "evaluate", EvaluateResult).candidate.model
+        room = ensure_server(run, self.settings)
+        with self.rejecting(run, room, candidate):
+            status = self.rollout(run, room, candidate).watch()
+        previous = self.ledger.promote(candidate.workload, candidate.version, dag_id=run.dag_id, run_id=run.run_id)
+        self.log.info("%s is live at %s, in place of %s", candidate.version, status.address, previous or "nothing")
+        return {"address": status.address, "version": candidate.version, "previous": previous}

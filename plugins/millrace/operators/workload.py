@@ -1,0 +1,84 @@
+"""The base of every Millrace operator."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from typing import Any
+
+from airflow.sdk import BaseOperator, Context
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+
+from millrace.contracts.errors import BadInputError, RefusedError, StepError
+from millrace.contracts.measurement import MeterReading
+from millrace.contracts.report import ErrorDetail, Report
+from millrace.contracts.run_spec import TryKey
+from millrace.contracts.workload import Workload
+from millrace.ending import DONE
+from millrace.energy.meter import Meter
+from millrace.ledger.ledger import Ledger
+from millrace.opening import open_run, try_key
+from millrace.run import Run
+from millrace.settings import Settings, load_settings
+from millrace.sizing.catalogue import hardware
+
+
+class WorkloadOperator(BaseOperator):
+    """Does one unit of a workload's run under a meter, and has its report committed to the ledger.
+
+    A subclass implements ``work``. BadInputError and RefusedError end the task for good; any other error is retried.
+    """
+
+    # a task that runs after the end of a run begins the run's next repeat; `close`, retried, must not
+    begins_repeats = True
+
+    def __init__(self, *, workload: Workload, **kwargs: Any) -> None:  # noqa: ANN401 - Airflow's own
+        super().__init__(**kwargs)
+        self.workload = workload
+
+    @cached_property
+    def settings(self) -> Settings:
+        """The configuration, read when the task runs and never when its DAG is parsed."""
+        return load_settings()
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """The ledger."""
+        return self.settings.ledger()
+
+    def execute(self, context: Context) -> Any:  # noqa: ANN401 - Airflow's own
+        """Measure ``work`` and commit its report."""
+        run = open_run(self.workload, context, self.settings, self.ledger, self.begins_repeats)
+        key, uid = try_key(run, self.task_id, context), f"airflow:{context['ti'].id}"
+        with self.reporting(key, uid, run.parameters.hardware) as meter:
+            answer = self.work(run, context)
+        self.ledger.commit_report(key, Report(outcome="ok", reason=DONE, meter=meter.reading()), uid)
+        return answer
+
+    @contextmanager
+    def reporting(self, key: TryKey, uid: str, on: str) -> Iterator[Meter]:
+        """Have a skip or an error that ends this task committed, with what was used until then."""
+        with Meter(hardware(on)) as meter:
+            try:
+                yield meter
+            except AirflowSkipException as skip:
+                self.ledger.commit_report(key, Report(outcome="skipped", reason=str(skip), meter=meter.reading()), uid)
+                raise
+            except StepError as error:
+                self.log.error("%s", error)
+                self.ledger.commit_report(key, _failed(error, meter.reading()), uid)
+                raise final(error) from error
+
+    def work(self, run: Run, context: Context) -> Any:  # noqa: ANN401 - Airflow's own
+        """Do the unit; what is returned becomes the task's XCom."""
+        raise NotImplementedError
+
+
+def final(error: StepError) -> Exception:
+    """The exception that tells Airflow whether to try again."""
+    if isinstance(error, BadInputError | RefusedError):
+        return AirflowFailException(str(error))
+    return error
+
+
+def _failed(error: StepError, reading: MeterReading) -> Report:
+    return Report(outcome="failed", reason=error.what, error=ErrorDetail.of(error), meter=reading)

@@ -1,0 +1,173 @@
+"""A workload becomes its DAG: this file is the whole story of a run."""
+
+from datetime import UTC, datetime, time, timedelta
+from typing import Any
+
+from airflow.providers.standard.operators.hitl import ApprovalOperator
+from airflow.sdk import DAG, CronDataIntervalTimetable, Param, TriggerRule
+
+from millrace import orders
+from millrace.contracts.parameters import Parameters
+from millrace.contracts.workload import Workload
+from millrace.operators.close import CloseOperator
+from millrace.operators.gate import GateOperator
+from millrace.operators.rollout import RolloutOperator
+from millrace.operators.size import SizeOperator
+from millrace.operators.step import StepOperator
+from millrace.operators.train import TrainOperator
+from millrace.operators.watch import WatchOperator
+from millrace.sensors.earlier_partitions import EarlierPartitionsSensor
+
+APPROVAL_TIMEOUT = timedelta(hours=24)
+_SHORT = timedelta(minutes=15)
+_FORM_SECTIONS = {
+    "partition_from": "Data",
+    "partition_to": "Data",
+    "rows": "Data",
+    "dry_run": "Run",
+    "train": "Run",
+    "hardware": "Run",
+}
+
+
+def build_dag(workload: Workload) -> DAG:
+    """ingest → validate → size → train → export → evaluate → gate → roll out → watch → close, for any workload."""
+    with DAG(
+        dag_id=workload.name,
+        description=workload.description.splitlines()[0],
+        doc_md=_doc(workload),
+        schedule=CronDataIntervalTimetable(workload.schedule, timezone="UTC") if workload.schedule else None,
+        start_date=datetime.combine(workload.start, time(), UTC),
+        catchup=False,
+        max_active_runs=8,
+        params=trigger_form(workload),
+        tags=["millrace", workload.team, workload.training.trainer],
+        default_args={
+            "owner": workload.owner,
+            "retries": workload.retries,
+            "retry_delay": timedelta(seconds=5),
+            "execution_timeout": workload.step_timeout,
+        },
+    ) as dag:
+        of = {"workload": workload}
+        ingest = StepOperator(
+            task_id="ingest", image="data", order=orders.ingest, doc="Arrivals into staging, a partition a day.", **of
+        )
+        validate = StepOperator(
+            task_id="validate",
+            image="data",
+            order=orders.validate,
+            doc="Great Expectations; commits what passes.",
+            **of,
+        )
+        elders = EarlierPartitionsSensor(
+            task_id="await_earlier_partitions",
+            poke_interval=10,
+            timeout=workload.step_timeout.total_seconds(),
+            doc="Trains on no data set that an earlier day's run is still writing.",
+            **of,
+        )
+        size = SizeOperator(
+            task_id="size",
+            execution_timeout=_SHORT,
+            doc="Seconds, memory, joules and money, before they are spent.",
+            **of,
+        )
+        train = TrainOperator(
+            task_id="train",
+            image="train",
+            order=orders.train,
+            max_active_tis_per_dag=1,
+            doc="Fine-tunes on the sized version; resumes from its checkpoint.",
+            **of,
+        )
+        export = StepOperator(
+            task_id="export", image="train", order=orders.export, doc="ONNX and digests, equal to Keras.", **of
+        )
+        evaluate = StepOperator(
+            task_id="evaluate",
+            image="train",
+            order=orders.evaluate,
+            doc="Quality, latency and joules of the export.",
+            **of,
+        )
+        gate = GateOperator(
+            task_id="gate",
+            execution_timeout=_SHORT,
+            on_pass="roll_out",  # noqa: S106 - a task
+            on_inconclusive="approve",
+            on_fail="close",
+            doc="Pass, fail or ask a person, with reasons.",
+            **of,
+        )
+        approve = ApprovalOperator(
+            task_id="approve",
+            subject=f"Shall the new {workload.name} model go live?",
+            body="The gate could not decide:\n\n{{ ti.xcom_pull(task_ids='gate', key='reasons') }}",
+            defaults=ApprovalOperator.REJECT,
+            response_timeout=APPROVAL_TIMEOUT,
+            execution_timeout=None,
+            doc="Nobody's answer within 24 h keeps the old version.",
+        )
+        roll_out = RolloutOperator(
+            task_id="roll_out",
+            execution_timeout=timedelta(hours=1),
+            trigger_rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS,
+            doc="Canary in steps; no request fails.",
+            **of,
+        )
+        watch = WatchOperator(
+            task_id="watch",
+            execution_timeout=timedelta(hours=1),
+            doc="Replays test rows; makes the version live.",
+            **of,
+        )
+        close = CloseOperator(
+            task_id="close",
+            execution_timeout=_SHORT,
+            trigger_rule=TriggerRule.ALL_DONE,
+            doc="The run's terminal state and reason.",
+            **of,
+        )
+        ingest >> validate >> elders >> size >> train >> export >> evaluate >> gate
+        gate >> [approve, roll_out, close]
+        approve >> roll_out >> watch >> close
+    return dag
+
+
+def trigger_form(workload: Workload) -> dict[str, Param]:
+    """The form's fields: typed, bounded and documented by Parameters, with the workload's defaults."""
+    training = workload.training
+    defaults: dict[str, Any] = {
+        "epochs": training.epochs,
+        "batch_size": training.batch_size,
+        "learning_rate": training.learning_rate,
+        "max_length": training.max_length,
+    }
+    form = {}
+    for name, schema in Parameters.model_json_schema()["properties"].items():
+        if name == "max_length" and training.max_length is None:
+            continue
+        kinds = schema.pop("anyOf", None)
+        if kinds:
+            schema = {**kinds[0], **schema, "type": ["null", kinds[0]["type"]]}
+        if name == "max_length":
+            schema["type"] = "integer"
+        if "exclusiveMinimum" in schema:
+            schema["minimum"] = 1e-9
+            del schema["exclusiveMinimum"]
+        default = defaults.get(name, schema.pop("default", None))
+        schema.pop("default", None)
+        form[name] = Param(default, **schema, section=_FORM_SECTIONS.get(name, "Training"))
+    return form
+
+
+def _doc(workload: Workload) -> str:
+    return f"""{workload.description}
+
+**Owner** {workload.owner}, team {workload.team}.
+
+**When a run fails** read `reason` of the run in the ledger's view `run_summary`, or the red task's log: an error names
+the file, row or field, the rule and the remedy. Bad input is never retried and nothing of it is published. Clear the
+task once the cause is gone; a killed training goes on from its checkpoint. The last good model keeps serving.
+"""

@@ -1,0 +1,68 @@
+"""One run of a workload: who it is, which days it takes, where its files go."""
+
+import hashlib
+import re
+from dataclasses import dataclass
+
+from millrace.contracts.data import Window
+from millrace.contracts.parameters import Parameters
+from millrace.contracts.run_spec import TryKey
+from millrace.contracts.workload import Workload
+from millrace.storage import files
+
+SERVE_STEP = "serve"
+
+
+@dataclass(frozen=True)
+class Run:
+    """A DAG run (and which repeat of it) with everything that a step's order is made from."""
+
+    workload: Workload
+    parameters: Parameters
+    window: Window
+    dag_id: str
+    run_id: str
+    run_type: str
+    repeat: int
+    store: str
+
+    @property
+    def folder_uri(self) -> str:
+        """The run's own folder; its name is readable, safe and different for each run."""
+        digest = hashlib.sha256(self.run_id.encode()).hexdigest()[:8]
+        readable = re.sub(r"[^A-Za-z0-9]+", "-", self.run_id).strip("-")[:48]
+        return files.join(self.store, "runs", self.dag_id, f"{readable}-{digest}")
+
+    @property
+    def dataset_uri(self) -> str:
+        """The workload's Delta table."""
+        return files.join(self.store, "datasets", self.workload.name)
+
+    @property
+    def models_uri(self) -> str:
+        """The folder of the workload's model versions."""
+        return files.join(self.store, "models", self.workload.name)
+
+    def key(self, task_id: str, try_number: int, map_index: int = -1) -> TryKey:
+        """The key of one try of one task of this run."""
+        return TryKey(
+            dag_id=self.dag_id,
+            run_id=self.run_id,
+            repeat=self.repeat,
+            task_id=task_id,
+            map_index=map_index,
+            try_number=try_number,
+        )
+
+    def attempt_uri(self, key: TryKey) -> str:
+        """One try's folder. Try numbers grow over repeats, so no two tries share one."""
+        return files.join(self.folder_uri, key.task_id, f"try-{key.try_number}")
+
+    def state_uri(self, key: TryKey) -> str:
+        """What the tries of one step share: its lock and its checkpoints. A repeat starts afresh."""
+        return files.join(self.folder_uri, key.task_id, f"state-{key.repeat}")
+
+
+def base_model_uri(store: str, name: str) -> str:
+    """Where a base model is kept."""
+    return files.join(store, "base-models", name)

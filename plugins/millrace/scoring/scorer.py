@@ -1,0 +1,190 @@
+"""A model version on ONNX Runtime: verified, loaded, asked."""
+
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+from millrace.contracts.errors import BadInputError, RefusedError
+from millrace.contracts.model import MANIFEST_FILE, ModelManifest, ModelVersion
+from millrace.scoring.tokens import TOKENIZER_FILE, TextTokenizer, joined_texts
+from millrace.storage import files, folders
+
+MODEL_FILE = "model.onnx"
+TOKEN_IDS, PADDING_MASK, FEATURES = "token_ids", "padding_mask", "features"
+
+Probabilities: TypeAlias = NDArray[np.float32]
+
+
+class Scorer:
+    """One loaded model version; safe to ask from several threads at once."""
+
+    def __init__(
+        self,
+        model: ModelVersion,
+        manifest: ModelManifest,
+        session: ort.InferenceSession,
+        tokenizer: TextTokenizer | None,
+    ) -> None:
+        self.model = model
+        self.manifest = manifest
+        self._session = session
+        self._tokenizer = tokenizer
+        self._thresholds = np.asarray(manifest.thresholds, dtype=np.float32)
+        self._output: str = session.get_outputs()[0].name
+
+    @classmethod
+    def load(cls, model: ModelVersion, threads: int = 0, cache: Path | None = None) -> "Scorer":
+        """Verify every byte of the version's folder against the recorded digest, then load it.
+
+        ``threads`` is how many cores one request may use; 0 takes all that this process may run on. A folder that is
+        not on local disk is copied below ``cache`` (a folder that is removed after loading when None) and verified
+        again there. Raises RefusedError where a digest differs, a file is missing or the graph is not the kind that
+        the manifest says.
+        """
+        manifest = folders.open_sealed(model.uri, model.manifest_sha256, ModelManifest)
+        _check_manifest(model, manifest)
+        with tempfile.TemporaryDirectory() as scratch:
+            into = (cache or Path(scratch)) / model.manifest_sha256
+            folder = folders.fetch(model.uri, [MANIFEST_FILE, *manifest.files], into)
+            if folder == into:
+                folders.open_sealed(files.to_uri(folder), model.manifest_sha256, ModelManifest)
+            session = _session(folder / MODEL_FILE, model, threads)
+            tokenizer = TextTokenizer.from_file(folder / TOKENIZER_FILE) if manifest.max_length is not None else None
+        _check_graph(model, manifest, session)
+        return cls(model, manifest, session, tokenizer)
+
+    def probabilities(
+        self, columns: Mapping[str, Sequence[object]], run: ort.RunOptions | None = None
+    ) -> Probabilities:
+        """The probability of each label, float32 of shape [rows, labels]; ``columns`` holds every feature's values.
+
+        All rows go through in one call, texts padded to the longest of them: the caller chooses the batches. Columns
+        that are no feature are ignored. Setting ``run.terminate`` from another thread ends the call between two
+        nodes of the graph. Raises BadInputError naming feature and row where a value cannot be one, RefusedError
+        where the model answers with something that is no probability; an error of ONNX Runtime itself is passed on.
+        """
+        rows = _count_rows(columns, self.manifest.features)
+        if rows == 0:
+            return np.empty((0, len(self.manifest.labels)), dtype=np.float32)
+        found = self._session.run([self._output], self._feed(columns), run)[0]
+        probabilities: Probabilities = np.asarray(found, dtype=np.float32)
+        expected = (rows, len(self.manifest.labels))
+        if probabilities.shape != expected or not np.isfinite(probabilities).all():
+            raise RefusedError(
+                f"the model answered with shape {probabilities.shape}, or with numbers that are not finite",
+                where=self.model.uri,
+                rule=f"finite probabilities of shape {expected}",
+                remedy="serve another version; train this one again",
+            )
+        return probabilities
+
+    def decide(self, probabilities: Probabilities) -> list[list[int]]:
+        """Each row's labels, as indexes: all at or above their thresholds; of single labels the likeliest one."""
+        if self.manifest.target_kind == "single_label":
+            return [[int(index)] for index in probabilities.argmax(axis=1)]
+        return [[int(index) for index in np.flatnonzero(row)] for row in probabilities >= self._thresholds]
+
+    def _feed(self, columns: Mapping[str, Sequence[object]]) -> dict[str, NDArray[Any]]:
+        if self._tokenizer is None or self.manifest.max_length is None:
+            return {FEATURES: _numbers(columns, self.manifest.features)}
+        texts = joined_texts(columns, self.manifest.features)
+        return pad(self._tokenizer.encode(texts, self.manifest.max_length), self._tokenizer.pad_id)
+
+
+def pad(rows: Sequence[Sequence[int]], pad_id: int, length: int | None = None) -> dict[str, NDArray[Any]]:
+    """``token_ids`` int32 and ``padding_mask`` bool, both [rows, tokens], as wide as the longest row or ``length``."""
+    width = length or max(len(ids) for ids in rows)
+    token_ids = np.full((len(rows), width), pad_id, dtype=np.int32)
+    mask = np.zeros((len(rows), width), dtype=np.bool_)
+    for row, ids in enumerate(rows):
+        token_ids[row, : len(ids)] = ids
+        mask[row, : len(ids)] = True
+    return {TOKEN_IDS: token_ids, PADDING_MASK: mask}
+
+
+def _count_rows(columns: Mapping[str, Sequence[object]], features: Sequence[str]) -> int:
+    missing = [feature for feature in features if feature not in columns]
+    counts = {feature: len(columns[feature]) for feature in features if feature in columns}
+    if missing or len(set(counts.values())) != 1:
+        raise BadInputError(
+            f"features are missing: {missing}" if missing else f"features differ in their number of rows: {counts}",
+            where="the model's input",
+            rule=f"a value of each of {list(features)} for every row",
+            remedy="send all features with equally many rows",
+        )
+    return next(iter(counts.values()))
+
+
+def _numbers(columns: Mapping[str, Sequence[object]], features: Sequence[str]) -> NDArray[np.float32]:
+    matrix = np.empty((len(columns[features[0]]), len(features)), dtype=np.float32)
+    for index, feature in enumerate(features):
+        values = columns[feature]
+        for row, value in enumerate(values):
+            if isinstance(value, str | bytes) or value is None:
+                raise _not_a_number(feature, row, type(value).__name__)
+        try:
+            with np.errstate(over="ignore"):
+                matrix[:, index] = np.asarray(values, dtype=np.float64)
+        except (TypeError, ValueError, OverflowError) as error:
+            raise _not_a_number(feature, None, type(error).__name__) from error
+        if (wrong := np.flatnonzero(~np.isfinite(matrix[:, index]))).size:
+            raise _not_a_number(feature, int(wrong[0]), "NaN, an infinity, or beyond float32")
+    return matrix
+
+
+def _not_a_number(feature: str, row: int | None, found: str) -> BadInputError:
+    return BadInputError(
+        f"{found} where a number belongs",
+        where=f"feature {feature!r}" if row is None else f"feature {feature!r}, row {row}",
+        rule="a feature of this model is a finite number, and complete",
+        remedy="send numbers",
+    )
+
+
+def _session(path: Path, model: ModelVersion, threads: int) -> ort.InferenceSession:
+    options = ort.SessionOptions()
+    # An explicit number keeps ONNX Runtime from pinning threads to cores that a container may not use.
+    options.intra_op_num_threads = threads or len(os.sched_getaffinity(0))
+    options.inter_op_num_threads = 1
+    # Waiting threads sleep: beside another version, or another workload, a spinning core is energy for nothing.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.log_severity_level = 4  # its error lines repeat values of the row; the exception says enough
+    try:
+        return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # the run time's own errors share no base class
+        raise RefusedError(
+            f"ONNX Runtime cannot load it: {error}",
+            where=f"{model.uri}/{MODEL_FILE}",
+            rule=f"a model that ONNX Runtime {ort.__version__} reads",
+            remedy="export the model again",
+        ) from error
+
+
+def _check_manifest(model: ModelVersion, manifest: ModelManifest) -> None:
+    needed = {MODEL_FILE} if manifest.max_length is None else {MODEL_FILE, TOKENIZER_FILE}
+    if missing := sorted(needed - set(manifest.files)):
+        raise _mismatch(model, f"the manifest does not cover {missing}", f"digests of {sorted(needed)}")
+    if manifest.workload != model.workload:
+        raise _mismatch(model, f"it belongs to workload {manifest.workload!r}", f"workload {model.workload!r}")
+    if len(manifest.thresholds) != len(manifest.labels):
+        raise _mismatch(
+            model, f"{len(manifest.thresholds)} thresholds", f"one for each of {len(manifest.labels)} labels"
+        )
+
+
+def _check_graph(model: ModelVersion, manifest: ModelManifest, session: ort.InferenceSession) -> None:
+    found = {(given.name, given.type) for given in session.get_inputs()}
+    text = {(TOKEN_IDS, "tensor(int32)"), (PADDING_MASK, "tensor(bool)")}
+    expected = {(FEATURES, "tensor(float)")} if manifest.max_length is None else text
+    if found != expected:
+        raise _mismatch(model, f"the graph takes {sorted(found)}", f"inputs {sorted(expected)}")
+
+
+def _mismatch(model: ModelVersion, what: str, rule: str) -> RefusedError:
+    return RefusedError(what, where=f"{model.uri}/{MANIFEST_FILE}", rule=rule, remedy="export the model again")

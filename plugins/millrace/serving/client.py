@@ -1,0 +1,162 @@
+"""A small Open Inference Protocol v2 client: rows in, probabilities and labels out."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+
+from millrace.contracts.errors import BadInputError, TransientError
+from millrace.storage import files
+
+Row = Mapping[str, object]
+
+
+class RequestFailedError(TransientError):
+    """The server gave no answer, or an answer that is none. ``status`` is HTTP's, or None without an answer."""
+
+    def __init__(self, what: str, *, where: str, status: int | None) -> None:
+        super().__init__(
+            what, where=where, rule="a request is answered with 200", remedy="read the server's log and its status file"
+        )
+        self.status = status
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One request's answer: which version gave it, and for each row the labels with their scores, best first."""
+
+    model_version: str
+    probabilities: tuple[tuple[float, ...], ...]
+    labels: tuple[tuple[tuple[str, float], ...], ...]
+
+
+class InferenceClient:
+    """Asks one model at one address; never retries, because a failure is what a watch looks for."""
+
+    def __init__(self, address: str, model: str, timeout_seconds: float = 60.0) -> None:
+        self._address = address.rstrip("/")
+        self._model = model
+        self._http = httpx.Client(timeout=timeout_seconds, trust_env=False)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._http.close()
+
+    def ready(self) -> bool:
+        """Whether the server has a loaded stable version; False, too, where nobody answers."""
+        try:
+            return self._http.get(f"{self._address}/v2/health/ready").status_code == httpx.codes.OK
+        except httpx.HTTPError:
+            return False
+
+    def infer(self, rows: Sequence[Row], version: str | None = None) -> Answer:
+        """Ask for rows, of one version or of whichever the server chooses. Raises RequestFailedError."""
+        path = f"/v2/models/{self._model}" + (f"/versions/{version}" if version else "") + "/infer"
+        try:
+            response = self._http.post(self._address + path, json=request_body(rows))
+        except httpx.HTTPError as error:
+            raise RequestFailedError(
+                f"no answer: {type(error).__name__}: {error}", where=self._address + path, status=None
+            ) from error
+        if response.status_code != httpx.codes.OK:
+            raise RequestFailedError(
+                f"answered with {response.status_code}: {_message(response)}",
+                where=self._address + path,
+                status=response.status_code,
+            )
+        try:
+            return _answer(response.json())
+        except (KeyError, TypeError, ValueError) as error:
+            raise RequestFailedError(
+                f"the answer is not the protocol's: {type(error).__name__}", where=self._address + path, status=200
+            ) from error
+
+
+def request_body(rows: Sequence[Row]) -> dict[str, Any]:
+    """The JSON body for rows of features: a tensor a feature, its datatype after the values.
+
+    Raises BadInputError where rows differ in their features or a value is no text, number or truth value.
+    """
+    if not rows or any(set(row) != set(rows[0]) for row in rows):
+        raise BadInputError(
+            "rows without features, or with different ones",
+            where="the rows to be sent",
+            rule="every row has the same features",
+            remedy="write the replay file again",
+        )
+    return {"inputs": [_tensor(feature, [row[feature] for row in rows]) for feature in rows[0]]}
+
+
+def read_replay(uri: str, max_rows: int = 500) -> list[dict[str, object]]:
+    """The first rows of a replay file (JSON Lines: a row's features a line). Raises BadInputError naming the line."""
+    rows: list[dict[str, object]] = []
+    for number, line in enumerate(_lines(uri), start=1):
+        try:
+            row = json.loads(line)
+        except ValueError:
+            row = None
+        if not isinstance(row, dict) or not row:
+            raise BadInputError(
+                "a line is no JSON object with features",
+                where=f"{uri}, line {number}",
+                rule="JSON Lines, a row's features a line",
+                remedy="run the evaluation again",
+            )
+        rows.append(row)
+        if len(rows) == max_rows:
+            return rows
+    if not rows:
+        raise BadInputError(
+            "there are no rows to replay", where=uri, rule="at least one row", remedy="run the evaluation again"
+        )
+    return rows
+
+
+def _lines(uri: str) -> Iterator[bytes]:
+    rest = b""
+    for piece in files.chunks(uri):
+        *lines, rest = (rest + piece).split(b"\n")
+        yield from (line for line in lines if line.strip())
+    if rest.strip():
+        yield rest
+
+
+def _tensor(feature: str, values: list[object]) -> dict[str, Any]:
+    kinds = {type(value) for value in values}
+    for datatype, allowed in (("BYTES", {str}), ("BOOL", {bool}), ("INT64", {int}), ("FP64", {int, float})):
+        if kinds <= allowed:
+            return {"name": feature, "shape": [len(values)], "datatype": datatype, "data": values}
+    raise BadInputError(
+        f"values of types {sorted(kind.__name__ for kind in kinds)}",
+        where=f"feature {feature!r}",
+        rule="text, numbers or truth values, and complete",
+        remedy="write the replay file again",
+    )
+
+
+def _message(response: httpx.Response) -> str:
+    try:
+        return str(response.json()["error"])
+    except (KeyError, TypeError, ValueError):
+        return response.text[:200]
+
+
+def _answer(body: dict[str, Any]) -> Answer:
+    tensors = {output["name"]: output for output in body["outputs"]}
+    rows, labels = tensors["probabilities"]["shape"]
+    flat = [float(value) for value in tensors["probabilities"]["data"]]
+    return Answer(
+        model_version=str(body["model_version"]),
+        probabilities=tuple(tuple(flat[row * labels : (row + 1) * labels]) for row in range(rows)),
+        labels=tuple(
+            tuple((str(each["label"]), float(each["score"])) for each in json.loads(row))
+            for row in tensors["labels"]["data"]
+        ),
+    )

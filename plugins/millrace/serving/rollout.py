@@ -1,0 +1,214 @@
+"""From a loaded candidate to the only version: smoke requests, canary steps, watch."""
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import cycle
+
+from millrace.contracts.errors import RefusedError
+from millrace.contracts.model import ModelVersion
+from millrace.contracts.serving import ServingStatus, ServingTarget
+from millrace.contracts.workload import ServingPolicy
+from millrace.serving.client import InferenceClient, RequestFailedError, Row
+from millrace.serving.room import Progress, ServingRoom
+
+LOAD_TIMEOUT_SECONDS = 300.0
+STATUS_TIMEOUT_SECONDS = 30.0
+SMOKE_REQUESTS = 20
+_STABLE_EVERY = 4
+_WATCH_PAUSE_SECONDS = 0.05
+_LOOK_EVERY_SECONDS = 1.0
+
+
+class RolloutRevertedError(RefusedError):
+    """The candidate is not served: the server took it away or could not load it, or a request to it failed.
+
+    The version that answered before goes on answering.
+    """
+
+    def __init__(self, reason: str, *, where: str) -> None:
+        super().__init__(
+            reason,
+            where=where,
+            rule="a candidate loads, answers every request and stays within the serving policy",
+            remedy="the version before it still answers; read the server's log and train again",
+        )
+        self.reason = reason
+
+
+class Rollout:
+    """One candidate's way into service; ``rows`` are replayed over and over, so that no traffic is needed."""
+
+    def __init__(
+        self,
+        room: ServingRoom,
+        policy: ServingPolicy,
+        candidate: ModelVersion,
+        stable: ModelVersion | None,
+        rows: Sequence[Row],
+        progress: Progress | None = None,
+        load_timeout_seconds: float = LOAD_TIMEOUT_SECONDS,
+    ) -> None:
+        self._room = room
+        self._policy = policy
+        self._candidate = candidate
+        self._stable = None if stable == candidate else stable
+        self._rows = cycle(rows)
+        self._progress: Progress = progress or (lambda _: None)
+        self._load_timeout_seconds = load_timeout_seconds
+        self._generation = 0
+
+    def advance(self) -> ServingStatus:
+        """Load the candidate beside the stable version, ask it directly, then give it each share of the requests.
+
+        Without a stable version the candidate becomes it at once and is then asked. Returns the server's status with
+        the candidate at the last step's share. Raises RolloutRevertedError, ServingTimeoutError; after any error the
+        target names the stable version alone.
+        """
+        if self._stable is None:
+            status = self._order(self._candidate)
+            self._smoke(status)
+            return self._settled()
+        if (target := self._finished()) is not None:
+            return self._followed(target)
+        with self._or_back(self._stable):
+            status = self._order(self._stable, self._candidate, 0)
+            self._smoke(status)
+            for percent in self._policy.canary_steps:
+                status = self._order(self._stable, self._candidate, percent)
+                with self._client(status) as client:
+                    for turn in range(self._policy.requests_per_step):
+                        self._request(client, turn)
+                status = self._settled()
+                self._progress(f"{percent} % of requests: {_figures(status)}")
+            return status
+
+    def watch(self) -> ServingStatus:
+        """Send every request to the candidate for ``policy.watch_seconds``, the stable version standing by.
+
+        At the end the candidate becomes the stable version and the old one is released. Raises as ``advance`` does.
+        """
+        if self._stable is None:
+            status = self._order_unless_there(self._candidate, None)
+            self._replay_for(self._policy.watch_seconds, status)
+            return self._settled()
+        if (target := self._finished()) is not None:
+            return self._followed(target)
+        with self._or_back(self._stable):
+            status = self._order_unless_there(self._stable, self._candidate)
+            self._replay_for(self._policy.watch_seconds, status)
+            status = self._settled()
+            self._progress(f"watched for {self._policy.watch_seconds:g} s: {_figures(status)}")
+            return self._order(self._candidate)
+
+    def _order(self, stable: ModelVersion, canary: ModelVersion | None = None, percent: int = 0) -> ServingStatus:
+        target = self._room.write_target(self._policy, stable, canary, percent)
+        self._generation = target.generation
+        return self._followed(target)
+
+    def _finished(self) -> ServingTarget | None:
+        """The order that ended this rollout in an earlier try; None where there is still something to do."""
+        target = self._room.read_target()
+        return target if target and target.stable == self._candidate and target.canary is None else None
+
+    def _order_unless_there(self, stable: ModelVersion, canary: ModelVersion | None) -> ServingStatus:
+        target = self._room.read_target()
+        share = 0 if canary is None else 100
+        if target is None or (target.stable, target.canary, target.canary_percent) != (stable, canary, share):
+            return self._order(stable, canary, share)
+        self._generation = target.generation
+        return self._followed(target)
+
+    def _followed(self, target: ServingTarget) -> ServingStatus:
+        names = target.stable.version
+        if target.canary is not None:
+            names += f" with {target.canary_percent} % {target.canary.version}"
+        status = self._room.wait_for(
+            lambda status: status.generation >= target.generation and status.state != "loading",
+            f"generation {target.generation} ({names}) to be ready",
+            self._load_timeout_seconds,
+            self._progress,
+        )
+        if status.generation > target.generation:
+            raise RolloutRevertedError("somebody else ordered another version meanwhile", where=self._room.target_uri)
+        return self._kept(status)
+
+    def _settled(self) -> ServingStatus:
+        """The server's judgement of everything that was sent until now."""
+        seen = self._room.wait_for(lambda _: True, "a status", STATUS_TIMEOUT_SECONDS)
+        return self._kept(
+            self._room.wait_for(
+                lambda status: status.updated_at > seen.updated_at, "a fresh status", STATUS_TIMEOUT_SECONDS
+            )
+        )
+
+    def _kept(self, status: ServingStatus) -> ServingStatus:
+        if status.state in {"reverted", "failed"}:
+            raise RolloutRevertedError(status.reason or status.state, where=self._room.status_uri)
+        return status
+
+    def _smoke(self, status: ServingStatus) -> None:
+        """Ask each version by name, in turns, so that the server can compare them before any share is given."""
+        with self._client(status) as client:
+            for _ in range(max(SMOKE_REQUESTS, self._policy.requests_per_step)):
+                self._send(client, self._candidate)
+                self._ask_stable(client)
+        self._progress(f"version {self._candidate.version} answers when asked by name")
+
+    def _replay_for(self, seconds: float, status: ServingStatus) -> None:
+        ends_at = time.monotonic() + seconds
+        look_at = time.monotonic() + _LOOK_EVERY_SECONDS
+        turn = 0
+        with self._client(status) as client:
+            while time.monotonic() < ends_at:
+                self._request(client, turn)
+                turn += 1
+                time.sleep(_WATCH_PAUSE_SECONDS)
+                if time.monotonic() >= look_at:
+                    self._kept(self._room.wait_for(lambda _: True, "a status", STATUS_TIMEOUT_SECONDS))
+                    look_at = time.monotonic() + _LOOK_EVERY_SECONDS
+
+    def _request(self, client: InferenceClient, turn: int) -> None:
+        """One request as clients send it, and now and then one to the stable version, so that its pace stays known."""
+        self._send(client, None)
+        if turn % _STABLE_EVERY == 0:
+            self._ask_stable(client)
+
+    def _send(self, client: InferenceClient, version: ModelVersion | None) -> None:
+        try:
+            client.infer([next(self._rows)], version.version if version else None)
+        except RequestFailedError as error:
+            status = self._room.read_status()
+            reason = status.reason if status and status.state in {"reverted", "failed"} else ""
+            raise RolloutRevertedError(f"{reason or 'a request failed'}: {error.what}", where=error.where) from error
+
+    def _ask_stable(self, client: InferenceClient) -> None:
+        if self._stable is None:
+            return
+        try:
+            client.infer([next(self._rows)], self._stable.version)
+        except RequestFailedError as error:
+            self._progress(f"the stable version did not answer a replayed row: {error.what}")
+
+    def _client(self, status: ServingStatus) -> InferenceClient:
+        return InferenceClient(status.address, self._room.workload, self._policy.max_request_seconds + 5)
+
+    @contextmanager
+    def _or_back(self, stable: ModelVersion) -> Iterator[None]:
+        try:
+            yield
+        except BaseException as error:
+            target = self._room.read_target()
+            if target is not None and target.generation == self._generation:  # nobody ordered anything since
+                self._room.write_target(self._policy, stable)
+                self._progress(f"back to version {stable.version} alone: {error}")
+            raise
+
+
+def _figures(status: ServingStatus) -> str:
+    return "; ".join(
+        f"{health.version} {health.requests} requests, {health.errors} errors, "
+        + (f"p99 {health.p99_latency_seconds * 1e3:.1f} ms" if health.p99_latency_seconds is not None else "no latency")
+        for health in (status.stable, status.canary)
+        if health is not None
+    )

@@ -1,0 +1,79 @@
+"""The one reader of configuration on Airflow's side: the environment first, then a default that runs on a laptop."""
+
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from millrace.launchers.process import ProcessLauncher
+from millrace.ledger.ledger import Ledger
+from millrace.storage import files
+
+_REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+class Settings(BaseSettings):
+    """Each is the environment variable ``MILLRACE_<NAME>``; the README's table is tested against this class."""
+
+    model_config = SettingsConfigDict(env_prefix="MILLRACE_", extra="ignore", frozen=True)
+
+    home: Path = Field(
+        default=_REPOSITORY / ".millrace", description="Folder for everything that Millrace keeps by default."
+    )
+    storage_uri: str = Field(
+        default="", description="Where runs, datasets and models are kept; `file://<home>/store` when empty."
+    )
+    arrivals_uri: str = Field(
+        default="",
+        description="What `{arrivals}` in a workload's source stands for; `file://<home>/arrivals` when empty.",
+    )
+    ledger_url: str = Field(
+        default="", description="SQLAlchemy URL of the ledger; `sqlite:///<home>/ledger.db` when empty."
+    )
+    launcher: Literal["process"] = Field(default="process", description="What starts a step.")
+    environments: Path = Field(
+        default=_REPOSITORY / ".venvs", description="Folder of the images' environments, for the process launcher."
+    )
+    serving_host: str = Field(default="127.0.0.1", description="Address that model servers listen on.")
+    serving_port: int = Field(
+        default=8200, ge=1, le=65435, description="First port of the hundred that model servers take theirs from."
+    )
+    site: str = Field(default="local", description="This site in the ledger and under `sites` in sizing/hardware.yaml.")
+    stop_grace_seconds: float = Field(
+        default=30, gt=0, description="Time that a step has between SIGTERM and SIGKILL to save a checkpoint."
+    )
+
+    @field_validator("home", "environments")
+    @classmethod
+    def _absolute(cls, path: Path) -> Path:
+        return path.resolve()
+
+    @property
+    def store(self) -> str:
+        """The URI that everything is kept under."""
+        return self.storage_uri or files.to_uri(self.home / "store")
+
+    @property
+    def arrivals(self) -> str:
+        """The URI that ``{arrivals}`` stands for."""
+        return self.arrivals_uri or files.to_uri(self.home / "arrivals")
+
+    def ledger(self) -> Ledger:
+        """The ledger, not yet connected."""
+        return Ledger(self.ledger_url or f"sqlite:///{self.home / 'ledger.db'}")
+
+    def process_launcher(self) -> ProcessLauncher:
+        """The launcher that runs a step in its image's own environment on this machine."""
+        return ProcessLauncher(
+            repository=_REPOSITORY,
+            environments=self.environments,
+            stop_grace_seconds=self.stop_grace_seconds,
+        )
+
+
+@cache
+def load_settings() -> Settings:
+    """The settings of this process."""
+    return Settings()

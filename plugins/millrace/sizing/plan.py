@@ -1,0 +1,212 @@
+"""The first, analytic plan of a run."""
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from millrace.contracts.data import DatasetVersion, Profile
+from millrace.contracts.errors import BadInputError
+from millrace.contracts.measurement import Hardware, Quantity
+from millrace.contracts.parameters import Parameters
+from millrace.contracts.plan import Plan
+from millrace.contracts.workload import Workload
+from millrace.energy.estimate import estimated_joules
+from millrace.sizing import calibration as known
+from millrace.sizing.catalogue import Site
+from millrace.sizing.families import model_size
+from millrace.sizing.model_size import ModelSize
+
+Bottleneck = Literal["compute", "memory_bandwidth", "input"]
+_TEST_ROWS_AT_LEAST = 1_000
+_VALIDATION_ROWS_AT_MOST = 50_000
+
+
+@dataclass(frozen=True)
+class _Work:
+    """Rows that a run takes, after its cap, and what the machine does a second."""
+
+    size: ModelSize
+    train_rows: int
+    validation_rows: int
+    test_rows: int
+    bytes: int
+    epochs: int
+    steps: int
+    flops_per_second: float
+
+    @property
+    def training_flops(self) -> float:
+        return known.TRAINING_PASSES * self.size.forward_flops_per_row * self.train_rows * self.epochs
+
+
+def make_plan(
+    workload: Workload,
+    parameters: Parameters,
+    *,
+    dataset: DatasetVersion,
+    profile: Profile | None,
+    base_config: Mapping[str, Any] | None,
+    hardware: Hardware,
+    site: Site,
+    made_at: datetime | None = None,
+) -> Plan:
+    """Predict what the run will take on ``hardware``, from formulas alone: no model is built.
+
+    ``profile`` is the published data's; ``base_config`` the base model's ``config.json``, None without one.
+    Seconds are by step and in all, without queue and approval; the P90 of the sum is the sum of the P90s, which is
+    more than nine in ten. Peak memory is the training step's. Cost and gCO2e are None where the site has no rates.
+    Raises BadInputError for an unknown trainer and where there is nothing to train on.
+    """
+    work = _work(workload, parameters, profile, base_config, hardware)
+    seconds = _seconds_by_step(work, workload)
+    busy = {step: _busy_cores(step, hardware) for step in seconds}
+    joules = {step: estimated_joules(hardware, wall, wall * busy[step]) for step, wall in seconds.items()}
+    whole_seconds = _quantity(sum(seconds.values()), known.SECONDS_P90)
+    whole_joules = _quantity(sum(joules.values()), known.SECONDS_P90)
+    cost = _cost(whole_seconds, whole_joules, hardware, site)
+    document = Plan(
+        made_at=made_at or datetime.now(UTC),
+        dataset=dataset,
+        model_parameters=work.size.parameters,
+        forward_flops_per_row=work.size.forward_flops_per_row,
+        training_flops=work.training_flops,
+        train_rows=work.train_rows,
+        tokens_per_epoch=round(work.size.tokens_per_row * work.train_rows) or None,
+        seconds_by_step={step: _quantity(wall, known.SECONDS_P90) for step, wall in seconds.items()},
+        seconds=whole_seconds,
+        peak_memory_bytes=_quantity(_peak_memory_bytes(work, parameters), known.MEMORY_P90),
+        joules=whole_joules,
+        cost=cost,
+        currency=site.currency if cost else None,
+        gco2e=_gco2e(whole_joules, site),
+        hardware=hardware,
+        bottleneck=_bottleneck(work),
+        sha256="0" * 64,
+    )
+    return document.model_copy(update={"sha256": plan_digest(document)})
+
+
+def plan_digest(plan: Plan) -> str:
+    """SHA-256 of the plan's canonical JSON (sorted keys, no spaces) without the digest itself."""
+    document = plan.model_dump(mode="json", exclude={"sha256"})
+    canonical = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def _work(
+    workload: Workload,
+    parameters: Parameters,
+    profile: Profile | None,
+    base_config: Mapping[str, Any] | None,
+    hardware: Hardware,
+) -> _Work:
+    rows = profile.rows_by_split if profile else {}
+    train_rows = rows.get("train", 0)
+    if profile is None or not train_rows:
+        raise BadInputError(
+            "there are no training rows",
+            where=f"workload {workload.name}: rows by split are {rows}",
+            rule="a model is trained on at least one row",
+            remedy="ingest more data, or lower split.validation_fraction and split.test_fraction",
+        )
+    validation_rows, test_rows = rows.get("validation", 0), rows.get("test", 0)
+    if parameters.rows:
+        train_rows = min(train_rows, parameters.rows)
+        validation_rows = min(validation_rows, max(_TEST_ROWS_AT_LEAST, parameters.rows // 4))
+        test_rows = min(test_rows, max(_TEST_ROWS_AT_LEAST, parameters.rows // 2))
+    return _Work(
+        size=model_size(workload, parameters, profile, base_config),
+        train_rows=train_rows,
+        validation_rows=min(validation_rows, _VALIDATION_ROWS_AT_MOST),
+        test_rows=test_rows,
+        bytes=profile.bytes,
+        epochs=parameters.epochs,
+        steps=math.ceil(train_rows / parameters.batch_size) * parameters.epochs,
+        flops_per_second=hardware.cores * hardware.gflops_per_core * 1e9,
+    )
+
+
+def _compute_seconds(work: _Work) -> float:
+    return work.training_flops / work.flops_per_second
+
+
+def _optimiser_seconds(work: _Work) -> float:
+    return work.steps * work.size.parameters * known.OPTIMISER_BYTES / known.HOST_BYTES_PER_SECOND
+
+
+def _encode_seconds(work: _Work) -> float:
+    return (work.train_rows + work.validation_rows) / known.ROWS_ENCODED_PER_SECOND
+
+
+def _seconds_by_step(work: _Work, workload: Workload) -> dict[str, float]:
+    size = work.size
+    text = size.tokens_per_row > 0
+    trace = known.TABLE_TRACE_SECONDS
+    if text:
+        trace = known.FIRST_TRACE_SECONDS + known.SECOND_TRACE_SECONDS * (len(size.row_shares) > 1)
+    row_seconds = size.forward_flops_per_row / work.flops_per_second
+    train = known.IMPORT_SECONDS + known.TRAIN_FILES_SECONDS + trace + _encode_seconds(work)
+    train += _compute_seconds(work) + _optimiser_seconds(work) + work.validation_rows * row_seconds
+    evaluate = known.EVALUATE_START_SECONDS + work.train_rows / known.BASELINE_ROWS_PER_SECOND
+    evaluate += (work.test_rows + known.LATENCY_REQUESTS) * row_seconds
+    return {
+        "ingest": known.INGEST_START_SECONDS + work.bytes / known.INGEST_BYTES_PER_SECOND,
+        "validate": known.VALIDATE_START_SECONDS + work.bytes / known.VALIDATE_BYTES_PER_SECOND,
+        "size": known.SMALL_STEP_SECONDS,
+        "train": train,
+        "export": known.IMPORT_SECONDS + (known.EXPORT_SECONDS if text else known.TABLE_EXPORT_SECONDS),
+        "evaluate": evaluate,
+        "gate": known.SMALL_STEP_SECONDS,
+        "roll_out": known.ROLL_OUT_SECONDS,
+        "watch": workload.serving.watch_seconds,
+        "close": known.SMALL_STEP_SECONDS,
+    }
+
+
+def _busy_cores(step: str, hardware: Hardware) -> float:
+    if step in ("train", "evaluate"):
+        return known.BUSY_SHARE * hardware.cores
+    return 0.1 if step == "watch" else 1.0
+
+
+def _peak_memory_bytes(work: _Work, parameters: Parameters) -> float:
+    states = work.size.parameters * known.TRAINING_BYTES_PER_PARAMETER
+    return known.FRAMEWORK_BYTES + states + parameters.batch_size * work.size.largest_activation_bytes
+
+
+def _bottleneck(work: _Work) -> Bottleneck:
+    candidates: dict[Bottleneck, float] = {
+        "compute": _compute_seconds(work),
+        "memory_bandwidth": _optimiser_seconds(work),
+        "input": _encode_seconds(work),
+    }
+    return max(candidates, key=lambda name: candidates[name])
+
+
+def _cost(seconds: Quantity, joules: Quantity, hardware: Hardware, site: Site) -> Quantity | None:
+    """The hardware's price for the time, and the tariff for the energy with the building's share; in site.currency."""
+    per_joule = None
+    if site.price_per_kwh is not None and site.pue is not None:
+        per_joule = site.price_per_kwh * site.pue / 3.6e6
+    if site.currency is None or (per_joule is None and hardware.price_per_hour is None):
+        return None
+    per_second = (hardware.price_per_hour or 0.0) / 3600
+    return Quantity(
+        p50=seconds.p50 * per_second + joules.p50 * (per_joule or 0.0),
+        p90=seconds.p90 * per_second + joules.p90 * (per_joule or 0.0),
+    )
+
+
+def _gco2e(joules: Quantity, site: Site) -> Quantity | None:
+    if site.gco2e_per_kwh is None or site.pue is None:
+        return None
+    grams_per_joule = site.gco2e_per_kwh * site.pue / 3.6e6
+    return Quantity(p50=joules.p50 * grams_per_joule, p90=joules.p90 * grams_per_joule)
+
+
+def _quantity(p50: float, spread: float) -> Quantity:
+    return Quantity(p50=p50, p90=p50 * spread)

@@ -1,0 +1,127 @@
+"""``python -m millrace_<image> --spec URI``: the same for every image."""
+
+import argparse
+import logging
+import signal
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from types import FrameType
+
+from pydantic import ValidationError
+
+from millrace.contracts.errors import BadInputError, InterruptedStepError, StepError
+from millrace.contracts.measurement import MeterReading
+from millrace.contracts.report import ErrorDetail, Report, Result
+from millrace.contracts.run_spec import METER_FILE, REPORT_FILE, RunSpec
+from millrace.energy.meter import Meter
+from millrace.storage import files
+
+log = logging.getLogger("millrace")
+
+
+class Skip(Exception):  # noqa: N818 - nothing went wrong
+    """There is nothing to do, and that is not an error."""
+
+
+class Stop:
+    """Set by SIGTERM; long work asks ``requested`` between units and saves what it has."""
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+
+    def request(self, _signal: int = 0, _frame: FrameType | None = None) -> None:
+        """Ask the work to stop at its next safe point."""
+        self._event.set()
+
+    @property
+    def requested(self) -> bool:
+        """Whether the step should stop."""
+        return self._event.is_set()
+
+    def check(self, where: str) -> None:
+        """Raises InterruptedStepError when asked to stop."""
+        if self.requested:
+            raise InterruptedStepError(
+                "asked to stop", where=where, rule="SIGTERM ends a step at its next safe point", remedy="run it again"
+            )
+
+
+Handler = Callable[[RunSpec, Stop], Result | None]
+
+
+def main(handlers: Mapping[str, Handler], argv: list[str] | None = None) -> int:
+    """Run the step that the spec names and return its exit code (see contracts.errors)."""
+    parser = argparse.ArgumentParser(description=f"One Millrace step: {', '.join(handlers)}.")
+    parser.add_argument("--spec", required=True, metavar="URI", help="the RunSpec (JSON): file://, s3://, hdfs://")
+    uri = parser.parse_args(argv).spec
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stdout)
+    try:
+        spec = RunSpec.model_validate_json(files.read_bytes(uri))
+    except (ValidationError, FileNotFoundError) as error:
+        print(f"The spec cannot be read.\n  where:  {uri}\n  rule:   {error}", file=sys.stderr)
+        return BadInputError.exit_code
+    stop = Stop()
+    signal.signal(signal.SIGTERM, stop.request)
+    meter = Meter(spec.hardware, on_reading=_keep_in(files.join(spec.attempt_uri, METER_FILE)))
+    result: Result | None = None
+    failure: Exception | None = None
+    with meter:
+        try:
+            result = _handler(handlers, spec)(spec, stop)
+        except Exception as error:
+            failure = error
+    report = _report(result, failure, meter.reading())
+    files.write_bytes(files.join(spec.attempt_uri, REPORT_FILE), report.model_dump_json(indent=1).encode())
+    return _say(report, failure)
+
+
+def _handler(handlers: Mapping[str, Handler], spec: RunSpec) -> Handler:
+    try:
+        return handlers[spec.task.kind]
+    except KeyError:
+        raise BadInputError(
+            f"this image has no step {spec.task.kind!r}",
+            where="spec.task.kind",
+            rule=f"one of {sorted(handlers)}",
+            remedy="give the spec to the image that has it",
+        ) from None
+
+
+def _keep_in(uri: str) -> Callable[[MeterReading], None]:
+    def keep(reading: MeterReading) -> None:
+        try:
+            files.write_bytes(uri, reading.model_dump_json().encode())
+        except StepError as error:
+            log.warning("the meter's reading was not kept: %s", error)
+
+    return keep
+
+
+def _report(result: Result | None, failure: Exception | None, reading: MeterReading) -> Report:
+    match failure:
+        case None:
+            return Report(outcome="ok", reason="done", meter=reading, result=result)
+        case Skip():
+            return Report(outcome="skipped", reason=str(failure), meter=reading)
+        case InterruptedStepError():
+            return Report(outcome="interrupted", reason=failure.what, error=ErrorDetail.of(failure), meter=reading)
+        case StepError():
+            return Report(outcome="failed", reason=failure.what, error=ErrorDetail.of(failure), meter=reading)
+    unexpected = StepError(
+        f"{type(failure).__name__}: {failure}",
+        where="the step's log has the traceback",
+        rule="no unexpected error",
+        remedy="if it comes back after a retry, report it with the log",
+    )
+    return Report(outcome="failed", reason=unexpected.what, error=ErrorDetail.of(unexpected), meter=reading)
+
+
+def _say(report: Report, failure: Exception | None) -> int:
+    if report.error is None:
+        log.info("%s: %s", report.outcome, report.reason)
+        return 0
+    if not isinstance(failure, StepError):
+        log.error("unexpected", exc_info=failure)
+    log.error("%s", failure)
+    return report.error.exit_code

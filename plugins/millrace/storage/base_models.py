@@ -1,0 +1,44 @@
+"""Brings pre-trained weights into the model store."""
+
+import shutil
+from pathlib import Path
+
+from millrace.contracts.errors import BadInputError
+from millrace.contracts.model import FolderManifest
+from millrace.storage import files, folders
+
+_REQUIRED = ("config.json", "model.safetensors", "tokenizer.json")
+_OPTIONAL = ("vocab.txt", "tokenizer_config.json", "special_tokens_map.json")
+
+
+def add(folder: Path, uri: str) -> str:
+    """Copy a Hugging Face folder's weights, configuration and tokenizer, and seal them; returns the manifest's digest.
+
+    Only safetensors weights are taken: formats that run code when loaded (pickle, HDF5) stay outside. Adding the same
+    again changes nothing. Raises BadInputError where a file is missing.
+    """
+    missing = [name for name in _REQUIRED if not (folder / name).is_file()]
+    if missing:
+        raise BadInputError(
+            f"{', '.join(missing)} not found",
+            where=str(folder),
+            rule=f"a base model has {', '.join(_REQUIRED)}",
+            remedy="export the model with safetensors weights and a fast tokenizer",
+        )
+    if uri.startswith("file://"):
+        files.local_path(uri).mkdir(parents=True, exist_ok=True)
+    for name in (*_REQUIRED, *_OPTIONAL):
+        if (folder / name).is_file():
+            _copy(folder / name, files.join(uri, name))
+    return folders.seal(uri, FolderManifest(kind="base_model", files=folders.digests(uri)))
+
+
+def _copy(source: Path, uri: str) -> None:
+    system, path = files.locate(uri)
+    part = f"{path}.part"
+    try:
+        with source.open("rb") as reader, system.open_output_stream(part) as writer:
+            shutil.copyfileobj(reader, writer, 1 << 20)
+        system.move(part, path)
+    except OSError as error:
+        raise files.no_room(uri, error) from error

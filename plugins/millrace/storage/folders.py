@@ -1,0 +1,71 @@
+"""Folders with a manifest of digests: written last, verified before anything is read."""
+
+import hashlib
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import ValidationError
+
+from millrace.contracts.base import Contract
+from millrace.contracts.errors import RefusedError
+from millrace.contracts.model import MANIFEST_FILE, FileDigest
+from millrace.storage import files
+
+M = TypeVar("M", bound=Contract)
+
+
+def digests(folder_uri: str) -> dict[str, FileDigest]:
+    """The digest of each file directly in a folder, the manifest left out."""
+    return {
+        name: FileDigest(sha256=files.sha256(uri), size_bytes=files.size_bytes(uri))
+        for name in files.names(folder_uri)
+        if name != MANIFEST_FILE and not name.startswith(".")
+        for uri in [files.join(folder_uri, name)]
+    }
+
+
+def seal(folder_uri: str, manifest: Contract) -> str:
+    """Write the manifest, which makes the folder whole; returns the manifest's digest."""
+    data = manifest.model_dump_json(indent=1).encode()
+    files.write_bytes(files.join(folder_uri, MANIFEST_FILE), data)
+    return hashlib.sha256(data).hexdigest()
+
+
+def open_sealed(folder_uri: str, manifest_sha256: str, kind: type[M]) -> M:
+    """The manifest of a folder whose every byte is what it was when it was sealed.
+
+    Raises RefusedError where the manifest is not the one that the ledger recorded, or a file differs from it.
+    """
+    where = files.join(folder_uri, MANIFEST_FILE)
+    remedy = "do not use this folder; train again or restore it from a copy"
+    try:
+        data = files.read_bytes(where)
+    except FileNotFoundError as error:
+        raise RefusedError("the manifest is missing", where=where, rule="a folder is sealed", remedy=remedy) from error
+    if hashlib.sha256(data).hexdigest() != manifest_sha256:
+        raise RefusedError(
+            "the manifest is not the recorded one", where=where, rule=f"sha256 {manifest_sha256}", remedy=remedy
+        )
+    try:
+        manifest = kind.model_validate_json(data)
+    except ValidationError as error:
+        raise RefusedError(f"unreadable: {error}", where=where, rule=kind.__name__, remedy=remedy) from error
+    for name, expected in getattr(manifest, "files", {}).items():
+        uri = files.join(folder_uri, name)
+        if not files.exists(uri) or files.sha256(uri) != expected.sha256:
+            raise RefusedError(
+                "a file is missing or was changed", where=uri, rule=f"sha256 {expected.sha256}", remedy=remedy
+            )
+    return manifest
+
+
+def fetch(folder_uri: str, names: list[str], into: Path) -> Path:
+    """A folder's files on local disk: in place for ``file://``, copied otherwise."""
+    if folder_uri.startswith("file://"):
+        return files.local_path(folder_uri)
+    into.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        with (into / name).open("wb") as stream:
+            for piece in files.chunks(files.join(folder_uri, name)):
+                stream.write(piece)
+    return into

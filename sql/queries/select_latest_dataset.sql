@@ -1,0 +1,9 @@
+SELECT
+    d.version,
+    d.uri,
+    (SELECT MIN(p.day) FROM partitions AS p WHERE p.workload = d.workload AND p.state = 'committed') AS first_day,
+    (SELECT MAX(p.day) FROM partitions AS p WHERE p.workload = d.workload AND p.state = 'committed') AS last_day
+FROM dataset_versions AS d
+WHERE d.workload = :workload
+ORDER BY d.version DESC
+LIMIT 1

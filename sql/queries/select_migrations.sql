@@ -1,0 +1,3 @@
+SELECT name, sha256
+FROM migrations
+ORDER BY name

@@ -1,0 +1,4 @@
+SELECT sequence, version, event, actor, reason, at
+FROM model_events
+WHERE workload = :workload
+ORDER BY sequence

@@ -1,0 +1,3 @@
+SELECT verdict
+FROM runs
+WHERE dag_id = :dag_id AND run_id = :run_id AND repeat = :repeat

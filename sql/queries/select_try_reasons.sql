@@ -1,0 +1,4 @@
+SELECT task_id, reason
+FROM tries
+WHERE dag_id = :dag_id AND run_id = :run_id AND repeat = :repeat
+ORDER BY committed_at, try_number

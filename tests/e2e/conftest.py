@@ -1,0 +1,120 @@
+"""A real Airflow (scheduler, DAG processor, triggerer, API server) in a folder of its own, and a plant's arrivals."""
+
+import random
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from datetime import date, timedelta
+from pathlib import Path
+
+import pytest
+
+from millrace.demonstration.follow import AirflowApi
+from millrace.ledger.ledger import Ledger
+from millrace.local_airflow import LocalAirflow
+from millrace.scaffold import write_workload
+
+FIRST_DAY = date(2026, 3, 2)
+RUN_TIMEOUT_SECONDS = 400
+
+
+def free_port() -> int:
+    """A port whose two successors are most likely free too."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1]) // 4 * 4
+
+
+def machine_rows(day: date, rows: int = 120) -> list[str]:
+    """A day's readings: the state follows from the sensors, a little noisily; the same day is the same rows."""
+    chance = random.Random(day.toordinal())
+    lines = ["id,temperature,vibration,load,state"]
+    for number in range(rows):
+        state = ("well", "worn", "broken")[number % 3]
+        level = {"well": 0, "worn": 1, "broken": 2}[state]
+        temperature = chance.gauss(40 + 20 * level, 6)
+        vibration = abs(chance.gauss(1 + 2 * level, 0.5))
+        lines.append(
+            f"{day.toordinal() * 10_000 + number},{temperature:.3f},{vibration:.3f},{chance.random():.3f},{state}"
+        )
+    return lines
+
+
+class Plant:
+    """A running Airflow with the tabular workloads, their ledger and their arrivals."""
+
+    def __init__(self, home: Path, dags: Path) -> None:
+        self.airflow = LocalAirflow(home, free_port(), dags)
+        self.ledger = Ledger(f"sqlite:///{home / 'ledger.db'}")
+        self.arrivals = home / "arrivals"
+        self.store = home / "store"
+
+    def deliver(self, day: date, workload: str = "machine_faults", rows: int = 120) -> Path:
+        """Put a day's file of arrivals."""
+        file = self.arrivals / workload / f"{day}.csv"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("\n".join(machine_rows(day, rows)) + "\n")
+        return file
+
+    def command(self, *arguments: str) -> str:
+        """An airflow command of this home; returns what it prints."""
+        done = subprocess.run(
+            [str(Path(__file__).resolve().parents[2] / ".venv/bin/airflow"), *arguments],
+            env=self.airflow.environment(),
+            capture_output=True,
+            text=True,
+            timeout=180,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def run(self, dag_id: str = "machine_faults", **conf: object) -> str:
+        """Trigger a run and return its id."""
+        self.api.await_dag(dag_id)
+        return self.api.trigger(dag_id, conf)
+
+    def wait(self, ready: Callable[[], object], what: str, timeout_seconds: float = RUN_TIMEOUT_SECONDS) -> object:
+        """Poll until ``ready`` is truthy; bounded."""
+        deadline = time.monotonic() + timeout_seconds
+        while time.monotonic() < deadline:
+            if answer := ready():
+                return answer
+            time.sleep(0.5)
+        raise AssertionError(f"{what}: not after {timeout_seconds} s; rows {self.ledger.run_summary()}")
+
+    def finish(self, run_id: str, dag_id: str = "machine_faults") -> dict[str, object]:
+        """Wait for a run's end; returns its newest row of run_summary."""
+        self.wait(lambda: self.api.run_state(dag_id, run_id) in ("success", "failed"), f"run {run_id}")
+        return self.summary(run_id, dag_id)
+
+    def summary(self, run_id: str, dag_id: str = "machine_faults") -> dict[str, object]:
+        """The run's newest row of run_summary."""
+        return max(self.ledger.run_summary(dag_id=dag_id, run_id=run_id), key=lambda row: int(row["repeat"]))
+
+
+@pytest.fixture(scope="session")
+def plant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plant]:
+    home = tmp_path_factory.mktemp("plant")
+    dags = home / "dags"
+    shutil.copytree(Path(__file__).with_name("dags"), dags, ignore=shutil.ignore_patterns("__pycache__"))
+    write_workload("churn", dags)
+    plant = Plant(home, dags)
+    plant.ledger.migrate()
+    plant.airflow.up()
+    try:
+        plant.api = AirflowApi(plant.airflow)
+        yield plant
+    finally:
+        plant.airflow.down()
+
+
+@pytest.fixture(scope="session")
+def first_day() -> date:
+    return FIRST_DAY
+
+
+@pytest.fixture(scope="session")
+def week() -> list[date]:
+    return [FIRST_DAY + timedelta(days=offset) for offset in range(7)]

@@ -1,0 +1,77 @@
+"""A week's backfill, twice, and a run by hand beside it."""
+
+import sqlite3
+from contextlib import closing
+from datetime import date
+from functools import partial
+from typing import Any
+
+import pytest
+from deltalake import DeltaTable
+
+DAG = "machine_week"
+TERMINAL = {"success", "skipped", "rejected", "superseded"}
+
+
+def rows_by_day(plant: Any) -> dict[str, int]:
+    dataset = plant.ledger.latest_dataset(DAG, until=date(2099, 1, 1))
+    table = DeltaTable(dataset.uri, version=dataset.version).to_pyarrow_table(columns=["partition_"])
+    counts = table.group_by("partition_").aggregate([("partition_", "count")]).to_pylist()
+    return {str(row["partition_"]): row["partition__count"] for row in counts}
+
+
+def live_versions(plant: Any) -> list[str]:
+    with closing(sqlite3.connect(plant.airflow.home / "ledger.db")) as connection:
+        return [
+            row[0]
+            for row in connection.execute("select version from models where state = 'live' and workload = ?", [DAG])
+        ]
+
+
+def backfill(plant: Any, week: list[date]) -> None:
+    plant.command(
+        "backfill", "create", "--dag-id", DAG, "--from-date", f"{week[0]}", "--to-date", f"{week[-1]}",
+        "--max-active-runs", "3", "--reprocess-behavior", "completed",
+    )  # fmt: skip
+
+
+@pytest.mark.timeout(900)
+def test_a_week_twice_leaves_each_row_once_and_one_live_model(plant: Any, week: list[date]) -> None:
+    absent = week[3]
+    for day in week:
+        if day != absent:
+            plant.deliver(day, workload=DAG)
+    plant.api.await_dag(DAG)
+    plant.api.unpause(DAG)
+
+    counts = []
+    for repeat in range(2):
+        backfill(plant, week)
+        by_hand = (
+            plant.run(DAG, partition_from=f"{week[1]}", partition_to=f"{week[1]}", train="never") if repeat else None
+        )
+        plant.wait(partial(ended, plant, week, repeat), f"backfill {repeat + 1}", timeout_seconds=420)
+        if by_hand:
+            assert plant.finish(by_hand, DAG)["state"] == "success"
+        counts.append({day: rows_by_day(plant).get(f"{day}") for day in week})
+        assert len(live_versions(plant)) == 1
+        assert plant.ledger.live_model(DAG).dataset.until == week[-1]
+
+    assert counts[0] == counts[1] == {day: None if day == absent else 120 for day in week}
+    rows = [row for row in plant.ledger.run_summary(dag_id=DAG) if row["run_id"].startswith("backfill")]
+    assert len(rows) == 14
+    assert {row["state"] for row in rows} <= TERMINAL
+    assert all(row["reason"] for row in rows)
+    trained = [row for row in rows if row["model_version"]]
+    assert [row["partition"] for row in trained].count(None) == 0
+    assert len(trained) == 2, "in each backfill the newest run trains, and no other"
+    assert sum("no new data" in row["reason"] for row in rows) == 2
+
+
+def ended(plant: Any, week: list[date], repeat: int) -> bool:
+    rows = [
+        row
+        for row in plant.ledger.run_summary(dag_id=DAG, limit=200)
+        if row["run_id"].startswith("backfill") and int(row["repeat"]) == repeat
+    ]
+    return len(rows) == len(week) and all(row["state"] != "running" for row in rows)

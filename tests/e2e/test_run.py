@@ -1,0 +1,125 @@
+"""A tabular workload from raw files to a served model, through a real Airflow."""
+
+import json
+from datetime import date
+from typing import Any
+
+import httpx
+
+from millrace.contracts.report import EvaluateResult, ValidateResult
+from millrace.contracts.run_spec import METER_FILE
+from millrace.contracts.serving import ServingStatus
+from millrace.storage import files
+
+
+def status_of(plant: Any) -> ServingStatus:
+    return ServingStatus.model_validate_json((plant.store / "serving/machine_faults/status.json").read_bytes())
+
+
+def ask(plant: Any) -> dict[str, Any]:
+    tensors = [
+        {"name": name, "shape": [2], "datatype": "FP64", "data": data}
+        for name, data in {"temperature": [40.0, 80.0], "vibration": [1.0, 5.0], "load": [0.5, 0.5]}.items()
+    ]
+    url = f"{status_of(plant).address}/v2/models/machine_faults/infer"
+    answer = httpx.post(url, json={"inputs": tensors}, timeout=10)
+    answer.raise_for_status()
+    return answer.json()
+
+
+def test_raw_files_become_a_served_measured_model(plant: Any, first_day: date) -> None:
+    days = [first_day.replace(day=first_day.day + offset) for offset in range(3)]
+    for day in days[:2]:
+        plant.deliver(day)
+    duplicated = plant.deliver(days[2])
+    lines = duplicated.read_text().splitlines()
+    duplicated.write_text("\n".join([*lines, lines[-1], lines[-2]]) + "\n")
+
+    run_id = plant.run(partition_from=f"{days[0]}", partition_to=f"{days[2]}")
+    row = plant.finish(run_id)
+
+    assert (row["state"], row["decision"]) == ("success", "pass"), row
+    assert row["quality"] > 0.9
+    assert row["dataset_version"] is not None
+    for measured in ("seconds", "joules", "peak_memory_bytes"):
+        assert row[f"predicted_{measured}"] > 0, measured
+        assert row[f"measured_{measured}"] > 0, measured
+    assert row["energy_method"] == "estimated"
+
+    validated = plant.ledger.committed_report("machine_faults", run_id, "validate").result
+    assert isinstance(validated, ValidateResult)
+    assert [partition.rows for partition in validated.published] == [120, 120, 120]
+    assert [partition.duplicates for partition in validated.published] == [0, 0, 2]
+    assert files.exists(validated.docs_uri)
+    evaluated = plant.ledger.committed_report("machine_faults", run_id, "evaluate").result
+    assert isinstance(evaluated, EvaluateResult)
+    assert evaluated.baseline is not None
+
+    live = plant.ledger.live_model("machine_faults")
+    assert live.model.version == row["model_version"] == status_of(plant).stable.version
+    answer = ask(plant)
+    assert answer["model_version"] == live.model.version
+    labels = next(output for output in answer["outputs"] if output["name"] == "labels")["data"]
+    assert [json.loads(row)[0]["label"] for row in labels] == ["well", "broken"]
+
+
+def test_a_dry_run_prices_and_trains_nothing(plant: Any, first_day: date) -> None:
+    plant.deliver(first_day)
+    run_id = plant.run(partition_from=f"{first_day}", partition_to=f"{first_day}", dry_run=True)
+    row = plant.finish(run_id)
+    assert row["state"] == "dry_run"
+    assert row["predicted_joules"] > 0
+    assert row["model_version"] is None
+    assert plant.ledger.committed_report("machine_faults", run_id, "train").outcome == "skipped"
+
+
+def test_a_day_without_arrivals_is_skipped_with_its_reason(plant: Any) -> None:
+    row = plant.finish(plant.run(partition_from="2025-01-01", partition_to="2025-01-01"))
+    assert row["state"] == "skipped"
+    assert "no new data" in row["reason"]
+
+
+def test_every_steps_meter_reached_the_ledger(plant: Any) -> None:
+    meters = list((plant.store / "runs").glob(f"**/{METER_FILE}"))
+    assert meters
+    assert {meter.parent.parent.name for meter in meters} >= {"ingest", "validate", "train", "export", "evaluate"}
+
+
+def test_a_scaffolded_workload_runs(plant: Any, first_day: date) -> None:
+    folder = plant.arrivals / "churn"
+    folder.mkdir()
+    lines = [
+        f"{number},{number % 7 + 10 * (number % 2)},{number % 5},{'yes' if number % 2 else 'no'}"
+        for number in range(900)
+    ]
+    (folder / f"{first_day}.csv").write_text("\n".join(["id,amount,duration,label", *lines]) + "\n")
+    row = plant.finish(plant.run("churn", partition_from=f"{first_day}", partition_to=f"{first_day}"), "churn")
+    assert (row["state"], row["decision"]) == ("success", "pass"), row
+    assert row["quality"] > 0.9
+
+
+def test_bad_input_is_named_published_nowhere_and_not_retried(plant: Any, first_day: date) -> None:
+    before = plant.ledger.live_model("machine_faults"), plant.ledger.latest_dataset("machine_faults", first_day)
+    file = plant.deliver(first_day)
+    good = file.read_text()
+    lines = good.splitlines()
+    file.write_text("\n".join([*lines[:40], lines[40].rsplit(",", 1)[0] + ",exploded", *lines[41:]]) + "\n")
+    run_id = plant.run(partition_from=f"{first_day}", partition_to=f"{first_day}")
+    row = plant.finish(run_id)
+    file.write_text(good)
+    assert row["state"] == "failed"
+    assert row["model_version"] is None
+    tries = plant.ledger.tries("machine_faults", run_id, 0)
+    ingest = [entry for entry in tries if entry["task_id"] == "ingest"]
+    assert len(ingest) == 1, "bad input was retried"
+    assert {entry["task_id"] for entry in tries} == {"ingest", "close"}, "something was asked for after bad input"
+    logs = (plant.store / "runs" / "machine_faults").glob("*/ingest/try-1/report.json")
+    error = json.loads(max(logs, key=lambda path: path.stat().st_mtime).read_text())["error"]
+    assert file.name in error["where"]
+    assert "row 40," in error["where"]
+    assert "state" in error["what"] + error["where"] + error["rule"]
+    assert error["remedy"]
+    assert before == (
+        plant.ledger.live_model("machine_faults"),
+        plant.ledger.latest_dataset("machine_faults", first_day),
+    )

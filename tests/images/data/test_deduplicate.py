@@ -1,0 +1,99 @@
+import random
+from collections import Counter
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from millrace_data import deduplicate
+from millrace_data.deduplicate import SeenRows, row_hashes
+
+
+def _batch(rows: list[dict[str, object]], schema: pa.Schema | None = None) -> pa.RecordBatch:
+    return pa.RecordBatch.from_pylist(rows, schema=schema)
+
+
+@pytest.mark.parametrize("batch_rows", [1, 7, 1000])
+def test_agrees_with_a_set_over_many_batches_and_growing_tables(
+    monkeypatch: pytest.MonkeyPatch, batch_rows: int
+) -> None:
+    monkeypatch.setattr(deduplicate, "_FIRST_SLOTS", 8)
+    draw = random.Random(5)
+    values = [f"text {draw.randrange(2500)}" for _ in range(4000)]
+    seen, known, kept, expected = SeenRows(["text"]), set(), [], []
+    for start in range(0, len(values), batch_rows):
+        part = values[start : start + batch_rows]
+        kept += seen.first_seen(_batch([{"text": text} for text in part])).tolist()
+    for text in values:
+        expected.append(text not in known)
+        known.add(text)
+    assert kept == expected
+    assert seen.unique_rows == len(known)
+
+
+def test_colliding_slots_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    # All hashes begin at one slot, and share their lower half: only the upper half tells the rows apart.
+    def collide(batch: pa.RecordBatch, _: object) -> np.ndarray:
+        return np.array([[3, int(text)] for text in batch.column(0).to_pylist()], np.uint64)
+
+    monkeypatch.setattr(deduplicate, "row_hashes", collide)
+    monkeypatch.setattr(deduplicate, "_FIRST_SLOTS", 4)
+    seen = SeenRows(["text"])
+    draws = [[1, 2, 1, 3], [3, 4, 4, 5], [9, 8, 7, 6, 5, 4, 3, 2, 1]]
+    kept = [seen.first_seen(_batch([{"text": str(value)} for value in draw])).tolist() for draw in draws]
+    assert kept == [
+        [True, True, False, True],
+        [False, True, False, True],
+        [True, True, True, True, False, False, False, False, False],
+    ]
+
+
+SCHEMA = pa.schema(
+    [
+        ("text", pa.string()),
+        ("count", pa.int64()),
+        ("width", pa.float64()),
+        ("flag", pa.bool_()),
+        ("words", pa.list_(pa.string())),
+    ]
+)
+BASE = {"text": "a", "count": 0, "width": 0.0, "flag": False, "words": ["a", "b"]}
+OTHERS = [
+    {"text": ""},
+    {"text": None},
+    {"count": 1},
+    {"count": -1},
+    {"count": None},
+    {"width": 1e-9},
+    {"width": None},
+    {"flag": True},
+    {"flag": None},
+    {"words": ["ab"]},
+    {"words": ["b", "a"]},
+    {"words": ["a", "b", ""]},
+    {"words": []},
+    {"words": None},
+]
+
+
+def test_every_column_type_tells_rows_apart_and_equal_rows_equal() -> None:
+    rows = [BASE, *({**BASE, **other} for other in OTHERS)]
+    hashes = row_hashes(_batch([*rows, *rows], SCHEMA), SCHEMA.names)
+    found = Counter(map(bytes, hashes))
+    assert len(found) == len(rows)
+    assert set(found.values()) == {2}
+
+
+def test_slices_and_negative_zero_hash_like_their_values() -> None:
+    rows = [{**BASE, **other} for other in OTHERS]
+    whole = row_hashes(_batch(rows, SCHEMA), SCHEMA.names)
+    sliced = row_hashes(_batch(rows, SCHEMA).slice(3, 6), SCHEMA.names)
+    assert (sliced == whole[3:9]).all()
+    zeros = row_hashes(_batch([{"width": 0.0}, {"width": -0.0}]), ["width"])
+    assert (zeros[0] == zeros[1]).all()
+
+
+def test_rows_are_judged_by_the_named_columns_only() -> None:
+    seen = SeenRows(["text"])
+    assert seen.first_seen(_batch([{"text": "a", "n": 1}, {"text": "a", "n": 2}])).tolist() == [True, False]
+    assert seen.first_seen(_batch([]).slice(0, 0) if False else _batch([{"text": "a", "n": 3}])).tolist() == [False]

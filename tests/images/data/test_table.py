@@ -1,0 +1,216 @@
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pyarrow.compute as pc
+import pytest
+from deltalake import DeltaTable
+
+from millrace.contracts.data import Dataset, StagedPartition
+from millrace.contracts.errors import BadInputError, TransientError
+from millrace.storage import files
+from millrace_data.partition import stage_partition
+from millrace_data.table import DatasetTable
+
+MakeDataset = Callable[..., Dataset]
+MakeRows = Callable[[int], list[dict[str, Any]]]
+Arrive = Callable[..., Path]
+Stage = Callable[..., StagedPartition]
+Days = Callable[[int], list[date]]
+
+_COMMIT = """
+import sys, time
+from millrace.contracts.data import Dataset, StagedPartition
+from millrace_data.table import DatasetTable
+uri, dataset, staged, at = sys.argv[1:]
+table = DatasetTable(uri, Dataset.model_validate_json(dataset))
+time.sleep(max(0, float(at) - time.time()))
+print(table.commit(StagedPartition.model_validate_json(staged)))
+"""
+
+
+def _race(uri: str, dataset: Dataset, staged: list[StagedPartition]) -> list[str]:
+    """Each partition committed by a process of its own, all at one moment."""
+    at = str(time.time() + 3)
+    racers = [
+        subprocess.Popen(
+            [sys.executable, "-c", _COMMIT, uri, dataset.model_dump_json(), part.model_dump_json(), at],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for part in staged
+    ]
+    said = [racer.communicate(timeout=120)[0].strip() for racer in racers]
+    assert [racer.returncode for racer in racers] == [0] * len(racers)
+    return said
+
+
+def _rows_by_day(uri: str) -> dict[date, int]:
+    found = DeltaTable(uri).to_pyarrow_dataset().to_table(columns=["partition_"])
+    return {entry["values"]: entry["counts"] for entry in pc.value_counts(found["partition_"]).to_pylist()}
+
+
+@pytest.fixture
+def uri(tmp_path: Path) -> str:
+    return (tmp_path / "table").as_uri()
+
+
+def test_two_processes_commit_two_partitions_at_once(
+    text_dataset: MakeDataset, text_rows: MakeRows, arrive: Arrive, stage: Stage, days: Days, uri: str
+) -> None:
+    dataset = text_dataset()
+    staged = []
+    for number, day in enumerate(days(3)):
+        arrive(dataset, text_rows(10 + number), on=day)
+        staged.append(stage(dataset, on=day))
+    assert _race(uri, dataset, staged) == ["True"] * 3
+    assert _rows_by_day(uri) == {day: 10 + number for number, day in enumerate(days(3))}
+
+
+def test_two_processes_commit_one_partition_once(
+    text_dataset: MakeDataset, text_rows: MakeRows, arrive: Arrive, stage: Stage, day: date, uri: str
+) -> None:
+    dataset = text_dataset()
+    arrive(dataset, text_rows(10))
+    staged = stage(dataset)
+    assert sorted(_race(uri, dataset, [staged] * 3)) == ["False", "False", "True"]
+    assert _rows_by_day(uri) == {day: 10}
+    assert DeltaTable(uri).version() == 1
+
+
+def test_racing_contents_of_one_partition_leave_one_whole(
+    text_dataset: MakeDataset, text_rows: MakeRows, arrive: Arrive, tmp_path: Path, day: date, uri: str
+) -> None:
+    dataset = text_dataset()
+    staged = []
+    for number in range(3):
+        arrive(dataset, text_rows(10 + number))
+        staged.append(_stage_into(dataset, day, tmp_path / f"out{number}"))
+    _race(uri, dataset, staged)
+    (held,) = DatasetTable(uri, dataset).contents().values()
+    (winner,) = [part for part in staged if part.content_sha256 == held]
+    assert _rows_by_day(uri) == {day: winner.rows}
+
+
+def _stage_into(dataset: Dataset, day: date, folder: Path) -> StagedPartition:
+    from millrace.step.main import Stop
+
+    staged = stage_partition(dataset, day, folder.as_uri(), Stop())
+    assert staged is not None
+    return staged
+
+
+def test_content_is_known_after_checkpoints_and_vacuum(
+    text_dataset: MakeDataset, text_rows: MakeRows, arrive: Arrive, stage: Stage, day: date, uri: str
+) -> None:
+    dataset = text_dataset()
+    arrive(dataset, text_rows(10))
+    staged = stage(dataset)
+    table = DatasetTable(uri, dataset)
+    assert table.commit(staged)
+    delta = DeltaTable(uri)
+    delta.create_checkpoint()
+    for entry in (files.local_path(uri) / "_delta_log").glob("*.json"):
+        entry.unlink()
+    delta = DeltaTable(uri)
+    delta.vacuum(retention_hours=0, dry_run=False, enforce_retention_duration=False)
+    table.refresh()
+    assert table.contents() == {day: staged.content_sha256}
+    assert not table.commit(staged)
+
+
+def test_a_partition_that_was_deleted_is_committed_again(
+    text_dataset: MakeDataset, text_rows: MakeRows, arrive: Arrive, stage: Stage, day: date, uri: str
+) -> None:
+    dataset = text_dataset()
+    arrive(dataset, text_rows(10))
+    staged = stage(dataset)
+    table = DatasetTable(uri, dataset)
+    table.commit(staged)
+    DeltaTable(uri).delete("partition_ = '2026-01-01'")
+    assert table.commit(staged)
+    assert _rows_by_day(uri) == {day: 10}
+
+
+def test_a_commit_that_always_loses_is_transient(
+    text_dataset: MakeDataset,
+    text_rows: MakeRows,
+    arrive: Arrive,
+    stage: Stage,
+    uri: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from deltalake.exceptions import CommitFailedError
+
+    from millrace_data import table as module
+
+    tries = []
+
+    def lose(*_: object, **__: object) -> None:
+        tries.append(1)
+        raise CommitFailedError("another one was faster")
+
+    monkeypatch.setattr(module, "write_deltalake", lose)
+    monkeypatch.setattr(module, "_MAX_WAIT_SECONDS", 0.01)
+    dataset = text_dataset()
+    arrive(dataset, text_rows(10))
+    with pytest.raises(TransientError, match="another one was faster"):
+        DatasetTable(uri, dataset).commit(stage(dataset))
+    assert len(tries) == 10
+
+
+def test_a_table_that_is_no_table_of_the_workload_is_refused(
+    text_dataset: MakeDataset, number_dataset: MakeDataset, text_rows: MakeRows, arrive: Arrive, stage: Stage, uri: str
+) -> None:
+    dataset = text_dataset()
+    arrive(dataset, text_rows(10))
+    DatasetTable(uri, dataset).commit(stage(dataset))
+    with pytest.raises(BadInputError, match="not the workload's"):
+        DatasetTable(uri, number_dataset())
+
+
+def _commit_slowly(uri: str, dataset: Dataset, staged: StagedPartition, flag: Path) -> None:
+    from millrace_data import table as module
+
+    real = module.parquet_batches
+
+    def slow(file_uri: str):  # noqa: ANN202
+        for batch in real(file_uri):
+            yield batch
+            flag.touch()
+            time.sleep(60)
+
+    module.parquet_batches = slow
+    DatasetTable(uri, dataset).commit(staged)
+
+
+def test_killed_in_the_middle_of_a_commit_leaves_nothing_visible(
+    text_dataset: MakeDataset, text_rows: MakeRows, arrive: Arrive, stage: Stage, days: Days, uri: str, tmp_path: Path
+) -> None:
+    dataset = text_dataset()
+    for day in days(2):
+        arrive(dataset, text_rows(50), on=day)
+    first, second = (stage(dataset, on=day) for day in days(2))
+    table = DatasetTable(uri, dataset)
+    table.commit(first)
+    version = table.version
+    flag = tmp_path / "flag"
+    process = multiprocessing.get_context("spawn").Process(target=_commit_slowly, args=(uri, dataset, second, flag))
+    process.start()
+    while not flag.exists():
+        time.sleep(0.05)
+        assert process.is_alive()
+    os.kill(process.pid or 0, signal.SIGKILL)
+    process.join()
+    table.refresh()
+    assert table.version == version
+    assert _rows_by_day(uri) == {days(1)[0]: 50}
+    assert table.commit(second)
+    assert _rows_by_day(uri) == dict.fromkeys(days(2), 50)

@@ -1,0 +1,71 @@
+"""Every file in dags/ is a DAG that says who owns it and what to do when it fails."""
+
+import itertools
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from airflow.dag_processing.dagbag import DagBag
+
+
+@pytest.fixture(scope="module")
+def bag(repository: Path) -> DagBag:
+    return DagBag(dag_folder=str(repository / "dags"))
+
+
+def test_every_file_yields_its_dag(bag: DagBag, repository: Path) -> None:
+    assert bag.import_errors == {}
+    files = {path.stem for path in (repository / "dags").glob("*.py")}
+    assert files
+    assert set(bag.dags) == files
+
+
+def test_every_task_has_an_owner_a_timeout_retries_and_a_doc_line(bag: DagBag) -> None:
+    for dag in bag.dags.values():
+        assert dag.doc_md
+        assert "When a run fails" in dag.doc_md
+        for task in dag.tasks:
+            where = f"{dag.dag_id}.{task.task_id}"
+            timeout = task.execution_timeout or getattr(task, "response_timeout", None)
+            assert isinstance(timeout, timedelta), where
+            assert task.owner not in ("", "airflow"), where
+            assert task.retries >= 1, where
+            assert task.doc, where
+
+
+def test_the_chain_is_the_agreed_one(bag: DagBag) -> None:
+    chain = ["ingest", "validate", "await_earlier_partitions", "size", "train", "export", "evaluate", "gate"]
+    for dag in bag.dags.values():
+        for before, after in itertools.pairwise(chain):
+            assert after in dag.get_task(before).downstream_task_ids
+        assert dag.get_task("gate").downstream_task_ids == {"approve", "roll_out", "close"}
+        assert dag.get_task("roll_out").downstream_task_ids == {"watch"}
+        assert dag.get_task("watch").downstream_task_ids == {"close"}
+
+
+def test_the_form_is_typed_bounded_and_documented(bag: DagBag) -> None:
+    for dag in bag.dags.values():
+        for name in dag.params:
+            param = dag.params.get_param(name)
+            assert param.description, f"{dag.dag_id}.{name}"
+            assert param.schema.get("type") or param.schema.get("enum"), f"{dag.dag_id}.{name}"
+            if param.schema.get("type") in ("integer", "number"):
+                assert {"minimum", "maximum"} <= set(param.schema), f"{dag.dag_id}.{name} has no bounds"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("epochs", 0),
+        ("epochs", 1.5),
+        ("rows", -1),
+        ("learning_rate", 0),
+        ("hardware", "../x"),
+        ("partition_from", "soon"),
+    ],
+)
+def test_a_parameter_out_of_range_is_refused(bag: DagBag, name: str, value: object) -> None:
+    for dag in bag.dags.values():
+        param = dag.params.get_param(name)
+        with pytest.raises(Exception, match=r"(?i)invalid|validat|not of type|minimum|match"):
+            type(param)(value, **param.schema).resolve()

@@ -1,0 +1,85 @@
+"""Files by URI."""
+
+import errno
+from pathlib import Path
+
+import pytest
+
+from millrace.contracts.errors import BadInputError, RefusedError
+from millrace.contracts.model import FolderManifest
+from millrace.storage import files, folders
+
+
+def test_a_file_is_put_whole_and_read_back(tmp_path: Path) -> None:
+    uri = files.join(files.to_uri(tmp_path), "deep", "file.json")
+    files.write_bytes(uri, b"one")
+    files.write_bytes(uri, b"two")
+    assert files.read_bytes(uri) == b"two"
+    assert files.size_bytes(uri) == 3
+    assert files.names(files.join(files.to_uri(tmp_path), "deep")) == ["file.json"]
+
+
+def test_a_failed_write_leaves_the_old_file_and_no_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    uri = files.join(files.to_uri(tmp_path), "file")
+    files.write_bytes(uri, b"old")
+
+    def full(_descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(files.os, "fsync", full)
+    with pytest.raises(BadInputError, match="No space left"):
+        files.write_bytes(uri, b"new")
+    assert files.read_bytes(uri) == b"old"
+    assert files.names(files.to_uri(tmp_path)) == ["file"]
+
+
+@pytest.mark.parametrize("name", ["..", ".", "", "a/b", "a\\b", "a\0b", "a?b"])
+def test_a_name_that_leads_elsewhere_is_refused(name: str) -> None:
+    with pytest.raises(BadInputError, match="file name"):
+        files.join("file:///data", name)
+
+
+@pytest.mark.parametrize(
+    "uri", ["file:///data/../etc/passwd", "file:///data/%2e%2e/etc/passwd", "s3://bucket/../other"]
+)
+def test_a_path_that_leads_out_is_refused(uri: str) -> None:
+    with pytest.raises(BadInputError, match=r"\.\."):
+        files.read_bytes(uri)
+
+
+def test_an_unknown_scheme_names_what_is_known() -> None:
+    with pytest.raises(BadInputError, match="hdfs://"):
+        files.exists("gopher2://host/path")
+
+
+def test_reading_has_a_limit(tmp_path: Path) -> None:
+    uri = files.join(files.to_uri(tmp_path), "large")
+    files.write_bytes(uri, b"x" * 11)
+    with pytest.raises(BadInputError, match="at most 10 bytes"):
+        files.read_bytes(uri, limit=10)
+
+
+@pytest.fixture
+def sealed(tmp_path: Path) -> tuple[str, str]:
+    folder = files.to_uri(tmp_path / "folder")
+    files.write_bytes(files.join(folder, "weights"), b"w" * 100)
+    return folder, folders.seal(folder, FolderManifest(kind="trained", files=folders.digests(folder)))
+
+
+def test_a_sealed_folder_opens_with_its_digest(sealed: tuple[str, str]) -> None:
+    manifest = folders.open_sealed(*sealed, FolderManifest)
+    assert manifest.files["weights"].size_bytes == 100
+
+
+@pytest.mark.parametrize("change", ["weights", "manifest.json", "missing", "digest"])
+def test_a_changed_folder_is_refused(sealed: tuple[str, str], change: str) -> None:
+    folder, digest = sealed
+    if change == "missing":
+        files.local_path(files.join(folder, "weights")).unlink()
+    elif change == "digest":
+        digest = "0" * 64
+    else:
+        path = files.local_path(files.join(folder, change))
+        path.write_bytes(path.read_bytes().replace(b"w", b"v", 1))
+    with pytest.raises(RefusedError):
+        folders.open_sealed(folder, digest, FolderManifest)
