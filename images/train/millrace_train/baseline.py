@@ -1,10 +1,9 @@
 """Logistic regression on the same rows: what the trained model has to beat to be worth its energy."""
 
 import logging
-import os
 import time
+import warnings
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -43,18 +42,18 @@ def fit_baseline(training: Selection, test: Selection, dataset: Dataset, takes_t
     # The vectoriser reads a stream and keeps counts alone.
     stream = _rows(training, dataset, takes_text, truths)
     matrix = features.fit_transform(stream if takes_text else np.stack(list(stream)))
-    models = _fit(matrix, np.concatenate(truths))
+    model = _fit(matrix, np.concatenate(truths))
     single_label = dataset.target.kind == "single_label"
-    micro_f1, threshold = _score(features, models, test, dataset, takes_text, single_label)
+    micro_f1, threshold = _score(features, model, test, dataset, takes_text, single_label)
     return Baseline(micro_f1=micro_f1, threshold=threshold, seconds=time.perf_counter() - began)
 
 
 def _score(
-    features: Estimator, models: list[Any], test: Selection, dataset: Dataset, takes_text: bool, single_label: bool
+    features: Estimator, model: Estimator, test: Selection, dataset: Dataset, takes_text: bool, single_label: bool
 ) -> tuple[float, float]:
     hits, given, support, right = np.zeros(_THRESHOLDS.size), np.zeros(_THRESHOLDS.size), 0, 0
     for piece, truth in _pieces(test, dataset, takes_text):
-        probabilities = _probabilities(models, features.transform(piece))
+        probabilities = model.predict_proba(features.transform(piece))
         right += int(truth[np.arange(len(truth)), probabilities.argmax(axis=1)].sum())
         support += int(truth.sum())
         hits += _at_or_above(probabilities[truth])
@@ -85,27 +84,18 @@ def _number_features() -> Estimator:
     return StandardScaler()
 
 
-def _fit(matrix: Matrix, truth: NDArray[np.bool_]) -> list[Any]:
-    """One model a label; a float where a label is on all rows or on none."""
-    # liblinear lets go of the interpreter's lock while it fits.
-    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-        return list(pool.map(lambda column: _fit_label(matrix, column), truth.T))
-
-
-def _fit_label(matrix: Matrix, column: NDArray[np.bool_]) -> Estimator | float:
+def _fit(matrix: Matrix, truth: NDArray[np.bool_]) -> Estimator:
+    """One model a label, one after the other: in threads they sorted the one sparse matrix in place together, and the
+    process ended with corrupted memory.
+    """
     from sklearn.linear_model import LogisticRegression
+    from sklearn.multiclass import OneVsRestClassifier
 
-    if not 0 < column.sum() < len(column):
-        return float(column.mean())
-    return LogisticRegression(solver="liblinear", C=_INVERSE_PENALTY).fit(matrix, column)
-
-
-def _probabilities(models: list[Any], matrix: Matrix) -> NDArray[np.float64]:
-    columns = [
-        np.full(matrix.shape[0], model) if isinstance(model, float) else model.predict_proba(matrix)[:, 1]
-        for model in models
-    ]
-    return np.stack(columns, axis=1)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Label .* is present in", category=UserWarning)
+        return OneVsRestClassifier(LogisticRegression(solver="liblinear", C=_INVERSE_PENALTY)).fit(
+            matrix, truth.astype(np.uint8)
+        )
 
 
 def _rows(selection: Selection, dataset: Dataset, takes_text: bool, truths: list[NDArray[np.bool_]]) -> Iterator[Any]:

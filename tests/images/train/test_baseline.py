@@ -6,6 +6,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from sklearn.metrics import f1_score
 
 from millrace.contracts.data import DatasetVersion
@@ -50,13 +51,16 @@ def test_the_threshold_is_the_best_of_the_grid(monkeypatch: pytest.MonkeyPatch) 
     probabilities = np.linspace(0, 1, 1001)[np.round(300 * truth + 700 * rng.random((200, 4))).astype(int) // 50 * 50]
     pieces = [(slice(0, 90), truth[:90]), (slice(90, 200), truth[90:])]
     monkeypatch.setattr(baseline, "_pieces", lambda *_: iter(pieces))
-    monkeypatch.setattr(baseline, "_probabilities", lambda _, matrix: probabilities[matrix])
 
     class Unchanged:
         def transform(self, piece: slice) -> slice:
             return piece
 
-    found, threshold = baseline._score(Unchanged(), [], None, None, True, False)  # type: ignore[arg-type]
+    class Known:
+        def predict_proba(self, piece: slice) -> NDArray[np.float64]:
+            return probabilities[piece]
+
+    found, threshold = baseline._score(Unchanged(), Known(), None, None, True, False)  # type: ignore[arg-type]
     tried = [f1_score(truth, probabilities >= cut, average="micro") for cut in np.linspace(0, 1, 1001)]
     assert found == pytest.approx(max(tried))
     assert found == pytest.approx(f1_score(truth, probabilities >= threshold, average="micro"))
@@ -70,3 +74,22 @@ def test_too_many_rows_have_no_baseline(
     training, test = (select_rows(version, split, "id") for split in ("train", "test"))
     monkeypatch.setattr(baseline, "MAX_ROWS", training.rows - 1)
     assert baseline.fit_baseline(training, test, dataset, takes_text=False) is None
+
+
+def test_fitting_again_and_again_gives_the_same_on_wide_sparse_rows() -> None:
+    """Models that were fitted side by side once sorted one matrix in place together and corrupted memory."""
+    rng = np.random.default_rng(0)
+    texts = [" ".join(f"w{word}" for word in rng.integers(0, 3000, 80)) for _ in range(1200)]
+    truth = rng.random((1200, 16)) < 0.2
+    truth[:, 0], truth[:, 1] = True, False
+    found = []
+    for _ in range(3):
+        features = baseline._text_features()
+        model = baseline._fit(features.fit_transform(texts), truth)
+        found.append(model.predict_proba(features.transform(texts[:50])))
+    assert found[0].shape == (50, 16)
+    assert np.isfinite(found[0]).all()
+    assert (found[0] == found[1]).all()
+    assert (found[0] == found[2]).all()
+    assert (found[0][:, 0] == 1).all(), "a label that every row has"
+    assert (found[0][:, 1] == 0).all(), "a label that no row has"
