@@ -11,7 +11,7 @@ from millrace.contracts.data import Dataset
 from millrace.contracts.errors import TransientError
 from millrace.storage import files
 
-_COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
+COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
 _NULL_FIRST = re.compile(rb"\s*null")
 
 
@@ -142,7 +142,7 @@ def store_failed(uri: str, error: OSError) -> TransientError:
 
 def compression(uri: str) -> str | None:
     """What the URI's ending says: "gzip", "zstd" or None."""
-    return next((name for ending, name in _COMPRESSIONS.items() if uri.endswith(ending)), None)
+    return next((name for ending, name in COMPRESSIONS.items() if uri.endswith(ending)), None)
 
 
 def text_stream(uri: str) -> Readable:

@@ -118,6 +118,8 @@ class DatasetTable:
             partition_by=_PARTITIONED_BY,
             # No smallest and largest texts in the log: readers choose files by partition only.
             configuration={"delta.dataSkippingNumIndexedCols": "0"},
+            # Retried, a creation that lost the race becomes version 1, over what the winner has begun.
+            commit_properties=CommitProperties(max_commit_retries=0),
         )
         self.refresh()
 

@@ -25,7 +25,8 @@ class Column(Contract):
 class Source(Contract):
     """Where a day's rows arrive: one file a partition, ``{partition}`` being its ISO date.
 
-    Compression follows the ending (``.gz``, ``.zst``). A missing file is "no new data"; an empty one is an error.
+    A file may be compressed, with ``.gz`` or ``.zst`` behind that name or at its end. A missing file is "no new data";
+    an empty one is an error.
     """
 
     uri_template: str = Field(pattern=r"\{partition\}")

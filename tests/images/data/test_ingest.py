@@ -58,6 +58,25 @@ def test_every_format_and_compression_stages_the_same_rows(
     assert staged.source_bytes == files.size_bytes(staged.source_uri)
 
 
+@pytest.mark.parametrize("ending", [".gz", ".zst"])
+def test_a_compressed_file_is_found_behind_the_plain_name(
+    text_dataset: MakeDataset, text_rows: MakeRows, arrive: Arrive, stage: Stage, ending: str
+) -> None:
+    arrive(text_dataset("jsonl", ending), text_rows(40))
+    staged = stage(text_dataset("jsonl"))
+    assert staged.rows == 40
+    assert staged.source_uri.endswith(f".jsonl{ending}")
+
+
+def test_a_day_delivered_twice_is_refused(
+    text_dataset: MakeDataset, text_rows: MakeRows, arrive: Arrive, stage: Stage
+) -> None:
+    for ending in ("", ".gz"):
+        arrive(text_dataset("jsonl", ending), text_rows(40))
+    with pytest.raises(BadInputError, match=r"2 files of one day(?s:.*)\.jsonl, .*\.jsonl\.gz"):
+        stage(text_dataset("jsonl"))
+
+
 @pytest.mark.parametrize("source_format", ["jsonl", "csv", "tsv", "parquet"])
 def test_numbers_bools_and_nulls_survive_every_format(
     number_dataset: MakeDataset,
