@@ -18,6 +18,8 @@ from millrace.scaffold import write_workload
 
 FIRST_DAY = date(2026, 3, 2)
 RUN_TIMEOUT_SECONDS = 400
+# a killed supervisor is missed, and a hanging orphan given up, sooner than people would have it
+IMPATIENCE = {"AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "15", "MILLRACE_STOP_GRACE_SECONDS": "5"}
 
 
 def free_port() -> int:
@@ -102,12 +104,15 @@ def plant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plant]:
     write_workload("churn", dags)
     plant = Plant(home, dags)
     plant.ledger.migrate()
-    plant.airflow.up()
-    try:
-        plant.api = AirflowApi(plant.airflow)
-        yield plant
-    finally:
-        plant.airflow.down()
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in IMPATIENCE.items():
+            patch.setenv(name, value)
+        plant.airflow.up()
+        try:
+            plant.api = AirflowApi(plant.airflow)
+            yield plant
+        finally:
+            plant.airflow.down()
 
 
 @pytest.fixture(scope="session")

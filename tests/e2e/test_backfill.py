@@ -74,4 +74,8 @@ def ended(plant: Any, week: list[date], repeat: int) -> bool:
         for row in plant.ledger.run_summary(dag_id=DAG, limit=200)
         if row["run_id"].startswith("backfill") and int(row["repeat"]) == repeat
     ]
-    return len(rows) == len(week) and all(row["state"] != "running" for row in rows)
+    return (
+        len(rows) == len(week)
+        and all(row["state"] != "running" for row in rows)
+        and not plant.api.backfills_running(DAG)
+    )

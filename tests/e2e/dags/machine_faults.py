@@ -6,8 +6,10 @@ from millrace.contracts.data import Column, Dataset, Expectations, Source, Split
 from millrace.contracts.workload import GatePolicy, ServingPolicy, Training, Workload
 from millrace.pipeline import build_dag
 
+GATE = GatePolicy(metric="macro_f1", quality_floor=0.5, min_test_rows=50)
 
-def workload(name: str, min_test_rows: int = 50) -> Workload:
+
+def workload(name: str, gate: GatePolicy = GATE) -> Workload:
     """The workload under another name, with arrivals, a model and a service of its own."""
     return Workload(
         name=name,
@@ -38,7 +40,7 @@ def workload(name: str, min_test_rows: int = 50) -> Workload:
             learning_rate=1e-2,
             options={"checkpoint_seconds": 1.0},
         ),
-        gate=GatePolicy(metric="macro_f1", quality_floor=0.5, min_test_rows=min_test_rows),
+        gate=gate,
         serving=ServingPolicy(requests_per_step=20, watch_seconds=2),
     )
 
