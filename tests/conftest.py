@@ -8,7 +8,6 @@ import pytest
 
 os.environ.setdefault("AIRFLOW_HOME", tempfile.mkdtemp(prefix="millrace-airflow-"))
 os.environ.setdefault("AIRFLOW__CORE__LOAD_EXAMPLES", "False")
-os.environ.setdefault("AIRFLOW__CORE__PLUGINS_FOLDER", tempfile.gettempdir() + "/no-plugins")
 
 
 @pytest.fixture(scope="session")

@@ -50,8 +50,10 @@ def test_one_public_class_a_file_named_like_it(repository: Path, room: str) -> N
         assert public[0] in expected, f"{path} holds {public[0]}"
 
 
-def test_airflow_does_not_execute_the_package_by_file_name(repository: Path) -> None:
-    assert "millrace/" in (repository / "plugins" / ".airflowignore").read_text().split()
+def test_the_plugin_is_the_only_file_that_airflow_executes_by_its_name(repository: Path) -> None:
+    ignored = set((repository / "plugins" / ".airflowignore").read_text().split())
+    beside = {path.name + "/" * path.is_dir() for path in (repository / "plugins").iterdir()}
+    assert {name for name in beside - ignored if not name.startswith((".", "__"))} == {"millrace_plugin.py"}
 
 
 def test_no_path_of_a_machine_and_no_registry_is_named(repository: Path) -> None:

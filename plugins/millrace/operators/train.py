@@ -21,7 +21,9 @@ class TrainOperator(StepOperator):
         if run.parameters.train == "never":
             raise AirflowSkipException("asked not to train: the data is published")
         if run.parameters.train == "auto" and run.run_type == "backfill" and self._newer_data(run, context):
-            raise AirflowSkipException("the newest run of the backfill trains: the data is published")
+            raise AirflowSkipException(
+                "of a backfill only the newest run trains, and newer data is there: this day's data is published"
+            )
 
     def _newer_data(self, run: Run, context: Context) -> bool:
         """Whether a later day is published, or a run of this backfill is in flight that may still publish one."""

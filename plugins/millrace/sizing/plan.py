@@ -175,7 +175,9 @@ def _busy_cores(step: str, hardware: Hardware) -> float:
 
 def _peak_memory_bytes(work: _Work, parameters: Parameters) -> float:
     states = work.size.parameters * known.TRAINING_BYTES_PER_PARAMETER
-    return known.FRAMEWORK_BYTES + states + parameters.batch_size * work.size.largest_activation_bytes
+    activations = known.ACTIVATION_OVERHEAD * parameters.batch_size * work.size.largest_activation_bytes
+    traces = known.TEXT_TRACE_BYTES if work.size.tokens_per_row else 0.0
+    return known.FRAMEWORK_BYTES + states + activations + traces
 
 
 def _bottleneck(work: _Work) -> Bottleneck:
