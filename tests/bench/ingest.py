@@ -3,8 +3,8 @@
 PYTHONPATH=plugins:images/data .venvs/data/bin/python tests/bench/ingest.py [--bytes 2000000000] [--repeats 5]
 
 Prints one JSON line a run and one at the end: medians, ratios of throughput (bare seconds / our seconds) and the
-peak resident memory of our runs, beside the bars that the project set itself. Every run is a fresh process; imports
-are not timed.
+peak resident memory of our runs, beside the bars that the project set itself; exits 1 where one is missed. Every run is
+a fresh process; imports are not timed.
 """
 
 import argparse
@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.json as pajson
@@ -123,8 +124,8 @@ def run_one(variant: str, folder: Path) -> None:
     print(json.dumps(found | {"peak_memory_bytes": peak_bytes}), flush=True)
 
 
-def compare(wanted_bytes: int, repeats: int) -> None:
-    """All variants in turn, ``repeats`` times."""
+def compare(wanted_bytes: int, repeats: int) -> int:
+    """All variants in turn, ``repeats`` times; the exit code."""
     with tempfile.TemporaryDirectory(prefix="millrace-bench-") as name:
         folder = Path(name)
         rows = write_documents(folder / f"{DAY}.jsonl", wanted_bytes)
@@ -139,7 +140,7 @@ def compare(wanted_bytes: int, repeats: int) -> None:
                 runs[variant].append(json.loads(line))
     seconds = {variant: statistics.median(run["seconds"] for run in found) for variant, found in runs.items()}
     cpu_seconds = {variant: min(run["cpu_seconds"] for run in found) for variant, found in runs.items()}
-    summary = {
+    summary: dict[str, Any] = {
         "median_seconds": seconds,
         "least_cpu_seconds": cpu_seconds,
         "megabytes_per_second": {variant: round(size_bytes / 1e6 / value) for variant, value in seconds.items()},
@@ -151,21 +152,23 @@ def compare(wanted_bytes: int, repeats: int) -> None:
         "bars": BARS,
     }
     print(json.dumps(summary), flush=True)
+    kept = all(summary[name] >= BARS[name] for name in ("ratio", "ratio_with_deduplication"))
+    return 0 if kept and summary["peak_memory_bytes"] <= BARS["peak_memory_bytes"] else 1
 
 
-def main() -> None:
-    """Read the command line."""
+def main() -> int:
+    """Read the command line; the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bytes", type=int, default=2_000_000_000, help="of the JSON Lines file")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--variant", choices=VARIANTS, help="measure only this one, in this process")
     parser.add_argument("--folder", type=Path, help="of the file, with --variant")
     given = parser.parse_args()
-    if given.variant:
-        run_one(given.variant, given.folder)
-    else:
-        compare(given.bytes, given.repeats)
+    if not given.variant:
+        return compare(given.bytes, given.repeats)
+    run_one(given.variant, given.folder)
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -17,8 +17,8 @@ _MAX_PARSING_THREADS = 4
 def ingest(spec: RunSpec, stop: Stop) -> IngestResult:
     """Stage every day of the window that has a file of arrivals.
 
-    Raises Skip where no day has one, BadInputError for a file that breaks the workload's declaration, TransientError
-    where a store fails or is full, InterruptedStepError on SIGTERM. Nothing that it writes is visible to a reader.
+    Raises Skip where no day has one, BadInputError for a file that breaks the workload's declaration and for a full
+    store, TransientError where a store fails, InterruptedStepError on SIGTERM. No reader sees what it writes.
     """
     if not isinstance(spec.task, IngestTask):
         raise TypeError(f"not an ingest task: {spec.task.kind}")

@@ -84,7 +84,7 @@ class Checkpoints:
     def save(self, position: Position, arrays: Arrays) -> None:
         """Write a generation whole, then point to it, then remove the oldest.
 
-        Raises TransientError where the store has no room; the generations before it stay.
+        Raises files.no_room's errors; the generations before it stay.
         """
         name = f"checkpoint-{position.step:09d}"
         self._remove(name)

@@ -79,7 +79,7 @@ def run_training(model: Model, store: RowStore, recipe: Recipe, state_uri: str, 
     The same recipe and rows on the same machine give the same losses, interrupted or not: variables, optimiser and
     random generators are restored, and the compiled step is made from the same shapes in the same order each time.
     Raises InterruptedStepError after saving when asked to stop, BadInputError naming the step where the loss is not
-    finite, TransientError where the state's store has no room.
+    finite, files.no_room's errors where the state cannot be written.
     """
     model.optimizer.build(model.trainable_variables)
     run = _restore(model, store, recipe, state_uri)

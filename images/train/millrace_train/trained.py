@@ -31,7 +31,7 @@ class Trained(Contract):
 
 
 def write_trained(uri: str, trained: Trained, weights: Arrays, scratch: Path) -> str:
-    """Write and seal the folder; returns its manifest's digest. Raises TransientError where there is no room."""
+    """Write and seal the folder; returns its manifest's digest. Raises files.no_room's errors."""
     path = scratch / WEIGHTS_FILE
     save_arrays(path, weights)
     put_file(path, files.join(uri, WEIGHTS_FILE))

@@ -8,7 +8,7 @@ from millrace.storage import files
 
 
 def put_file(path: Path, uri: str) -> None:
-    """Copy a local file to a URI, streamed. Raises TransientError where the store has no room."""
+    """Copy a local file to a URI, streamed. Raises files.no_room's errors."""
     system, target = files.locate(uri)
     try:
         if isinstance(system, fs.LocalFileSystem):

@@ -40,7 +40,7 @@ def assign_variables(prefix: str, variables: Iterable[Any], arrays: Mapping[str,
 
 
 def save_arrays(path: Path, arrays: Arrays) -> None:
-    """Write a safetensors file. Raises TransientError where it has no room."""
+    """Write a safetensors file. Raises files.no_room's errors."""
     from safetensors import SafetensorError
     from safetensors.numpy import save_file
 

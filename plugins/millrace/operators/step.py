@@ -7,7 +7,7 @@ from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 from pydantic import ValidationError
 
-from millrace.contracts.errors import BadInputError, RefusedError
+from millrace.contracts.errors import BadInputError, RefusedError, StepError
 from millrace.contracts.measurement import MeterReading
 from millrace.contracts.report import Report, ValidateResult
 from millrace.contracts.run_spec import METER_FILE, REPORT_FILE, SPEC_FILE, RunSpec, Task, TryKey
@@ -18,6 +18,8 @@ from millrace.operators.workload import WorkloadOperator
 from millrace.run import Run
 from millrace.sizing.catalogue import hardware
 from millrace.storage import files
+
+_FOR_GOOD = (BadInputError.exit_code, RefusedError.exit_code)
 
 Order = Callable[[Run, Ledger], Task]
 
@@ -38,21 +40,31 @@ class StepOperator(WorkloadOperator):
         """Run the step to its end; the XCom is its reason."""
         run = open_run(self.workload, context, self.settings, self.ledger)
         key = try_key(run, self.task_id, context)
-        with self.reporting(key, f"airflow:{context['ti'].id}", run.parameters.hardware):
+        uid = f"airflow:{context['ti'].id}"
+        with self.reporting(key, uid, run.parameters.hardware):
             self.before(run, context)
             spec = self._spec(run, key)
         finished = self._settle_earlier(run, spec)
         if finished is not None:
             self.log.info("an earlier try had finished: its report is taken")
             return self._judge(key, finished, Ended(0, "adopted"))
-        ended = self.settings.process_launcher().run(self.image, spec, self.log.info)
+        try:
+            ended = self.settings.process_launcher().run(self.image, spec, self.log.info)
+        except StepError:
+            with self.reporting(key, uid, run.parameters.hardware):
+                raise
         report = _read(files.join(spec.attempt_uri, REPORT_FILE), Report)
         if report is None:
-            reading = _read(files.join(spec.attempt_uri, METER_FILE), MeterReading)
-            reason = f"the process ended with {_said(ended.exit_code)} and left no report"
-            self.ledger.commit_lost_try(key, reading, ended.process_uid, reason)
-            raise AirflowException(f"{reason}; its log is {spec.attempt_uri}/log.txt. It goes on in the next try.")
+            raise self._lost(spec, ended)
         return self._judge(key, report, ended)
+
+    def _lost(self, spec: RunSpec, ended: Ended) -> Exception:
+        """Count what a process used that left no report; what it said by its exit code holds all the same."""
+        reading = _read(files.join(spec.attempt_uri, METER_FILE), MeterReading)
+        reason = f"the process ended with {_said(ended.exit_code)} and left no report"
+        self.ledger.commit_lost_try(spec.key, reading, ended.process_uid, reason)
+        text = f"{reason}; the lines above, or {spec.attempt_uri}/log.txt, say why"
+        return AirflowFailException(text) if ended.exit_code in _FOR_GOOD else AirflowException(text)
 
     def before(self, run: Run, context: Context) -> None:
         """A place to skip the step, before anything is asked for."""
@@ -94,7 +106,7 @@ class StepOperator(WorkloadOperator):
         if report.error is not None:
             error = report.error
             text = f"{error.what}\n  where:  {error.where}\n  rule:   {error.rule}\n  remedy: {error.remedy}"
-            if error.exit_code in (BadInputError.exit_code, RefusedError.exit_code):
+            if error.exit_code in _FOR_GOOD:
                 raise AirflowFailException(text)
             raise AirflowException(text)
         return report.reason

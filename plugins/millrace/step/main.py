@@ -72,8 +72,13 @@ def main(handlers: Mapping[str, Handler], argv: list[str] | None = None) -> int:
         except Exception as error:
             failure = error
     report = _report(result, failure, meter.reading())
-    files.write_bytes(files.join(spec.attempt_uri, REPORT_FILE), report.model_dump_json(indent=1).encode())
-    return _say(report, failure)
+    code = _say(report, failure)
+    try:
+        files.write_bytes(files.join(spec.attempt_uri, REPORT_FILE), report.model_dump_json(indent=1).encode())
+    except StepError as error:
+        log.error("the report cannot be written, and without it the step has not succeeded: %s", error)
+        return code or error.exit_code
+    return code
 
 
 def _handler(handlers: Mapping[str, Handler], spec: RunSpec) -> Handler:
