@@ -1,7 +1,9 @@
 """Settings that must stand before Airflow is imported anywhere."""
 
 import os
+import secrets
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,29 @@ import pytest
 os.environ.setdefault("AIRFLOW_HOME", tempfile.mkdtemp(prefix="millrace-airflow-"))
 os.environ.setdefault("AIRFLOW__CORE__LOAD_EXAMPLES", "False")
 
+_BUCKET = "millrace-test"
+
 
 @pytest.fixture(scope="session")
 def repository() -> Path:
     return Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture
+def s3_uri() -> Iterator[str]:
+    """A folder of its own in the S3 that the usual variables name; skipped without one."""
+    if not os.environ.get("AWS_ENDPOINT_URL"):
+        pytest.skip("AWS_ENDPOINT_URL names no S3 to test with")
+    from pyarrow import fs
+
+    from millrace.storage import s3
+
+    endpoint = s3.endpoint_url()
+    system = s3.file_system()
+    if system.get_file_info(_BUCKET).type == fs.FileType.NotFound:
+        scheme, _, host = endpoint.partition("://")
+        fs.S3FileSystem(endpoint_override=host, scheme=scheme, allow_bucket_creation=True).create_dir(_BUCKET)
+    folder = f"{_BUCKET}/{secrets.token_hex(8)}"
+    yield f"s3://{folder}"
+    if system.get_file_info(folder).type != fs.FileType.NotFound:
+        system.delete_dir(folder)

@@ -69,6 +69,7 @@ class Settings(BaseSettings):
         return ProcessLauncher(
             repository=_REPOSITORY,
             environments=self.environments,
+            scratch=self.home / "scratch",
             stop_grace_seconds=self.stop_grace_seconds,
         )
 

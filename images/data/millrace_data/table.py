@@ -11,7 +11,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait
 
 from millrace.contracts.data import PARTITION_COLUMN, Dataset, StagedPartition
 from millrace.contracts.errors import BadInputError, TransientError
-from millrace.storage import files
+from millrace.storage import files, s3
 from millrace_data.measure import parquet_batches
 from millrace_data.schema import CONTENT_COLUMN, table_schema
 
@@ -33,13 +33,15 @@ class DatasetTable:
 
     def __init__(self, uri: str, dataset: Dataset) -> None:
         self._uri = uri
+        self._options = s3.delta_options(uri)
         self._schema = table_schema(dataset)
         self.refresh()
 
     def refresh(self) -> None:
         """See what others committed. Raises BadInputError where the table has other columns than the workload."""
         try:
-            self._table = DeltaTable(self._uri) if DeltaTable.is_deltatable(self._uri) else None
+            there = DeltaTable.is_deltatable(self._uri, self._options)
+            self._table = DeltaTable(self._uri, storage_options=self._options) if there else None
         except (DeltaError, OSError) as error:
             raise self._failed(error) from error
         if self._table is None:
@@ -115,6 +117,7 @@ class DatasetTable:
             self._uri,
             self._schema,
             mode="ignore",
+            storage_options=self._options,
             partition_by=_PARTITIONED_BY,
             # No smallest and largest texts in the log: readers choose files by partition only.
             configuration={"delta.dataSkippingNumIndexedCols": "0"},

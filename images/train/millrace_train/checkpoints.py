@@ -11,7 +11,6 @@ from millrace.contracts.base import Contract, Sha256
 from millrace.contracts.errors import BadInputError, RefusedError
 from millrace.contracts.model import FolderManifest
 from millrace.storage import files, folders
-from millrace_train.transfer import put_file
 from millrace_train.variables import Arrays, load_arrays, save_arrays
 
 log = logging.getLogger("millrace.train")
@@ -133,4 +132,4 @@ def _put_arrays(uri: str, arrays: Arrays) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / ARRAYS_FILE
         save_arrays(path, arrays)
-        put_file(path, uri)
+        files.put_file(path, uri)

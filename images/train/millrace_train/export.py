@@ -28,7 +28,6 @@ from millrace_train.rows import select_rows
 from millrace_train.store import RowStore
 from millrace_train.trained import WEIGHTS_FILE, Trained, open_trained
 from millrace_train.trainers.shape import ModelShape
-from millrace_train.transfer import put_file
 from millrace_train.untyped import Model
 from millrace_train.variables import Arrays, assign_variables, save_arrays
 
@@ -135,7 +134,7 @@ def _publish(folder: Path, manifest: ModelManifest, models_uri: str) -> ModelVer
         log.info("version %s is there already and whole", version)
     else:
         for name in [*manifest.files, MANIFEST_FILE]:
-            put_file(folder / name, files.join(uri, name))
+            files.put_file(folder / name, files.join(uri, name))
     return ModelVersion(workload=manifest.workload, version=version, uri=uri, manifest_sha256=sha256)
 
 

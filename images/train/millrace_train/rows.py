@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from millrace.contracts.data import PARTITION_COLUMN, SPLIT_COLUMN, DatasetVersion
 from millrace.contracts.errors import BadInputError
+from millrace.storage import s3
 from millrace_train.untyped import ArrowDataset
 
 ROWS_AT_A_TIME = 512
@@ -86,7 +87,9 @@ def _open(dataset: DatasetVersion) -> ArrowDataset:
     from deltalake.exceptions import TableNotFoundError
 
     try:
-        return DeltaTable(dataset.uri, version=dataset.version).to_pyarrow_dataset()
+        return DeltaTable(
+            dataset.uri, version=dataset.version, storage_options=s3.delta_options(dataset.uri)
+        ).to_pyarrow_dataset()
     except TableNotFoundError as error:
         raise _missing(dataset, error) from error
     except Exception as error:  # deltalake has no class of its own for a version that is not there

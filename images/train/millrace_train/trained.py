@@ -9,7 +9,6 @@ from millrace.contracts.base import Contract
 from millrace.contracts.errors import RefusedError
 from millrace.contracts.model import FolderManifest
 from millrace.storage import files, folders
-from millrace_train.transfer import put_file
 from millrace_train.variables import Arrays, load_arrays, save_arrays
 
 WEIGHTS_FILE = "weights.safetensors"
@@ -34,7 +33,7 @@ def write_trained(uri: str, trained: Trained, weights: Arrays, scratch: Path) ->
     """Write and seal the folder; returns its manifest's digest. Raises files.no_room's errors."""
     path = scratch / WEIGHTS_FILE
     save_arrays(path, weights)
-    put_file(path, files.join(uri, WEIGHTS_FILE))
+    files.put_file(path, files.join(uri, WEIGHTS_FILE))
     path.unlink()
     text = json.dumps(trained.model_dump(), indent=1)
     files.write_bytes(files.join(uri, TRAINED_FILE), text.encode())

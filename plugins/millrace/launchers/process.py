@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
+from urllib.parse import unquote, urlsplit
 
 import psutil
 
@@ -41,10 +42,12 @@ class ProcessLauncher:
 
     One process for each run and step: the lock on ``<state>/lock`` is inherited by the process and so held for as long
     as it lives, whatever became of its supervisor. A try that finds it held first ends the process that holds it.
+    Lock and log are always on this machine: below ``scratch`` where a run's folders are in another store.
     """
 
     repository: Path
     environments: Path
+    scratch: Path
     stop_grace_seconds: float
 
     def run(self, image: str, spec: RunSpec, on_line: Callable[[str], None]) -> Ended:
@@ -52,7 +55,7 @@ class ProcessLauncher:
 
         Raises TransientError when an orphan of an earlier try cannot be ended.
         """
-        attempt, state = files.local_path(spec.attempt_uri), files.local_path(spec.state_uri)
+        attempt, state = self.folder(spec.attempt_uri), self.folder(spec.state_uri)
         attempt.mkdir(parents=True, exist_ok=True)
         state.mkdir(parents=True, exist_ok=True)
         with (state / "lock").open("a") as lock:
@@ -71,7 +74,7 @@ class ProcessLauncher:
 
         Airflow ends a task's whole process group, and a service must outlive the task that started it.
         """
-        attempt, state = files.local_path(spec.attempt_uri), files.local_path(spec.state_uri)
+        attempt, state = self.folder(spec.attempt_uri), self.folder(spec.state_uri)
         attempt.mkdir(parents=True, exist_ok=True)
         state.mkdir(parents=True, exist_ok=True)
         with (state / "lock").open("a") as lock:
@@ -82,7 +85,7 @@ class ProcessLauncher:
 
     def stop_service(self, state_uri: str) -> bool:
         """End the service that holds this state folder; False when none does."""
-        holder = _holder(files.local_path(state_uri))
+        holder = _holder(self.folder(state_uri))
         if holder is None:
             return False
         self._end(holder.pid)
@@ -90,7 +93,14 @@ class ProcessLauncher:
 
     def service_running(self, state_uri: str) -> bool:
         """Whether the service of this state folder lives."""
-        return _holder(files.local_path(state_uri)) is not None
+        return _holder(self.folder(state_uri)) is not None
+
+    def folder(self, uri: str) -> Path:
+        """This machine's folder for a run's folder."""
+        if uri.startswith("file://"):
+            return files.local_path(uri)
+        parts = urlsplit(uri)
+        return self.scratch / parts.scheme / parts.netloc / unquote(parts.path).lstrip("/")
 
     def _start(self, image: str, spec: RunSpec, attempt: Path, lock: int) -> subprocess.Popen[bytes]:
         python = self.environments / image / "bin" / "python"

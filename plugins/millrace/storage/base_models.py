@@ -1,6 +1,5 @@
 """Brings pre-trained weights into the model store."""
 
-import shutil
 from pathlib import Path
 
 from millrace.contracts.errors import BadInputError
@@ -25,20 +24,7 @@ def add(folder: Path, uri: str) -> str:
             rule=f"a base model has {', '.join(_REQUIRED)}",
             remedy="export the model with safetensors weights and a fast tokenizer",
         )
-    if uri.startswith("file://"):
-        files.local_path(uri).mkdir(parents=True, exist_ok=True)
     for name in (*_REQUIRED, *_OPTIONAL):
         if (folder / name).is_file():
-            _copy(folder / name, files.join(uri, name))
+            files.put_file(folder / name, files.join(uri, name))
     return folders.seal(uri, FolderManifest(kind="base_model", files=folders.digests(uri)))
-
-
-def _copy(source: Path, uri: str) -> None:
-    system, path = files.locate(uri)
-    part = f"{path}.part"
-    try:
-        with source.open("rb") as reader, system.open_output_stream(part) as writer:
-            shutil.copyfileobj(reader, writer, 1 << 20)
-        system.move(part, path)
-    except OSError as error:
-        raise files.no_room(uri, error) from error

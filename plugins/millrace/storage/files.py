@@ -12,6 +12,7 @@ import pyarrow as pa
 from pyarrow import fs
 
 from millrace.contracts.errors import BadInputError, StepError, TransientError
+from millrace.storage import s3
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _CHUNK_BYTES = 1 << 20
@@ -26,6 +27,8 @@ def locate(uri: str) -> tuple[fs.FileSystem, str]:
         raise BadInputError(
             "a path leads out of its folder", where=uri, rule="no '..' in a path", remedy="give the full path"
         )
+    if uri.startswith("s3://"):
+        return s3.file_system(), s3.path_of(uri)
     try:
         system, path = fs.FileSystem.from_uri(uri)
         return system, path
@@ -116,6 +119,23 @@ def write_bytes(uri: str, data: bytes) -> None:
         else:
             with system.open_output_stream(path) as stream:
                 stream.write(data)
+    except OSError as error:
+        raise no_room(uri, error) from error
+
+
+def put_file(path: Path, uri: str) -> None:
+    """Copy a local file to a URI, streamed; seen whole or not at all. Raises no_room's errors."""
+    system, target = locate(uri)
+    # an object appears when its upload is complete; a local file has to be renamed
+    part = f"{target}.part" if isinstance(system, fs.LocalFileSystem) else target
+    try:
+        if isinstance(system, fs.LocalFileSystem):
+            Path(target).parent.mkdir(parents=True, exist_ok=True)
+        with path.open("rb") as source, system.open_output_stream(part) as sink:
+            while piece := source.read(_CHUNK_BYTES):
+                sink.write(piece)
+        if part != target:
+            system.move(part, target)
     except OSError as error:
         raise no_room(uri, error) from error
 

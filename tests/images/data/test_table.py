@@ -15,7 +15,7 @@ from deltalake import DeltaTable
 
 from millrace.contracts.data import Dataset, StagedPartition
 from millrace.contracts.errors import BadInputError, TransientError
-from millrace.storage import files
+from millrace.storage import files, s3
 from millrace_data.partition import stage_partition
 from millrace_data.table import DatasetTable
 
@@ -52,8 +52,12 @@ def _race(uri: str, dataset: Dataset, staged: list[StagedPartition]) -> list[str
     return said
 
 
+def _delta(uri: str) -> DeltaTable:
+    return DeltaTable(uri, storage_options=s3.delta_options(uri))
+
+
 def _rows_by_day(uri: str) -> dict[date, int]:
-    found = DeltaTable(uri).to_pyarrow_dataset().to_table(columns=["partition_"])
+    found = _delta(uri).to_pyarrow_dataset().to_table(columns=["partition_"])
     return {entry["values"]: entry["counts"] for entry in pc.value_counts(found["partition_"]).to_pylist()}
 
 
@@ -62,41 +66,46 @@ def uri(tmp_path: Path) -> str:
     return (tmp_path / "table").as_uri()
 
 
+@pytest.fixture(params=["file", "s3"])
+def any_uri(request: pytest.FixtureRequest, uri: str) -> str:
+    return uri if request.param == "file" else f"{request.getfixturevalue('s3_uri')}/table"
+
+
 def test_two_processes_commit_two_partitions_at_once(
-    text_dataset: MakeDataset, text_rows: MakeRows, arrive: Arrive, stage: Stage, days: Days, uri: str
+    text_dataset: MakeDataset, text_rows: MakeRows, arrive: Arrive, stage: Stage, days: Days, any_uri: str
 ) -> None:
     dataset = text_dataset()
     staged = []
     for number, day in enumerate(days(3)):
         arrive(dataset, text_rows(10 + number), on=day)
         staged.append(stage(dataset, on=day))
-    assert _race(uri, dataset, staged) == ["True"] * 3
-    assert _rows_by_day(uri) == {day: 10 + number for number, day in enumerate(days(3))}
+    assert _race(any_uri, dataset, staged) == ["True"] * 3
+    assert _rows_by_day(any_uri) == {day: 10 + number for number, day in enumerate(days(3))}
 
 
 def test_two_processes_commit_one_partition_once(
-    text_dataset: MakeDataset, text_rows: MakeRows, arrive: Arrive, stage: Stage, day: date, uri: str
+    text_dataset: MakeDataset, text_rows: MakeRows, arrive: Arrive, stage: Stage, day: date, any_uri: str
 ) -> None:
     dataset = text_dataset()
     arrive(dataset, text_rows(10))
     staged = stage(dataset)
-    assert sorted(_race(uri, dataset, [staged] * 3)) == ["False", "False", "True"]
-    assert _rows_by_day(uri) == {day: 10}
-    assert DeltaTable(uri).version() == 1
+    assert sorted(_race(any_uri, dataset, [staged] * 3)) == ["False", "False", "True"]
+    assert _rows_by_day(any_uri) == {day: 10}
+    assert _delta(any_uri).version() == 1
 
 
 def test_racing_contents_of_one_partition_leave_one_whole(
-    text_dataset: MakeDataset, text_rows: MakeRows, arrive: Arrive, tmp_path: Path, day: date, uri: str
+    text_dataset: MakeDataset, text_rows: MakeRows, arrive: Arrive, tmp_path: Path, day: date, any_uri: str
 ) -> None:
     dataset = text_dataset()
     staged = []
     for number in range(3):
         arrive(dataset, text_rows(10 + number))
         staged.append(_stage_into(dataset, day, tmp_path / f"out{number}"))
-    _race(uri, dataset, staged)
-    (held,) = DatasetTable(uri, dataset).contents().values()
+    _race(any_uri, dataset, staged)
+    (held,) = DatasetTable(any_uri, dataset).contents().values()
     (winner,) = [part for part in staged if part.content_sha256 == held]
-    assert _rows_by_day(uri) == {day: winner.rows}
+    assert _rows_by_day(any_uri) == {day: winner.rows}
 
 
 def _stage_into(dataset: Dataset, day: date, folder: Path) -> StagedPartition:

@@ -41,7 +41,7 @@ def launcher(tmp_path: Path) -> ProcessLauncher:
     python = tmp_path / "environments" / "fake" / "bin" / "python"
     python.parent.mkdir(parents=True)
     python.symlink_to(sys.executable)
-    return ProcessLauncher(tmp_path / "repository", tmp_path / "environments", stop_grace_seconds=1)
+    return ProcessLauncher(tmp_path / "repository", tmp_path / "environments", tmp_path, stop_grace_seconds=1)
 
 
 def attempt_of(spec: RunSpec) -> Path:
@@ -90,7 +90,8 @@ def test_a_new_try_ends_the_orphan_of_a_killed_supervisor(
         from millrace.contracts.run_spec import RunSpec
         from millrace.launchers.process import ProcessLauncher
         spec = RunSpec.model_validate_json({spec.model_dump_json()!r})
-        launcher = ProcessLauncher(Path({str(launcher.repository)!r}), Path({str(launcher.environments)!r}), 1)
+        folders = {[str(launcher.repository), str(launcher.environments), str(launcher.scratch)]!r}
+        launcher = ProcessLauncher(*map(Path, folders), 1)
         launcher.run("fake", spec, print)
     """)
     supervisor = subprocess.Popen([sys.executable, "-c", code])
