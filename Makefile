@@ -45,8 +45,38 @@ setup: .venv/.synced $(IMAGES:%=.venvs/%/.synced) ## install every environment (
 
 .PHONY: lock
 lock: $(UV) ## compile every requirements.in into a lock with hashes
-	@for folder in . tests $(IMAGES:%=images/%); do (cd $$folder && $(UV) pip compile -q --universal --python-version 3.11 \
-	  --generate-hashes --custom-compile-command "make lock" requirements.in -o requirements.txt); done
+	@for lock in requirements .ci/requirements tests/requirements $(IMAGES:%=images/%/requirements) images/airflow/requirements \
+	  images/train/requirements-cuda; do (cd $$(dirname $$lock) && $(UV) pip compile -q --universal --python-version 3.11 \
+	  --generate-hashes --custom-compile-command "make lock" $$(basename $$lock).in -o $$(basename $$lock).txt); done
+
+# --- container images ---
+
+BASE_IMAGE ?= python:3.11-slim-bookworm
+IMAGE_PREFIX ?= millrace
+IMAGE_TAG ?= $(shell git describe --always --dirty)
+DOCKER_BUILD ?= docker build
+
+.PHONY: images sbom
+images: $(IMAGES:%=image-%) image-airflow ## build every image as millrace/NAME:TAG (IMAGE_TAG, IMAGE_PREFIX, BASE_IMAGE)
+image-%:
+	@echo "$(IMAGE_PREFIX)/$*:$(IMAGE_TAG)"
+	@$(DOCKER_BUILD) -q --build-arg BASE_IMAGE=$(BASE_IMAGE) --build-arg SOURCE_VERSION=$$(git rev-parse HEAD) \
+	  -t $(IMAGE_PREFIX)/$*:$(IMAGE_TAG) -f images/$*/Dockerfile .
+image-train-cuda: ## the train image with CUDA libraries, as millrace/train:TAG-cuda
+	@$(DOCKER_BUILD) -q --build-arg BASE_IMAGE=$(BASE_IMAGE) --build-arg SOURCE_VERSION=$$(git rev-parse HEAD) \
+	  --build-arg VARIANT=cuda -t $(IMAGE_PREFIX)/train:$(IMAGE_TAG)-cuda -f images/train/Dockerfile .
+
+.venvs/sbom/.synced: .ci/requirements.txt | $(UV)
+	@$(UV) venv -q --allow-existing --python $(PYTHON) .venvs/sbom
+	@$(UV) pip sync -q --require-hashes --python .venvs/sbom/bin/python $<
+	@touch $@
+
+sbom: .venvs/sbom/.synced ## a CycloneDX bill of materials of each image, in .cache/sbom
+	@mkdir -p .cache/sbom
+	@for lock in $(IMAGES:%=images/%/requirements.txt) images/airflow/requirements.txt images/train/requirements-cuda.txt; do \
+	  name=$$(dirname $$lock); name=$${name#images/}; [ "$${lock##*-}" != cuda.txt ] || name=$$name-cuda; \
+	  .venvs/sbom/bin/cyclonedx-py requirements --output-reproducible --of JSON -o .cache/sbom/$$name.cdx.json $$lock; \
+	  echo ".cache/sbom/$$name.cdx.json"; done
 
 # --- running it ---
 

@@ -8,7 +8,6 @@ from millrace.contracts.run_spec import SPEC_FILE, RunSpec, ServeTask
 from millrace.run import SERVE_STEP, Run
 from millrace.serving.room import ServingRoom
 from millrace.settings import Settings
-from millrace.sizing.catalogue import hardware
 from millrace.storage import files
 
 _PORTS = 100
@@ -29,7 +28,7 @@ def ensure_server(run: Run, settings: Settings) -> ServingRoom:
         key=run.key(SERVE_STEP, 1),
         workload=run.workload,
         parameters=run.parameters,
-        hardware=hardware(run.parameters.hardware),
+        hardware=settings.hardware(run.parameters.hardware),
         attempt_uri=room.uri,
         state_uri=state_uri,
         task=ServeTask(

@@ -1,12 +1,13 @@
 """A workload becomes its DAG: this file is the whole story of a run."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 from airflow.providers.standard.operators.hitl import ApprovalOperator
-from airflow.sdk import DAG, CronDataIntervalTimetable, Param, TriggerRule
+from airflow.sdk import DAG, BaseOperator, CronDataIntervalTimetable, Param, TriggerRule
 
-from millrace import orders
+from millrace import admission, orders
 from millrace.contracts.parameters import Parameters
 from millrace.contracts.workload import Workload
 from millrace.operators.close import CloseOperator
@@ -14,9 +15,9 @@ from millrace.operators.gate import GateOperator
 from millrace.operators.rollout import RolloutOperator
 from millrace.operators.size import SizeOperator
 from millrace.operators.step import StepOperator
-from millrace.operators.train import TrainOperator
 from millrace.operators.watch import WatchOperator
 from millrace.sensors.earlier_partitions import EarlierPartitionsSensor
+from millrace.settings import load_settings
 
 APPROVAL_TIMEOUT = timedelta(hours=24)
 _SHORT = timedelta(minutes=15)
@@ -50,10 +51,11 @@ def build_dag(workload: Workload) -> DAG:
         },
     ) as dag:
         of = {"workload": workload}
-        ingest = StepOperator(
+        step = _step_operator()
+        ingest = step(
             task_id="ingest", image="data", order=orders.ingest, doc="Arrivals into staging, a partition a day.", **of
         )
-        validate = StepOperator(
+        validate = step(
             task_id="validate",
             image="data",
             order=orders.validate,
@@ -73,18 +75,19 @@ def build_dag(workload: Workload) -> DAG:
             doc="Seconds, memory, joules and money, before they are spent.",
             **of,
         )
-        train = TrainOperator(
+        train = step(
             task_id="train",
             image="train",
             order=orders.train,
+            admit=admission.newest_run,
             max_active_tis_per_dag=1,
             doc="Fine-tunes on the sized version; resumes from its checkpoint.",
             **of,
         )
-        export = StepOperator(
+        export = step(
             task_id="export", image="train", order=orders.export, doc="ONNX and digests, equal to Keras.", **of
         )
-        evaluate = StepOperator(
+        evaluate = step(
             task_id="evaluate",
             image="train",
             order=orders.evaluate,
@@ -133,6 +136,15 @@ def build_dag(workload: Workload) -> DAG:
         gate >> [approve, roll_out, close]
         approve >> roll_out >> watch >> close
     return dag
+
+
+def _step_operator() -> Callable[..., BaseOperator]:
+    """What runs a step here. The pod operator is imported where it is used: it takes seconds."""
+    if load_settings().launcher == "kubernetes":
+        from millrace.operators.pod_step import PodStepOperator
+
+        return PodStepOperator
+    return StepOperator
 
 
 def trigger_form(workload: Workload) -> dict[str, Param]:

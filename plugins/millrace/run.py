@@ -54,13 +54,27 @@ class Run:
             try_number=try_number,
         )
 
-    def attempt_uri(self, key: TryKey) -> str:
-        """One try's folder. Try numbers grow over repeats, so no two tries share one."""
-        return files.join(self.folder_uri, key.task_id, f"try-{key.try_number}")
+    def step_uri(self, key: TryKey) -> str:
+        """The folder of all tries of one step."""
+        return files.join(self.folder_uri, key.task_id)
+
+    def attempt_uri(self, key: TryKey, restart: int = 0) -> str:
+        """One try's folder, or one restart's. Try numbers grow over repeats, so no two tries share one."""
+        name = f"try-{key.try_number}" + (f"-restart-{restart}" if restart else "")
+        return files.join(self.step_uri(key), name)
+
+    def next_restart(self, key: TryKey) -> int:
+        """The number of the next restart within a try."""
+        own = f"try-{key.try_number}"
+        return sum(name == own or name.startswith(f"{own}-") for name in self.attempts(key))
+
+    def attempts(self, key: TryKey) -> list[str]:
+        """The names of the folders that tries of this step have left."""
+        return [name for name in files.names(self.step_uri(key)) if name.startswith("try-")]
 
     def state_uri(self, key: TryKey) -> str:
         """What the tries of one step share: its lock and its checkpoints. A repeat starts afresh."""
-        return files.join(self.folder_uri, key.task_id, f"state-{key.repeat}")
+        return files.join(self.step_uri(key), f"state-{key.repeat}")
 
 
 def base_model_uri(store: str, name: str) -> str:

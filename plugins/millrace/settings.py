@@ -7,8 +7,11 @@ from typing import Literal
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from millrace.contracts.measurement import Hardware
+from millrace.launchers.kubernetes import Cluster
 from millrace.launchers.process import ProcessLauncher
 from millrace.ledger.ledger import Ledger
+from millrace.sizing.catalogue import AUTO, CATALOGUE, Site, hardware, site
 from millrace.storage import files
 
 _REPOSITORY = Path(__file__).resolve().parents[2]
@@ -32,7 +35,9 @@ class Settings(BaseSettings):
     ledger_url: str = Field(
         default="", description="SQLAlchemy URL of the ledger; `sqlite:///<home>/ledger.db` when empty."
     )
-    launcher: Literal["process"] = Field(default="process", description="What starts a step.")
+    launcher: Literal["process", "kubernetes"] = Field(
+        default="process", description="What starts a step: `process` on this machine, or `kubernetes`."
+    )
     environments: Path = Field(
         default=_REPOSITORY / ".venvs", description="Folder of the images' environments, for the process launcher."
     )
@@ -40,12 +45,15 @@ class Settings(BaseSettings):
     serving_port: int = Field(
         default=8200, ge=1, le=65435, description="First port of the hundred that model servers take theirs from."
     )
-    site: str = Field(default="local", description="This site in the ledger and under `sites` in sizing/hardware.yaml.")
+    site: str = Field(default="local", description="This site in the ledger and under `sites` in the catalogue.")
+    catalogue: Path = Field(
+        default=CATALOGUE, description="The site's hardware catalogue (YAML); `sizing/hardware.yaml` is the default."
+    )
     stop_grace_seconds: float = Field(
         default=30, gt=0, description="Time that a step has between SIGTERM and SIGKILL to save a checkpoint."
     )
 
-    @field_validator("home", "environments")
+    @field_validator("home", "environments", "catalogue")
     @classmethod
     def _absolute(cls, path: Path) -> Path:
         return path.resolve()
@@ -64,6 +72,19 @@ class Settings(BaseSettings):
         """The ledger, not yet connected."""
         return Ledger(self.ledger_url or f"sqlite:///{self.home / 'ledger.db'}")
 
+    def hardware(self, name: str) -> Hardware:
+        """An entry of the catalogue; "auto" is the one that the site names. Raises BadInputError."""
+        return hardware(self.site_rates().hardware if name == AUTO else name, self.catalogue)
+
+    def site_rates(self) -> Site:
+        """This site's entry of the catalogue. Raises BadInputError."""
+        return site(self.site, self.catalogue)
+
+    def cluster(self) -> Cluster:
+        """How pods are made on this site's cluster."""
+        given = KubernetesSettings()
+        return Cluster(**given.model_dump(), stop_grace_seconds=self.stop_grace_seconds)
+
     def process_launcher(self) -> ProcessLauncher:
         """The launcher that runs a step in its image's own environment on this machine."""
         return ProcessLauncher(
@@ -72,6 +93,47 @@ class Settings(BaseSettings):
             scratch=self.home / "scratch",
             stop_grace_seconds=self.stop_grace_seconds,
         )
+
+
+class KubernetesSettings(BaseSettings):
+    """Each is the environment variable ``MILLRACE_KUBERNETES_<NAME>``, for the kubernetes launcher."""
+
+    model_config = SettingsConfigDict(env_prefix="MILLRACE_KUBERNETES_", extra="ignore", frozen=True)
+
+    context: str = Field(default="", description="Context of the kubeconfig (KUBECONFIG); its current one when empty.")
+    in_cluster: bool = Field(default=False, description="Airflow runs in the cluster: its service account is used.")
+    namespace: str = Field(default="millrace-steps", description="Namespace of step pods.")
+    serving_namespace: str = Field(default="millrace-serving", description="Namespace of model servers.")
+    images: str = Field(
+        default="millrace/{image}:latest", description="Image of a step; `{image}` is data, train or serve."
+    )
+    image_pull_policy: Literal["Always", "IfNotPresent", "Never"] = Field(
+        default="IfNotPresent", description="When nodes pull images."
+    )
+    image_pull_secrets: tuple[str, ...] = Field(default=(), description="Names of pull secrets (JSON list).")
+    storage_secret: str = Field(
+        default="millrace-storage",
+        description="Secret in both namespaces whose keys are the AWS_* variables that pods reach the store with.",
+    )
+    gpu_resource: str = Field(default="nvidia.com/gpu", description="Resource that GPUs are requested as.")
+    gpu_product_label: str = Field(
+        default="nvidia.com/gpu.product", description="Node label whose value is the hardware entry's `gpu`."
+    )
+    tolerations: tuple[dict[str, str], ...] = Field(
+        default=(), description="Tolerations of every step pod (JSON list), beside the one for GPU nodes."
+    )
+    priority_class: str = Field(default="", description="Priority class of training pods.")
+    runtime_class: str = Field(default="", description="Runtime class of pods with GPUs.")
+    queue: str = Field(default="", description="Kueue's local queue for training pods.")
+    shared_memory_bytes: int = Field(default=1 << 30, ge=0, description="Size of /dev/shm in training pods.")
+    start_timeout_seconds: int = Field(
+        default=600, ge=5, description="Start budget: a pod that does not run by then ends with the scheduler's reason."
+    )
+    max_memory_bytes: int = Field(
+        default=64 << 30,
+        ge=1 << 28,
+        description="Cap for a step that ran out of memory and is given 1.5 times as much.",
+    )
 
 
 @cache

@@ -3,14 +3,17 @@
 import re
 from pathlib import Path
 
-from millrace.settings import Settings
+from millrace.settings import KubernetesSettings, Settings
 
 
-def test_the_settings_table_is_the_settings(repository: Path) -> None:
-    rows = re.findall(r"^\| `MILLRACE_([A-Z_]+)` \| (.+?) \|$", (repository / "README.md").read_text(), re.MULTILINE)
-    documented = {name.lower(): text for name, text in rows}
-    declared = {name: field.description for name, field in Settings.model_fields.items()}
-    assert documented == declared
+def test_the_settings_tables_are_the_settings(repository: Path) -> None:
+    rows = re.findall(r"^\| `(MILLRACE_[A-Z_]+)` \| (.+?) \|$", (repository / "README.md").read_text(), re.MULTILINE)
+    declared = {
+        f"{kind.model_config['env_prefix']}{name}".upper(): field.description
+        for kind in (Settings, KubernetesSettings)
+        for name, field in kind.model_fields.items()
+    }
+    assert dict(rows) == declared
 
 
 def test_every_make_target_that_the_readme_names_exists(repository: Path) -> None:

@@ -40,3 +40,7 @@ class RefusedError(StepError):
     """A policy forbids it (a digest that does not match, a newer model that is live)."""
 
     exit_code = 40
+
+
+FINAL_EXIT_CODES = (BadInputError.exit_code, RefusedError.exit_code)
+"""A step that ended with one of these is not tried again."""

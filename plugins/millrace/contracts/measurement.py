@@ -38,7 +38,8 @@ class Hardware(Contract):
     idle_watts_per_core: float = Field(ge=0)
     active_watts_per_core: float = Field(gt=0, description="drawn by a busy core above idle")
     memory_bytes: int = Field(gt=0)
-    gpu: str | None = None
+    gpu: str | None = Field(default=None, description="product, as the node label for it says")
+    gpus: int = Field(default=0, ge=0, description="of that product, in one pod")
     price_per_hour: float | None = Field(default=None, ge=0)
 
 

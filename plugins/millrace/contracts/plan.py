@@ -30,5 +30,7 @@ class Plan(Contract):
     currency: str | None = None
     gco2e: Quantity | None = None
     hardware: Hardware
+    site: str = "local"
+    cluster: str | None = Field(default=None, description="kubeconfig context; None without a cluster")
     bottleneck: Literal["compute", "memory_bandwidth", "input", "network", "disk"]
     sha256: Sha256

@@ -140,6 +140,16 @@ class Ledger:
         with self._database.read() as transaction:
             return plans.newest_plan(transaction, dag_id, run_id)
 
+    def learn_memory(self, workload: str, step: str, memory_bytes: int) -> None:
+        """Keep what a step needs that was killed for want of memory; a smaller need changes nothing."""
+        plans.learn_memory(self._database, workload, step, memory_bytes)
+
+    def memory_lesson(self, workload: str, step: str) -> int | None:
+        """What this step of this workload was last given after a death for want of memory, in bytes."""
+        with self._database.read() as transaction:
+            row = transaction.one("select_memory_lesson", workload=workload, step=step)
+        return None if row is None else int(row["memory_bytes"])
+
     # --- datasets ---
 
     def latest_dataset(self, workload: str, until: date) -> DatasetVersion | None:

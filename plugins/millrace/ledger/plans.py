@@ -25,6 +25,12 @@ def store_plan(database: Database, run: RunKey, plan: Plan) -> None:
         transaction.execute("upsert_plan", **key, **_columns(plan), at=now())
 
 
+def learn_memory(database: Database, workload: str, step: str, memory_bytes: int) -> None:
+    """See Ledger.learn_memory."""
+    with database.write() as transaction:
+        transaction.execute("upsert_memory_lesson", workload=workload, step=step, memory_bytes=memory_bytes, at=now())
+
+
 def newest_plan(transaction: Transaction, dag_id: str, run_id: str) -> Plan | None:
     """The plan of the run's newest repeat that has one."""
     row = transaction.one("select_plan", dag_id=dag_id, run_id=run_id)

@@ -9,7 +9,6 @@ from millrace import orders
 from millrace.contracts.plan import Plan
 from millrace.operators.workload import WorkloadOperator
 from millrace.run import Run
-from millrace.sizing.catalogue import hardware, site
 from millrace.sizing.plan import make_plan
 from millrace.storage import files
 
@@ -30,8 +29,9 @@ class SizeOperator(WorkloadOperator):
             dataset=dataset,
             profile=self.ledger.profile(run.workload.name, until=dataset.until),
             base_config=config,
-            hardware=hardware(run.parameters.hardware),
-            site=site(self.settings.site),
+            hardware=self.settings.hardware(run.parameters.hardware),
+            site=self.settings.site_rates(),
+            cluster=self.settings.cluster().context if self.settings.launcher == "kubernetes" else None,
         )
         self.ledger.store_plan(run.dag_id, run.run_id, run.repeat, plan)
         for line in describe(plan):

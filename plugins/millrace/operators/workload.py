@@ -6,9 +6,10 @@ from functools import cached_property
 from typing import Any
 
 from airflow.sdk import BaseOperator, Context
-from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+from airflow.sdk.exceptions import AirflowSkipException
 
-from millrace.contracts.errors import BadInputError, RefusedError, StepError
+from millrace.attempts import failure
+from millrace.contracts.errors import StepError
 from millrace.contracts.measurement import MeterReading
 from millrace.contracts.report import ErrorDetail, Report
 from millrace.contracts.run_spec import TryKey
@@ -19,7 +20,6 @@ from millrace.ledger.ledger import Ledger
 from millrace.opening import open_run, try_key
 from millrace.run import Run
 from millrace.settings import Settings, load_settings
-from millrace.sizing.catalogue import hardware
 
 
 class WorkloadOperator(BaseOperator):
@@ -57,7 +57,7 @@ class WorkloadOperator(BaseOperator):
     @contextmanager
     def reporting(self, key: TryKey, uid: str, on: str) -> Iterator[Meter]:
         """Have a skip or an error that ends this task committed, with what was used until then."""
-        with Meter(hardware(on)) as meter:
+        with Meter(self.settings.hardware(on)) as meter:
             try:
                 yield meter
             except AirflowSkipException as skip:
@@ -66,18 +66,11 @@ class WorkloadOperator(BaseOperator):
             except StepError as error:
                 self.log.error("%s", error)
                 self.ledger.commit_report(key, _failed(error, meter.reading()), uid)
-                raise final(error) from error
+                raise failure(str(error), error.exit_code) from error
 
     def work(self, run: Run, context: Context) -> Any:  # noqa: ANN401 - Airflow's own
         """Do the unit; what is returned becomes the task's XCom."""
         raise NotImplementedError
-
-
-def final(error: StepError) -> Exception:
-    """The exception that tells Airflow whether to try again."""
-    if isinstance(error, BadInputError | RefusedError):
-        return AirflowFailException(str(error))
-    return error
 
 
 def _failed(error: StepError, reading: MeterReading) -> Report:

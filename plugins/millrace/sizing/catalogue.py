@@ -14,7 +14,7 @@ from millrace.contracts.measurement import Hardware
 
 CATALOGUE = Path(__file__).with_name("hardware.yaml")
 _MACHINE = "machine"
-_AUTO = "auto"
+AUTO = "auto"
 _GENERIC = "cpu"
 _CGROUP = Path("/sys/fs/cgroup")
 C = TypeVar("C", bound=Contract)
@@ -24,6 +24,7 @@ class Site(Contract):
     """A data centre's rates. What is None is unknown, and so is what follows from it."""
 
     name: str
+    hardware: str = Field(default=_GENERIC, description='the entry that "auto" means here')
     pue: float | None = Field(default=None, ge=1, description="facility energy over IT energy")
     price_per_kwh: float | None = Field(default=None, ge=0)
     currency: str | None = Field(default=None, pattern=r"^[A-Z]{3}$")
@@ -41,7 +42,7 @@ def hardware(name: str, catalogue: Path = CATALOGUE) -> Hardware:
 
     Raises BadInputError for a name that the catalogue lacks, and for an entry that is not well formed.
     """
-    entry = _entry(catalogue, "hardware", _GENERIC if name == _AUTO else name, extra=[_AUTO])
+    entry = _entry(catalogue, "hardware", _GENERIC if name == AUTO else name, extra=[AUTO])
     if entry.get("cores") == _MACHINE:
         entry["cores"] = machine_cores()
     if entry.get("memory_bytes") == _MACHINE:

@@ -52,6 +52,7 @@ def make_plan(
     base_config: Mapping[str, Any] | None,
     hardware: Hardware,
     site: Site,
+    cluster: str | None = None,
     made_at: datetime | None = None,
 ) -> Plan:
     """Predict what the run will take on ``hardware``, from formulas alone: no model is built.
@@ -84,6 +85,8 @@ def make_plan(
         currency=site.currency if cost else None,
         gco2e=_gco2e(whole_joules, site),
         hardware=hardware,
+        site=site.name,
+        cluster=cluster,
         bottleneck=_bottleneck(work),
         sha256="0" * 64,
     )

@@ -72,13 +72,12 @@ def main(handlers: Mapping[str, Handler], argv: list[str] | None = None) -> int:
         except Exception as error:
             failure = error
     report = _report(result, failure, meter.reading())
-    code = _say(report, failure)
     try:
         files.write_bytes(files.join(spec.attempt_uri, REPORT_FILE), report.model_dump_json(indent=1).encode())
     except StepError as error:
         log.error("the report cannot be written, and without it the step has not succeeded: %s", error)
-        return code or error.exit_code
-    return code
+        return report.error.exit_code if report.error else error.exit_code
+    return _say(report, failure)
 
 
 def _handler(handlers: Mapping[str, Handler], spec: RunSpec) -> Handler:

@@ -1,0 +1,93 @@
+"""Tries of a step, whatever runs it: the order, what earlier tries left, and what a report means to Airflow."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
+from pydantic import ValidationError
+
+from millrace.contracts.errors import FINAL_EXIT_CODES
+from millrace.contracts.measurement import MeterReading
+from millrace.contracts.report import Report, ValidateResult
+from millrace.contracts.run_spec import METER_FILE, REPORT_FILE, SPEC_FILE, RunSpec, Task, TryKey
+from millrace.ledger.ledger import Ledger
+from millrace.run import Run
+from millrace.settings import Settings
+from millrace.storage import files
+
+Order = Callable[[Run, Ledger], Task]
+Say = Callable[..., None]
+
+
+def make_spec(run: Run, key: TryKey, order: Order, settings: Settings, ledger: Ledger) -> RunSpec:
+    """The step's order."""
+    return RunSpec(
+        key=key,
+        workload=run.workload,
+        parameters=run.parameters,
+        hardware=settings.hardware(run.parameters.hardware),
+        attempt_uri=run.attempt_uri(key),
+        state_uri=run.state_uri(key),
+        task=order(run, ledger),
+    )
+
+
+def finished_earlier(run: Run, spec: RunSpec) -> Report | None:
+    """The report of an earlier try that did finish this very order."""
+    finished = None
+    for uri, order in _earlier(run, spec):
+        report = read(files.join(uri, REPORT_FILE), Report)
+        if report is not None and report.outcome == "ok" and order.task == spec.task:
+            finished = report
+    return finished
+
+
+def count_lost(run: Run, spec: RunSpec, ledger: Ledger) -> None:
+    """Count what earlier tries used that are over and left no report."""
+    for uri, order in _earlier(run, spec):
+        if not files.exists(files.join(uri, REPORT_FILE)):
+            lost(order, "lost", "the try ended without a report", ledger)
+
+
+def _earlier(run: Run, spec: RunSpec) -> Iterator[tuple[str, RunSpec]]:
+    for name in run.attempts(spec.key):
+        uri = files.join(run.step_uri(spec.key), name)
+        order = read(files.join(uri, SPEC_FILE), RunSpec)
+        if order is not None and order.key.repeat == spec.key.repeat and uri != spec.attempt_uri:
+            yield uri, order
+
+
+def conclude(key: TryKey, report: Report, uid: str, ledger: Ledger, say: Say) -> str:
+    """Commit the report, then tell Airflow what it means; returns its reason where the step went well.
+
+    Raises AirflowSkipException, AirflowFailException for bad input and refusals, AirflowException for what is retried.
+    """
+    ledger.commit_report(key, report, uid)
+    if report.outcome == "skipped":
+        raise AirflowSkipException(report.reason)
+    if isinstance(report.result, ValidateResult):
+        say("Data Docs: %s", report.result.docs_uri)
+    if report.error is not None:
+        error = report.error
+        text = f"{error.what}\n  where:  {error.where}\n  rule:   {error.rule}\n  remedy: {error.remedy}"
+        raise failure(text, error.exit_code)
+    return report.reason
+
+
+def lost(spec: RunSpec, uid: str, reason: str, ledger: Ledger) -> None:
+    """Count what a process used that left no report."""
+    reading = read(files.join(spec.attempt_uri, METER_FILE), MeterReading)
+    ledger.commit_lost_try(spec.key, reading, uid, reason)
+
+
+def failure(text: str, exit_code: int) -> Exception:
+    """The exception that tells Airflow whether to try again."""
+    return AirflowFailException(text) if exit_code in FINAL_EXIT_CODES else AirflowException(text)
+
+
+def read(uri: str, kind: Any) -> Any:  # noqa: ANN401 - the contract that was asked for, or None
+    """A contract's file; None where there is none, or a torn one."""
+    try:
+        return kind.model_validate_json(files.read_bytes(uri))
+    except (FileNotFoundError, ValidationError):
+        return None

@@ -1,0 +1,225 @@
+"""Pods for steps: what a platform team would have written by hand. Builds specifications and reads statuses only."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from kubernetes.client import models as k8s
+
+from millrace.contracts.run_spec import SPEC_FILE, RunSpec
+from millrace.sizing.requests import Request
+from millrace.storage import files
+
+CONTAINER = "base"
+SPEC_ANNOTATION = "millrace/spec"
+_SAFE_TO_EVICT = "cluster-autoscaler.kubernetes.io/safe-to-evict"
+_USER = 65532
+_NOT_PULLED = (
+    "ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "CreateContainerConfigError",
+    "CreateContainerError", "RunContainerError",
+)  # fmt: skip
+
+Kind = Literal["ended", "oom", "disrupted", "not_started"]
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """The conventions of one cluster; see settings.KubernetesSettings, whose fields these are."""
+
+    context: str
+    in_cluster: bool
+    namespace: str
+    serving_namespace: str
+    images: str
+    image_pull_policy: str
+    image_pull_secrets: tuple[str, ...]
+    storage_secret: str
+    gpu_resource: str
+    gpu_product_label: str
+    tolerations: tuple[dict[str, str], ...]
+    priority_class: str
+    runtime_class: str
+    queue: str
+    shared_memory_bytes: int
+    start_timeout_seconds: int
+    max_memory_bytes: int
+    stop_grace_seconds: float
+
+    def image(self, name: str) -> str:
+        """The container image of images/<name>."""
+        return self.images.replace("{image}", name)
+
+
+@dataclass(frozen=True)
+class PodEnd:
+    """How a pod ended, from its status alone: whether the step succeeded is the report's word."""
+
+    kind: Kind
+    reason: str
+    exit_code: int | None = None
+
+
+def step_pod(cluster: Cluster, image: str, spec: RunSpec, request: Request) -> k8s.V1Pod:
+    """The pod of one try; its resources are `resources(…)`, which the operator's templated field carries.
+
+    It passes the restricted Pod Security profile, mounts no service account token and writes to memory and /tmp only.
+    """
+    step = spec.task.kind
+    training = step == "train"
+    uri = files.join(spec.attempt_uri, SPEC_FILE)
+    labels = {
+        "app.kubernetes.io/name": "millrace-step",
+        "app.kubernetes.io/component": step,
+        "app.kubernetes.io/part-of": "millrace",
+        "app.kubernetes.io/managed-by": "airflow",
+        "millrace/workload": spec.workload.name,
+        "millrace/team": spec.workload.team,
+    }
+    if training and cluster.queue:
+        labels["kueue.x-k8s.io/queue-name"] = cluster.queue
+    # an autoscaler that empties a node would throw away the work since the last checkpoint
+    annotations = {SPEC_ANNOTATION: uri} | ({_SAFE_TO_EVICT: "false"} if training else {})
+    volumes, mounts = _scratch(cluster.shared_memory_bytes if training else 0)
+    return k8s.V1Pod(
+        api_version="v1",
+        kind="Pod",
+        metadata=k8s.V1ObjectMeta(namespace=cluster.namespace, labels=labels, annotations=annotations),
+        spec=k8s.V1PodSpec(
+            containers=[
+                k8s.V1Container(
+                    name=CONTAINER,
+                    image=cluster.image(image),
+                    image_pull_policy=cluster.image_pull_policy,
+                    args=["--spec", uri],
+                    env_from=[k8s.V1EnvFromSource(secret_ref=k8s.V1SecretEnvSource(name=cluster.storage_secret))],
+                    security_context=container_security(),
+                    termination_message_policy="FallbackToLogsOnError",
+                    volume_mounts=mounts,
+                )
+            ],
+            volumes=volumes,
+            restart_policy="Never",
+            automount_service_account_token=False,
+            enable_service_links=False,
+            security_context=pod_security(),
+            termination_grace_period_seconds=round(cluster.stop_grace_seconds),
+            image_pull_secrets=[k8s.V1LocalObjectReference(name=name) for name in cluster.image_pull_secrets] or None,
+            node_selector={cluster.gpu_product_label: request.gpu} if request.gpus and request.gpu else None,
+            tolerations=_tolerations(cluster, request),
+            affinity=_packed() if training else None,
+            priority_class_name=(cluster.priority_class or None) if training else None,
+            runtime_class_name=(cluster.runtime_class or None) if request.gpus else None,
+        ),
+    )
+
+
+def resources(cluster: Cluster, request: Request) -> dict[str, dict[str, str]]:
+    """Requests and limits, as Kubernetes spells them."""
+    gpus = {cluster.gpu_resource: str(request.gpus)} if request.gpus else {}
+    memory = {"memory": f"{request.memory_bytes >> 20}Mi", **gpus}
+    return {"requests": {"cpu": str(request.cores), **memory}, "limits": memory}
+
+
+def pod_security() -> k8s.V1PodSecurityContext:
+    """What the restricted profile asks of a pod."""
+    return k8s.V1PodSecurityContext(
+        run_as_non_root=True,
+        run_as_user=_USER,
+        run_as_group=_USER,
+        fs_group=_USER,
+        seccomp_profile=k8s.V1SeccompProfile(type="RuntimeDefault"),
+    )
+
+
+def container_security() -> k8s.V1SecurityContext:
+    """What the restricted profile asks of a container, and a root file system that cannot be written."""
+    return k8s.V1SecurityContext(
+        allow_privilege_escalation=False,
+        read_only_root_filesystem=True,
+        capabilities=k8s.V1Capabilities(drop=["ALL"]),
+    )
+
+
+def pod_end(pod: k8s.V1Pod | None) -> PodEnd:
+    """Why a pod is no longer at work; ``None`` is a pod that is gone."""
+    if pod is None:
+        return PodEnd("disrupted", "the pod was deleted")
+    status = pod.status or k8s.V1PodStatus()
+    conditions = {each.type: each for each in status.conditions or []}
+    container = next((each for each in status.container_statuses or [] if each.name == CONTAINER), None)
+    state = container.state if container else None
+    if state and state.terminated:
+        code = state.terminated.exit_code
+        if state.terminated.reason == "OOMKilled":
+            return PodEnd("oom", f"killed for want of memory (limit {_memory_limit(pod)})", code)
+        if (disrupted := _disruption(pod, conditions)) is not None:
+            return PodEnd("disrupted", disrupted, code)
+        return PodEnd("ended", f"the container ended with exit code {code} and left no report", code)
+    if (disrupted := _disruption(pod, conditions)) is not None:
+        return PodEnd("disrupted", disrupted)
+    if container and state and state.waiting and state.waiting.reason in _NOT_PULLED:
+        return PodEnd("not_started", f"{state.waiting.reason}: {state.waiting.message or container.image}")
+    scheduled = conditions.get("PodScheduled")
+    if scheduled is not None and scheduled.status == "False":
+        return PodEnd("not_started", f"{scheduled.reason}: {scheduled.message}")
+    if status.phase == "Pending":
+        waiting = state.waiting.reason if state and state.waiting else "Pending"
+        return PodEnd("not_started", f"{waiting}: the pod was scheduled and its container did not start")
+    return PodEnd("disrupted", status.reason or "the pod's status says nothing")
+
+
+def _disruption(pod: k8s.V1Pod, conditions: dict[str, k8s.V1PodCondition]) -> str | None:
+    target = conditions.get("DisruptionTarget")
+    if target is not None and target.status == "True":
+        return f"{target.reason}: {target.message}"
+    if pod.status.reason in ("Evicted", "Preempting", "NodeLost", "NodeShutdown", "Terminated"):
+        return f"{pod.status.reason}: {pod.status.message}"
+    if pod.metadata and pod.metadata.deletion_timestamp:
+        return "the pod was deleted"
+    return None
+
+
+def _memory_limit(pod: k8s.V1Pod) -> str:
+    return str((pod.spec.containers[0].resources.limits or {}).get("memory", "unknown"))
+
+
+def memory_limit_bytes(pod: k8s.V1Pod | None) -> int | None:
+    """The limit of the step's container, which this module wrote in MiB."""
+    text = _memory_limit(pod) if pod is not None and pod.spec.containers[0].resources else ""
+    return int(text.removesuffix("Mi")) << 20 if text.endswith("Mi") else None
+
+
+def _tolerations(cluster: Cluster, request: Request) -> list[k8s.V1Toleration] | None:
+    given = [
+        k8s.V1Toleration(
+            key=each.get("key"),
+            operator=each.get("operator", "Equal" if "value" in each else "Exists"),
+            value=each.get("value"),
+            effect=each.get("effect"),
+        )
+        for each in cluster.tolerations
+    ]
+    if request.gpus:
+        given.append(k8s.V1Toleration(key=cluster.gpu_resource, operator="Exists", effect="NoSchedule"))
+    return given or None
+
+
+def _packed() -> k8s.V1Affinity:
+    """Training pods gather, so that whole nodes stay free for those who need many GPUs."""
+    term = k8s.V1PodAffinityTerm(
+        label_selector=k8s.V1LabelSelector(match_labels={"app.kubernetes.io/component": "train"}),
+        topology_key="kubernetes.io/hostname",
+    )
+    preferred = k8s.V1WeightedPodAffinityTerm(weight=50, pod_affinity_term=term)
+    return k8s.V1Affinity(
+        pod_affinity=k8s.V1PodAffinity(preferred_during_scheduling_ignored_during_execution=[preferred])
+    )
+
+
+def _scratch(shared_memory_bytes: int) -> tuple[list[k8s.V1Volume], list[k8s.V1VolumeMount]]:
+    volumes = [k8s.V1Volume(name="tmp", empty_dir=k8s.V1EmptyDirVolumeSource())]
+    mounts = [k8s.V1VolumeMount(name="tmp", mount_path="/tmp")]  # noqa: S108 - the container's own
+    if shared_memory_bytes:
+        memory = k8s.V1EmptyDirVolumeSource(medium="Memory", size_limit=str(shared_memory_bytes))
+        volumes.append(k8s.V1Volume(name="shared-memory", empty_dir=memory))
+        mounts.append(k8s.V1VolumeMount(name="shared-memory", mount_path="/dev/shm"))  # noqa: S108
+    return volumes, mounts

@@ -1,0 +1,184 @@
+"""Runs one step of a workload as a pod."""
+
+from typing import Any, NoReturn
+
+import tenacity
+from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
+from airflow.sdk import Context
+from airflow.sdk.exceptions import AirflowException, AirflowFailException
+from kubernetes.client import ApiException
+from kubernetes.client import models as k8s
+from urllib3.exceptions import HTTPError
+
+from millrace import attempts
+from millrace.admission import Admission, anyone
+from millrace.contracts.report import Report
+from millrace.contracts.run_spec import REPORT_FILE, SPEC_FILE, RunSpec
+from millrace.launchers import kubernetes
+from millrace.opening import open_run, try_key
+from millrace.operators.workload import WorkloadOperator
+from millrace.run import Run
+from millrace.sizing import requests
+from millrace.storage import files
+
+_POLL_SECONDS = 1
+_LOG_SECONDS = 5
+_MAX_RESTARTS = 20
+_API_AWAY_SECONDS = 600
+
+
+class PodStepOperator(WorkloadOperator, KubernetesPodOperator):
+    """StepOperator's promises, kept by a pod: deferrable, durable, without an XCom sidecar.
+
+    Spec and report travel through storage. A pod that was evicted, preempted or deleted is followed by one that goes on
+    from the checkpoint, and one that was killed for want of memory by one with 1.5 times as much; neither uses up a
+    retry. A pod that cannot start ends the task within the start budget, with the scheduler's own reason.
+    """
+
+    # an API server that is away for a minute ends the trigger once; a long training may see several
+    MAX_REDEFER_ATTEMPTS = 1000
+
+    def __init__(self, *, image: str, order: attempts.Order, admit: Admission = anyone, **kwargs: Any) -> None:  # noqa: ANN401
+        super().__init__(
+            deferrable=True,
+            poll_interval=_POLL_SECONDS,
+            startup_check_interval_seconds=_POLL_SECONDS,
+            logging_interval=_LOG_SECONDS,
+            # each look would read every event of the namespace; the pod's conditions carry the scheduler's reason
+            log_events_on_startup=False,
+            log_pod_spec_on_failure=False,
+            **kwargs,
+        )
+        self.step_image = image
+        self.order = order
+        self.admit = admit
+
+    def execute(self, context: Context) -> Any:  # noqa: ANN401 - Airflow's own
+        """Give a pod its order and wait for it in the triggerer."""
+        run = open_run(self.workload, context, self.settings, self.ledger)
+        key = try_key(run, self.task_id, context)
+        with self.reporting(key, f"airflow:{context['ti'].id}", run.parameters.hardware):
+            self.admit(run, self.ledger, context)
+            spec = attempts.make_spec(run, key, self.order, self.settings, self.ledger)
+        finished = attempts.finished_earlier(run, spec)
+        if finished is not None:
+            self.log.info("an earlier try had finished: its report is taken")
+            return attempts.conclude(key, finished, "adopted", self.ledger, self.log.info)
+        return self._launch(run, spec, context)
+
+    def trigger_reentry(self, context: Context, event: dict[str, Any]) -> Any:  # noqa: ANN401 - Airflow's own
+        """The pod is over, or the trigger lost sight of it: the report in storage says how the step ended."""
+        self._conform()
+        self.trigger_kwargs = {"spec_uri": event["spec_uri"]}
+        self._await_api()
+        try:
+            super().trigger_reentry(context, event)
+        except (AirflowException, ApiException) as error:
+            self.log.info("%s", str(error).partition("\n")[0])
+        spec: RunSpec = attempts.read(event["spec_uri"], RunSpec)
+        uid = f"pod:{event['namespace']}/{event['name']}"
+        report = attempts.read(files.join(spec.attempt_uri, REPORT_FILE), Report)
+        end = kubernetes.pod_end(self.pod)
+        if report is not None and (report.outcome != "interrupted" or end.kind != "disrupted"):
+            return attempts.conclude(spec.key, report, uid, self.ledger, self.log.info)
+        if report is None:
+            attempts.lost(spec, uid, end.reason, self.ledger)
+        else:
+            self.ledger.commit_report(spec.key, report, uid)
+        if event["status"] == "timeout" and end.kind != "not_started":
+            raise AirflowException(event["message"])
+        match end.kind:
+            case "disrupted":
+                self.log.info("%s: another pod goes on from the last checkpoint", end.reason)
+            case "oom":
+                self._learn(spec, end.reason)
+            case "not_started":
+                self._refuse(end.reason)
+            case "ended":
+                raise attempts.failure(end.reason, end.exit_code or 0)
+        return self._again(spec, context)
+
+    def get_or_create_pod(self, pod_request_obj: k8s.V1Pod, context: Context) -> k8s.V1Pod:
+        """Find the pod of an earlier try that still runs, or create this one's once the quota has room for it."""
+        within_quota = tenacity.Retrying(
+            retry=tenacity.retry_if_exception(_quota_exceeded),
+            wait=tenacity.wait_exponential(max=15),
+            stop=tenacity.stop_after_delay(self.startup_timeout_seconds),
+            reraise=True,
+        )
+        try:
+            pod = within_quota(super().get_or_create_pod, pod_request_obj, context)
+        except ApiException as error:
+            if error.status in (400, 403, 422):
+                self._refuse(_message(error))
+            raise
+        annotations = pod.metadata.annotations or {}
+        self.trigger_kwargs = {"spec_uri": annotations[kubernetes.SPEC_ANNOTATION]}
+        return pod
+
+    def _launch(self, run: Run, spec: RunSpec, context: Context) -> Any:  # noqa: ANN401 - Airflow's own
+        cluster = self._conform()
+        lesson = self.ledger.memory_lesson(spec.workload.name, spec.task.kind) or 0
+        plan = self.ledger.plan(run.dag_id, run.run_id)
+        asked = requests.request(spec.task.kind, spec.hardware, plan, min(lesson, cluster.max_memory_bytes))
+        self.full_pod_spec = kubernetes.step_pod(cluster, self.step_image, spec, asked)
+        self.container_resources = k8s.V1ResourceRequirements(**kubernetes.resources(cluster, asked))
+        self.name = f"{spec.workload.name}-{spec.task.kind}".replace("_", "-").replace(".", "-")
+        self.log.info("asks for %s", kubernetes.resources(cluster, asked))
+        files.write_bytes(files.join(spec.attempt_uri, SPEC_FILE), spec.model_dump_json(indent=1).encode())
+        self.pod_request_obj = self.pod = None
+        super().execute(context)
+        return None
+
+    def _again(self, spec: RunSpec, context: Context) -> Any:  # noqa: ANN401 - Airflow's own
+        run = open_run(self.workload, context, self.settings, self.ledger)
+        restart = run.next_restart(spec.key)
+        if restart > _MAX_RESTARTS:
+            raise AirflowException(f"{restart} pods of this try were lost: see the ledger's tries for each one's end")
+        return self._launch(run, spec.model_copy(update={"attempt_uri": run.attempt_uri(spec.key, restart)}), context)
+
+    def _learn(self, spec: RunSpec, reason: str) -> None:
+        cap = self.settings.cluster().max_memory_bytes
+        limit = kubernetes.memory_limit_bytes(self.pod) or 0
+        enough = requests.after_oom(limit, cap)
+        if enough is None:
+            raise AirflowFailException(
+                f"{reason}\n  where:  {spec.workload.name}, {spec.task.kind}\n  rule:   at most {cap >> 20:,} MiB\n"
+                "  remedy: a smaller batch or length, or raise MILLRACE_KUBERNETES_MAX_MEMORY_BYTES"
+            )
+        self.log.info("%s: another pod goes on with %s MiB", reason, f"{enough >> 20:,}")
+        self.ledger.learn_memory(spec.workload.name, spec.task.kind, enough)
+
+    def _refuse(self, reason: str) -> NoReturn:
+        raise AirflowFailException(
+            f"the pod did not start: {reason}\n  where:  namespace {self.namespace}\n"
+            f"  rule:   a pod runs within {self.startup_timeout_seconds} s\n"
+            "  remedy: make room or correct what the reason names, then clear the task"
+        )
+
+    def _conform(self) -> kubernetes.Cluster:
+        """Take the cluster's conventions, which are read when the task runs and never when its DAG is parsed."""
+        cluster = self.settings.cluster()
+        self.namespace = cluster.namespace
+        self.cluster_context = cluster.context or None
+        self.in_cluster = True if cluster.in_cluster else None
+        self.startup_timeout_seconds = self.schedule_timeout_seconds = cluster.start_timeout_seconds
+        self.termination_grace_period = round(cluster.stop_grace_seconds)
+        return cluster
+
+    def _await_api(self) -> None:
+        """An API server that is away is no reason to lose a pod that works."""
+        tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type((HTTPError, OSError)),
+            wait=tenacity.wait_exponential(max=10),
+            stop=tenacity.stop_after_delay(_API_AWAY_SECONDS),
+            reraise=True,
+        )(self.client.list_namespaced_pod, self.namespace, limit=1)
+
+
+def _quota_exceeded(error: BaseException) -> bool:
+    return isinstance(error, ApiException) and error.status == 403 and "exceeded quota" in str(error.body)
+
+
+def _message(error: ApiException) -> str:
+    return str(error.body or error.reason)

@@ -1,0 +1,1 @@
+SELECT memory_bytes FROM memory_lessons WHERE workload = :workload AND step = :step
