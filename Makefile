@@ -126,7 +126,7 @@ test-e2e: setup
 	@$(AIRFLOW_PYTHON) -m pytest -q tests/e2e
 
 .PHONY: bench
-bench: setup ## speed as ratios, each measured in one run (about 25 minutes on 2 cores)
+bench: setup ## speed as ratios, each measured in one run (about 25 minutes on 2 idle cores)
 	@$(AIRFLOW_PYTHON) tests/bench/parse.py
 	@$(AIRFLOW_PYTHON) tests/bench/handoff.py
 	@PYTHONPATH=plugins:images/data .venvs/data/bin/python tests/bench/ingest.py

@@ -8,7 +8,7 @@ from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from millrace.contracts.measurement import Hardware
-from millrace.launchers.kubernetes import Cluster
+from millrace.launchers.cluster import Cluster
 from millrace.launchers.process import ProcessLauncher
 from millrace.ledger.ledger import Ledger
 from millrace.sizing.catalogue import AUTO, CATALOGUE, Site, hardware, site
@@ -126,6 +126,16 @@ class KubernetesSettings(BaseSettings):
     runtime_class: str = Field(default="", description="Runtime class of pods with GPUs.")
     queue: str = Field(default="", description="Kueue's local queue for training pods.")
     shared_memory_bytes: int = Field(default=1 << 30, ge=0, description="Size of /dev/shm in training pods.")
+    serving_address: str = Field(
+        default="https://{service}.{namespace}.svc:8443",
+        description="Where Airflow reaches a service; takes `{service}`, `{namespace}` and `{cluster_ip}`.",
+    )
+    serving_tls: bool = Field(default=True, description="Model servers speak TLS.")
+    serving_token: bool = Field(default=True, description="Model servers ask for a bearer token.")
+    serving_secret: str = Field(
+        default="millrace-serving", description="Secret of model servers: `tls.crt`, `tls.key`, `ca.crt` and `token`."
+    )
+    max_replicas: int = Field(default=3, ge=1, description="Replicas of a model server at most, by its autoscaler.")
     start_timeout_seconds: int = Field(
         default=600, ge=5, description="Start budget: a pod that does not run by then ends with the scheduler's reason."
     )

@@ -6,6 +6,9 @@
 run an epoch in turn, so that a change in the machine's load meets both. The compiling of either step is left out of
 both times, checkpoints are in the bucketed one's. Prints one JSON object; the quotient of wall times is judged and
 means something on an idle machine alone, ``cpu_quotient`` beside it hardly feels other processes.
+
+Rows, epochs and learning rate (the demonstration's own) are what it takes for micro-F1 to settle: with half the rows at
+5e-4 the two sides differed by 0.021, with these at length 64 by 0.004 and 0.006 (seeds 7 and 8).
 """
 
 import argparse
@@ -124,8 +127,8 @@ def read_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Length buckets against a plain fixed-length Keras fit.")
     parser.add_argument("--base-model", type=Path, required=True)
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--rows", type=int, default=1024)
-    parser.add_argument("--held-out", type=int, default=1000)
+    parser.add_argument("--rows", type=int, default=2048)
+    parser.add_argument("--held-out", type=int, default=2000)
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument(
         "--labels", type=int, default=8, help="the most frequent ones: few steps do not teach rare ones"
@@ -133,7 +136,7 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--batch-size", type=int, default=16)
     parser.add_argument("--length", type=int, default=256)
     parser.add_argument("--seed", type=int, default=7)
-    parser.add_argument("--learning-rate", type=float, default=5e-4)
+    parser.add_argument("--learning-rate", type=float, default=3e-4)
     parser.add_argument("--precision", choices=("float32", "mixed_bfloat16"), default="float32")
     return parser.parse_args()
 

@@ -1,6 +1,7 @@
 """What stands before kserve's application: the protocol's paths, the body's size, the number of requests."""
 
 import asyncio
+import hmac
 import json
 import os
 import re
@@ -28,11 +29,19 @@ class Limits:
 
     Only the Open Inference Protocol's paths and /metrics exist: kserve's end points for loading and unloading
     models have no authentication. An inference request is read whole, within the policy's bytes and time, before
-    anything parses it; when as many as ``max_in_flight`` are in work, the next one is refused with 429 at once.
+    anything parses it; with a ``token``, only those who send it are answered about models. When as many
+    as ``max_in_flight`` are in work, the next one is refused with 429 at once.
     """
 
-    def __init__(self, app: ASGIApp, policy: Callable[[], ServingPolicy], max_in_flight: int = MAX_IN_FLIGHT) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        policy: Callable[[], ServingPolicy],
+        max_in_flight: int = MAX_IN_FLIGHT,
+        token: str | None = None,
+    ) -> None:
         self._app = app
+        self._token = token
         self._policy = policy
         self._max_in_flight = max_in_flight
         self._in_flight = 0
@@ -44,12 +53,21 @@ class Limits:
             return
         try:
             scope = _unversioned(scope)
+            self._admit(scope)
             if scope["method"] == "POST" and scope["path"].endswith("/infer"):
                 await self._infer(scope, receive, send)
             else:
                 await self._app(scope, receive, send)
         except RequestRefusedError as error:
             await _refuse(send, error)
+
+    def _admit(self, scope: Scope) -> None:
+        """Health and metrics are for the cluster; whatever is about a model takes the token."""
+        if self._token is None or not scope["path"].startswith("/v2/models"):
+            return
+        given = _header(scope, b"authorization") or b""
+        if not hmac.compare_digest(given, f"Bearer {self._token}".encode()):
+            raise RequestRefusedError(401, "this endpoint takes a bearer token: Authorization: Bearer …")
 
     async def _infer(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._in_flight >= self._max_in_flight:
@@ -123,6 +141,8 @@ async def _refuse(send: Send, error: RequestRefusedError) -> None:
     headers = [(b"content-type", _JSON), (b"content-length", str(len(content)).encode())]
     if error.status in {408, 413}:  # the rest of the body is not read: the connection cannot be used again
         headers.append((b"connection", b"close"))
+    if error.status == 401:
+        headers.append((b"www-authenticate", b"Bearer"))
     if error.status == 429:
         headers.append((b"retry-after", b"1"))
     await send({"type": "http.response.start", "status": error.status, "headers": headers})

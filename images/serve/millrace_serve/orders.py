@@ -45,7 +45,7 @@ class Orders:
     not followed.
     """
 
-    def __init__(self, switch: Switch, workload: str, target_uri: str, status_uri: str, address: str) -> None:
+    def __init__(self, switch: Switch, workload: str, target_uri: str, status_uri: str | None, address: str) -> None:
         self._switch = switch
         self._workload = workload
         self._target_uri = target_uri
@@ -56,20 +56,20 @@ class Orders:
         self._view = View(0, "loading", "no target yet")
         self._seen = b""
         self._target: ServingTarget | None = None
-        self._threads = [
-            threading.Thread(target=self._follow, name="target", daemon=True),
-            threading.Thread(target=self._tell, name="status", daemon=True),
-        ]
+        self._follower = threading.Thread(target=self._follow, name="target", daemon=True)
+        self._teller = threading.Thread(target=self._tell, name="status", daemon=True)
 
     def start(self) -> None:
         """Begin to follow and to tell."""
-        for thread in self._threads:
-            thread.start()
+        self._follower.start()
+        if self._status_uri is not None:
+            self._teller.start()
 
     def stop(self) -> None:
         """End both threads after what they are doing; a version that is being loaded is not waited for."""
         self._stop.set()
-        self._threads[1].join(timeout=STATUS_SECONDS * 5)
+        if self._status_uri is not None:
+            self._teller.join(timeout=STATUS_SECONDS * 5)
 
     def status(self) -> ServingStatus:
         """The server's own view at this moment."""
@@ -180,6 +180,8 @@ class Orders:
         self._write(self.status())
 
     def _write(self, status: ServingStatus) -> None:
+        if self._status_uri is None:
+            return
         try:
             files.write_bytes(self._status_uri, status.model_dump_json(indent=1).encode())
         except (StepError, OSError) as error:

@@ -18,6 +18,7 @@ from starlette.exceptions import HTTPException
 from millrace_serve import metrics, wire
 from millrace_serve.limits import Limits, asked_version
 from millrace_serve.refusal import RequestRefusedError
+from millrace_serve.secrets import NO_SECRETS, Secrets
 from millrace_serve.switch import Switch
 
 _APP = "kserve.model_server:app"
@@ -99,9 +100,9 @@ class WorkloadRESTServer(RESTServer):  # type: ignore[misc]
 
 
 class WorkloadServer(ModelServer):  # type: ignore[misc]
-    """kserve's model server for one workload, REST only, on ``host``."""
+    """kserve's model server for one workload, REST only, on ``host``; with TLS and a bearer token where given."""
 
-    def __init__(self, host: str, port: int, switch: Switch, grace_seconds: int) -> None:
+    def __init__(self, host: str, port: int, switch: Switch, grace_seconds: int, secrets: Secrets = NO_SECRETS) -> None:
         super().__init__(
             http_port=port,
             registered_models=ModelRepository(),
@@ -111,7 +112,8 @@ class WorkloadServer(ModelServer):  # type: ignore[misc]
         )
         self.dataplane = WorkloadDataPlane(model_registry=self.registered_models)
         self._host = host
-        app.add_middleware(Limits, policy=lambda: switch.route.policy)
+        self._secrets = secrets
+        app.add_middleware(Limits, policy=lambda: switch.route.policy, token=secrets.token)
 
     def start(self, models: list[Model]) -> None:
         """Serve until SIGTERM or SIGINT; then take no more connections, end what is under way, return."""
@@ -121,6 +123,7 @@ class WorkloadServer(ModelServer):  # type: ignore[misc]
             _APP, self.dataplane, self.model_repository_extension, self.http_port, grace_period=self.grace_period
         )
         rest.config.host = self._host
+        rest.config.ssl_certfile, rest.config.ssl_keyfile = self._secrets.certificate, self._secrets.key
         self.servers.append(rest.start())
         self.register_signal_handler()
         asyncio.run(self._serve())

@@ -38,12 +38,14 @@ def main(argv: list[str] | None = None) -> int:
 def _serve(spec: RunSpec, task: ServeTask) -> int:
     from millrace_serve.orders import Orders
     from millrace_serve.rest import WorkloadModel, WorkloadServer
+    from millrace_serve.secrets import Secrets
     from millrace_serve.switch import Switch
 
     policy = spec.workload.serving
     switch = Switch(policy)
-    address = f"http://{task.host}:{task.port}"
-    server = WorkloadServer(task.host, task.port, switch, math.ceil(policy.max_request_seconds))
+    secrets = Secrets.read(task)
+    address = f"{'https' if secrets.certificate else 'http'}://{task.host}:{task.port}"
+    server = WorkloadServer(task.host, task.port, switch, math.ceil(policy.max_request_seconds), secrets)
     orders = Orders(switch, spec.workload.name, task.target_uri, task.status_uri, address)
     orders.start()
     try:

@@ -71,11 +71,18 @@ class EvaluateTask(Contract):
 
 
 class ServeTask(Contract):
-    """Serve a workload's versions; ``target_uri`` names them, ``status_uri`` is where the server answers."""
+    """Serve a workload's versions; ``target_uri`` names them, ``status_uri`` is where the server answers.
+
+    Replicas of one version have no status to share: None. ``secrets_folder`` is where a secret is mounted, with tls.crt
+    and tls.key where ``tls`` is on, and the bearer token of every request for a model where ``token`` is.
+    """
 
     kind: Literal["serve"] = "serve"
     target_uri: Uri
-    status_uri: Uri
+    status_uri: Uri | None
+    secrets_folder: str | None = None
+    tls: bool = False
+    token: bool = False
     host: str = "127.0.0.1"
     port: int = Field(ge=1, le=65535)
 

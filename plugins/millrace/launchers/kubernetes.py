@@ -6,6 +6,7 @@ from typing import Literal
 from kubernetes.client import models as k8s
 
 from millrace.contracts.run_spec import SPEC_FILE, RunSpec
+from millrace.launchers.cluster import Cluster
 from millrace.sizing.requests import Request
 from millrace.storage import files
 
@@ -19,34 +20,6 @@ _NOT_PULLED = (
 )  # fmt: skip
 
 Kind = Literal["ended", "oom", "disrupted", "not_started"]
-
-
-@dataclass(frozen=True)
-class Cluster:
-    """The conventions of one cluster; see settings.KubernetesSettings, whose fields these are."""
-
-    context: str
-    in_cluster: bool
-    namespace: str
-    serving_namespace: str
-    images: str
-    image_pull_policy: str
-    image_pull_secrets: tuple[str, ...]
-    storage_secret: str
-    gpu_resource: str
-    gpu_product_label: str
-    tolerations: tuple[dict[str, str], ...]
-    priority_class: str
-    runtime_class: str
-    queue: str
-    shared_memory_bytes: int
-    start_timeout_seconds: int
-    max_memory_bytes: int
-    stop_grace_seconds: float
-
-    def image(self, name: str) -> str:
-        """The container image of images/<name>."""
-        return self.images.replace("{image}", name)
 
 
 @dataclass(frozen=True)

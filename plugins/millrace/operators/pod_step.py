@@ -15,6 +15,7 @@ from millrace.admission import Admission, anyone
 from millrace.contracts.report import Report
 from millrace.contracts.run_spec import REPORT_FILE, SPEC_FILE, RunSpec
 from millrace.launchers import kubernetes
+from millrace.launchers.cluster import Cluster
 from millrace.opening import open_run, try_key
 from millrace.operators.workload import WorkloadOperator
 from millrace.run import Run
@@ -156,7 +157,7 @@ class PodStepOperator(WorkloadOperator, KubernetesPodOperator):
             "  remedy: make room or correct what the reason names, then clear the task"
         )
 
-    def _conform(self) -> kubernetes.Cluster:
+    def _conform(self) -> Cluster:
         """Take the cluster's conventions, which are read when the task runs and never when its DAG is parsed."""
         cluster = self.settings.cluster()
         self.namespace = cluster.namespace

@@ -1,8 +1,9 @@
 """A small Open Inference Protocol v2 client: rows in, probabilities and labels out."""
 
 import json
+import ssl
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
 
@@ -33,13 +34,30 @@ class Answer:
     labels: tuple[tuple[tuple[str, float], ...], ...]
 
 
-class InferenceClient:
-    """Asks one model at one address; never retries, because a failure is what a watch looks for."""
+@dataclass(frozen=True)
+class Access:
+    """The certificate authority (PEM) and name that a server is known by, and the token that it asks for."""
 
-    def __init__(self, address: str, model: str, timeout_seconds: float = 60.0) -> None:
+    ca: str | None = None
+    server_name: str | None = None
+    token: str | None = field(default=None, repr=False)
+
+
+class InferenceClient:
+    """Asks one model at one address; never retries, because a failure is what a watch looks for.
+
+    ``access`` is what a server with TLS and a token needs of its clients.
+    """
+
+    def __init__(self, address: str, model: str, timeout_seconds: float = 60.0, access: Access | None = None) -> None:
         self._address = address.rstrip("/")
         self._model = model
-        self._http = httpx.Client(timeout=timeout_seconds, trust_env=False)
+        access = access or Access()
+        verify = ssl.create_default_context(cadata=access.ca) if access.ca else True
+        self._http = httpx.Client(timeout=timeout_seconds, trust_env=False, verify=verify)
+        if access.token:
+            self._http.headers["Authorization"] = f"Bearer {access.token}"
+        self._extensions = {"sni_hostname": access.server_name} if access.server_name else {}
 
     def __enter__(self) -> Self:
         return self
@@ -52,7 +70,8 @@ class InferenceClient:
     def ready(self) -> bool:
         """Whether the server has a loaded stable version; False, too, where nobody answers."""
         try:
-            return self._http.get(f"{self._address}/v2/health/ready").status_code == httpx.codes.OK
+            path = f"{self._address}/v2/health/ready"
+            return self._http.get(path, extensions=self._extensions).status_code == httpx.codes.OK
         except httpx.HTTPError:
             return False
 
@@ -60,7 +79,7 @@ class InferenceClient:
         """Ask for rows, of one version or of whichever the server chooses. Raises RequestFailedError."""
         path = f"/v2/models/{self._model}" + (f"/versions/{version}" if version else "") + "/infer"
         try:
-            response = self._http.post(self._address + path, json=request_body(rows))
+            response = self._http.post(self._address + path, json=request_body(rows), extensions=self._extensions)
         except httpx.HTTPError as error:
             raise RequestFailedError(
                 f"no answer: {type(error).__name__}: {error}", where=self._address + path, status=None
