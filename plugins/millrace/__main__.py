@@ -86,6 +86,17 @@ def new_workload(name: str) -> None:
     typer.echo(f"wrote {write_workload(name)}: fill in its source, columns and labels")
 
 
+@app.command()
+def serving_secret() -> None:
+    """Print the Secret that model servers take their certificate and token from: `… | kubectl apply -f -`.
+
+    Self-signed, for a cluster without cert-manager; made anew at each call.
+    """
+    from millrace.serving.secret import serving_secret
+
+    typer.echo(serving_secret(load_settings().cluster()), nl=False)
+
+
 @base_models.command("add")
 def add_base_model(name: str, folder: Path) -> None:
     """Copy a Hugging Face folder (safetensors, tokenizer.json) into the model store and seal it."""

@@ -51,7 +51,7 @@ def build_dag(workload: Workload) -> DAG:
         },
     ) as dag:
         of = {"workload": workload}
-        step = _step_operator()
+        step, rollout, watching = _operators()
         ingest = step(
             task_id="ingest", image="data", order=orders.ingest, doc="Arrivals into staging, a partition a day.", **of
         )
@@ -112,14 +112,14 @@ def build_dag(workload: Workload) -> DAG:
             execution_timeout=None,
             doc="Nobody's answer within 24 h keeps the old version.",
         )
-        roll_out = RolloutOperator(
+        roll_out = rollout(
             task_id="roll_out",
             execution_timeout=timedelta(hours=1),
             trigger_rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS,
             doc="Canary in steps; no request fails.",
             **of,
         )
-        watch = WatchOperator(
+        watch = watching(
             task_id="watch",
             execution_timeout=timedelta(hours=1),
             doc="Replays test rows; makes the version live.",
@@ -138,13 +138,15 @@ def build_dag(workload: Workload) -> DAG:
     return dag
 
 
-def _step_operator() -> Callable[..., BaseOperator]:
-    """What runs a step here. The pod operator is imported where it is used: it takes seconds."""
+def _operators() -> tuple[Callable[..., BaseOperator], ...]:
+    """What runs a step, rolls out and watches here. Those of a cluster take seconds to import."""
     if load_settings().launcher == "kubernetes":
+        from millrace.operators.cluster_rollout import ClusterRolloutOperator
+        from millrace.operators.cluster_watch import ClusterWatchOperator
         from millrace.operators.pod_step import PodStepOperator
 
-        return PodStepOperator
-    return StepOperator
+        return PodStepOperator, ClusterRolloutOperator, ClusterWatchOperator
+    return StepOperator, RolloutOperator, WatchOperator
 
 
 def trigger_form(workload: Workload) -> dict[str, Param]:

@@ -7,8 +7,8 @@ from typing import Literal
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from millrace.contracts.cluster import Cluster
 from millrace.contracts.measurement import Hardware
-from millrace.launchers.cluster import Cluster
 from millrace.launchers.process import ProcessLauncher
 from millrace.ledger.ledger import Ledger
 from millrace.sizing.catalogue import AUTO, CATALOGUE, Site, hardware, site
@@ -135,6 +135,8 @@ class KubernetesSettings(BaseSettings):
     serving_secret: str = Field(
         default="millrace-serving", description="Secret of model servers: `tls.crt`, `tls.key`, `ca.crt` and `token`."
     )
+    serving_cpu: str = Field(default="500m", description="Processor share that a model server requests.")
+    serving_memory: str = Field(default="1Gi", description="Memory of a model server, request and limit.")
     max_replicas: int = Field(default=3, ge=1, description="Replicas of a model server at most, by its autoscaler.")
     start_timeout_seconds: int = Field(
         default=600, ge=5, description="Start budget: a pod that does not run by then ends with the scheduler's reason."

@@ -5,8 +5,8 @@ from typing import Literal
 
 from kubernetes.client import models as k8s
 
+from millrace.contracts.cluster import Cluster
 from millrace.contracts.run_spec import SPEC_FILE, RunSpec
-from millrace.launchers.cluster import Cluster
 from millrace.sizing.requests import Request
 from millrace.storage import files
 

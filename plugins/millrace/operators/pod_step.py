@@ -12,10 +12,10 @@ from urllib3.exceptions import HTTPError
 
 from millrace import attempts
 from millrace.admission import Admission, anyone
+from millrace.contracts.cluster import Cluster
 from millrace.contracts.report import Report
 from millrace.contracts.run_spec import REPORT_FILE, SPEC_FILE, RunSpec
 from millrace.launchers import kubernetes
-from millrace.launchers.cluster import Cluster
 from millrace.opening import open_run, try_key
 from millrace.operators.workload import WorkloadOperator
 from millrace.run import Run

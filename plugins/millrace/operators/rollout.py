@@ -1,7 +1,7 @@
 """Gives a candidate its share of the requests, step by step."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -28,11 +28,11 @@ class RolloutOperator(WorkloadOperator):
     def work(self, run: Run, context: Context) -> Any:  # noqa: ANN401 - Airflow's own
         """Load, smoke, canary steps. Skips where a model trained on newer data is live."""
         candidate = orders.result_of(run, self.ledger, "evaluate", EvaluateResult).candidate.model
-        self._refuse_older(run)
+        self.refuse_older(run)
         room = ensure_server(run, self.settings)
         self._let_others_finish(run, room, candidate)
-        self._refuse_older(run)
-        with self.rejecting(run, room, candidate):
+        self.refuse_older(run)
+        with self.rejecting(run, candidate, lambda: withdraw(room, self.settings)):
             status = self.rollout(run, room, candidate).advance()
         return {"address": status.address, "version": candidate.version}
 
@@ -50,17 +50,18 @@ class RolloutOperator(WorkloadOperator):
         )
 
     @contextmanager
-    def rejecting(self, run: Run, room: ServingRoom, candidate: ModelVersion) -> Iterator[None]:
-        """Have the ledger reject a candidate that was taken away; with no live version nothing is served then."""
+    def rejecting(self, run: Run, candidate: ModelVersion, take_away: Callable[[], None]) -> Iterator[None]:
+        """Have the ledger reject a candidate that was reverted; with no live version nothing is served then."""
         try:
             yield
         except RolloutRevertedError as error:
             self.ledger.reject(candidate.workload, candidate.version, error.reason)
             if self.ledger.live_model(run.workload.name) is None:
-                withdraw(room, self.settings)
+                take_away()
             raise
 
-    def _refuse_older(self, run: Run) -> None:
+    def refuse_older(self, run: Run) -> None:
+        """Raises AirflowSkipException where a model trained on newer data is live."""
         live = self.ledger.live_model(run.workload.name)
         ours = orders.planned(run, self.ledger).dataset
         if live and (live.dataset.until, live.dataset.version) > (ours.until, ours.version):

@@ -6,7 +6,7 @@ from airflow.sdk import Context
 
 from millrace import orders
 from millrace.contracts.report import EvaluateResult
-from millrace.model_server import ensure_server
+from millrace.model_server import ensure_server, withdraw
 from millrace.operators.rollout import RolloutOperator
 from millrace.run import Run
 
@@ -18,7 +18,7 @@ class WatchOperator(RolloutOperator):
         """Watch, release the old version, and let the ledger name the new one live."""
         candidate = orders.result_of(run, self.ledger, "evaluate", EvaluateResult).candidate.model
         room = ensure_server(run, self.settings)
-        with self.rejecting(run, room, candidate):
+        with self.rejecting(run, candidate, lambda: withdraw(room, self.settings)):
             status = self.rollout(run, room, candidate).watch()
         previous = self.ledger.promote(candidate.workload, candidate.version, dag_id=run.dag_id, run_id=run.run_id)
         self.log.info("%s is live at %s, in place of %s", candidate.version, status.address, previous or "nothing")

@@ -6,9 +6,9 @@ import pytest
 from kubernetes.client import ApiClient
 from kubernetes.client import models as k8s
 
+from millrace.contracts.cluster import Cluster
 from millrace.contracts.run_spec import RunSpec
 from millrace.launchers import kubernetes
-from millrace.launchers.cluster import Cluster
 from millrace.settings import Settings
 from millrace.sizing.requests import Request
 

@@ -26,6 +26,8 @@ class Cluster:
     serving_tls: bool
     serving_token: bool
     serving_secret: str
+    serving_cpu: str
+    serving_memory: str
     max_replicas: int
     start_timeout_seconds: int
     max_memory_bytes: int

@@ -1,0 +1,41 @@
+"""Gives a candidate its share of a cluster's requests, step by step."""
+
+from typing import Any
+
+from airflow.sdk import Context
+
+from millrace import orders
+from millrace.cluster_server import open_cluster, version_uri, write_orders
+from millrace.contracts.model import ModelVersion
+from millrace.contracts.report import EvaluateResult
+from millrace.operators.rollout import RolloutOperator
+from millrace.run import Run
+from millrace.serving.client import read_replay
+from millrace.serving.cluster_rollout import ClusterRollout
+
+
+class ClusterRolloutOperator(RolloutOperator):
+    """RolloutOperator's promises, kept by Deployments: at any failure the old version's pods alone answer."""
+
+    def work(self, run: Run, context: Context) -> Any:  # noqa: ANN401 - Airflow's own
+        """Smoke, then 1 of n replicas, half of them, all. Skips where a model trained on newer data is live."""
+        candidate = orders.result_of(run, self.ledger, "evaluate", EvaluateResult).candidate.model
+        self.refuse_older(run)
+        write_orders(run, candidate, self.settings)
+        with self.rejecting(run, candidate, lambda: None):
+            address = self.cluster_rollout(run, candidate).advance()
+        return {"address": address, "version": candidate.version}
+
+    def cluster_rollout(self, run: Run, candidate: ModelVersion) -> ClusterRollout:
+        """The rollout of this run's candidate over the live version."""
+        replay_uri = orders.result_of(run, self.ledger, "evaluate", EvaluateResult).replay_uri
+        live = self.ledger.live_model(run.workload.name)
+        return ClusterRollout(
+            open_cluster(self.settings),
+            run.workload.serving,
+            candidate,
+            live.model if live else None,
+            read_replay(replay_uri),
+            folder=lambda version: version_uri(run.store, version),
+            say=lambda line: self.log.info("%s", line),
+        )

@@ -1,0 +1,237 @@
+"""The serving namespace of one cluster: server-side apply, scales, selectors, and what pods say of themselves."""
+
+import base64
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from kubernetes import client
+from kubernetes.client import ApiException
+from urllib3.exceptions import HTTPError
+
+from millrace.contracts.cluster import Cluster
+from millrace.contracts.errors import BadInputError, StepError, TransientError
+from millrace.serving.client import Access
+from millrace.serving.manifests import PORT, WORKLOAD_LABEL, Manifest, labels, service_name
+
+FIELD_MANAGER = "millrace"
+_APPLY = "application/apply-patch+yaml"
+_MERGE = "application/merge-patch+json"
+_LOOK_SECONDS = 0.5
+_REQUEST_SECONDS = 30
+_PATHS = {
+    "Service": "/api/v1/namespaces/{namespace}/services",
+    "Deployment": "/apis/apps/v1/namespaces/{namespace}/deployments",
+    "HorizontalPodAutoscaler": "/apis/autoscaling/v2/namespaces/{namespace}/horizontalpodautoscalers",
+    "PodDisruptionBudget": "/apis/policy/v1/namespaces/{namespace}/poddisruptionbudgets",
+}
+
+
+class NotFoundError(BadInputError):
+    """The object is not there."""
+
+
+@dataclass(frozen=True)
+class Replicas:
+    """A Deployment's replicas; ``trouble`` is what its pods say that do not become ready."""
+
+    wanted: int
+    ready: int
+    trouble: str = ""
+
+
+class ServingCluster:
+    """What the rollout does in the cluster. Every write is idempotent; none waits unless its name says so."""
+
+    def __init__(self, cluster: Cluster, api: client.ApiClient) -> None:
+        self.cluster = cluster
+        self._api = api
+
+    def apply(self, manifest: Manifest) -> str:
+        """Apply one object as the field manager "millrace"; returns its resource version (a no-op keeps it).
+
+        Raises TransientError for an answer of 5xx and BadInputError for any other refusal.
+        """
+        name = manifest["metadata"]["name"]
+        query = [("fieldManager", FIELD_MANAGER), ("force", "true")]
+        answer = self._call("PATCH", manifest["kind"], name, manifest, _APPLY, query)
+        return str(answer["metadata"]["resourceVersion"])
+
+    def get(self, kind: str, name: str) -> Manifest | None:
+        """An object; None where there is none."""
+        try:
+            return dict(self._call("GET", kind, name))
+        except NotFoundError:
+            return None
+
+    def listed(self, kind: str, workload: str) -> list[Manifest]:
+        """A workload's objects of one kind."""
+        query = [("labelSelector", f"{WORKLOAD_LABEL}={workload}")]
+        return list(self._call("GET", kind, "", query=query)["items"])
+
+    def delete(self, kind: str, name: str) -> None:
+        """Remove an object and what it owns; one that is not there is no error."""
+        try:
+            self._call("DELETE", kind, name, {"propagationPolicy": "Background"}, "application/json")
+        except NotFoundError:
+            return
+
+    def scale(self, deployment: str, replicas: int) -> None:
+        """Say how many replicas there are."""
+        self._call("PATCH", "Deployment", f"{deployment}/scale", {"spec": {"replicas": replicas}}, _MERGE)
+
+    def replicas(self, deployment: str) -> Replicas:
+        """How many there are, and why not all are ready."""
+        found = self._call("GET", "Deployment", deployment)
+        wanted, ready = found["spec"].get("replicas", 1), found.get("status", {}).get("readyReplicas", 0)
+        trouble = "" if ready >= wanted else self._trouble(found["spec"]["selector"]["matchLabels"])
+        return Replicas(wanted, ready, trouble)
+
+    def await_ready(self, deployment: str, replicas: int, timeout_seconds: float, say: Callable[[str], None]) -> None:
+        """Wait for that many ready replicas. Raises TransientError with what the pods say, when the time is over."""
+        deadline = time.monotonic() + timeout_seconds
+        said = ""
+        while True:
+            now = self.replicas(deployment)
+            if now.ready >= replicas:
+                return
+            if now.trouble != said:
+                said = now.trouble
+                say(f"{deployment}: {now.ready} of {replicas} ready; {said}")
+            if time.monotonic() > deadline or "CrashLoopBackOff" in now.trouble:
+                raise TransientError(
+                    f"{now.ready} of {replicas} servers are ready: {now.trouble}",
+                    where=f"deployment {deployment}, namespace {self.cluster.serving_namespace}",
+                    rule=f"servers are ready within {timeout_seconds:g} s and stay alive",
+                    remedy=f"kubectl -n {self.cluster.serving_namespace} logs deployment/{deployment}",
+                )
+            time.sleep(_LOOK_SECONDS)
+
+    def address(self, name: str) -> str:
+        """Where Airflow reaches a service."""
+        found = self._call("GET", "Service", name)
+        given = {"service": name, "namespace": self.cluster.serving_namespace, "cluster_ip": found["spec"]["clusterIP"]}
+        return self.cluster.serving_address.format(**given)
+
+    @cached_property
+    def _secret(self) -> dict[str, bytes]:
+        if not (self.cluster.serving_tls or self.cluster.serving_token):
+            return {}
+        path = f"/api/v1/namespaces/{self.cluster.serving_namespace}/secrets/{self.cluster.serving_secret}"
+        found = self._request("GET", path)
+        return {name: base64.b64decode(value) for name, value in found.get("data", {}).items()}
+
+    def access(self, name: str) -> Access:
+        """What a client of this service needs."""
+        ca = self._secret.get("ca.crt") or self._secret.get("tls.crt")
+        token = self._secret.get("token")
+        return Access(
+            ca=ca.decode() if ca and self.cluster.serving_tls else None,
+            server_name=f"{name}.{self.cluster.serving_namespace}.svc" if self.cluster.serving_tls else None,
+            token=token.decode().strip() if token and self.cluster.serving_token else None,
+        )
+
+    def metrics(self, workload: str, version: str) -> list[str]:
+        """The metrics page of each running server of a version, by way of the API server."""
+        scheme = "https" if self.cluster.serving_tls else "http"
+        pages = []
+        for pod in self._pods(labels(workload, version)):
+            if pod["status"].get("phase") == "Running" and not pod["metadata"].get("deletionTimestamp"):
+                name = pod["metadata"]["name"]
+                path = f"/api/v1/namespaces/{self.cluster.serving_namespace}/pods/{scheme}:{name}:{PORT}/proxy/metrics"
+                try:
+                    pages.append(str(self._request("GET", path, accept="text/plain")))
+                except (TransientError, NotFoundError):
+                    continue
+        return pages
+
+    def claim(self, workload: str) -> None:
+        """Raises BadInputError where the workload's service name belongs to another workload."""
+        found = self.get("Service", service_name(workload))
+        owner = found["metadata"].get("labels", {}).get(WORKLOAD_LABEL) if found else workload
+        if owner != workload:
+            raise BadInputError(
+                f"the service {service_name(workload)} belongs to {owner}",
+                where=f"namespace {self.cluster.serving_namespace}",
+                rule="one service, one workload",
+                remedy="rename the workload",
+            )
+
+    def _pods(self, selector: dict[str, str]) -> list[Manifest]:
+        text = ",".join(f"{name}={value}" for name, value in selector.items())
+        path = f"/api/v1/namespaces/{self.cluster.serving_namespace}/pods"
+        return list(self._request("GET", path, query=[("labelSelector", text)])["items"])
+
+    def _trouble(self, selector: dict[str, str]) -> str:
+        for pod in self._pods(selector):
+            for each in pod["status"].get("containerStatuses", []):
+                waiting, last = each["state"].get("waiting"), each.get("lastState", {}).get("terminated")
+                if last:
+                    reason = f"exit code {last.get('exitCode')} ({last.get('reason')})"
+                    return f"{(waiting or {}).get('reason', 'restarted')}: {reason}"
+                if waiting and waiting.get("reason") != "ContainerCreating":
+                    return f"{waiting.get('reason')}: {waiting.get('message', '')}"
+            for condition in pod["status"].get("conditions", []):
+                if condition["type"] == "PodScheduled" and condition["status"] == "False":
+                    return f"{condition.get('reason')}: {condition.get('message')}"
+        return "starting"
+
+    def _call(
+        self,
+        method: str,
+        kind: str,
+        name: str,
+        body: Manifest | None = None,
+        content_type: str = "application/json",
+        query: list[tuple[str, str]] | None = None,
+    ) -> Any:  # noqa: ANN401 - JSON
+        path = _PATHS[kind].format(namespace=self.cluster.serving_namespace) + (f"/{name}" if name else "")
+        return self._request(method, path, body, content_type, query)
+
+    def _request(
+        self,
+        method: str,
+        path: str,
+        body: Manifest | None = None,
+        content_type: str = "application/json",
+        query: list[tuple[str, str]] | None = None,
+        accept: str = "application/json",
+    ) -> Any:  # noqa: ANN401 - JSON
+        try:
+            answer = self._api.call_api(
+                path,
+                method,
+                query_params=query or [],
+                header_params={"Accept": accept, "Content-Type": content_type},
+                body=body,
+                auth_settings=["BearerToken"],
+                _preload_content=False,
+                _return_http_data_only=True,
+                _request_timeout=_REQUEST_SECONDS,
+            )
+        except ApiException as error:
+            raise _error(error, path) from error
+        except HTTPError as error:
+            raise TransientError(
+                f"the API server does not answer: {error}",
+                where=path,
+                rule="the API server is reached",
+                remedy="the task is retried; the versions that serve go on",
+            ) from error
+        text = answer.data.decode()
+        return json.loads(text) if accept == "application/json" else text
+
+
+def _error(error: ApiException, path: str) -> StepError:
+    if error.status == 404:
+        return NotFoundError("it is not there", where=path, rule="the object exists", remedy="apply it first")
+    message = str(error.body or error.reason)[:500]
+    rule = "the API server takes the request"
+    if error.status in (403, 422, 400):
+        return BadInputError(
+            f"{error.status}: {message}", where=path, rule=rule, remedy="give the role its verb, or correct the object"
+        )
+    return TransientError(f"{error.status}: {message}", where=path, rule=rule, remedy="the task is retried")
