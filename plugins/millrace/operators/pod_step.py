@@ -128,8 +128,7 @@ class PodStepOperator(WorkloadOperator, KubernetesPodOperator):
         self.log.info("asks for %s", kubernetes.resources(cluster, asked))
         files.write_bytes(files.join(spec.attempt_uri, SPEC_FILE), spec.model_dump_json(indent=1).encode())
         self.pod_request_obj = self.pod = None
-        super().execute(context)
-        return None
+        self.execute_async(context)
 
     def _again(self, spec: RunSpec, context: Context) -> Any:  # noqa: ANN401 - Airflow's own
         run = open_run(self.workload, context, self.settings, self.ledger)
