@@ -87,6 +87,16 @@ def new_workload(name: str) -> None:
 
 
 @app.command()
+def manifests(workload: str) -> None:
+    """Print what serves a workload's live version: `… | kubectl diff -f -` shows what was changed by hand."""
+    import yaml
+
+    from millrace.cluster_server import live_manifests
+
+    typer.echo(yaml.safe_dump_all(live_manifests(load_settings(), workload), sort_keys=False), nl=False)
+
+
+@app.command()
 def serving_secret() -> None:
     """Print the Secret that model servers take their certificate and token from: `… | kubectl apply -f -`.
 

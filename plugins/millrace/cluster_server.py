@@ -2,12 +2,14 @@
 
 from airflow.providers.cncf.kubernetes.hooks.kubernetes import KubernetesHook
 
+from millrace.contracts.errors import BadInputError
 from millrace.contracts.model import ModelVersion
 from millrace.contracts.run_spec import SPEC_FILE, RunSpec, ServeTask
 from millrace.contracts.serving import TARGET_FILE, ServingTarget
 from millrace.run import SERVE_STEP, Run
+from millrace.serving import manifests
 from millrace.serving.cluster import ServingCluster
-from millrace.serving.manifests import PORT, SECRETS_FOLDER
+from millrace.serving.manifests import PORT, SECRETS_FOLDER, Manifest
 from millrace.settings import Settings
 from millrace.storage import files
 
@@ -55,3 +57,18 @@ def write_orders(run: Run, version: ModelVersion, settings: Settings) -> str:
     files.write_bytes(target, order.model_dump_json(indent=1).encode())
     files.write_bytes(files.join(folder, SPEC_FILE), spec.model_dump_json(indent=1).encode())
     return folder
+
+
+def live_manifests(settings: Settings, workload: str) -> list[Manifest]:
+    """What the cluster holds for a workload's live version. Raises BadInputError where none is live."""
+    live = settings.ledger().live_model(workload)
+    if live is None:
+        raise BadInputError(
+            f"no version of {workload} is live",
+            where="the ledger",
+            rule="a live version has servers",
+            remedy="run the workload's DAG to its end",
+        )
+    folder = version_uri(settings.store, live.model)
+    target = ServingTarget.model_validate_json(files.read_bytes(files.join(folder, TARGET_FILE)))
+    return manifests.all_of(settings.cluster(), workload, live.model.version, target.policy, folder)

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from millrace.contracts.errors import BadInputError, StepError, TransientError
 from millrace.contracts.run_spec import RunSpec, ServeTask
 from millrace.storage import files
+from millrace_serve.secrets import Secrets
 
 log = logging.getLogger("millrace")
 
@@ -28,22 +29,21 @@ def main(argv: list[str] | None = None) -> int:
         logging.getLogger(chatty).setLevel(logging.WARNING)
     try:
         spec, task = _read(uri)
+        secrets = Secrets.read(task)
         _check_free(task.host, task.port)
     except StepError as error:
         log.error("%s", error)
         return error.exit_code
-    return _serve(spec, task)
+    return _serve(spec, task, secrets)
 
 
-def _serve(spec: RunSpec, task: ServeTask) -> int:
+def _serve(spec: RunSpec, task: ServeTask, secrets: Secrets) -> int:
     from millrace_serve.orders import Orders
     from millrace_serve.rest import WorkloadModel, WorkloadServer
-    from millrace_serve.secrets import Secrets
     from millrace_serve.switch import Switch
 
     policy = spec.workload.serving
     switch = Switch(policy)
-    secrets = Secrets.read(task)
     address = f"{'https' if secrets.certificate else 'http'}://{task.host}:{task.port}"
     server = WorkloadServer(task.host, task.port, switch, math.ceil(policy.max_request_seconds), secrets)
     orders = Orders(switch, spec.workload.name, task.target_uri, task.status_uri, address)

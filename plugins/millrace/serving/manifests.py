@@ -30,6 +30,17 @@ def labels(workload: str, version: str = "") -> dict[str, str]:
     return {WORKLOAD_LABEL: workload} | ({VERSION_LABEL: version} if version else {})
 
 
+def all_of(cluster: Cluster, workload: str, version: str, policy: ServingPolicy, folder: str) -> list[Manifest]:
+    """Everything that serves a workload whose live version this is, as a rollout leaves it."""
+    return [
+        service(cluster, workload, "", version),
+        deployment(cluster, workload, version, policy, folder),
+        service(cluster, workload, version, version),
+        autoscaler(cluster, workload, version),
+        disruption_budget(cluster, workload),
+    ]
+
+
 def service(cluster: Cluster, workload: str, version: str, selected: str) -> Manifest:
     """A service over the pods of the version ``selected``, over all the workload's where that is empty.
 

@@ -239,7 +239,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> ModelStore:
     return ModelStore(tmp_path_factory.mktemp("models"))
 
 
-def spec_for(room: ServingRoom, port: int, policy: ServingPolicy) -> RunSpec:
+def spec_for(room: ServingRoom, port: int, policy: ServingPolicy, **access: Any) -> RunSpec:
     dataset = Dataset(
         source=Source(uri_template="file:///none/{partition}.jsonl", format="jsonl"),
         columns=(Column(name="a", type="float64"), Column(name="b", type="float64"), Column(name="c", type="string")),
@@ -272,7 +272,7 @@ def spec_for(room: ServingRoom, port: int, policy: ServingPolicy) -> RunSpec:
         ),
         attempt_uri=files.join(room.uri, "attempt"),
         state_uri=files.join(room.uri, "state"),
-        task=ServeTask(target_uri=room.target_uri, status_uri=room.status_uri, port=port),
+        task=ServeTask(target_uri=room.target_uri, status_uri=room.status_uri, port=port, **access),
     )
 
 
@@ -336,13 +336,20 @@ def start_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[
         port: int | None = None,
         room: ServingRoom | None = None,
         wait: bool = True,
+        secrets: Path | None = None,
+        **access: bool,
     ) -> Server:
         policy = policy or ServingPolicy()
         tmp_path = tmp_path_factory.mktemp("server")
         room = room or ServingRoom(files.to_uri(tmp_path / "root"), "colours")
         chosen = port or free_port()
         spec_uri = files.join(room.uri, "spec.json")
-        files.write_bytes(spec_uri, spec_for(room, chosen, policy).model_dump_json().encode())
+        files.write_bytes(
+            spec_uri,
+            spec_for(room, chosen, policy, secrets_folder=secrets and str(secrets), **access)
+            .model_dump_json()
+            .encode(),
+        )
         log = tmp_path / "server.log"
         with log.open("wb") as stream:
             process = subprocess.Popen(

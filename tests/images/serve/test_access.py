@@ -1,0 +1,93 @@
+"""TLS and a bearer token: who may ask, and what everybody may see."""
+
+import ssl
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+TOKEN = "a-token-of-the-tests"
+
+
+@pytest.fixture(scope="module")
+def secrets(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("secrets")
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(hours=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    (folder / "tls.crt").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    (folder / "tls.key").write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    (folder / "token").write_text(TOKEN + "\n")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def server(start_server: Callable[..., Any], store: Any, secrets: Path) -> Any:
+    server = start_server(secrets=secrets, tls=True, token=True, wait=False)
+    context = ssl.create_default_context(cafile=str(secrets / "tls.crt"))
+    server.http = httpx.Client(base_url=f"https://localhost:{server.port}", verify=context, timeout=60, trust_env=False)
+    server.order(store.tabular("v1"))
+    return server
+
+
+def ask(server: Any, authorization: str | None) -> httpx.Response:
+    body = {
+        "inputs": [{"name": name, "datatype": "FP64", "shape": [1], "data": [1.0]} for name in ("a", "b")],
+    }
+    headers = {} if authorization is None else {"Authorization": authorization}
+    return server.http.post("/v2/models/colours/infer", json=body, headers=headers)
+
+
+def test_the_token_opens_the_model_over_tls(server: Any) -> None:
+    answer = ask(server, f"Bearer {TOKEN}")
+    assert answer.status_code == 200
+    assert answer.json()["model_version"] == "v1"
+
+
+@pytest.mark.parametrize("given", [None, "", "Bearer", "Bearer wrong", TOKEN, f"bearer {TOKEN}x"])
+def test_whoever_has_not_the_token_is_refused(server: Any, given: str | None) -> None:
+    answer = ask(server, given)
+    assert answer.status_code == 401
+    assert answer.headers["www-authenticate"] == "Bearer"
+    assert TOKEN not in answer.text
+
+
+@pytest.mark.parametrize("path", ["/v2/models/colours", "/v2/models", "/v2/models/colours/versions/v1/ready"])
+def test_what_is_about_a_model_takes_the_token(server: Any, path: str) -> None:
+    assert server.http.get(path).status_code == 401
+
+
+@pytest.mark.parametrize("path", ["/v2/health/live", "/v2/health/ready", "/metrics"])
+def test_health_and_metrics_are_for_the_cluster(server: Any, path: str) -> None:
+    assert server.http.get(path).status_code == 200
+
+
+def test_plain_http_gets_no_answer(server: Any) -> None:
+    with pytest.raises(httpx.HTTPError):
+        httpx.get(f"http://localhost:{server.port}/v2/health/live", trust_env=False)
+
+
+def test_a_server_without_its_secret_says_what_is_missing(start_server: Callable[..., Any], tmp_path: Path) -> None:
+    server = start_server(secrets=tmp_path, token=True, wait=False)
+    assert server.process.wait(timeout=60) == 10
+    assert "there is no token" in server.log.read_text()
