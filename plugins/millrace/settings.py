@@ -141,6 +141,11 @@ class KubernetesSettings(BaseSettings):
     start_timeout_seconds: int = Field(
         default=600, ge=5, description="Start budget: a pod that does not run by then ends with the scheduler's reason."
     )
+    step_memory_bytes: int = Field(
+        default=2 << 30,
+        ge=1 << 27,
+        description="Memory of a step's pod at least; what a plan or an OOM asks for beyond.",
+    )
     max_memory_bytes: int = Field(
         default=64 << 30,
         ge=1 << 28,

@@ -30,6 +30,7 @@ class Cluster:
     serving_memory: str
     max_replicas: int
     start_timeout_seconds: int
+    step_memory_bytes: int
     max_memory_bytes: int
     stop_grace_seconds: float
 

@@ -121,7 +121,8 @@ class PodStepOperator(WorkloadOperator, KubernetesPodOperator):
         cluster = self._conform()
         lesson = self.ledger.memory_lesson(spec.workload.name, spec.task.kind) or 0
         plan = self.ledger.plan(run.dag_id, run.run_id)
-        asked = requests.request(spec.task.kind, spec.hardware, plan, min(lesson, cluster.max_memory_bytes))
+        at_least = min(max(lesson, cluster.step_memory_bytes), cluster.max_memory_bytes)
+        asked = requests.request(spec.task.kind, spec.hardware, plan, at_least)
         self.full_pod_spec = kubernetes.step_pod(cluster, self.step_image, spec, asked)
         self.container_resources = k8s.V1ResourceRequirements(**kubernetes.resources(cluster, asked))
         self.name = f"{spec.workload.name}-{spec.task.kind}".replace("_", "-").replace(".", "-")

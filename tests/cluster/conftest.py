@@ -1,0 +1,183 @@
+"""A real cluster and a real S3; an Airflow that knows the cluster by its own service account and nothing more.
+
+KUBECONFIG is an administrator's, AWS_ENDPOINT_URL an S3 that pods reach, MILLRACE_TEST_IMAGES the images by name, like
+``millrace/{image}:test``, on the node already. Without them every test here is skipped.
+"""
+
+import json
+import os
+import secrets
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from millrace.demonstration.follow import AirflowApi
+from millrace.ledger.ledger import Ledger
+from millrace.local_airflow import LocalAirflow
+from millrace.serving.secret import serving_secret
+from millrace.settings import Settings
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+STEPS, SERVING = "millrace-steps", "millrace-serving"
+NEEDED = ("KUBECONFIG", "AWS_ENDPOINT_URL", "MILLRACE_TEST_IMAGES")
+BUCKET = "millrace-cluster-test"
+GPU = "TEST-GPU"
+START_BUDGET_SECONDS = 45
+CATALOGUE: dict[str, Any] = {
+    "hardware": {
+        name: {
+            "cores": 1,
+            "memory_bytes": 4 << 30,
+            "gflops_per_core": 88,
+            "idle_watts_per_core": 0.74,
+            "active_watts_per_core": 2.76,
+            "gpu": gpu,
+            "gpus": 1,
+        }
+        for name, gpu in (("gpu", GPU), ("nowhere", "NO-SUCH-GPU"))
+    },
+    "sites": {"test": {"hardware": "gpu"}},
+}
+
+
+@dataclass
+class Site:
+    """The cluster as an administrator sees it, and where Airflow keeps what it knows."""
+
+    home: Path
+    store: str
+
+    def kubectl(self, *arguments: str, given: str | None = None, check: bool = True) -> str:
+        """An administrator's kubectl; returns what it prints."""
+        done = subprocess.run(["kubectl", *arguments], input=given, capture_output=True, text=True, timeout=120)
+        assert not check or done.returncode == 0, f"{arguments}: {done.stderr}"
+        return done.stdout
+
+    def objects(self, kind: str, namespace: str, selector: str = "") -> list[dict[str, Any]]:
+        """Objects of one kind as they are."""
+        chosen = ["-l", selector] if selector else []
+        return list(json.loads(self.kubectl("-n", namespace, "get", kind, *chosen, "-o", "json"))["items"])
+
+    @property
+    def airflow_kubeconfig(self) -> Path:
+        """The kubeconfig of Airflow's service account."""
+        return self.home / "airflow.kubeconfig"
+
+
+def await_(ready: Callable[[], Any], what: str, timeout_seconds: float = 120, every_seconds: float = 0.5) -> Any:
+    """Poll until ``ready`` is truthy; bounded."""
+    deadline = time.monotonic() + timeout_seconds
+    while time.monotonic() < deadline:
+        if answer := ready():
+            return answer
+        time.sleep(every_seconds)
+    raise AssertionError(f"{what}: not after {timeout_seconds} s")
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """Namespaces, roles, secrets and a bucket, as the README has an administrator make them."""
+    missing = [name for name in NEEDED if not os.environ.get(name)]
+    if missing:
+        pytest.skip(f"no cluster to test with: {', '.join(missing)} not set")
+    home = tmp_path_factory.mktemp("site")
+    site = Site(home, f"s3://{BUCKET}/{secrets.token_hex(4)}")
+    site.kubectl("apply", "-k", str(REPOSITORY / "images" / "kubernetes"))
+    site.kubectl("apply", "-f", "-", given=serving_secret(Settings().cluster()))
+    names = sorted(name for name in os.environ if name.startswith("AWS_") and name != "AWS_CA_BUNDLE")
+    data = {"AWS_REGION": "us-east-1"} | {name: os.environ[name] for name in names}
+    for namespace in (STEPS, SERVING):
+        metadata = {"name": "millrace-storage", "namespace": namespace}
+        secret = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": data}
+        site.kubectl("apply", "-f", "-", given=yaml.safe_dump(secret))
+    site.kubectl("label", "node", "--all", f"nvidia.com/gpu.product={GPU}", "--overwrite")
+    _bucket()
+    config = yaml.safe_load(site.kubectl("config", "view", "--raw", "--minify"))
+    token = site.kubectl("-n", STEPS, "create", "token", "millrace-airflow", "--duration", "6h").strip()
+    config["users"] = [{"name": "airflow", "user": {"token": token}}]
+    config["contexts"][0]["context"]["user"] = "airflow"
+    site.airflow_kubeconfig.write_text(yaml.safe_dump(config))
+    (home / "catalogue.yaml").write_text(yaml.safe_dump(CATALOGUE))
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in {
+            "MILLRACE_LAUNCHER": "kubernetes",
+            "MILLRACE_STORAGE_URI": site.store,
+            "MILLRACE_ARRIVALS_URI": (home / "arrivals").as_uri(),
+            "MILLRACE_CATALOGUE": str(home / "catalogue.yaml"),
+            "MILLRACE_SITE": "test",
+            "MILLRACE_KUBERNETES_IMAGES": os.environ["MILLRACE_TEST_IMAGES"],
+            "MILLRACE_KUBERNETES_SERVING_ADDRESS": "https://{cluster_ip}:8443",
+            "MILLRACE_KUBERNETES_SERVING_CPU": "100m",
+            "MILLRACE_KUBERNETES_START_TIMEOUT_SECONDS": str(START_BUDGET_SECONDS),
+            # too little for validation: it is killed, and tried with more
+            "MILLRACE_KUBERNETES_STEP_MEMORY_BYTES": str(256 << 20),
+            "MILLRACE_STOP_GRACE_SECONDS": "10",
+            "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "15",
+        }.items():
+            patch.setenv(name, value)
+        yield site
+    for namespace in (STEPS, SERVING):
+        site.kubectl("-n", namespace, "delete", "deployments,services,hpa,pdb,pods", "--all", "--wait=false")
+
+
+def _bucket() -> None:
+    from pyarrow import fs
+
+    scheme, _, host = os.environ["AWS_ENDPOINT_URL"].partition("://")
+    os.environ.setdefault("AWS_REQUEST_CHECKSUM_CALCULATION", "when_required")
+    fs.S3FileSystem(endpoint_override=host, scheme=scheme, allow_bucket_creation=True).create_dir(BUCKET)
+
+
+class Plant:
+    """A running Airflow whose steps are pods."""
+
+    def __init__(self, site: Site, airflow: LocalAirflow) -> None:
+        self.site = site
+        self.airflow = airflow
+        self.ledger = Ledger(f"sqlite:///{airflow.home / 'ledger.db'}")
+
+    def trigger(self, dag_id: str, **conf: object) -> str:
+        """Start a run and return its id."""
+        self.api.await_dag(dag_id)
+        return self.api.trigger(dag_id, conf)
+
+    def finish(self, dag_id: str, run_id: str, timeout_seconds: float = 600) -> dict[str, Any]:
+        """Wait for a run's end; returns its row of run_summary."""
+        await_(
+            lambda: self.api.run_state(dag_id, run_id) in ("success", "failed"), f"run {run_id}", timeout_seconds, 1.0
+        )
+        return dict(self.ledger.run_summary(dag_id=dag_id, run_id=run_id)[0])
+
+    def deliver(self, workload: str, day: date, text: str) -> None:
+        """Put a day's file of arrivals where pods read it."""
+        from millrace.storage import files
+
+        files.write_bytes(f"{self.site.store}/arrivals/{workload}/{day}.csv", text.encode())
+
+
+@pytest.fixture(scope="session")
+def plant(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plant]:
+    home = tmp_path_factory.mktemp("plant")
+    dags = home / "dags"
+    shutil.copytree(REPOSITORY / "tests" / "e2e" / "dags", dags, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(REPOSITORY / "dags" / "news_topics.py", dags)
+    airflow = LocalAirflow(home, 8400, dags)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KUBECONFIG", str(site.airflow_kubeconfig))
+        patch.setenv("MILLRACE_ARRIVALS_URI", f"{site.store}/arrivals")
+        plant = Plant(site, airflow)
+        plant.ledger.migrate()
+        airflow.up()
+    try:
+        plant.api = AirflowApi(airflow)
+        yield plant
+    finally:
+        airflow.down()

@@ -1,0 +1,224 @@
+"""Rollouts under load: a good one, and versions that err, are slow or crash; and the autoscaler at work.
+
+The models are the serve image's tiny ones: a row whose ``a`` is 1,000 makes a faulty version err, or take its time.
+"""
+
+import importlib.util
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from millrace.contracts.model import ModelVersion
+from millrace.contracts.run_spec import SPEC_FILE, RunSpec, ServeTask
+from millrace.contracts.serving import TARGET_FILE, ServingTarget
+from millrace.contracts.workload import ServingPolicy
+from millrace.serving.client import InferenceClient, RequestFailedError
+from millrace.serving.cluster import ServingCluster
+from millrace.serving.cluster_rollout import ClusterRollout
+from millrace.serving.manifests import PORT, SECRETS_FOLDER
+from millrace.serving.rollout import RolloutRevertedError
+from millrace.settings import Settings
+from millrace.storage import files
+
+WORKLOAD = "colours"
+POLICY = ServingPolicy(requests_per_step=20, watch_seconds=5, max_request_seconds=10)
+ROWS = [{"a": 1.0, "b": 2.0}, {"a": 1000.0, "b": 1.0}, {"a": 3.0, "b": 0.5}]
+TINY = Path(__file__).resolve().parents[1] / "images" / "serve" / "conftest.py"
+
+
+def _tiny_models() -> Any:
+    given = importlib.util.spec_from_file_location("tiny_models", TINY)
+    assert given
+    assert given.loader
+    module = importlib.util.module_from_spec(given)
+    sys.modules["tiny_models"] = module
+    given.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def cluster(site: Any) -> ServingCluster:
+    from kubernetes import config
+
+    return ServingCluster(Settings().cluster(), config.new_client_from_config(str(site.airflow_kubeconfig)))
+
+
+@pytest.fixture(scope="module")
+def make(site: Any, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., ModelVersion]:
+    """Seal a version, put it and its servers' orders into the store."""
+    tiny = _tiny_models()
+    local = tiny.ModelStore(tmp_path_factory.mktemp("models"))
+
+    def version(name: str, fault: str = "", rounds: int = tiny.TENTH * 5, broken: bool = False) -> ModelVersion:
+        made = local.tabular(name, fault=fault, rounds=rounds)
+        uri = f"{site.store}/models/{WORKLOAD}/{name}"
+        for each in files.names(made.uri):
+            files.put_file(files.local_path(files.join(made.uri, each)), files.join(uri, each))
+        made = made.model_copy(update={"uri": uri})
+        folder = folder_of(site, made)
+        spec = tiny.spec_for(_Room(folder), PORT, POLICY)
+        task = ServeTask(
+            target_uri=files.join(folder, TARGET_FILE), status_uri=None, host="0.0.0.0", port=PORT,
+            secrets_folder=SECRETS_FOLDER, tls=True, token=True,
+        )  # fmt: skip
+        spec = RunSpec.model_validate({**spec.model_dump(), "task": task.model_dump()})
+        order = ServingTarget(generation=1, workload=WORKLOAD, policy=POLICY, stable=made)
+        files.write_bytes(task.target_uri, order.model_dump_json().encode())
+        text = "{}" if broken else spec.model_dump_json()
+        files.write_bytes(files.join(folder, SPEC_FILE), text.encode())
+        return made
+
+    return version
+
+
+class _Room:
+    def __init__(self, uri: str) -> None:
+        self.uri, self.target_uri, self.status_uri = uri, files.join(uri, TARGET_FILE), None
+
+
+def folder_of(site: Any, version: ModelVersion) -> str:
+    return f"{site.store}/serving/{WORKLOAD}/{version.version}"
+
+
+class Load:
+    """Clients of the workload's service, a new connection a request, so that each server gets its share."""
+
+    def __init__(self, cluster: ServingCluster, clients: int, pause_seconds: float, rows: list[Any]) -> None:
+        self.answers: Counter[str] = Counter()
+        self.failures: list[str] = []
+        self._rows = rows
+        self._over = threading.Event()
+        self._address, self._access = cluster.address(WORKLOAD), cluster.access(WORKLOAD)
+        self._pause_seconds = pause_seconds
+        self._threads = [threading.Thread(target=self._run) for _ in range(clients)]
+
+    def _run(self) -> None:
+        turn = 0
+        while not self._over.wait(self._pause_seconds):
+            turn += 1
+            try:
+                with InferenceClient(self._address, WORKLOAD, 30, self._access) as client:
+                    self.answers[client.infer([self._rows[turn % len(self._rows)]]).model_version] += 1
+            except RequestFailedError as error:
+                self.failures.append(error.what)
+
+    def __enter__(self) -> "Load":
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        for thread in self._threads:
+            thread.join()
+
+
+@pytest.fixture
+def roll(site: Any, cluster: ServingCluster) -> Callable[..., ClusterRollout]:
+    def rollout(candidate: ModelVersion, stable: ModelVersion | None) -> ClusterRollout:
+        return ClusterRollout(
+            cluster, POLICY, candidate, stable, ROWS, folder=lambda version: folder_of(site, version), say=print
+        )
+
+    return rollout
+
+
+@pytest.fixture(scope="module")
+def live(site: Any, cluster: ServingCluster, make: Callable[..., ModelVersion]) -> Iterator[list[ModelVersion]]:
+    """The live version, the newest last, as rollouts leave it."""
+    first = make("v-1")
+    rollout = ClusterRollout(cluster, POLICY, first, None, ROWS, folder=lambda version: folder_of(site, version))
+    rollout.advance()
+    rollout.watch()
+    return [first]
+
+
+@pytest.mark.timeout(300)
+def test_no_request_fails_through_a_good_rollout(
+    cluster: ServingCluster, make: Callable[..., ModelVersion], live: list[ModelVersion], roll: Any
+) -> None:
+    before = cluster.get("Service", WORKLOAD)
+    candidate = make("v-2")
+    with Load(cluster, clients=2, pause_seconds=0.1, rows=ROWS) as load:
+        rollout = roll(candidate, live[-1])
+        rollout.advance()
+        rollout.watch()
+        time.sleep(3)
+    assert load.failures == []
+    assert set(load.answers) == {"v-1", "v-2"}
+    after = cluster.get("Service", WORKLOAD)
+    assert before
+    assert after
+    assert after["spec"]["clusterIP"] == before["spec"]["clusterIP"]
+    assert after["spec"]["selector"]["millrace/version"] == "v-2"
+    assert cluster.replicas("colours-v-1").wanted == 0
+    live.append(candidate)
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(
+    ("name", "how", "said"),
+    [
+        ("v-errs", {"fault": "errs"}, "failed"),
+        ("v-slow", {"fault": "slow"}, "p99"),
+        ("v-crash", {"broken": True}, "CrashLoopBackOff"),
+    ],
+)
+def test_no_request_fails_through_a_bad_rollout_and_the_stable_version_answers_alone_again(
+    cluster: ServingCluster,
+    make: Callable[..., ModelVersion],
+    live: list[ModelVersion],
+    roll: Any,
+    name: str,
+    how: dict[str, Any],
+    said: str,
+) -> None:
+    candidate = make(name, **how)
+    with Load(cluster, clients=2, pause_seconds=0.1, rows=ROWS) as load:
+        with pytest.raises(RolloutRevertedError, match=said):
+            roll(candidate, live[-1]).advance()
+        reverted_at = time.monotonic()
+        while cluster.get("Deployment", f"colours-{name}") or pods(cluster, name):
+            assert time.monotonic() - reverted_at < 30, "the bad version is still there 30 s after its verdict"
+            time.sleep(0.5)
+        seen = load.answers.copy()
+        time.sleep(2)
+    assert load.failures == []
+    assert set(load.answers - seen) == {live[-1].version}
+    service = cluster.get("Service", WORKLOAD)
+    assert service
+    assert service["spec"]["selector"]["millrace/version"] == live[-1].version
+
+
+def pods(cluster: ServingCluster, version: str) -> list[str]:
+    """The version's pods that still take requests."""
+    return cluster.metrics(WORKLOAD, version)
+
+
+@pytest.mark.timeout(400)
+def test_the_autoscaler_goes_from_one_to_three_servers_and_back(
+    site: Any, cluster: ServingCluster, live: list[ModelVersion]
+) -> None:
+    deployment = f"colours-{live[-1].version}"
+
+    def ready(wanted: int) -> bool:
+        now = cluster.replicas(deployment)
+        return now.wanted == now.ready == wanted
+
+    assert ready(1)
+    with Load(cluster, clients=4, pause_seconds=0.0, rows=ROWS):
+        _await(lambda: ready(3), "three servers under load", 150)
+    _await(lambda: ready(1), "one server without load", 200)
+
+
+def _await(ready: Callable[[], bool], what: str, timeout_seconds: float) -> None:
+    deadline = time.monotonic() + timeout_seconds
+    while not ready():
+        assert time.monotonic() < deadline, f"{what}: not after {timeout_seconds} s"
+        time.sleep(1)
