@@ -4,11 +4,13 @@ KUBECONFIG is an administrator's, AWS_ENDPOINT_URL an S3 that pods reach, MILLRA
 ``millrace/{image}:test``, on the node already. Without them every test here is skipped.
 """
 
+import importlib.util
 import json
 import os
 import secrets
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -144,6 +146,20 @@ class Plant:
         self.airflow = airflow
         self.ledger = Ledger(f"sqlite:///{airflow.home / 'ledger.db'}")
 
+    def start(self) -> None:
+        """Bring Airflow up."""
+        self.airflow.up()
+        self.api = AirflowApi(self.airflow)
+
+    def restart(self) -> None:
+        """End what is left of Airflow and bring it up again."""
+        self.airflow.down()
+        self.start()
+
+    def pid(self) -> int:
+        """Of the process that the others of this Airflow descend from."""
+        return int(json.loads((self.airflow.home / "airflow.pid.json").read_text())["pid"])
+
     def trigger(self, dag_id: str, **conf: object) -> str:
         """Start a run and return its id."""
         self.api.await_dag(dag_id)
@@ -163,6 +179,39 @@ class Plant:
         files.write_bytes(f"{self.site.store}/arrivals/{workload}/{day}.csv", text.encode())
 
 
+def load_module(path: Path) -> Any:
+    """A file of tests as a module: what other tests make, made the same way here."""
+    given = importlib.util.spec_from_file_location(path.parent.name + "_" + path.stem, path)
+    assert given
+    assert given.loader
+    module = importlib.util.module_from_spec(given)
+    sys.modules[module.__name__] = module
+    given.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session", name="await_")
+def _await() -> Any:
+    return await_
+
+
+@pytest.fixture(scope="session")
+def start_budget_seconds() -> int:
+    return START_BUDGET_SECONDS
+
+
+@pytest.fixture(scope="session")
+def machine_rows() -> Any:
+    """A day's readings, as end-to-end tests deliver them."""
+    return load_module(REPOSITORY / "tests" / "e2e" / "conftest.py").machine_rows
+
+
+@pytest.fixture(scope="session")
+def tiny_models() -> Any:
+    """The serve image's tiny models."""
+    return load_module(REPOSITORY / "tests" / "images" / "serve" / "conftest.py")
+
+
 @pytest.fixture(scope="session")
 def plant(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plant]:
     home = tmp_path_factory.mktemp("plant")
@@ -175,9 +224,8 @@ def plant(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plan
         patch.setenv("MILLRACE_ARRIVALS_URI", f"{site.store}/arrivals")
         plant = Plant(site, airflow)
         plant.ledger.migrate()
-        airflow.up()
-    try:
-        plant.api = AirflowApi(airflow)
-        yield plant
-    finally:
-        airflow.down()
+        try:
+            plant.start()
+            yield plant
+        finally:
+            airflow.down()

@@ -3,13 +3,10 @@
 The models are the serve image's tiny ones: a row whose ``a`` is 1,000 makes a faulty version err, or take its time.
 """
 
-import importlib.util
-import sys
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -29,17 +26,6 @@ from millrace.storage import files
 WORKLOAD = "colours"
 POLICY = ServingPolicy(requests_per_step=20, watch_seconds=5, max_request_seconds=10)
 ROWS = [{"a": 1.0, "b": 2.0}, {"a": 1000.0, "b": 1.0}, {"a": 3.0, "b": 0.5}]
-TINY = Path(__file__).resolve().parents[1] / "images" / "serve" / "conftest.py"
-
-
-def _tiny_models() -> Any:
-    given = importlib.util.spec_from_file_location("tiny_models", TINY)
-    assert given
-    assert given.loader
-    module = importlib.util.module_from_spec(given)
-    sys.modules["tiny_models"] = module
-    given.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(scope="module")
@@ -50,19 +36,18 @@ def cluster(site: Any) -> ServingCluster:
 
 
 @pytest.fixture(scope="module")
-def make(site: Any, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., ModelVersion]:
+def make(site: Any, tiny_models: Any, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., ModelVersion]:
     """Seal a version, put it and its servers' orders into the store."""
-    tiny = _tiny_models()
-    local = tiny.ModelStore(tmp_path_factory.mktemp("models"))
+    local = tiny_models.ModelStore(tmp_path_factory.mktemp("models"))
 
-    def version(name: str, fault: str = "", rounds: int = tiny.TENTH * 5, broken: bool = False) -> ModelVersion:
+    def version(name: str, fault: str = "", rounds: int = 5 * tiny_models.TENTH, broken: bool = False) -> ModelVersion:
         made = local.tabular(name, fault=fault, rounds=rounds)
         uri = f"{site.store}/models/{WORKLOAD}/{name}"
         for each in files.names(made.uri):
             files.put_file(files.local_path(files.join(made.uri, each)), files.join(uri, each))
         made = made.model_copy(update={"uri": uri})
         folder = folder_of(site, made)
-        spec = tiny.spec_for(_Room(folder), PORT, POLICY)
+        spec = tiny_models.spec_for(_Room(folder), PORT, POLICY)
         task = ServeTask(
             target_uri=files.join(folder, TARGET_FILE), status_uri=None, host="0.0.0.0", port=PORT,
             secrets_folder=SECRETS_FOLDER, tls=True, token=True,

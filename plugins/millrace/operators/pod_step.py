@@ -1,5 +1,6 @@
 """Runs one step of a workload as a pod."""
 
+import json
 from typing import Any, NoReturn
 
 import tenacity
@@ -111,6 +112,10 @@ class PodStepOperator(WorkloadOperator, KubernetesPodOperator):
             pod = within_quota(super().get_or_create_pod, pod_request_obj, context)
         except ApiException as error:
             if error.status in (400, 403, 422):
+                spec = attempts.read(pod_request_obj.metadata.annotations[kubernetes.SPEC_ANNOTATION], RunSpec)
+                attempts.lost(
+                    spec, f"pod:{self.namespace}/{pod_request_obj.metadata.name}", _message(error), self.ledger
+                )
                 self._refuse(_message(error))
             raise
         annotations = pod.metadata.annotations or {}
@@ -182,4 +187,7 @@ def _quota_exceeded(error: BaseException) -> bool:
 
 
 def _message(error: ApiException) -> str:
-    return str(error.body or error.reason)
+    try:
+        return str(json.loads(error.body)["message"])
+    except (TypeError, ValueError, KeyError):
+        return str(error.reason)

@@ -18,6 +18,7 @@ from millrace.serving.rollout import RolloutRevertedError
 READY_TIMEOUT_SECONDS = 300.0
 _WATCH_PAUSE_SECONDS = 0.05
 _LOOK_EVERY_SECONDS = 5.0
+_PROXY_SECONDS = 30.0
 
 
 class ClusterRollout:
@@ -59,6 +60,7 @@ class ClusterRollout:
             self._put(self._candidate)
             if self._stable is None:
                 self._select(self._candidate.version)
+                self._await_answer(self._name)
                 self._smoke()
                 return self._at.address(self._name)
             self._select(self._stable.version)
@@ -133,6 +135,17 @@ class ClusterRollout:
         ):
             self._at.apply(manifest)
         self._at.await_ready(self._deployment, 1, READY_TIMEOUT_SECONDS, self._say)
+        self._await_answer(self._deployment)
+
+    def _await_answer(self, name: str) -> None:
+        """A new service is there before every node's proxy knows of it."""
+        deadline = time.monotonic() + _PROXY_SECONDS
+        while time.monotonic() < deadline:
+            with self._client(name) as client:
+                if client.ready():
+                    return
+            time.sleep(_WATCH_PAUSE_SECONDS)
+        raise self._reverted(f"nothing answers at {self._at.address(name)} within {_PROXY_SECONDS:g} s")
 
     def _select(self, version: str) -> None:
         self._at.apply(manifests.service(self._at.cluster, self._workload, "", version))

@@ -1,0 +1,145 @@
+"""Killed and recovered: pods that are deleted, run out of memory or cannot start; an Airflow that is killed itself."""
+
+import os
+import signal
+import time
+from datetime import date
+from typing import Any
+
+import psutil
+import pytest
+
+KILL, FAULTS = "machine_kill", "machine_faults"
+
+
+def pods_of(plant: Any, run_id: str, step: str) -> list[dict[str, Any]]:
+    """The run's pods of one step that have not ended."""
+    found = plant.site.objects("pods", "millrace-steps", f"app.kubernetes.io/component={step}")
+    stamp = run_id.rsplit("__", 1)[1][:19].replace(":", "")
+    return [
+        pod
+        for pod in found
+        if stamp in pod["metadata"]["labels"]["run_id"].replace(":", "")
+        and pod["status"].get("phase") in ("Pending", "Running")
+        and not pod["metadata"].get("deletionTimestamp")
+    ]
+
+
+def deliver(plant: Any, machine_rows: Any, workload: str, day: date, rows: int) -> None:
+    plant.deliver(workload, day, "\n".join(machine_rows(day, rows)) + "\n")
+
+
+def training(plant: Any, run_id: str) -> dict[str, Any] | None:
+    """The training pod, once it is past a checkpoint of its own."""
+    for pod in pods_of(plant, run_id, "train"):
+        text = plant.site.kubectl("-n", "millrace-steps", "logs", pod["metadata"]["name"], check=False)
+        if "step " in text:
+            return pod
+    return None
+
+
+@pytest.fixture
+def begun(plant: Any, machine_rows: Any, await_: Any) -> Any:
+    """Begin a long training on the cluster; returns the run and its pod, in the middle of it."""
+
+    def begin(day: date, rows: int) -> tuple[str, dict[str, Any]]:
+        deliver(plant, machine_rows, KILL, day, rows)
+        run_id = plant.trigger(KILL, partition_from=f"{day}", partition_to=f"{day}", epochs=100, batch_size=1)
+        pod = await_(lambda: training(plant, run_id), "a training pod at work", 300)
+        time.sleep(3)
+        return run_id, pod
+
+    return begin
+
+
+def settle(plant: Any, await_: Any, run_id: str) -> Any:
+    """Let the run come to its question, answer it with no, and return what training reported."""
+    await_(lambda: plant.api.tasks(KILL, run_id)["approve"]["state"] == "awaiting_input", "the question", 400, 1)
+    plant.api.decide(KILL, run_id, "Reject")
+    row = plant.finish(KILL, run_id)
+    assert row["state"] == "rejected", row
+    return plant.ledger.committed_report(KILL, run_id, "train").result
+
+
+@pytest.mark.timeout(900)
+def test_a_deleted_training_pod_is_followed_by_one_that_goes_on_without_a_retry(
+    plant: Any, begun: Any, await_: Any
+) -> None:
+    run_id, pod = begun(date(2026, 4, 1), 240)
+    plant.site.kubectl("-n", "millrace-steps", "delete", "pod", pod["metadata"]["name"], "--wait=false")
+    await_(
+        lambda: [p for p in pods_of(plant, run_id, "train") if p["metadata"]["uid"] != pod["metadata"]["uid"]], "one"
+    )
+    assert len(pods_of(plant, run_id, "train")) == 1
+    trained = settle(plant, await_, run_id)
+    assert trained.resumed_from_step > 0
+    tries = [row for row in plant.ledger.tries(KILL, run_id, 0) if row["task_id"] == "train"]
+    assert [row["outcome"] for row in tries] == ["interrupted", "ok"]
+    assert {row["try_number"] for row in tries} == {1}
+    assert all(row["joules"] for row in tries)
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("victim", ["triggerer", "scheduler"])
+def test_one_training_goes_on_when_airflow_is_killed(plant: Any, begun: Any, await_: Any, victim: str) -> None:
+    run_id, pod = begun(date(2026, 4, 2 if victim == "triggerer" else 3), 250 if victim == "triggerer" else 260)
+    killed = [
+        process
+        for process in psutil.Process(plant.pid()).children(recursive=True)
+        if f"airflow {victim}" in " ".join(process.cmdline())
+    ]
+    assert killed
+    for process in killed:
+        os.kill(process.pid, signal.SIGKILL)
+    time.sleep(2)
+    plant.restart()
+    trained = settle(plant, await_, run_id)
+    assert trained.resumed_from_step is None, "the pod was followed to its end, not begun anew"
+    tries = [row for row in plant.ledger.tries(KILL, run_id, 0) if row["task_id"] == "train"]
+    assert [row["process_uid"] for row in tries] == [f"pod:millrace-steps/{pod['metadata']['name']}"]
+
+
+@pytest.mark.timeout(600)
+def test_a_step_without_enough_memory_is_given_more_and_the_next_run_asks_for_it(
+    plant: Any, machine_rows: Any, await_: Any
+) -> None:
+    day = date(2026, 4, 4)
+    deliver(plant, machine_rows, FAULTS, day, 240)
+    run_id = plant.trigger(FAULTS, partition_from=f"{day}", partition_to=f"{day}", train="never")
+    row = plant.finish(FAULTS, run_id)
+    assert row["state"] == "success", row
+    tries = [row for row in plant.ledger.tries(FAULTS, run_id, 0) if row["task_id"] == "validate"]
+    assert [row["outcome"] for row in tries][-1] == "ok"
+    assert "killed for want of memory (limit 256Mi)" in tries[0]["reason"]
+    assert {row["try_number"] for row in tries} == {1}
+    learned = plant.ledger.memory_lesson(FAULTS, "validate")
+    assert learned >= (256 << 20) * 1.5
+    again = date(2026, 4, 5)
+    deliver(plant, machine_rows, FAULTS, again, 240)
+    run_id = plant.trigger(FAULTS, partition_from=f"{again}", partition_to=f"{again}", train="never")
+    assert plant.finish(FAULTS, run_id)["state"] == "success"
+    tries = [row for row in plant.ledger.tries(FAULTS, run_id, 0) if row["task_id"] == "validate"]
+    assert [row["outcome"] for row in tries] == ["ok"], "the lesson was not kept"
+
+
+@pytest.mark.timeout(600)
+def test_a_pod_that_no_node_takes_ends_with_the_schedulers_reason_within_the_start_budget(
+    plant: Any, machine_rows: Any, start_budget_seconds: int
+) -> None:
+    day = date(2026, 4, 6)
+    deliver(plant, machine_rows, FAULTS, day, 240)
+    run_id = plant.trigger(FAULTS, partition_from=f"{day}", partition_to=f"{day}", hardware="nowhere")
+    row = plant.finish(FAULTS, run_id)
+    assert row["state"] == "failed"
+    assert "Unschedulable" in row["reason"], row["reason"]
+    assert "didn't match Pod's node affinity/selector" in row["reason"]
+    seconds = float(plant.api.tasks(FAULTS, run_id)["train"]["duration"])
+    assert seconds < start_budget_seconds + 30, f"{seconds} s"
+    assert pods_of(plant, run_id, "train") == []
+
+
+@pytest.mark.timeout(600)
+def test_a_cancelled_task_leaves_no_pod(plant: Any, begun: Any, await_: Any) -> None:
+    run_id, _ = begun(date(2026, 4, 7), 270)
+    plant.api.mark(KILL, run_id, "failed")
+    await_(lambda: not plant.site.objects("pods", "millrace-steps", "app.kubernetes.io/component=train"), "no pod", 60)
