@@ -125,6 +125,17 @@ test-images: setup .venvs/pytest/.synced
 test-e2e: setup
 	@$(AIRFLOW_PYTHON) -m pytest -q tests/e2e
 
+.PHONY: service-test cluster-test cluster-bench
+service-test: setup .venvs/pytest/.synced ## with a real S3 (AWS_ENDPOINT_URL and credentials)
+	@$(AIRFLOW_PYTHON) -m pytest -q tests/services
+	@PYTHONPATH=plugins:images/data:.venvs/pytest .venvs/data/bin/python -m pytest -q tests/images/data/test_table.py
+
+cluster-test: setup ## with a real cluster (KUBECONFIG, AWS_ENDPOINT_URL, MILLRACE_TEST_IMAGES)
+	@$(AIRFLOW_PYTHON) -m pytest -q tests/cluster
+
+cluster-bench: setup ## a no-op pod's seconds; 500 plans on simulated nodes (as cluster-test)
+	@$(AIRFLOW_PYTHON) -m pytest -q tests/cluster/bench_pods.py tests/cluster/bench_bind.py
+
 .PHONY: bench
 bench: setup ## speed as ratios, each measured in one run (about 25 minutes on 2 idle cores)
 	@$(AIRFLOW_PYTHON) tests/bench/parse.py

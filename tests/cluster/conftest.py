@@ -21,6 +21,7 @@ from typing import Any
 import pytest
 import yaml
 
+from millrace.contracts.run_spec import RunSpec
 from millrace.demonstration.follow import AirflowApi
 from millrace.ledger.ledger import Ledger
 from millrace.local_airflow import LocalAirflow
@@ -165,11 +166,15 @@ class Plant:
         self.api.await_dag(dag_id)
         return self.api.trigger(dag_id, conf)
 
-    def finish(self, dag_id: str, run_id: str, timeout_seconds: float = 600) -> dict[str, Any]:
-        """Wait for a run's end; returns its row of run_summary."""
+    def await_run(self, dag_id: str, run_id: str, timeout_seconds: float) -> None:
+        """Wait for a run's end."""
         await_(
             lambda: self.api.run_state(dag_id, run_id) in ("success", "failed"), f"run {run_id}", timeout_seconds, 1.0
         )
+
+    def finish(self, dag_id: str, run_id: str, timeout_seconds: float = 600) -> dict[str, Any]:
+        """Wait for a run's end; returns its row of run_summary."""
+        self.await_run(dag_id, run_id, timeout_seconds)
         return dict(self.ledger.run_summary(dag_id=dag_id, run_id=run_id)[0])
 
     def deliver(self, workload: str, day: date, text: str) -> None:
@@ -212,12 +217,24 @@ def tiny_models() -> Any:
     return load_module(REPOSITORY / "tests" / "images" / "serve" / "conftest.py")
 
 
+@pytest.fixture
+def train_spec(site: Site) -> RunSpec:
+    """A training order, for pods that run nothing."""
+    units = load_module(REPOSITORY / "tests" / "unit" / "conftest.py")
+    workload = units.workload.__wrapped__()
+    spec = units.spec.__wrapped__(workload, site.home)
+    dataset = {"workload": workload.name, "uri": f"{site.store}/table", "version": 1, "until": "2026-01-01"}
+    task = {"kind": "train", "dataset": dataset, "base_model": None}
+    return RunSpec.model_validate({**spec.model_dump(), "task": task})
+
+
 @pytest.fixture(scope="session")
 def plant(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plant]:
     home = tmp_path_factory.mktemp("plant")
     dags = home / "dags"
     shutil.copytree(REPOSITORY / "tests" / "e2e" / "dags", dags, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(REPOSITORY / "dags" / "news_topics.py", dags)
+    shutil.copy(Path(__file__).with_name("dags") / "noop_pods.py", dags)
     airflow = LocalAirflow(home, 8400, dags)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("KUBECONFIG", str(site.airflow_kubeconfig))

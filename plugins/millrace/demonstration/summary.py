@@ -3,15 +3,19 @@
 import json
 from collections.abc import Iterator
 
+from millrace.contracts.cluster import Cluster
 from millrace.contracts.report import Baseline, EvaluateResult, Quality, ValidateResult
 from millrace.ledger.ledger import Ledger
+from millrace.serving.manifests import PORT, service_name
 from millrace.serving.room import ServingRoom
 
 _LINE = "-" * 78
+_TENSOR = {"name": "text", "shape": [1], "datatype": "BYTES", "data": ["the shuttle reached orbit after launch"]}
+_BODY = json.dumps({"inputs": [_TENSOR]})
 
 
-def summary(ledger: Ledger, dag_id: str, run_id: str, store: str) -> Iterator[str]:
-    """Quality by label, predicted beside measured, and a request to try."""
+def summary(ledger: Ledger, dag_id: str, run_id: str, store: str, cluster: Cluster | None = None) -> Iterator[str]:
+    """Quality by label, predicted beside measured, and a request to try, of this machine's server or a cluster's."""
     row = ledger.run_summary(dag_id=dag_id, run_id=run_id)[0]
     yield _LINE
     yield f"{dag_id}: {row['state']}, {row['reason']}"
@@ -28,7 +32,7 @@ def summary(ledger: Ledger, dag_id: str, run_id: str, store: str) -> Iterator[st
     validated = ledger.committed_report(dag_id, run_id, "validate")
     if validated is not None and isinstance(validated.result, ValidateResult):
         yield f"\nwhat validation saw: {validated.result.docs_uri}"
-    yield from _request(store, row["workload"])
+    yield from _request(store, row["workload"]) if cluster is None else _cluster_request(cluster, row["workload"])
 
 
 def _quality(candidate: Quality, live: Quality | None, baseline: Baseline | None) -> Iterator[str]:
@@ -61,8 +65,23 @@ def _request(store: str, workload: str) -> Iterator[str]:
     status = ServingRoom(store, workload).read_status()
     if status is None:
         return
-    tensor = {"name": "text", "shape": [1], "datatype": "BYTES", "data": ["the shuttle reached orbit after launch"]}
     yield ""
     yield "ask the served model:"
     yield f"  curl -s {status.address}/v2/models/{workload}/infer -H 'Content-Type: application/json' \\"
-    yield f"    -d '{json.dumps({'inputs': [tensor]})}'"
+    yield f"    -d '{_BODY}'"
+
+
+def _cluster_request(cluster: Cluster, workload: str) -> Iterator[str]:
+    of = f"kubectl -n {cluster.serving_namespace}"
+    scheme = "https" if cluster.serving_tls else "http"
+    yield ""
+    yield "ask the served model:"
+    yield f"  {of} port-forward service/{service_name(workload)} {PORT} &"
+    header = "-H 'Content-Type: application/json'"
+    if cluster.serving_token:
+        secret = f"{of} get secret {cluster.serving_secret} -o jsonpath='{{.data.token}}'"
+        yield f"  TOKEN=$({secret} | base64 -d)"
+        header += ' -H "Authorization: Bearer $TOKEN"'
+    insecure = " -k" if cluster.serving_tls else ""
+    yield f"  curl -s{insecure} {scheme}://localhost:{PORT}/v2/models/{workload}/infer {header} \\"
+    yield f"    -d '{_BODY}'"

@@ -1,0 +1,27 @@
+"""Airflow DAG `noop_pods`: thirty steps in a row that find nothing to do, each in a pod of its own."""
+
+from datetime import timedelta
+
+from airflow.sdk import DAG, TriggerRule
+from machine_faults import workload
+
+from millrace import orders
+from millrace.operators.pod_step import PodStepOperator
+from millrace.pipeline import trigger_form
+
+WORKLOAD = workload("noop_pods")
+
+with DAG("noop_pods", schedule=None, params=trigger_form(WORKLOAD), start_date=None) as dag:
+    before = None
+    for number in range(30):
+        step = PodStepOperator(
+            task_id=f"noop_{number:02d}",
+            image="data",
+            order=orders.ingest,
+            workload=WORKLOAD,
+            trigger_rule=TriggerRule.ALL_DONE,
+            execution_timeout=timedelta(minutes=5),
+        )
+        if before:
+            before >> step
+        before = step
