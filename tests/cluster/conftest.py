@@ -101,7 +101,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         metadata = {"name": "millrace-storage", "namespace": namespace}
         secret = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": data}
         site.kubectl("apply", "-f", "-", given=yaml.safe_dump(secret))
-    site.kubectl("label", "node", "--all", f"nvidia.com/gpu.product={GPU}", "--overwrite")
+    site.kubectl("label", "node", "-l", "type!=kwok", f"nvidia.com/gpu.product={GPU}", "--overwrite")
     _bucket()
     config = yaml.safe_load(site.kubectl("config", "view", "--raw", "--minify"))
     token = site.kubectl("-n", STEPS, "create", "token", "millrace-airflow", "--duration", "6h").strip()

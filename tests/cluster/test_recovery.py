@@ -3,6 +3,7 @@
 import contextlib
 import os
 import signal
+import subprocess
 import time
 from datetime import date
 from typing import Any
@@ -46,7 +47,7 @@ def begun(plant: Any, machine_rows: Any, await_: Any) -> Any:
 
     def begin(day: date, rows: int) -> tuple[str, dict[str, Any]]:
         deliver(plant, machine_rows, KILL, day, rows)
-        run_id = plant.trigger(KILL, partition_from=f"{day}", partition_to=f"{day}", epochs=60, batch_size=1)
+        run_id = plant.trigger(KILL, partition_from=f"{day}", partition_to=f"{day}", epochs=40, batch_size=1)
         pod = await_(lambda: training(plant, run_id), "a training pod at work", 300)
         time.sleep(3)
         return run_id, pod
@@ -152,3 +153,42 @@ def test_a_cancelled_task_leaves_no_pod(plant: Any, begun: Any, await_: Any) -> 
     run_id, _ = begun(date(2026, 4, 7), 270)
     plant.api.mark(KILL, run_id, "failed")
     await_(lambda: not plant.site.objects("pods", "millrace-steps", "app.kubernetes.io/component=train"), "no pod", 60)
+
+
+@pytest.mark.timeout(900)
+def test_an_api_server_that_is_away_for_a_minute_costs_no_pod_and_no_try(plant: Any, begun: Any, await_: Any) -> None:
+    stop, start = os.environ.get("MILLRACE_TEST_API_STOP"), os.environ.get("MILLRACE_TEST_API_START")
+    if not stop or not start:
+        pytest.skip("MILLRACE_TEST_API_STOP and MILLRACE_TEST_API_START say no way to stop this API server")
+    run_id, pod = begun(date(2026, 4, 8), 280)
+    subprocess.run(stop, shell=True, check=True, timeout=60)
+    time.sleep(60)
+    subprocess.run(start, shell=True, check=True, timeout=120)
+    settle(plant, await_, run_id)
+    tries = [row for row in plant.ledger.tries(KILL, run_id, 0) if row["task_id"] == "train"]
+    assert [(row["process_uid"], row["outcome"], row["try_number"]) for row in tries] == [
+        (f"pod:millrace-steps/{pod['metadata']['name']}", "ok", 1)
+    ]
+
+
+@pytest.mark.timeout(900)
+def test_a_task_killed_before_it_defers_is_tried_again_with_the_pod_that_it_made(
+    plant: Any, machine_rows: Any, await_: Any
+) -> None:
+    day = date(2026, 4, 9)
+    deliver(plant, machine_rows, KILL, day, 290)
+    run_id = plant.trigger(KILL, partition_from=f"{day}", partition_to=f"{day}", epochs=30, batch_size=1)
+    await_(lambda: plant.api.tasks(KILL, run_id)["size"]["state"] == "success", "sizing", 300, 0.2)
+    pod = await_(lambda: next(iter(pods_of(plant, run_id, "train")), None), "the training pod", 120, 0.05)
+    workers = [
+        process
+        for process in psutil.Process(plant.pid()).children(recursive=True)
+        if "LocalExecutor" in " ".join(process.cmdline())
+    ]
+    killed = [child for worker in workers for child in worker.children()]
+    for process in killed:
+        process.kill()
+    assert killed, "the task had deferred already"
+    settle(plant, await_, run_id)
+    tries = [row for row in plant.ledger.tries(KILL, run_id, 0) if row["task_id"] == "train"]
+    assert [row["process_uid"] for row in tries] == [f"pod:millrace-steps/{pod['metadata']['name']}"]
