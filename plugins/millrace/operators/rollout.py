@@ -18,8 +18,8 @@ from millrace.serving.client import read_replay
 from millrace.serving.rollout import Rollout, RolloutRevertedError
 from millrace.serving.room import ServingRoom
 
-_LOOK_SECONDS = 1.0
-_SLACK_SECONDS = 120.0
+LOOK_SECONDS = 1.0
+SLACK_SECONDS = 120.0
 
 
 class RolloutOperator(WorkloadOperator):
@@ -71,11 +71,11 @@ class RolloutOperator(WorkloadOperator):
 
     def _let_others_finish(self, run: Run, room: ServingRoom, candidate: ModelVersion) -> None:
         """One rollout at a time: another run's canary is watched to its end, or taken over once it is overdue."""
-        deadline = time.monotonic() + 2 * run.workload.serving.watch_seconds + _SLACK_SECONDS
+        deadline = time.monotonic() + 2 * run.workload.serving.watch_seconds + SLACK_SECONDS
         while time.monotonic() < deadline:
             target, status = room.read_target(), room.read_status()
             other = target.canary if target else None
             if other is None or other == candidate or (status and status.state in ("reverted", "failed")):
                 return
             self.log.info("version %s of another run is being watched", other.version)
-            time.sleep(_LOOK_SECONDS)
+            time.sleep(LOOK_SECONDS)
