@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import psutil
 import pytest
+from kubernetes import client, config, watch
 
 KILL, FAULTS = "machine_kill", "machine_faults"
 
@@ -26,6 +27,15 @@ def pods_of(plant: Any, run_id: str, step: str) -> list[dict[str, Any]]:
         and pod["status"].get("phase") in ("Pending", "Running")
         and not pod["metadata"].get("deletionTimestamp")
     ]
+
+
+def tries_of(plant: Any, dag_id: str, run_id: str, step: str) -> list[dict[str, Any]]:
+    """What the step's pods did.
+
+    Airflow 3.3 may take a task that was deferred for a moment for lost; the next try takes the report that is there.
+    """
+    rows = plant.ledger.tries(dag_id, run_id, 0)
+    return [row for row in rows if row["task_id"] == step and row["process_uid"] != "adopted"]
 
 
 def deliver(plant: Any, machine_rows: Any, workload: str, day: date, rows: int) -> None:
@@ -83,7 +93,7 @@ def test_a_deleted_training_pod_is_followed_by_one_that_goes_on_without_a_retry(
     assert len(pods_of(plant, run_id, "train")) == 1
     trained = settle(plant, await_, run_id)
     assert trained.resumed_from_step > 0
-    tries = [row for row in plant.ledger.tries(KILL, run_id, 0) if row["task_id"] == "train"]
+    tries = tries_of(plant, KILL, run_id, "train")
     assert [row["outcome"] for row in tries] == ["interrupted", "ok"]
     assert {row["try_number"] for row in tries} == {1}
     assert all(row["joules"] for row in tries)
@@ -105,7 +115,7 @@ def test_one_training_goes_on_when_airflow_is_killed(plant: Any, begun: Any, awa
     plant.restart()
     trained = settle(plant, await_, run_id)
     assert trained.resumed_from_step is None, "the pod was followed to its end, not begun anew"
-    tries = [row for row in plant.ledger.tries(KILL, run_id, 0) if row["task_id"] == "train"]
+    tries = tries_of(plant, KILL, run_id, "train")
     assert [row["process_uid"] for row in tries] == [f"pod:millrace-steps/{pod['metadata']['name']}"]
 
 
@@ -118,7 +128,7 @@ def test_a_step_without_enough_memory_is_given_more_and_the_next_run_asks_for_it
     run_id = plant.trigger(FAULTS, partition_from=f"{day}", partition_to=f"{day}", train="never")
     row = plant.finish(FAULTS, run_id)
     assert row["state"] == "success", row
-    tries = [row for row in plant.ledger.tries(FAULTS, run_id, 0) if row["task_id"] == "validate"]
+    tries = tries_of(plant, FAULTS, run_id, "validate")
     assert [row["outcome"] for row in tries][-1] == "ok"
     assert "killed for want of memory (limit 256Mi)" in tries[0]["reason"]
     assert {row["try_number"] for row in tries} == {1}
@@ -128,7 +138,7 @@ def test_a_step_without_enough_memory_is_given_more_and_the_next_run_asks_for_it
     deliver(plant, machine_rows, FAULTS, again, 240)
     run_id = plant.trigger(FAULTS, partition_from=f"{again}", partition_to=f"{again}", train="never")
     assert plant.finish(FAULTS, run_id)["state"] == "success"
-    tries = [row for row in plant.ledger.tries(FAULTS, run_id, 0) if row["task_id"] == "validate"]
+    tries = tries_of(plant, FAULTS, run_id, "validate")
     assert [row["outcome"] for row in tries] == ["ok"], "the lesson was not kept"
 
 
@@ -163,9 +173,9 @@ def test_an_api_server_that_is_away_for_a_minute_costs_no_pod_and_no_try(plant: 
     run_id, pod = begun(date(2026, 4, 8), 280)
     subprocess.run(stop, shell=True, check=True, timeout=60)
     time.sleep(60)
-    subprocess.run(start, shell=True, check=True, timeout=120)
+    subprocess.run(start, shell=True, timeout=240)
     settle(plant, await_, run_id)
-    tries = [row for row in plant.ledger.tries(KILL, run_id, 0) if row["task_id"] == "train"]
+    tries = tries_of(plant, KILL, run_id, "train")
     assert [(row["process_uid"], row["outcome"], row["try_number"]) for row in tries] == [
         (f"pod:millrace-steps/{pod['metadata']['name']}", "ok", 1)
     ]
@@ -177,18 +187,23 @@ def test_a_task_killed_before_it_defers_is_tried_again_with_the_pod_that_it_made
 ) -> None:
     day = date(2026, 4, 9)
     deliver(plant, machine_rows, KILL, day, 290)
-    run_id = plant.trigger(KILL, partition_from=f"{day}", partition_to=f"{day}", epochs=30, batch_size=1)
-    await_(lambda: plant.api.tasks(KILL, run_id)["size"]["state"] == "success", "sizing", 300, 0.2)
-    pod = await_(lambda: next(iter(pods_of(plant, run_id, "train")), None), "the training pod", 120, 0.05)
     workers = [
         process
         for process in psutil.Process(plant.pid()).children(recursive=True)
         if "LocalExecutor" in " ".join(process.cmdline())
     ]
-    killed = [child for worker in workers for child in worker.children()]
-    for process in killed:
-        process.kill()
+    run_id = plant.trigger(KILL, partition_from=f"{day}", partition_to=f"{day}", epochs=30, batch_size=1)
+    # there are only tenths of a second between the pod's creation and the deferral: polling would be too late
+    core = client.CoreV1Api(config.new_client_from_config())
+    selector = "app.kubernetes.io/component=train"
+    for event in watch.Watch().stream(
+        core.list_namespaced_pod, "millrace-steps", label_selector=selector, timeout_seconds=300
+    ):
+        if event["type"] == "ADDED":
+            killed = [child.kill() for worker in workers for child in worker.children()]
+            break
     assert killed, "the task had deferred already"
+    pod = event["object"].metadata.name
     settle(plant, await_, run_id)
-    tries = [row for row in plant.ledger.tries(KILL, run_id, 0) if row["task_id"] == "train"]
-    assert [row["process_uid"] for row in tries] == [f"pod:millrace-steps/{pod['metadata']['name']}"]
+    assert [row["process_uid"] for row in tries_of(plant, KILL, run_id, "train")] == [f"pod:millrace-steps/{pod}"]
+    assert plant.api.tasks(KILL, run_id)["train"]["try_number"] == 2
