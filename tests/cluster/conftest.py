@@ -57,10 +57,18 @@ class Site:
 
     home: Path
     store: str
+    kubeconfig: str
 
     def kubectl(self, *arguments: str, given: str | None = None, check: bool = True) -> str:
         """An administrator's kubectl; returns what it prints."""
-        done = subprocess.run(["kubectl", *arguments], input=given, capture_output=True, text=True, timeout=120)
+        done = subprocess.run(
+            ["kubectl", *arguments],
+            input=given,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            env={**os.environ, "KUBECONFIG": self.kubeconfig},
+        )
         assert not check or done.returncode == 0, f"{arguments}: {done.stderr}"
         return done.stdout
 
@@ -92,7 +100,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     if missing:
         pytest.skip(f"no cluster to test with: {', '.join(missing)} not set")
     home = tmp_path_factory.mktemp("site")
-    site = Site(home, f"s3://{BUCKET}/{secrets.token_hex(4)}")
+    site = Site(home, f"s3://{BUCKET}/{secrets.token_hex(4)}", os.environ["KUBECONFIG"])
     site.kubectl("apply", "-k", str(REPOSITORY / "images" / "kubernetes"))
     site.kubectl("apply", "-f", "-", given=serving_secret(Settings().cluster()))
     names = sorted(name for name in os.environ if name.startswith("AWS_") and name != "AWS_CA_BUNDLE")

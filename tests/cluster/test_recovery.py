@@ -38,6 +38,14 @@ def tries_of(plant: Any, dag_id: str, run_id: str, step: str) -> list[dict[str, 
     return [row for row in rows if row["task_id"] == step and row["process_uid"] != "adopted"]
 
 
+def command(process: psutil.Process) -> str:
+    """A process's command line; none of one that has just ended."""
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:
+        return ""
+
+
 def deliver(plant: Any, machine_rows: Any, workload: str, day: date, rows: int) -> None:
     plant.deliver(workload, day, "\n".join(machine_rows(day, rows)) + "\n")
 
@@ -106,7 +114,7 @@ def test_one_training_goes_on_when_airflow_is_killed(plant: Any, begun: Any, awa
     killed = [
         process
         for process in psutil.Process(plant.pid()).children(recursive=True)
-        if f"airflow {victim}" in " ".join(process.cmdline())
+        if f"airflow {victim}" in command(process)
     ]
     assert killed
     for process in killed:
@@ -190,11 +198,11 @@ def test_a_task_killed_before_it_defers_is_tried_again_with_the_pod_that_it_made
     workers = [
         process
         for process in psutil.Process(plant.pid()).children(recursive=True)
-        if "LocalExecutor" in " ".join(process.cmdline())
+        if "LocalExecutor" in command(process)
     ]
     run_id = plant.trigger(KILL, partition_from=f"{day}", partition_to=f"{day}", epochs=30, batch_size=1)
     # there are only tenths of a second between the pod's creation and the deferral: polling would be too late
-    core = client.CoreV1Api(config.new_client_from_config())
+    core = client.CoreV1Api(config.new_client_from_config(plant.site.kubeconfig))
     selector = "app.kubernetes.io/component=train"
     for event in watch.Watch().stream(
         core.list_namespaced_pod, "millrace-steps", label_selector=selector, timeout_seconds=300

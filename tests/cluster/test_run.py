@@ -98,7 +98,7 @@ def secrets_of_the_site(plant: Any) -> list[str]:
     found = []
     for namespace in ("millrace-steps", "millrace-serving"):
         for secret in plant.site.objects("secrets", namespace):
-            for name, value in secret["data"].items():
+            for name, value in secret.get("data", {}).items():
                 if name in ("token", "tls.key", "AWS_SECRET_ACCESS_KEY"):
                     found.append(base64.b64decode(value).decode().strip())
     return found
