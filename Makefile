@@ -130,8 +130,8 @@ service-test: setup .venvs/pytest/.synced ## with a real S3 (AWS_ENDPOINT_URL an
 	@$(AIRFLOW_PYTHON) -m pytest -q tests/services
 	@PYTHONPATH=plugins:images/data:.venvs/pytest .venvs/data/bin/python -m pytest -q tests/images/data/test_table.py
 
-cluster-test: setup ## with a real cluster (KUBECONFIG, AWS_ENDPOINT_URL, MILLRACE_TEST_IMAGES)
-	@$(AIRFLOW_PYTHON) -m pytest -q tests/cluster
+cluster-test: setup ## with a real cluster (KUBECONFIG, AWS_ENDPOINT_URL, MILLRACE_TEST_IMAGES; ONLY='not outage')
+	@$(AIRFLOW_PYTHON) -m pytest -q tests/cluster $(if $(ONLY),-m "$(ONLY)")
 
 cluster-bench: setup ## a no-op pod's seconds; 500 plans on simulated nodes (as cluster-test)
 	@$(AIRFLOW_PYTHON) -m pytest -q tests/cluster/bench_pods.py tests/cluster/bench_bind.py

@@ -107,6 +107,7 @@ def test_a_deleted_training_pod_is_followed_by_one_that_goes_on_without_a_retry(
     assert all(row["joules"] for row in tries)
 
 
+@pytest.mark.outage
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("victim", ["triggerer", "scheduler"])
 def test_one_training_goes_on_when_airflow_is_killed(plant: Any, begun: Any, await_: Any, victim: str) -> None:
@@ -173,6 +174,7 @@ def test_a_cancelled_task_leaves_no_pod(plant: Any, begun: Any, await_: Any) -> 
     await_(lambda: not plant.site.objects("pods", "millrace-steps", "app.kubernetes.io/component=train"), "no pod", 60)
 
 
+@pytest.mark.outage
 @pytest.mark.timeout(900)
 def test_an_api_server_that_is_away_for_a_minute_costs_no_pod_and_no_try(plant: Any, begun: Any, await_: Any) -> None:
     stop, start = os.environ.get("MILLRACE_TEST_API_STOP"), os.environ.get("MILLRACE_TEST_API_START")
@@ -189,6 +191,7 @@ def test_an_api_server_that_is_away_for_a_minute_costs_no_pod_and_no_try(plant: 
     ]
 
 
+@pytest.mark.outage
 @pytest.mark.timeout(900)
 def test_a_task_killed_before_it_defers_is_tried_again_with_the_pod_that_it_made(
     plant: Any, machine_rows: Any, await_: Any
