@@ -51,6 +51,9 @@ def test_every_plan_is_bound_or_refused(
     core, cluster = client.CoreV1Api(api), Settings().cluster()
     chance = random.Random(7)
     plans = {f"plan-{number:03d}": chance.choice(GPUS) for number in range(PLANS)}
+    # more than the quota that comes with the manifests: here the scheduler is asked, not the quota
+    quota = '{"spec": {"hard": {"requests.nvidia.com/gpu": "%s"}}}'
+    site.kubectl("-n", cluster.namespace, "patch", "resourcequota", "millrace", "-p", quota % 100_000)
     began = time.monotonic()
     for name, gpus in plans.items():
         asked = Request(cores=1, memory_bytes=1 << 30, gpus=gpus, gpu=PRODUCT)
@@ -70,6 +73,7 @@ def test_every_plan_is_bound_or_refused(
     refused = {pod.metadata.name: kubernetes.pod_end(pod) for pod in waiting}
     for name in plans:
         core.delete_namespaced_pod(name, cluster.namespace, grace_period_seconds=0)
+    site.kubectl("-n", cluster.namespace, "patch", "resourcequota", "millrace", "-p", quota % 2000)
     seconds = sorted(bound.values())
     reasons = collections.Counter(end.reason.partition(":")[0] for end in refused.values())
     with capsys.disabled():
