@@ -51,7 +51,7 @@ def build_dag(workload: Workload) -> DAG:
         },
     ) as dag:
         of = {"workload": workload}
-        step, rollout, watching = _operators()
+        step, rollout, watching = load_operators()
         ingest = step(
             task_id="ingest", image="data", order=orders.ingest, doc="Arrivals into staging, a partition a day.", **of
         )
@@ -138,7 +138,7 @@ def build_dag(workload: Workload) -> DAG:
     return dag
 
 
-def _operators() -> tuple[Callable[..., BaseOperator], ...]:
+def load_operators() -> tuple[Callable[..., BaseOperator], ...]:
     """What runs a step, rolls out and watches here. Those of a cluster take seconds to import."""
     if load_settings().launcher == "kubernetes":
         from millrace.operators.cluster_rollout import ClusterRolloutOperator
