@@ -6,7 +6,7 @@ from typing import Any
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 from pydantic import ValidationError
 
-from millrace.contracts.errors import FINAL_EXIT_CODES
+from millrace.contracts.errors import FINAL_EXIT_CODES, StepError
 from millrace.contracts.measurement import MeterReading
 from millrace.contracts.report import Report, ValidateResult
 from millrace.contracts.run_spec import METER_FILE, REPORT_FILE, SPEC_FILE, RunSpec, Task, TryKey
@@ -69,8 +69,8 @@ def conclude(key: TryKey, report: Report, uid: str, ledger: Ledger, say: Say) ->
         say("Data Docs: %s", report.result.docs_uri)
     if report.error is not None:
         error = report.error
-        text = f"{error.what}\n  where:  {error.where}\n  rule:   {error.rule}\n  remedy: {error.remedy}"
-        raise failure(text, error.exit_code)
+        said = StepError(error.what, where=error.where, rule=error.rule, remedy=error.remedy)
+        raise failure(str(said), error.exit_code)
     return report.reason
 
 

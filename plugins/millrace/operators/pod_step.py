@@ -6,7 +6,7 @@ from typing import Any, NoReturn
 import tenacity
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
 from airflow.sdk import Context
-from airflow.sdk.exceptions import AirflowException, AirflowFailException
+from airflow.sdk.exceptions import AirflowException
 from kubernetes.client import ApiException
 from kubernetes.client import models as k8s
 from urllib3.exceptions import HTTPError
@@ -14,6 +14,7 @@ from urllib3.exceptions import HTTPError
 from millrace import attempts
 from millrace.admission import Admission, anyone
 from millrace.contracts.cluster import Cluster
+from millrace.contracts.errors import RefusedError
 from millrace.contracts.report import Report
 from millrace.contracts.run_spec import REPORT_FILE, SPEC_FILE, RunSpec
 from millrace.launchers import kubernetes
@@ -148,19 +149,24 @@ class PodStepOperator(WorkloadOperator, KubernetesPodOperator):
         limit = kubernetes.memory_limit_bytes(self.pod) or 0
         enough = requests.after_oom(limit, cap)
         if enough is None:
-            raise AirflowFailException(
-                f"{reason}\n  where:  {spec.workload.name}, {spec.task.kind}\n  rule:   at most {cap >> 20:,} MiB\n"
-                "  remedy: a smaller batch or length, or raise MILLRACE_KUBERNETES_MAX_MEMORY_BYTES"
+            error = RefusedError(
+                reason,
+                where=f"{spec.workload.name}, {spec.task.kind}",
+                rule=f"at most {cap >> 20:,} MiB",
+                remedy="a smaller batch or length, or raise MILLRACE_KUBERNETES_MAX_MEMORY_BYTES",
             )
+            raise attempts.failure(str(error), error.exit_code)
         self.log.info("%s: another pod goes on with %s MiB", reason, f"{enough >> 20:,}")
         self.ledger.learn_memory(spec.workload.name, spec.task.kind, enough)
 
     def _refuse(self, reason: str) -> NoReturn:
-        raise AirflowFailException(
-            f"the pod did not start: {reason}\n  where:  namespace {self.namespace}\n"
-            f"  rule:   a pod runs within {self.startup_timeout_seconds} s\n"
-            "  remedy: make room or correct what the reason names, then clear the task"
+        error = RefusedError(
+            f"the pod did not start: {reason}",
+            where=f"namespace {self.namespace}",
+            rule=f"a pod runs within {self.startup_timeout_seconds} s",
+            remedy="make room or correct what the reason names, then clear the task",
         )
+        raise attempts.failure(str(error), error.exit_code)
 
     def _conform(self) -> Cluster:
         """Take the cluster's conventions, which are read when the task runs and never when its DAG is parsed."""

@@ -75,7 +75,7 @@ class ClusterRollout:
         """Replay rows for ``policy.watch_seconds`` while the candidate answers alone, then release the old version."""
         with self._or_back():
             before = self._figures(self._candidate)
-            self._replay(self._name, self._policy.watch_seconds, None)
+            self._replay(self._policy.watch_seconds)
             self._refuse_errors(self._figures(self._candidate).since(before))
         if self._stable is not None:
             self._at.delete("HorizontalPodAutoscaler", self._deployment_of(self._stable))
@@ -164,11 +164,11 @@ class ClusterRollout:
         if figures.errors and figures.errors / figures.requests > self._policy.max_error_rate:
             raise self._reverted(f"{figures.errors:g} of {figures.requests:g} requests erred")
 
-    def _replay(self, name: str, seconds: float, version: str | None) -> None:
+    def _replay(self, seconds: float) -> None:
         ends_at, look_at = time.monotonic() + seconds, time.monotonic() + _LOOK_EVERY_SECONDS
-        with self._client(name) as client:
+        with self._client(self._name) as client:
             while time.monotonic() < ends_at:
-                self._send(client, version)
+                self._send(client)
                 time.sleep(_WATCH_PAUSE_SECONDS)
                 if time.monotonic() >= look_at:
                     look_at = time.monotonic() + _LOOK_EVERY_SECONDS
@@ -178,11 +178,11 @@ class ClusterRollout:
     def _ask(self, name: str) -> None:
         # a new connection each time: a kept one would stay with one server
         with self._client(name) as client:
-            self._send(client, None)
+            self._send(client)
 
-    def _send(self, client: InferenceClient, version: str | None) -> None:
+    def _send(self, client: InferenceClient) -> None:
         try:
-            client.infer([next(self._rows)], version)
+            client.infer([next(self._rows)])
         except RequestFailedError as error:
             raise self._reverted(error.what) from error
 
