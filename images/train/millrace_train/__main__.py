@@ -7,7 +7,7 @@ from millrace.contracts.run_spec import RunSpec
 from millrace.step.main import Stop, main
 
 
-def _train(spec: RunSpec, stop: Stop) -> TrainResult:
+def _train(spec: RunSpec, stop: Stop) -> TrainResult | None:
     from millrace_train.train import train
 
     return train(spec, stop)

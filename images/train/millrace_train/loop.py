@@ -15,6 +15,7 @@ from millrace.step.main import Stop
 from millrace.storage import files
 from millrace_train.batches import Batch, load_batch, plan_epoch
 from millrace_train.checkpoints import Checkpoint, Checkpoints, Position
+from millrace_train.gang import Workers
 from millrace_train.progress import Progress
 from millrace_train.store import RowStore
 from millrace_train.untyped import Model
@@ -64,6 +65,7 @@ class _Run:
     model: Model
     store: RowStore
     recipe: Recipe
+    workers: Workers
     state_uri: str
     checkpoints: Checkpoints
     position: Position
@@ -73,16 +75,19 @@ class _Run:
     saved_every_seconds: float
 
 
-def run_training(model: Model, store: RowStore, recipe: Recipe, state_uri: str, stop: Stop) -> Outcome:
+def run_training(
+    model: Model, store: RowStore, recipe: Recipe, state_uri: str, stop: Stop, workers: Workers
+) -> Outcome:
     """Train a compiled model for all epochs, going on from the newest whole checkpoint in ``state_uri``.
 
     The same recipe and rows on the same machine give the same losses, interrupted or not: variables, optimiser and
     random generators are restored, and the compiled step is made from the same shapes in the same order each time.
     Raises InterruptedStepError after saving when asked to stop, BadInputError naming the step where the loss is not
-    finite, files.no_room's errors where the state cannot be written.
+    finite, files.no_room's errors where the state cannot be written. Of several ``workers`` the leader alone writes,
+    and all stop after the same step.
     """
     model.optimizer.build(model.trainable_variables)
-    run = _restore(model, store, recipe, state_uri)
+    run = _restore(model, store, recipe, state_uri, workers)
     resumed_from_step = run.position.step or None
     began, cpu_began = time.monotonic(), time.process_time()
     progress = Progress(recipe.epochs * recipe.steps_per_epoch(store.rows), recipe.epochs, recipe.batch_size)
@@ -98,23 +103,26 @@ def run_training(model: Model, store: RowStore, recipe: Recipe, state_uri: str, 
     )
 
 
-def _restore(model: Model, store: RowStore, recipe: Recipe, state_uri: str) -> _Run:
+def _restore(model: Model, store: RowStore, recipe: Recipe, state_uri: str, workers: Workers) -> _Run:
     checkpoints = Checkpoints(state_uri)
-    start = checkpoints.newest(recipe.fingerprint)
-    if start is None:
-        origin = Position(fingerprint=recipe.fingerprint, epoch=0, batch=0, step=0, tokens=0, seconds=0.0)
-        checkpoints.save(origin, _arrays(model, []))
+    if workers.leads:
+        start = checkpoints.newest(recipe.fingerprint) or _begin(model, recipe, checkpoints, state_uri)
+        workers.meet("checkpoint")
+    else:
+        workers.meet("checkpoint")
         start = _read_back(checkpoints.newest(recipe.fingerprint), state_uri)
     if start.position.epoch < recipe.epochs:
-        _compile_step(model, store, recipe)
+        _compile_step(model, store, recipe, workers)
     assign_variables("model", model.variables, start.arrays, state_uri)
     assign_variables("optimizer", model.optimizer.variables, start.arrays, state_uri)
     losses = start.arrays[_LOSSES].tolist()
-    _write_losses(state_uri, losses)
+    if workers.leads:
+        _write_losses(state_uri, losses)
     return _Run(
         model=model,
         store=store,
         recipe=recipe,
+        workers=workers,
         state_uri=state_uri,
         checkpoints=checkpoints,
         position=start.position,
@@ -125,11 +133,17 @@ def _restore(model: Model, store: RowStore, recipe: Recipe, state_uri: str) -> _
     )
 
 
+def _begin(model: Model, recipe: Recipe, checkpoints: Checkpoints, state_uri: str) -> Checkpoint:
+    origin = Position(fingerprint=recipe.fingerprint, epoch=0, batch=0, step=0, tokens=0, seconds=0.0)
+    checkpoints.save(origin, _arrays(model, []))
+    return _read_back(checkpoints.newest(recipe.fingerprint), state_uri)
+
+
 def _run_epoch(run: _Run, stop: Stop, progress: Progress) -> None:
     epoch = run.position.epoch
     batches = plan_epoch(run.store, run.recipe.buckets, run.recipe.batch_size, run.recipe.seed, epoch)
     for batch in batches[run.position.batch :]:
-        if stop.requested:
+        if run.workers.agree(stop.requested):
             _save(run)
             raise InterruptedStepError(
                 f"asked to stop after step {run.position.step}",
@@ -147,7 +161,7 @@ def _run_epoch(run: _Run, stop: Stop, progress: Progress) -> None:
 
 def _step(run: _Run, batch: Batch) -> None:
     began = time.perf_counter()
-    given = load_batch(run.store, batch, run.recipe.batch_size)
+    given = load_batch(run.store, batch, run.recipe.batch_size, run.workers.index, run.workers.count)
     loss = float(run.model.train_on_batch(given.inputs, given.targets, given.weights, return_dict=True)["loss"])
     now = run.position
     if not math.isfinite(loss):
@@ -168,14 +182,14 @@ def _step(run: _Run, batch: Batch) -> None:
     )
 
 
-def _compile_step(model: Model, store: RowStore, recipe: Recipe) -> None:
+def _compile_step(model: Model, store: RowStore, recipe: Recipe, workers: Workers) -> None:
     """Run the step on the two shortest lengths in use: the second makes the backend's step take any length.
 
     What it does to the variables is undone by the restore that follows.
     """
     order = np.argsort(store.hashes, kind="stable")[: recipe.batch_size].astype(np.int64)
     longest = recipe.buckets[-1] if recipe.buckets else 0
-    given = load_batch(store, Batch(order, longest), recipe.batch_size)
+    given = load_batch(store, Batch(order, longest), recipe.batch_size, workers.index, workers.count)
     for length in _lengths_in_use(store, recipe.buckets)[:2]:
         cut = replace(given, inputs={name: _cut(array, length) for name, array in given.inputs.items()})
         model.train_on_batch(cut.inputs, cut.targets, cut.weights)
@@ -192,7 +206,7 @@ def _cut(array: NDArray[Any], length: int) -> NDArray[Any]:
 
 
 def _save(run: _Run) -> None:
-    if run.position.step == run.saved_step:
+    if run.position.step == run.saved_step or not run.workers.leads:
         return
     began = time.monotonic()
     run.checkpoints.save(run.position, _arrays(run.model, run.losses))

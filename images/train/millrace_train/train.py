@@ -13,9 +13,9 @@ from millrace.contracts.report import TrainResult
 from millrace.contracts.run_spec import RunSpec, TrainTask
 from millrace.step.main import Stop
 from millrace.storage import files
-from millrace_train.backend import load_keras
 from millrace_train.batches import bucket_lengths, load_batch, plan_scoring
 from millrace_train.encode import encode_rows, feature_statistics
+from millrace_train.gang import Workers
 from millrace_train.job import BaseModel, Job, fingerprint, open_base_model, read_job
 from millrace_train.loop import Outcome, Recipe, run_training
 from millrace_train.rows import select_rows
@@ -27,13 +27,15 @@ from millrace_train.thresholds import choose_thresholds
 from millrace_train.trained import Trained, write_trained
 from millrace_train.trainers.shape import ModelShape
 from millrace_train.untyped import Model
-from millrace_train.variables import read_variables
+from millrace_train.variables import assign_variables, read_variables
 
 log = logging.getLogger("millrace.train")
 
 
-def train(spec: RunSpec, stop: Stop) -> TrainResult:
+def train(spec: RunSpec, stop: Stop) -> TrainResult | None:
     """Fine-tune on the dataset version that the spec names and leave a sealed folder ``out/trained``.
+
+    In a gang the leader leaves it, and None is every other worker's result.
 
     Killed and started again with the same state folder it goes on from the last whole checkpoint, and the losses are
     those of a run that was never killed. Raises BadInputError, RefusedError, TransientError or InterruptedStepError.
@@ -47,9 +49,13 @@ def train(spec: RunSpec, stop: Stop) -> TrainResult:
         return _train(spec, spec.task, job, base, scratch, stop)
 
 
-def _train(spec: RunSpec, task: TrainTask, job: Job, base: BaseModel | None, scratch: Path, stop: Stop) -> TrainResult:
+def _train(
+    spec: RunSpec, task: TrainTask, job: Job, base: BaseModel | None, scratch: Path, stop: Stop
+) -> TrainResult | None:
     digest = fingerprint(spec, task.dataset, task.base_model)
-    local_state = files.local_path(spec.state_uri) if spec.state_uri.startswith("file://") else scratch
+    # a gang's workers may share a machine's state folder; each encodes for itself
+    shared = spec.gang is None and spec.state_uri.startswith("file://")
+    local_state = files.local_path(spec.state_uri) if shared else scratch
     limits = {"train": spec.parameters.rows, "validation": job.validation_rows}
     stores: dict[str, RowStore] = {}
     for split, limit in limits.items():
@@ -60,7 +66,8 @@ def _train(spec: RunSpec, task: TrainTask, job: Job, base: BaseModel | None, scr
         log.info("%s: %d rows encoded", split, stores[split].rows)
     _check_labels(stores["train"], job.dataset.target, capped=spec.parameters.rows > 0)
 
-    keras = load_keras(job.options.precision)
+    workers = Workers(spec.gang)
+    keras = workers.load_keras(job.options.precision)
     keras.utils.set_random_seed(spec.parameters.seed)
     mean, variance = feature_statistics(stores["train"])
     shape = ModelShape(
@@ -80,8 +87,17 @@ def _train(spec: RunSpec, task: TrainTask, job: Job, base: BaseModel | None, scr
         fingerprint=digest,
     )
     total_steps = recipe.epochs * recipe.steps_per_epoch(stores["train"].rows)
-    model = build_compiled(job, shape, spec.parameters.learning_rate, total_steps)
-    outcome = run_training(model, stores["train"], recipe, spec.state_uri, stop)
+    with workers.held_together():
+        model = build_compiled(job, shape, spec.parameters.learning_rate, total_steps)
+        outcome = run_training(model, stores["train"], recipe, spec.state_uri, stop, workers)
+        weights = read_variables("model", model.variables)
+        workers.part(weights)
+    if not workers.leads:
+        return None
+    if spec.gang is not None:
+        # the leader's own copy, that it judges without the others
+        model = build_compiled(job, shape, spec.parameters.learning_rate, total_steps)
+        assign_variables("model", model.variables, weights, spec.state_uri)
     thresholds, micro_f1 = judge_validation(model, stores["validation"], job, recipe)
     log.info("validation micro-F1 %.4f on %d rows", micro_f1, stores["validation"].rows)
     epoch_losses = _epoch_means(outcome, recipe.epochs)
@@ -97,7 +113,7 @@ def _train(spec: RunSpec, task: TrainTask, job: Job, base: BaseModel | None, scr
         validation_micro_f1=micro_f1,
     )
     uri = files.join(spec.attempt_uri, "out", "trained")
-    sha256 = write_trained(uri, trained, read_variables("model", model.variables), scratch)
+    sha256 = write_trained(uri, trained, weights, scratch)
     for split in limits:
         shutil.rmtree(local_state / f"rows-{split}", ignore_errors=True)
     return TrainResult(

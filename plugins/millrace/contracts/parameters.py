@@ -14,6 +14,9 @@ class Parameters(Contract):
     rows: int = Field(default=0, ge=0, le=1_000_000_000, description="Training rows at most; 0 takes all of them.")
     epochs: int = Field(ge=1, le=100, description="Passes over the training rows.")
     batch_size: int = Field(ge=1, le=4096, description="Rows in an optimiser step.")
+    workers: int = Field(
+        default=1, ge=1, le=64, description="Pods that train together, each on its share of every batch (Kubernetes)."
+    )
     learning_rate: float = Field(gt=0, le=1, description="Peak learning rate of AdamW.")
     max_length: int | None = Field(default=None, ge=8, le=8192, description="Tokens of a row; longer texts are cut.")
     seed: int = Field(default=7, ge=0, le=2**31 - 1, description="Same seed, same data: same losses.")

@@ -92,6 +92,14 @@ Task = Annotated[
 ]
 
 
+class Gang(Contract):
+    """One of several workers that train one model together; worker 0 leads: it keeps checkpoints and the result."""
+
+    workers: int = Field(ge=2)
+    index: int = Field(ge=0)
+    coordinator: str = Field(description="host:port that worker 0 listens on and every worker reaches")
+
+
 class RunSpec(Contract):
     """A step's whole order: an image reads nothing else but the standard credential variables.
 
@@ -107,6 +115,7 @@ class RunSpec(Contract):
     attempt_uri: Uri
     state_uri: Uri
     task: Task
+    gang: Gang | None = None
 
 
 REPORT_FILE = "report.json"

@@ -1,0 +1,121 @@
+"""Workers that train one model together: Keras on JAX, each with its share of every batch."""
+
+import hashlib
+import logging
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import ModuleType
+
+import numpy as np
+
+from millrace.contracts.errors import InterruptedStepError, TransientError
+from millrace.contracts.run_spec import Gang
+from millrace_train.backend import load_keras
+from millrace_train.variables import Arrays
+
+log = logging.getLogger("millrace.train")
+
+# Encoding may take one worker longer than another; a worker that is gone is noticed by its closed connection at once,
+# and by its heartbeat where its whole machine is.
+_JOIN_SECONDS = 1800
+_HEARTBEAT_SECONDS = 30
+_LEAVE_SECONDS = 10
+# XLA gives a failed collective as the status of its own calls, in whichever Python exception
+_LOST = re.compile(r"^(UNKNOWN|UNAVAILABLE|ABORTED|CANCELLED|INTERNAL|DEADLINE_EXCEEDED|FAILED_PRECONDITION): ")
+
+
+class Workers:
+    """This process among the workers of its gang; without one it is the only worker and leads itself."""
+
+    def __init__(self, gang: Gang | None) -> None:
+        self._gang = gang
+        self.index = gang.index if gang else 0
+        self.count = gang.workers if gang else 1
+        self.leads = self.index == 0
+
+    def load_keras(self, precision: str) -> ModuleType:
+        """Keras as backend.load_keras gives it; in a gang on JAX, and each variable the same in every worker.
+
+        Returns once every worker is there. Raises InterruptedStepError where one does not come.
+        """
+        if self._gang is None:
+            return load_keras(precision)
+        import jax
+
+        log.info("worker %d of %d, meeting at %s", self.index, self.count, self._gang.coordinator)
+        # JAX would take SIGTERM for itself
+        jax.config.update("jax_enable_preemption_service", False)
+        # its INFO lines say that there is no TPU
+        logging.getLogger("jax").setLevel(logging.WARNING)
+        with self.held_together():
+            jax.distributed.initialize(
+                self._gang.coordinator,
+                num_processes=self.count,
+                process_id=self.index,
+                initialization_timeout=_JOIN_SECONDS,
+                heartbeat_timeout_seconds=_HEARTBEAT_SECONDS,
+                shutdown_timeout_seconds=_LEAVE_SECONDS,
+            )
+        keras = load_keras(precision, "jax")
+        keras.distribution.set_distribution(keras.distribution.DataParallel(auto_shard_dataset=False))
+        return keras
+
+    def meet(self, name: str) -> None:
+        """Wait until every worker is here."""
+        if self._gang is not None:
+            from jax.experimental import multihost_utils
+
+            multihost_utils.sync_global_devices(name)
+
+    def agree(self, asked: bool) -> bool:
+        """Whether any worker was asked: every worker gets the same answer, at the same step."""
+        return asked if self._gang is None else bool(_gather(np.asarray([asked])).any())
+
+    def part(self, weights: Arrays) -> None:
+        """Compare the weights that every worker ended with, then take leave of the others.
+
+        Raises TransientError where they differ: they are copies of one model, or the training was none.
+        """
+        if self._gang is None:
+            return
+        import jax
+        import keras
+
+        digest = hashlib.sha256()
+        for name, array in sorted(weights.items()):
+            digest.update(name.encode() + np.ascontiguousarray(array).tobytes())
+        log.info("worker %d ends with weights %s", self.index, digest.hexdigest())
+        everyone = _gather(np.frombuffer(digest.digest(), np.uint8)[None])
+        if (everyone != everyone[0]).any():
+            raise TransientError(
+                f"the {self.count} workers ended with different weights",
+                where="training",
+                rule="every worker applies the same update in every step",
+                remedy="let the task be retried; if it comes back, look for a worker with other hardware or libraries",
+            )
+        jax.distributed.shutdown()
+        keras.distribution.set_distribution(None)
+        # names of variables begin again: the leader builds its own copy of the model next
+        keras.utils.clear_session()
+
+    @contextmanager
+    def held_together(self) -> Iterator[None]:
+        """Raises InterruptedStepError where another worker is lost, since this one cannot go on without it."""
+        try:
+            yield
+        except (RuntimeError, ValueError) as error:
+            if self._gang is None or not _LOST.match(str(error)):
+                raise
+            raise InterruptedStepError(
+                f"another worker was lost: {str(error).splitlines()[0][:200]}",
+                where=f"worker {self.index} of {self.count}",
+                rule="every worker takes part in every step",
+                remedy="run all of them again: they go on from the last checkpoint",
+            ) from error
+
+
+def _gather(own: np.ndarray) -> np.ndarray:
+    from jax.experimental import multihost_utils
+
+    return np.asarray(multihost_utils.process_allgather(own, tiled=True))
