@@ -1,7 +1,10 @@
 """``python -m millrace_train --spec URI``: the steps train, export and evaluate."""
 
+import logging
+import os
 import sys
 
+from millrace.contracts.errors import InterruptedStepError
 from millrace.contracts.report import EvaluateResult, ExportResult, TrainResult
 from millrace.contracts.run_spec import RunSpec
 from millrace.step.main import Stop, main
@@ -26,4 +29,10 @@ def _evaluate(spec: RunSpec, stop: Stop) -> EvaluateResult:
 
 
 if __name__ == "__main__":
-    sys.exit(main({"train": _train, "export": _export, "evaluate": _evaluate}))
+    code = main({"train": _train, "export": _export, "evaluate": _evaluate})
+    if code == InterruptedStepError.exit_code:
+        # JAX's way out would wait for the worker that was lost, and then abort
+        logging.shutdown()
+        sys.stdout.flush()
+        os._exit(code)
+    sys.exit(code)

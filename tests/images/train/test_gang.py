@@ -121,12 +121,12 @@ def test_a_lost_worker_ends_the_other_and_both_go_on_from_the_checkpoint(
     number_spec: MakeSpec, task: TrainTask, gang: Workers, read_losses: ReadLosses
 ) -> None:
     options = {"checkpoint_seconds": 0.05, "hidden": "64,32"}
-    first, second = (number_spec(task, attempt, options, epochs=60) for attempt in (1, 2))
+    first, second = (number_spec(task, attempt, options, epochs=20) for attempt in (1, 2))
     specs = gang.start(first)
     gang.wait_for_step(first.state_uri, 5)
     gang.started[1].send_signal(signal.SIGKILL)
     gang.started[1].wait()
-    gang.started[0].wait(PATIENCE_SECONDS)
+    assert gang.started[0].wait(PATIENCE_SECONDS) == 30
     lost = report_of(specs[0])
     assert lost.outcome == "interrupted"
     assert "another worker was lost" in lost.reason
