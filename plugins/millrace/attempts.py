@@ -7,9 +7,17 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException, Airfl
 from pydantic import ValidationError
 
 from millrace.contracts.errors import FINAL_EXIT_CODES, StepError
-from millrace.contracts.measurement import MeterReading
+from millrace.contracts.measurement import MeterReading, together
 from millrace.contracts.report import Report, ValidateResult
-from millrace.contracts.run_spec import METER_FILE, REPORT_FILE, SPEC_FILE, RunSpec, Task, TryKey
+from millrace.contracts.run_spec import (
+    METER_FILE,
+    REPORT_FILE,
+    SPEC_FILE,
+    WORKERS_FOLDER,
+    RunSpec,
+    Task,
+    TryKey,
+)
 from millrace.ledger.ledger import Ledger
 from millrace.run import Run
 from millrace.settings import Settings
@@ -75,9 +83,28 @@ def conclude(key: TryKey, report: Report, uid: str, ledger: Ledger, say: Say) ->
 
 
 def lost(spec: RunSpec, uid: str, reason: str, ledger: Ledger) -> None:
-    """Count what a process used that left no report."""
-    reading = read(files.join(spec.attempt_uri, METER_FILE), MeterReading)
-    ledger.commit_lost_try(spec.key, reading, uid, reason)
+    """Count what a process, or a gang of them, used that left no report."""
+    own = read(files.join(spec.attempt_uri, METER_FILE), MeterReading)
+    readings = [reading for reading in (own, *_workers(spec)) if reading is not None]
+    ledger.commit_lost_try(spec.key, together(readings) if readings else None, uid, reason)
+
+
+def with_workers(report: Report, spec: RunSpec) -> Report:
+    """A leader's report whose meter counts its followers too, by their reports or else by what their meters kept."""
+    readings = [reading for reading in _workers(spec) if reading is not None]
+    return report.model_copy(update={"meter": together([report.meter, *readings])}) if readings else report
+
+
+def worker_uri(spec: RunSpec, index: int) -> str:
+    """The attempt of one follower of a gang."""
+    return files.join(spec.attempt_uri, WORKERS_FOLDER, str(index))
+
+
+def _workers(spec: RunSpec) -> Iterator[MeterReading | None]:
+    for index in range(1, spec.workers):
+        uri = worker_uri(spec, index)
+        report = read(files.join(uri, REPORT_FILE), Report)
+        yield report.meter if report else read(files.join(uri, METER_FILE), MeterReading)
 
 
 def failure(text: str, exit_code: int) -> Exception:

@@ -51,7 +51,7 @@ def build_dag(workload: Workload) -> DAG:
         },
     ) as dag:
         of = {"workload": workload}
-        step, rollout, watching = load_operators()
+        step, gang, rollout, watching = load_operators()
         ingest = step(
             task_id="ingest", image="data", order=orders.ingest, doc="Arrivals into staging, a partition a day.", **of
         )
@@ -75,7 +75,7 @@ def build_dag(workload: Workload) -> DAG:
             doc="Seconds, memory, joules and money, before they are spent.",
             **of,
         )
-        train = step(
+        train = gang(
             task_id="train",
             image="train",
             order=orders.train,
@@ -139,14 +139,15 @@ def build_dag(workload: Workload) -> DAG:
 
 
 def load_operators() -> tuple[Callable[..., BaseOperator], ...]:
-    """What runs a step, rolls out and watches here. Those of a cluster take seconds to import."""
+    """What runs a step, the training, rolls out and watches here. Those of a cluster take seconds to import."""
     if load_settings().launcher == "kubernetes":
         from millrace.operators.cluster_rollout import ClusterRolloutOperator
         from millrace.operators.cluster_watch import ClusterWatchOperator
+        from millrace.operators.pod_gang import PodGangOperator
         from millrace.operators.pod_step import PodStepOperator
 
-        return PodStepOperator, ClusterRolloutOperator, ClusterWatchOperator
-    return StepOperator, RolloutOperator, WatchOperator
+        return PodStepOperator, PodGangOperator, ClusterRolloutOperator, ClusterWatchOperator
+    return StepOperator, StepOperator, RolloutOperator, WatchOperator
 
 
 def trigger_form(workload: Workload) -> dict[str, Param]:

@@ -7,11 +7,13 @@ import pytest
 import yaml
 
 ROLES = Path(__file__).resolve().parents[2] / "images" / "kubernetes" / "roles.yaml"
-# what the code does: operators/pod_step.py by its provider, serving/cluster.py
+# what the code does: operators/pod_step.py by its provider, operators/pod_gang.py, serving/cluster.py
 USED = {
     "millrace-steps": {
         "pods": "create get list patch delete",
         "pods/log": "get",
+        "jobs.batch": "create delete",
+        "services": "create",
     },
     "millrace-serving": {
         "deployments.apps": "create get list patch delete",

@@ -16,9 +16,7 @@ from millrace_train.variables import Arrays
 
 log = logging.getLogger("millrace.train")
 
-# Encoding may take one worker longer than another; a worker that is gone is noticed by its closed connection at once,
-# and by its heartbeat where its whole machine is.
-_JOIN_SECONDS = 1800
+# A worker that is gone is noticed by its closed connection at once, and by its heartbeat where its whole machine is.
 _HEARTBEAT_SECONDS = 30
 _LEAVE_SECONDS = 10
 # XLA gives a failed collective as the status of its own calls, in whichever Python exception
@@ -53,7 +51,7 @@ class Workers:
                 self._gang.coordinator,
                 num_processes=self.count,
                 process_id=self.index,
-                initialization_timeout=_JOIN_SECONDS,
+                initialization_timeout=self._gang.join_seconds,
                 heartbeat_timeout_seconds=_HEARTBEAT_SECONDS,
                 shutdown_timeout_seconds=_LEAVE_SECONDS,
             )

@@ -1,12 +1,14 @@
 """What a step used. Unknown is None, never 0."""
 
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Literal
+from typing import Literal, TypeVar
 
 from pydantic import Field
 
 from millrace.contracts.base import Contract
 
+N = TypeVar("N", int, float)
 EnergyMethod = Literal["nvml+rapl", "nvml", "rapl", "estimated"]
 
 
@@ -27,6 +29,45 @@ class MeterReading(Contract):
     joules: float | None = Field(default=None, ge=0)
     energy_method: EnergyMethod | None = None
     energy_coverage: float | None = Field(default=None, ge=0, le=1)
+
+
+def together(readings: Sequence[MeterReading]) -> MeterReading:
+    """One reading for processes that worked side by side, the first of which is the step's own.
+
+    Times and peaks are the first's or the highest; what was used is the sum, and unknown where one part is. Coverage
+    is the mean by wall time, and the method that of the least certain part.
+    """
+    first = readings[0]
+    wall = sum(reading.wall_seconds for reading in readings)
+    covered = [reading.energy_coverage for reading in readings]
+    methods = {reading.energy_method for reading in readings}
+    order: tuple[EnergyMethod | None, ...] = (None, "estimated", "rapl", "nvml", "nvml+rapl")
+    coverage = None
+    if wall and all(each is not None for each in covered):
+        coverage = (
+            sum((each or 0) * reading.wall_seconds for each, reading in zip(covered, readings, strict=True)) / wall
+        )
+    return first.model_copy(
+        update={
+            "cpu_seconds": sum(reading.cpu_seconds for reading in readings),
+            "peak_memory_bytes": _highest([reading.peak_memory_bytes for reading in readings]),
+            "peak_gpu_memory_bytes": _highest([reading.peak_gpu_memory_bytes for reading in readings]),
+            "read_bytes": _sum([reading.read_bytes for reading in readings]),
+            "written_bytes": _sum([reading.written_bytes for reading in readings]),
+            "joules": _sum([reading.joules for reading in readings]),
+            "energy_method": min(methods, key=order.index),
+            "energy_coverage": coverage,
+        }
+    )
+
+
+def _highest(values: Sequence[int | None]) -> int | None:
+    return max((value for value in values if value is not None), default=None)
+
+
+def _sum(values: Sequence[N | None]) -> N | None:
+    known = [value for value in values if value is not None]
+    return sum(known[1:], known[0]) if len(known) == len(values) else None
 
 
 class Hardware(Contract):

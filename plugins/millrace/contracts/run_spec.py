@@ -98,6 +98,7 @@ class Gang(Contract):
     workers: int = Field(ge=2)
     index: int = Field(ge=0)
     coordinator: str = Field(description="host:port that worker 0 listens on and every worker reaches")
+    join_seconds: int = Field(default=300, ge=1, description="that the others have to come")
 
 
 class RunSpec(Contract):
@@ -117,7 +118,14 @@ class RunSpec(Contract):
     task: Task
     gang: Gang | None = None
 
+    @property
+    def workers(self) -> int:
+        """Processes that do this step together; only training takes several."""
+        return self.parameters.workers if self.task.kind == "train" else 1
+
 
 REPORT_FILE = "report.json"
 METER_FILE = "meter.json"
 SPEC_FILE = "spec.json"
+WORKERS_FOLDER = "workers"
+"""Below a gang's attempt: worker N's order is N.json, and its own attempt N; the leader's attempt is the gang's."""

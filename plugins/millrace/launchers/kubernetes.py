@@ -12,6 +12,7 @@ from millrace.storage import files
 
 CONTAINER = "base"
 SPEC_ANNOTATION = "millrace/spec"
+QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
 _SAFE_TO_EVICT = "cluster-autoscaler.kubernetes.io/safe-to-evict"
 _USER = 65532
 _NOT_PULLED = (
@@ -48,7 +49,7 @@ def step_pod(cluster: Cluster, image: str, spec: RunSpec, request: Request) -> k
         "millrace/team": spec.workload.team,
     }
     if training and cluster.queue:
-        labels["kueue.x-k8s.io/queue-name"] = cluster.queue
+        labels[QUEUE_LABEL] = cluster.queue
     # an autoscaler that empties a node would throw away the work since the last checkpoint
     annotations = {SPEC_ANNOTATION: uri} | ({_SAFE_TO_EVICT: "false"} if training else {})
     volumes, mounts = _scratch(cluster.shared_memory_bytes if training else 0)
@@ -110,6 +111,11 @@ def container_security() -> k8s.V1SecurityContext:
         read_only_root_filesystem=True,
         capabilities=k8s.V1Capabilities(drop=["ALL"]),
     )
+
+
+def at_work(pod: k8s.V1Pod) -> bool:
+    """Whether a pod may still do something."""
+    return pod.status.phase not in ("Succeeded", "Failed") and pod.metadata.deletion_timestamp is None
 
 
 def pod_end(pod: k8s.V1Pod | None) -> PodEnd:

@@ -18,6 +18,7 @@ from millrace.contracts.errors import RefusedError
 from millrace.contracts.report import Report
 from millrace.contracts.run_spec import REPORT_FILE, SPEC_FILE, RunSpec
 from millrace.launchers import kubernetes
+from millrace.launchers.kubernetes import PodEnd
 from millrace.opening import open_run, try_key
 from millrace.operators.workload import WorkloadOperator
 from millrace.run import Run
@@ -80,14 +81,14 @@ class PodStepOperator(WorkloadOperator, KubernetesPodOperator):
             self.log.info("%s", str(error).partition("\n")[0])
         spec: RunSpec = attempts.read(event["spec_uri"], RunSpec)
         uid = f"pod:{event['namespace']}/{event['name']}"
-        report = attempts.read(files.join(spec.attempt_uri, REPORT_FILE), Report)
-        end = kubernetes.pod_end(self.pod)
-        if report is not None and (report.outcome != "interrupted" or end.kind != "disrupted"):
-            return attempts.conclude(spec.key, report, uid, self.ledger, self.log.info)
-        if report is None:
-            attempts.lost(spec, uid, end.reason, self.ledger)
-        else:
+        report, end = self.how_it_ended(spec, event["name"])
+        if report is not None:
+            report = attempts.with_workers(report, spec)
+            if report.outcome != "interrupted" or end.kind == "ended":
+                return attempts.conclude(spec.key, report, uid, self.ledger, self.log.info)
             self.ledger.commit_report(spec.key, report, uid)
+        else:
+            attempts.lost(spec, uid, end.reason, self.ledger)
         if event["status"] == "timeout" and end.kind != "not_started":
             raise AirflowException(event["message"])
         match end.kind:
@@ -110,7 +111,7 @@ class PodStepOperator(WorkloadOperator, KubernetesPodOperator):
             reraise=True,
         )
         try:
-            pod = within_quota(super().get_or_create_pod, pod_request_obj, context)
+            pod = within_quota(self.place, pod_request_obj, context)
         except ApiException as error:
             if error.status in (400, 403, 422):
                 spec = attempts.read(pod_request_obj.metadata.annotations[kubernetes.SPEC_ANNOTATION], RunSpec)
@@ -122,6 +123,14 @@ class PodStepOperator(WorkloadOperator, KubernetesPodOperator):
         annotations = pod.metadata.annotations or {}
         self.trigger_kwargs = {"spec_uri": annotations[kubernetes.SPEC_ANNOTATION]}
         return pod
+
+    def place(self, pod_request_obj: k8s.V1Pod, context: Context) -> k8s.V1Pod:
+        """Find a pod that does this work already, or create one."""
+        return super().get_or_create_pod(pod_request_obj, context)
+
+    def how_it_ended(self, spec: RunSpec, pod_name: str) -> tuple[Report | None, PodEnd]:
+        """What the step says itself, and what its pod's status says."""
+        return attempts.read(files.join(spec.attempt_uri, REPORT_FILE), Report), kubernetes.pod_end(self.pod)
 
     def _launch(self, run: Run, spec: RunSpec, context: Context) -> Any:  # noqa: ANN401 - Airflow's own
         cluster = self._conform()

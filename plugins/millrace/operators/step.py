@@ -6,7 +6,7 @@ from airflow.sdk import Context
 
 from millrace import attempts
 from millrace.admission import Admission, anyone
-from millrace.contracts.errors import StepError
+from millrace.contracts.errors import BadInputError, StepError
 from millrace.contracts.report import Report
 from millrace.contracts.run_spec import REPORT_FILE
 from millrace.opening import open_run, try_key
@@ -35,6 +35,13 @@ class StepOperator(WorkloadOperator):
         with self.reporting(key, uid, run.parameters.hardware):
             self.admit(run, self.ledger, context)
             spec = attempts.make_spec(run, key, self.order, self.settings, self.ledger)
+            if spec.workers > 1:
+                raise BadInputError(
+                    f"{spec.workers} workers on one machine",
+                    where="parameters.workers",
+                    rule="several workers are pods, of MILLRACE_LAUNCHER=kubernetes",
+                    remedy="ask for one worker, or run this workload on a cluster",
+                )
         attempts.count_lost(run, spec, self.ledger)
         finished = attempts.finished_earlier(run, spec)
         if finished is not None:

@@ -37,6 +37,7 @@ class _Work:
     epochs: int
     steps: int
     flops_per_second: float
+    workers: int
 
     @property
     def training_flops(self) -> float:
@@ -65,10 +66,14 @@ def make_plan(
     work = _work(workload, parameters, profile, base_config, hardware)
     seconds = _seconds_by_step(work, workload)
     busy = {step: _busy_cores(step, hardware) for step in seconds}
-    joules = {step: estimated_joules(hardware, wall, wall * busy[step]) for step, wall in seconds.items()}
+    machines = {step: parameters.workers if step == "train" else 1 for step in seconds}
+    joules = {
+        step: machines[step] * estimated_joules(hardware, wall, wall * busy[step]) for step, wall in seconds.items()
+    }
+    machine_seconds = _quantity(sum(wall * machines[step] for step, wall in seconds.items()), known.SECONDS_P90)
     whole_seconds = _quantity(sum(seconds.values()), known.SECONDS_P90)
     whole_joules = _quantity(sum(joules.values()), known.SECONDS_P90)
-    cost = _cost(whole_seconds, whole_joules, hardware, site)
+    cost = _cost(machine_seconds, whole_joules, hardware, site)
     document = Plan(
         made_at=made_at or datetime.now(UTC),
         dataset=dataset,
@@ -130,11 +135,12 @@ def _work(
         epochs=parameters.epochs,
         steps=math.ceil(train_rows / parameters.batch_size) * parameters.epochs,
         flops_per_second=hardware.cores * hardware.gflops_per_core * 1e9,
+        workers=parameters.workers,
     )
 
 
 def _compute_seconds(work: _Work) -> float:
-    return work.training_flops / work.flops_per_second
+    return work.training_flops / (work.flops_per_second * work.workers)
 
 
 def _optimiser_seconds(work: _Work) -> float:
@@ -192,7 +198,7 @@ def _bottleneck(work: _Work) -> Bottleneck:
     return max(candidates, key=lambda name: candidates[name])
 
 
-def _cost(seconds: Quantity, joules: Quantity, hardware: Hardware, site: Site) -> Quantity | None:
+def _cost(machine_seconds: Quantity, joules: Quantity, hardware: Hardware, site: Site) -> Quantity | None:
     """The hardware's price for the time, and the tariff for the energy with the building's share; in site.currency."""
     per_joule = None
     if site.price_per_kwh is not None and site.pue is not None:
@@ -201,8 +207,8 @@ def _cost(seconds: Quantity, joules: Quantity, hardware: Hardware, site: Site) -
         return None
     per_second = (hardware.price_per_hour or 0.0) / 3600
     return Quantity(
-        p50=seconds.p50 * per_second + joules.p50 * (per_joule or 0.0),
-        p90=seconds.p90 * per_second + joules.p90 * (per_joule or 0.0),
+        p50=machine_seconds.p50 * per_second + joules.p50 * (per_joule or 0.0),
+        p90=machine_seconds.p90 * per_second + joules.p90 * (per_joule or 0.0),
     )
 
 

@@ -1,0 +1,80 @@
+"""Several pods for one step: an Indexed Job, and the headless service by which its workers find each other."""
+
+import copy
+
+from kubernetes.client import models as k8s
+
+from millrace.contracts.cluster import Cluster
+from millrace.contracts.run_spec import WORKERS_FOLDER, Gang, RunSpec
+from millrace.launchers.kubernetes import QUEUE_LABEL
+from millrace.storage import files
+
+JOB_LABEL = "batch.kubernetes.io/job-name"
+INDEX_LABEL = "batch.kubernetes.io/job-completion-index"
+PORT = 8476
+# an orphan's lifetime, should nobody be left to delete it
+_FINISHED_SECONDS = 600
+# workers encode the same rows, and so come to the meeting at about the same time once their pods run
+_ENCODE_SECONDS = 300
+
+
+def worker_orders(spec: RunSpec, job: str, cluster: Cluster) -> dict[str, RunSpec]:
+    """Each worker's order by the URI that its pod reads it from. The leader's folder is the try's own."""
+    orders = {}
+    for index in range(spec.workers):
+        own = files.join(spec.attempt_uri, WORKERS_FOLDER, str(index))
+        gang = Gang(
+            workers=spec.workers,
+            index=index,
+            coordinator=f"{job}-0.{job}.{cluster.namespace}.svc:{PORT}",
+            join_seconds=cluster.start_timeout_seconds + _ENCODE_SECONDS,
+        )
+        update = {"gang": gang, "attempt_uri": own if index else spec.attempt_uri}
+        orders[f"{own}.json"] = spec.model_copy(update=update)
+    return orders
+
+
+def gang_job(pod: k8s.V1Pod, spec: RunSpec) -> k8s.V1Job:
+    """The job whose pods are like ``pod`` but for their order; named like it. One pod lost ends them all."""
+    name = pod.metadata.name
+    template = copy.deepcopy(pod)
+    labels = template.metadata.labels
+    queue = {QUEUE_LABEL: labels.pop(QUEUE_LABEL)} if QUEUE_LABEL in labels else {}
+    template.spec.subdomain = name
+    order = files.join(spec.attempt_uri, WORKERS_FOLDER, "$(JOB_COMPLETION_INDEX).json")
+    template.spec.containers[0].args = ["--spec", order]
+    return k8s.V1Job(
+        api_version="batch/v1",
+        kind="Job",
+        metadata=k8s.V1ObjectMeta(name=name, namespace=pod.metadata.namespace, labels={**labels, **queue}),
+        spec=k8s.V1JobSpec(
+            completions=spec.workers,
+            parallelism=spec.workers,
+            completion_mode="Indexed",
+            # a worker cannot join a training that has begun: all of them begin again, from the checkpoint
+            backoff_limit=0,
+            pod_replacement_policy="Failed",
+            ttl_seconds_after_finished=_FINISHED_SECONDS,
+            template=k8s.V1PodTemplateSpec(
+                metadata=k8s.V1ObjectMeta(labels=labels, annotations=template.metadata.annotations),
+                spec=template.spec,
+            ),
+        ),
+    )
+
+
+def gang_service(job: k8s.V1Job) -> k8s.V1Service:
+    """Names for the pods of ``job``, before they are ready; it goes with the job."""
+    name = job.metadata.name
+    owner = k8s.V1OwnerReference(api_version="batch/v1", kind="Job", name=name, uid=job.metadata.uid)
+    return k8s.V1Service(
+        api_version="v1",
+        kind="Service",
+        metadata=k8s.V1ObjectMeta(name=name, namespace=job.metadata.namespace, owner_references=[owner]),
+        spec=k8s.V1ServiceSpec(
+            cluster_ip="None",
+            publish_not_ready_addresses=True,
+            selector={JOB_LABEL: name},
+            ports=[k8s.V1ServicePort(name="gang", port=PORT)],
+        ),
+    )
