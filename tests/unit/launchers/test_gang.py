@@ -1,0 +1,69 @@
+"""Gangs of pods: the job, its orders and its service."""
+
+from typing import Any
+
+import pytest
+from kubernetes.client import ApiClient
+from kubernetes.client import models as k8s
+
+from millrace.contracts.run_spec import RunSpec
+from millrace.launchers import gang, kubernetes
+from millrace.settings import KubernetesSettings, Settings
+from millrace.sizing.requests import Request
+
+
+@pytest.fixture
+def order(spec: RunSpec) -> RunSpec:
+    dataset = {"workload": "flowers", "uri": "s3://bucket/table", "version": 1, "until": "2026-01-01"}
+    task = {"kind": "train", "dataset": dataset, "base_model": None}
+    parameters = spec.parameters.model_copy(update={"workers": 3})
+    given = {**spec.model_dump(), "task": task, "parameters": parameters, "attempt_uri": "s3://bucket/try-1"}
+    return RunSpec.model_validate(given)
+
+
+def job_of(order: RunSpec, queue: str = "") -> k8s.V1Job:
+    cluster = KubernetesSettings(queue=queue)
+    given = {**cluster.model_dump(), "stop_grace_seconds": 10}
+    pod = kubernetes.step_pod(type(Settings().cluster())(**given), "train", order, Request(1, 1 << 30, 1, "GPU"))
+    pod.metadata.name = "flowers-train-x1"
+    return gang.gang_job(pod, order)
+
+
+def test_every_worker_has_an_order_of_its_own_and_the_leaders_attempt_is_the_gangs(order: RunSpec) -> None:
+    orders = gang.worker_orders(order, "flowers-train-x1", Settings().cluster())
+    assert list(orders) == [f"s3://bucket/try-1/workers/{index}.json" for index in range(3)]
+    made = list(orders.values())
+    assert [each.attempt_uri for each in made] == [
+        "s3://bucket/try-1", "s3://bucket/try-1/workers/1", "s3://bucket/try-1/workers/2"
+    ]  # fmt: skip
+    assert {each.state_uri for each in made} == {order.state_uri}
+    assert {each.gang.coordinator for each in made if each.gang} == {
+        "flowers-train-x1-0.flowers-train-x1.millrace-steps.svc:8476"
+    }
+
+
+def test_the_job_is_indexed_and_one_lost_pod_ends_it(order: RunSpec) -> None:
+    rendered: dict[str, Any] = ApiClient().sanitize_for_serialization(job_of(order))
+    spec = rendered["spec"]
+    assert (spec["completions"], spec["parallelism"], spec["completionMode"]) == (3, 3, "Indexed")
+    assert (spec["backoffLimit"], spec["podReplacementPolicy"]) == (0, "Failed")
+    pod = spec["template"]["spec"]
+    assert pod["containers"][0]["args"] == ["--spec", "s3://bucket/try-1/workers/$(JOB_COMPLETION_INDEX).json"]
+    assert pod["subdomain"] == rendered["metadata"]["name"] == "flowers-train-x1"
+    assert pod["restartPolicy"] == "Never"
+
+
+def test_a_queue_takes_the_job_and_not_each_pod(order: RunSpec) -> None:
+    job = job_of(order, queue="gpus")
+    assert job.metadata.labels[kubernetes.QUEUE_LABEL] == "gpus"
+    assert kubernetes.QUEUE_LABEL not in job.spec.template.metadata.labels
+
+
+def test_the_service_names_pods_that_are_not_ready_and_goes_with_the_job(order: RunSpec) -> None:
+    job = job_of(order)
+    job.metadata.uid = "u"
+    service: dict[str, Any] = ApiClient().sanitize_for_serialization(gang.gang_service(job))
+    assert service["spec"]["clusterIP"] == "None"
+    assert service["spec"]["publishNotReadyAddresses"] is True
+    assert service["spec"]["selector"] == {"batch.kubernetes.io/job-name": "flowers-train-x1"}
+    assert service["metadata"]["ownerReferences"][0]["uid"] == "u"
