@@ -42,11 +42,22 @@ def finished_earlier(run: Run, spec: RunSpec) -> Report | None:
     return finished
 
 
-def count_lost(run: Run, spec: RunSpec, ledger: Ledger) -> None:
-    """Count what earlier tries used that are over and left no report."""
-    for uri, order in _earlier(run, spec):
-        if not files.exists(files.join(uri, REPORT_FILE)):
-            lost(order, "lost", "the try ended without a report", ledger)
+def count_lost(folder_uri: str, repeat: int, ledger: Ledger) -> None:
+    """Count what tries of this run used whose end no task saw; once more changes nothing.
+
+    A try without a reading used less than the meter's first five seconds, or nothing (a later try that took an
+    elder's pod over), and leaves no row.
+    """
+    for step in files.names(folder_uri):
+        for name in files.names(files.join(folder_uri, step)):
+            uri = files.join(folder_uri, step, name)
+            order = read(files.join(uri, SPEC_FILE), RunSpec) if name.startswith("try-") else None
+            if order is None or order.key.repeat != repeat:
+                continue
+            report = read(files.join(uri, REPORT_FILE), Report)
+            reading = report.meter if report is not None else read(files.join(uri, METER_FILE), MeterReading)
+            if reading is not None:
+                ledger.commit_lost_try(order.key, reading, f"lost:{name}", "no task saw how this try ended")
 
 
 def _earlier(run: Run, spec: RunSpec) -> Iterator[tuple[str, RunSpec]]:

@@ -12,14 +12,13 @@ from kubernetes.client import models as k8s
 from urllib3.exceptions import HTTPError
 
 from millrace import attempts
-from millrace.admission import Admission, anyone
 from millrace.contracts.cluster import Cluster
 from millrace.contracts.errors import RefusedError
 from millrace.contracts.report import Report
 from millrace.contracts.run_spec import REPORT_FILE, SPEC_FILE, RunSpec
 from millrace.launchers import kubernetes
-from millrace.opening import open_run, try_key
-from millrace.operators.workload import WorkloadOperator
+from millrace.opening import open_run
+from millrace.operators.order import OrderOperator
 from millrace.run import Run
 from millrace.sizing import requests
 from millrace.storage import files
@@ -30,7 +29,7 @@ _MAX_RESTARTS = 20
 _API_AWAY_SECONDS = 600
 
 
-class PodStepOperator(WorkloadOperator, KubernetesPodOperator):
+class PodStepOperator(OrderOperator, KubernetesPodOperator):
     """StepOperator's promises, kept by a pod: deferrable, durable, without an XCom sidecar.
 
     Spec and report travel through storage. A pod that was evicted, preempted or deleted is followed by one that goes on
@@ -41,7 +40,7 @@ class PodStepOperator(WorkloadOperator, KubernetesPodOperator):
     # an API server that is away for a minute ends the trigger once; a long training may see several
     MAX_REDEFER_ATTEMPTS = 1000
 
-    def __init__(self, *, image: str, order: attempts.Order, admit: Admission = anyone, **kwargs: Any) -> None:  # noqa: ANN401
+    def __init__(self, **kwargs: Any) -> None:  # noqa: ANN401 - Airflow's own
         super().__init__(
             deferrable=True,
             poll_interval=_POLL_SECONDS,
@@ -52,21 +51,9 @@ class PodStepOperator(WorkloadOperator, KubernetesPodOperator):
             log_pod_spec_on_failure=False,
             **kwargs,
         )
-        self.step_image = image
-        self.order = order
-        self.admit = admit
 
-    def execute(self, context: Context) -> Any:  # noqa: ANN401 - Airflow's own
+    def carry_out(self, run: Run, spec: RunSpec, context: Context) -> Any:  # noqa: ANN401 - Airflow's own
         """Give a pod its order and wait for it in the triggerer."""
-        run = open_run(self.workload, context, self.settings, self.ledger)
-        key = try_key(run, self.task_id, context)
-        with self.reporting(key, f"airflow:{context['ti'].id}", run.parameters.hardware):
-            self.admit(run, self.ledger, context)
-            spec = attempts.make_spec(run, key, self.order, self.settings, self.ledger)
-        finished = attempts.finished_earlier(run, spec)
-        if finished is not None:
-            self.log.info("an earlier try had finished: its report is taken")
-            return attempts.conclude(key, finished, "adopted", self.ledger, self.log.info)
         return self._launch(run, spec, context)
 
     def trigger_reentry(self, context: Context, event: dict[str, Any]) -> Any:  # noqa: ANN401 - Airflow's own
