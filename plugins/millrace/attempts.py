@@ -1,22 +1,27 @@
 """Tries of a step, whatever runs it: the order, what earlier tries left, and what a report means to Airflow."""
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NoReturn
 
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 from pydantic import ValidationError
 
-from millrace.contracts.errors import FINAL_EXIT_CODES, StepError
+from millrace.contracts.errors import FINAL_EXIT_CODES, DeviceMemoryError, RefusedError, StepError
 from millrace.contracts.measurement import MeterReading
 from millrace.contracts.report import Report, ValidateResult
-from millrace.contracts.run_spec import METER_FILE, REPORT_FILE, SPEC_FILE, RunSpec, Task, TryKey
+from millrace.contracts.run_spec import METER_FILE, REPORT_FILE, SPEC_FILE, RunSpec, Task, TrainTask, TryKey
 from millrace.ledger.ledger import Ledger
 from millrace.run import Run
 from millrace.settings import Settings
+from millrace.sizing import requests
 from millrace.storage import files
 
 Order = Callable[[Run, Ledger], Task]
 Say = Callable[..., None]
+
+
+class FewerRowsError(AirflowException):
+    """The device had no room for the rows that it was fed at once; the next order asks for half as many."""
 
 
 def make_spec(run: Run, key: TryKey, order: Order, settings: Settings, ledger: Ledger) -> RunSpec:
@@ -68,12 +73,13 @@ def _earlier(run: Run, spec: RunSpec) -> Iterator[tuple[str, RunSpec]]:
             yield uri, order
 
 
-def conclude(key: TryKey, report: Report, uid: str, ledger: Ledger, say: Say) -> str:
+def conclude(spec: RunSpec, report: Report, uid: str, ledger: Ledger, say: Say) -> str:
     """Commit the report, then tell Airflow what it means; returns its reason where the step went well.
 
-    Raises AirflowSkipException, AirflowFailException for bad input and refusals, AirflowException for what is retried.
+    Raises AirflowSkipException, AirflowFailException for bad input and refusals, AirflowException for what is retried:
+    FewerRowsError after the ledger has learned how many rows to try.
     """
-    ledger.commit_report(key, report, uid)
+    ledger.commit_report(spec.key, report, uid)
     if report.outcome == "skipped":
         raise AirflowSkipException(report.reason)
     if isinstance(report.result, ValidateResult):
@@ -81,8 +87,25 @@ def conclude(key: TryKey, report: Report, uid: str, ledger: Ledger, say: Say) ->
     if report.error is not None:
         error = report.error
         said = StepError(error.what, where=error.where, rule=error.rule, remedy=error.remedy)
+        if error.type == DeviceMemoryError.__name__ and isinstance(spec.task, TrainTask):
+            _feed_fewer(spec, spec.task, said, ledger)
         raise failure(str(said), error.exit_code)
     return report.reason
+
+
+def _feed_fewer(spec: RunSpec, task: TrainTask, said: StepError, ledger: Ledger) -> NoReturn:
+    batch_size = spec.parameters.batch_size
+    fewer = requests.fewer_rows(min(task.rows_at_once or batch_size, batch_size))
+    if fewer is None:
+        refused = RefusedError(
+            said.what,
+            where=f"{spec.workload.name} on {spec.hardware.name}",
+            rule="one row, with its gradients, fits into the memory of one device",
+            remedy="a smaller max_length or model, or hardware with more memory",
+        )
+        raise failure(str(refused), refused.exit_code)
+    ledger.learn_rows(spec.workload.name, spec.hardware.name, fewer)
+    raise FewerRowsError(f"{said.what}: the next try feeds {fewer} rows at once")
 
 
 def lost(spec: RunSpec, uid: str, reason: str, ledger: Ledger) -> None:

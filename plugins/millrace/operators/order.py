@@ -35,7 +35,7 @@ class OrderOperator(WorkloadOperator):
         finished = attempts.finished_earlier(run, spec)
         if finished is not None:
             self.log.info("an earlier try had finished: its report is taken")
-            return attempts.conclude(key, finished, "adopted", self.ledger, self.log.info)
+            return attempts.conclude(spec, finished, "adopted", self.ledger, self.log.info)
         return self.carry_out(run, spec, context)
 
     def carry_out(self, run: Run, spec: RunSpec, context: Context) -> Any:  # noqa: ANN401 - Airflow's own

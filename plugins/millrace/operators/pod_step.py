@@ -33,8 +33,9 @@ class PodStepOperator(OrderOperator, KubernetesPodOperator):
     """StepOperator's promises, kept by a pod: deferrable, durable, without an XCom sidecar.
 
     Spec and report travel through storage. A pod that was evicted, preempted or deleted is followed by one that goes on
-    from the checkpoint, and one that was killed for want of memory by one with 1.5 times as much; neither uses up a
-    retry. A pod that cannot start ends the task within the start budget, with the scheduler's own reason.
+    from the checkpoint, one that was killed for want of memory by one with 1.5 times as much, one whose GPU had no room
+    by one that feeds it half the rows at once; none of them uses up a retry. A pod that cannot start ends the task
+    within the start budget, with the scheduler's own reason.
     """
 
     # an API server that is away for a minute ends the trigger once; a long training may see several
@@ -70,7 +71,11 @@ class PodStepOperator(OrderOperator, KubernetesPodOperator):
         report = attempts.read(files.join(spec.attempt_uri, REPORT_FILE), Report)
         end = kubernetes.pod_end(self.pod)
         if report is not None and (report.outcome != "interrupted" or end.kind != "disrupted"):
-            return attempts.conclude(spec.key, report, uid, self.ledger, self.log.info)
+            try:
+                return attempts.conclude(spec, report, uid, self.ledger, self.log.info)
+            except attempts.FewerRowsError as error:
+                self.log.info("%s", error)
+                return self._again(spec, context)
         if report is None:
             attempts.lost(spec, uid, end.reason, self.ledger)
         else:
@@ -129,7 +134,8 @@ class PodStepOperator(OrderOperator, KubernetesPodOperator):
         restart = run.next_restart(spec.key)
         if restart > _MAX_RESTARTS:
             raise AirflowException(f"{restart} pods of this try were lost: see the ledger's tries for each one's end")
-        return self._launch(run, spec.model_copy(update={"attempt_uri": run.attempt_uri(spec.key, restart)}), context)
+        changed = {"attempt_uri": run.attempt_uri(spec.key, restart), "task": self.order(run, self.ledger)}
+        return self._launch(run, spec.model_copy(update=changed), context)
 
     def _learn(self, spec: RunSpec, reason: str) -> None:
         cap = self.settings.cluster().max_memory_bytes

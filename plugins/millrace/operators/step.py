@@ -33,7 +33,7 @@ class StepOperator(OrderOperator):
             attempts.lost(spec, ended.process_uid, reason, self.ledger)
             log = self.settings.process_launcher().folder(spec.attempt_uri)
             raise attempts.failure(f"{reason}; the lines above, or log.txt in {log}, say why", ended.exit_code)
-        return attempts.conclude(spec.key, report, ended.process_uid, self.ledger, self.log.info)
+        return attempts.conclude(spec, report, ended.process_uid, self.ledger, self.log.info)
 
 
 def _said(exit_code: int) -> str:
