@@ -1,12 +1,12 @@
 """Tries of a step, whatever runs it: the order, what earlier tries left, and what a report means to Airflow."""
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NoReturn
 
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 from pydantic import ValidationError
 
-from millrace.contracts.errors import FINAL_EXIT_CODES, StepError
+from millrace.contracts.errors import FINAL_EXIT_CODES, DeviceMemoryError, RefusedError, StepError
 from millrace.contracts.measurement import MeterReading, together
 from millrace.contracts.report import Report, ValidateResult
 from millrace.contracts.run_spec import (
@@ -16,15 +16,21 @@ from millrace.contracts.run_spec import (
     WORKERS_FOLDER,
     RunSpec,
     Task,
+    TrainTask,
     TryKey,
 )
 from millrace.ledger.ledger import Ledger
 from millrace.run import Run
 from millrace.settings import Settings
+from millrace.sizing import requests
 from millrace.storage import files
 
 Order = Callable[[Run, Ledger], Task]
 Say = Callable[..., None]
+
+
+class FewerRowsError(AirflowException):
+    """The device had no room for the rows that it was fed at once; the next order asks for half as many."""
 
 
 def make_spec(run: Run, key: TryKey, order: Order, settings: Settings, ledger: Ledger) -> RunSpec:
@@ -50,11 +56,21 @@ def finished_earlier(run: Run, spec: RunSpec) -> Report | None:
     return finished
 
 
-def count_lost(run: Run, spec: RunSpec, ledger: Ledger) -> None:
-    """Count what earlier tries used that are over and left no report."""
-    for uri, order in _earlier(run, spec):
-        if not files.exists(files.join(uri, REPORT_FILE)):
-            lost(order, "lost", "the try ended without a report", ledger)
+def count_lost(folder_uri: str, repeat: int, ledger: Ledger) -> None:
+    """Count what tries of this run used whose end no task saw; once more changes nothing.
+
+    A try without a reading used less than the meter's first five seconds, or nothing (a later try that took an
+    elder's pod over), and leaves no row.
+    """
+    for step in files.names(folder_uri):
+        for name in files.names(files.join(folder_uri, step)):
+            uri = files.join(folder_uri, step, name)
+            order = read(files.join(uri, SPEC_FILE), RunSpec) if name.startswith("try-") else None
+            if order is None or order.key.repeat != repeat:
+                continue
+            reading = _used(order)
+            if reading is not None:
+                ledger.commit_lost_try(order.key, reading, f"lost:{name}", "no task saw how this try ended")
 
 
 def _earlier(run: Run, spec: RunSpec) -> Iterator[tuple[str, RunSpec]]:
@@ -65,12 +81,13 @@ def _earlier(run: Run, spec: RunSpec) -> Iterator[tuple[str, RunSpec]]:
             yield uri, order
 
 
-def conclude(key: TryKey, report: Report, uid: str, ledger: Ledger, say: Say) -> str:
+def conclude(spec: RunSpec, report: Report, uid: str, ledger: Ledger, say: Say) -> str:
     """Commit the report, then tell Airflow what it means; returns its reason where the step went well.
 
-    Raises AirflowSkipException, AirflowFailException for bad input and refusals, AirflowException for what is retried.
+    Raises AirflowSkipException, AirflowFailException for bad input and refusals, AirflowException for what is retried:
+    FewerRowsError after the ledger has learned how many rows to try.
     """
-    ledger.commit_report(key, report, uid)
+    ledger.commit_report(spec.key, report, uid)
     if report.outcome == "skipped":
         raise AirflowSkipException(report.reason)
     if isinstance(report.result, ValidateResult):
@@ -78,21 +95,38 @@ def conclude(key: TryKey, report: Report, uid: str, ledger: Ledger, say: Say) ->
     if report.error is not None:
         error = report.error
         said = StepError(error.what, where=error.where, rule=error.rule, remedy=error.remedy)
+        if error.type == DeviceMemoryError.__name__ and isinstance(spec.task, TrainTask):
+            _feed_fewer(spec, spec.task, said, ledger)
         raise failure(str(said), error.exit_code)
     return report.reason
 
 
+def _feed_fewer(spec: RunSpec, task: TrainTask, said: StepError, ledger: Ledger) -> NoReturn:
+    batch_size = spec.parameters.batch_size
+    fewer = requests.fewer_rows(min(task.rows_at_once or batch_size, batch_size))
+    if fewer is None:
+        refused = RefusedError(
+            said.what,
+            where=f"{spec.workload.name} on {spec.hardware.name}",
+            rule="one row, with its gradients, fits into the memory of one device",
+            remedy="a smaller max_length or model, or hardware with more memory",
+        )
+        raise failure(str(refused), refused.exit_code)
+    ledger.learn_rows(spec.workload.name, spec.hardware.name, fewer)
+    raise FewerRowsError(f"{said.what}: the next try feeds {fewer} rows at once")
+
+
 def lost(spec: RunSpec, uid: str, reason: str, ledger: Ledger) -> None:
     """Count what a process, or a gang of them, used that left no report."""
-    own = read(files.join(spec.attempt_uri, METER_FILE), MeterReading)
-    readings = [reading for reading in (own, *_workers(spec)) if reading is not None]
-    ledger.commit_lost_try(spec.key, together(readings) if readings else None, uid, reason)
+    ledger.commit_lost_try(spec.key, _used(spec), uid, reason)
 
 
 def with_workers(report: Report, spec: RunSpec) -> Report:
     """A leader's report whose meter counts its followers too, by their reports or else by what their meters kept."""
-    readings = [reading for reading in _workers(spec) if reading is not None]
-    return report.model_copy(update={"meter": together([report.meter, *readings])}) if readings else report
+    if spec.workers == 1:
+        return report
+    meter = together([report.meter, *_readings(_followers(spec))])
+    return report.model_copy(update={"meter": meter})
 
 
 def worker_uri(spec: RunSpec, index: int) -> str:
@@ -100,11 +134,21 @@ def worker_uri(spec: RunSpec, index: int) -> str:
     return files.join(spec.attempt_uri, WORKERS_FOLDER, str(index))
 
 
-def _workers(spec: RunSpec) -> Iterator[MeterReading | None]:
-    for index in range(1, spec.workers):
-        uri = worker_uri(spec, index)
+def _used(spec: RunSpec) -> MeterReading | None:
+    readings = list(_readings([spec.attempt_uri, *_followers(spec)]))
+    return together(readings) if readings else None
+
+
+def _followers(spec: RunSpec) -> list[str]:
+    return [worker_uri(spec, index) for index in range(1, spec.workers)]
+
+
+def _readings(uris: Iterable[str]) -> Iterator[MeterReading]:
+    for uri in uris:
         report = read(files.join(uri, REPORT_FILE), Report)
-        yield report.meter if report else read(files.join(uri, METER_FILE), MeterReading)
+        reading = report.meter if report is not None else read(files.join(uri, METER_FILE), MeterReading)
+        if reading is not None:
+            yield reading
 
 
 def failure(text: str, exit_code: int) -> Exception:

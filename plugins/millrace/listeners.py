@@ -4,6 +4,8 @@ from typing import Any
 
 from airflow.listeners import hookimpl
 
+from millrace import attempts
+from millrace.run import run_folder_uri
 from millrace.settings import load_settings
 
 
@@ -20,7 +22,10 @@ def on_dag_run_success(dag_run: Any, msg: str) -> None:  # noqa: ANN401 - Airflo
 
 
 def _close(dag_run: Any, state: str, reason: str) -> None:  # noqa: ANN401
-    ledger = load_settings().ledger()
+    settings = load_settings()
+    ledger = settings.ledger()
     for run in ledger.open_runs(dag_run.dag_id):
         if run["run_id"] == dag_run.run_id:
             ledger.close_run(dag_run.dag_id, dag_run.run_id, run["repeat"], state=state, reason=reason)
+            folder_uri = run_folder_uri(settings.store, dag_run.dag_id, dag_run.run_id)
+            attempts.count_lost(folder_uri, run["repeat"], ledger)

@@ -34,8 +34,10 @@ def validate(run: Run, ledger: Ledger) -> ValidateTask:
 
 
 def train(run: Run, ledger: Ledger) -> TrainTask:
-    """Train on the version that was sized."""
-    return TrainTask(dataset=planned(run, ledger).dataset, base_model=base_model(run))
+    """Train on the version that was sized, with as many rows at once as the hardware is known to hold."""
+    plan = planned(run, ledger)
+    rows_at_once = ledger.rows_lesson(run.workload.name, plan.hardware.name)
+    return TrainTask(dataset=plan.dataset, base_model=base_model(run), rows_at_once=rows_at_once)
 
 
 def export(run: Run, ledger: Ledger) -> ExportTask:

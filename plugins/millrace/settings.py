@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from millrace.contracts.cluster import Cluster
+from millrace.contracts.cluster import Cluster, Conventions
 from millrace.contracts.measurement import Hardware
 from millrace.launchers.process import ProcessLauncher
 from millrace.ledger.ledger import Ledger
@@ -82,8 +82,7 @@ class Settings(BaseSettings):
 
     def cluster(self) -> Cluster:
         """How pods are made on this site's cluster."""
-        given = KubernetesSettings()
-        return Cluster(**given.model_dump(), stop_grace_seconds=self.stop_grace_seconds)
+        return Cluster(**KubernetesSettings().model_dump(), stop_grace_seconds=self.stop_grace_seconds)
 
     def process_launcher(self) -> ProcessLauncher:
         """The launcher that runs a step in its image's own environment on this machine."""
@@ -95,62 +94,10 @@ class Settings(BaseSettings):
         )
 
 
-class KubernetesSettings(BaseSettings):
-    """Each is the environment variable ``MILLRACE_KUBERNETES_<NAME>``, for the kubernetes launcher."""
+class KubernetesSettings(BaseSettings, Conventions):
+    """Each of a cluster's conventions is the environment variable ``MILLRACE_KUBERNETES_<NAME>``."""
 
     model_config = SettingsConfigDict(env_prefix="MILLRACE_KUBERNETES_", extra="ignore", frozen=True)
-
-    context: str = Field(default="", description="Context of the kubeconfig (KUBECONFIG); its current one when empty.")
-    in_cluster: bool = Field(default=False, description="Airflow runs in the cluster: its service account is used.")
-    namespace: str = Field(default="millrace-steps", description="Namespace of step pods.")
-    serving_namespace: str = Field(default="millrace-serving", description="Namespace of model servers.")
-    images: str = Field(
-        default="millrace/{image}:latest", description="Image of a step; `{image}` is data, train or serve."
-    )
-    image_pull_policy: Literal["Always", "IfNotPresent", "Never"] = Field(
-        default="IfNotPresent", description="When nodes pull images."
-    )
-    image_pull_secrets: tuple[str, ...] = Field(default=(), description="Names of pull secrets (JSON list).")
-    storage_secret: str = Field(
-        default="millrace-storage",
-        description="Secret in both namespaces whose keys are the AWS_* variables that pods reach the store with.",
-    )
-    gpu_resource: str = Field(default="nvidia.com/gpu", description="Resource that GPUs are requested as.")
-    gpu_product_label: str = Field(
-        default="nvidia.com/gpu.product", description="Node label whose value is the hardware entry's `gpu`."
-    )
-    tolerations: tuple[dict[str, str], ...] = Field(
-        default=(), description="Tolerations of every step pod (JSON list), beside the one for GPU nodes."
-    )
-    priority_class: str = Field(default="", description="Priority class of training pods.")
-    runtime_class: str = Field(default="", description="Runtime class of pods with GPUs.")
-    queue: str = Field(default="", description="Kueue's local queue for training pods.")
-    shared_memory_bytes: int = Field(default=1 << 30, ge=0, description="Size of /dev/shm in training pods.")
-    serving_address: str = Field(
-        default="https://{service}.{namespace}.svc:8443",
-        description="Where Airflow reaches a service; takes `{service}`, `{namespace}` and `{cluster_ip}`.",
-    )
-    serving_tls: bool = Field(default=True, description="Model servers speak TLS.")
-    serving_token: bool = Field(default=True, description="Model servers ask for a bearer token.")
-    serving_secret: str = Field(
-        default="millrace-serving", description="Secret of model servers: `tls.crt`, `tls.key`, `ca.crt` and `token`."
-    )
-    serving_cpu: str = Field(default="500m", description="Processor share that a model server requests.")
-    serving_memory: str = Field(default="1Gi", description="Memory of a model server, request and limit.")
-    max_replicas: int = Field(default=3, ge=1, description="Replicas of a model server at most, by its autoscaler.")
-    start_timeout_seconds: int = Field(
-        default=600, ge=5, description="Start budget: a pod that does not run by then ends with the scheduler's reason."
-    )
-    step_memory_bytes: int = Field(
-        default=2 << 30,
-        ge=1 << 27,
-        description="Memory of a step's pod at least; what a plan or an OOM asks for beyond.",
-    )
-    max_memory_bytes: int = Field(
-        default=64 << 30,
-        ge=1 << 28,
-        description="Cap for a step that ran out of memory and is given 1.5 times as much.",
-    )
 
 
 @cache

@@ -154,6 +154,7 @@ def main() -> int:
     recipe = Recipe(
         epochs=given.epochs,
         batch_size=given.batch_size,
+        rows_at_once=given.batch_size,
         seed=given.seed,
         buckets=bucket_lengths(job.bucket_lengths, given.length),
         checkpoint_seconds=options.checkpoint_seconds,

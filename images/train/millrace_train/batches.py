@@ -1,8 +1,7 @@
 """Which rows meet in which batch, and at which length: decided by seed and epoch alone."""
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -53,20 +52,23 @@ def plan_scoring(store: RowStore, buckets: Sequence[int], batch_size: int) -> li
     return _fill(store, np.arange(store.rows), buckets, batch_size)
 
 
-def load_batch(store: RowStore, batch: Batch, batch_size: int, worker: int = 0, workers: int = 1) -> ModelInput:
-    """The arrays of one batch, always ``batch_size`` rows: missing ones repeat its first row with weight 0.
-
-    Of several workers each gets its share, of equal size; all shares together are the batch.
-    """
-    share = math.ceil(batch_size / workers)
-    missing = share * workers - len(batch.rows)
-    own = slice(worker * share, (worker + 1) * share)
-    rows = np.concatenate([batch.rows, np.repeat(batch.rows[:1], missing)])[own]
-    weights = np.concatenate([np.ones(len(batch.rows), np.float32), np.zeros(missing, np.float32)])[own]
+def load_batch(store: RowStore, batch: Batch, batch_size: int) -> ModelInput:
+    """The arrays of one batch, always ``batch_size`` rows: missing ones repeat its first row with weight 0."""
+    missing = batch_size - len(batch.rows)
+    rows = np.concatenate([batch.rows, np.repeat(batch.rows[:1], missing)])
+    weights = np.concatenate([np.ones(len(batch.rows), np.float32), np.zeros(missing, np.float32)])
     targets = store.targets[rows]
     if targets.ndim == 2:
         targets = targets.astype(np.float32)
     return ModelInput(_inputs(store, rows, batch.length), targets, weights)
+
+
+def share(given: ModelInput, worker: int, workers: int) -> ModelInput:
+    """One worker's rows of a batch whose rows are a multiple of ``workers``."""
+    rows = len(given.weights) // workers
+    own = slice(worker * rows, (worker + 1) * rows)
+    inputs = {name: array[own] for name, array in given.inputs.items()}
+    return replace(given, inputs=inputs, targets=given.targets[own], weights=given.weights[own])
 
 
 def _inputs(store: RowStore, rows: NDArray[np.int64], length: int) -> dict[str, NDArray[Any]]:

@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import math
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -58,6 +59,10 @@ class Workers:
         keras = load_keras(precision, "jax")
         keras.distribution.set_distribution(keras.distribution.DataParallel(auto_shard_dataset=False))
         return keras
+
+    def whole_shares(self, rows: int) -> int:
+        """As many rows, or a few more, so that each worker has an equal share of them."""
+        return math.ceil(rows / self.count) * self.count
 
     def meet(self, name: str) -> None:
         """Wait until every worker is here."""

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from millrace.contracts.errors import BadInputError, InterruptedStepError, TransientError
 from millrace.step.main import Stop
 from millrace.storage import files
-from millrace_train.batches import Batch, load_batch, plan_epoch
+from millrace_train.accumulation import assign_optimizer, parts_of, read_optimizer, split
+from millrace_train.batches import Batch, ModelInput, load_batch, plan_epoch, share
 from millrace_train.checkpoints import Checkpoint, Checkpoints, Position
 from millrace_train.gang import Workers
 from millrace_train.progress import Progress
@@ -29,14 +30,28 @@ _CHECKPOINT_SHARE = 0.02
 
 @dataclass(frozen=True)
 class Recipe:
-    """What a run's losses follow from, next to model and rows. ``fingerprint`` names all of it."""
+    """What a run's losses follow from, next to model and rows. ``fingerprint`` names all of it.
+
+    ``rows_at_once`` is not part of that: a batch that is fed in parts is the same batch.
+    """
 
     epochs: int
     batch_size: int
+    rows_at_once: int
     seed: int
     buckets: tuple[int, ...]
     checkpoint_seconds: float
     fingerprint: str
+
+    @property
+    def parts(self) -> int:
+        """Calls that a step takes."""
+        return parts_of(self.batch_size, self.rows_at_once)
+
+    @property
+    def fed_rows(self) -> int:
+        """Rows of a step as they are fed, in equal parts: the batch's, and those that fill it up."""
+        return self.parts * self.rows_at_once
 
     def steps_per_epoch(self, rows: int) -> int:
         """Optimiser steps of one epoch."""
@@ -114,7 +129,7 @@ def _restore(model: Model, store: RowStore, recipe: Recipe, state_uri: str, work
     if start.position.epoch < recipe.epochs:
         _compile_step(model, store, recipe, workers)
     assign_variables("model", model.variables, start.arrays, state_uri)
-    assign_variables("optimizer", model.optimizer.variables, start.arrays, state_uri)
+    assign_optimizer(model.optimizer, recipe.parts, start.arrays, state_uri)
     losses = start.arrays[_LOSSES].tolist()
     if workers.leads:
         _write_losses(state_uri, losses)
@@ -135,7 +150,7 @@ def _restore(model: Model, store: RowStore, recipe: Recipe, state_uri: str, work
 
 def _begin(model: Model, recipe: Recipe, checkpoints: Checkpoints, state_uri: str) -> Checkpoint:
     origin = Position(fingerprint=recipe.fingerprint, epoch=0, batch=0, step=0, tokens=0, seconds=0.0)
-    checkpoints.save(origin, _arrays(model, []))
+    checkpoints.save(origin, _arrays(model, recipe, []))
     return _read_back(checkpoints.newest(recipe.fingerprint), state_uri)
 
 
@@ -161,8 +176,8 @@ def _run_epoch(run: _Run, stop: Stop, progress: Progress) -> None:
 
 def _step(run: _Run, batch: Batch) -> None:
     began = time.perf_counter()
-    given = load_batch(run.store, batch, run.recipe.batch_size, run.workers.index, run.workers.count)
-    loss = float(run.model.train_on_batch(given.inputs, given.targets, given.weights, return_dict=True)["loss"])
+    given = load_batch(run.store, batch, run.recipe.fed_rows)
+    loss = _feed(run.model, given, run.recipe.parts, run.workers)
     now = run.position
     if not math.isfinite(loss):
         raise BadInputError(
@@ -176,10 +191,18 @@ def _step(run: _Run, batch: Batch) -> None:
         update={
             "batch": now.batch + 1,
             "step": now.step + 1,
-            "tokens": now.tokens + batch.length * run.recipe.batch_size,
+            "tokens": now.tokens + batch.length * run.recipe.fed_rows,
             "seconds": now.seconds + time.perf_counter() - began,
         }
     )
+
+
+def _feed(model: Model, given: ModelInput, parts: int, workers: Workers) -> float:
+    losses = []
+    for part in split(given, parts):
+        own = share(part, workers.index, workers.count)
+        losses.append(float(model.train_on_batch(own.inputs, own.targets, own.weights, return_dict=True)["loss"]))
+    return sum(losses) / parts
 
 
 def _compile_step(model: Model, store: RowStore, recipe: Recipe, workers: Workers) -> None:
@@ -189,7 +212,8 @@ def _compile_step(model: Model, store: RowStore, recipe: Recipe, workers: Worker
     """
     order = np.argsort(store.hashes, kind="stable")[: recipe.batch_size].astype(np.int64)
     longest = recipe.buckets[-1] if recipe.buckets else 0
-    given = load_batch(store, Batch(order, longest), recipe.batch_size, workers.index, workers.count)
+    whole = load_batch(store, Batch(order, longest), recipe.fed_rows)
+    given = share(next(split(whole, recipe.parts)), workers.index, workers.count)
     for length in _lengths_in_use(store, recipe.buckets)[:2]:
         cut = replace(given, inputs={name: _cut(array, length) for name, array in given.inputs.items()})
         model.train_on_batch(cut.inputs, cut.targets, cut.weights)
@@ -209,17 +233,17 @@ def _save(run: _Run) -> None:
     if run.position.step == run.saved_step or not run.workers.leads:
         return
     began = time.monotonic()
-    run.checkpoints.save(run.position, _arrays(run.model, run.losses))
+    run.checkpoints.save(run.position, _arrays(run.model, run.recipe, run.losses))
     _write_losses(run.state_uri, run.losses)
     run.saved_step, run.saved_at = run.position.step, time.monotonic()
     cost_seconds = run.saved_at - began
     run.saved_every_seconds = max(run.recipe.checkpoint_seconds, cost_seconds / _CHECKPOINT_SHARE)
 
 
-def _arrays(model: Model, losses: Sequence[float]) -> Arrays:
+def _arrays(model: Model, recipe: Recipe, losses: Sequence[float]) -> Arrays:
     return {
         **read_variables("model", model.variables),
-        **read_variables("optimizer", model.optimizer.variables),
+        **read_optimizer(model.optimizer, recipe.parts),
         _LOSSES: np.asarray(losses, np.float64),
     }
 

@@ -11,11 +11,12 @@ def warmup_steps(total_steps: int, share: float) -> int:
     return min(round(total_steps * share), total_steps - 1)
 
 
-def adamw(learning_rate: float, total_steps: int, options: TrainerOptions) -> Optimizer:
+def adamw(learning_rate: float, total_steps: int, options: TrainerOptions, parts: int = 1) -> Optimizer:
     """AdamW whose rate rises in a straight line to ``learning_rate`` and falls in one to 0 at ``total_steps``.
 
     Weight decay is decoupled (Loshchilov and Hutter, 2019) and spares biases and normalisation; the warm-up is that
-    of BERT's own fine-tuning (Devlin et al., 2019, appendix A.2).
+    of BERT's own fine-tuning (Devlin et al., 2019, appendix A.2). A step takes ``parts`` calls, and Keras asks for the
+    rate by the number of calls.
     """
     import keras
 
@@ -24,7 +25,7 @@ def adamw(learning_rate: float, total_steps: int, options: TrainerOptions) -> Op
 
     class LinearWarmupAndDecay(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]
         def __call__(self, step: Tensor) -> Tensor:
-            step = ops.cast(step, "float32")
+            step = ops.cast(step // parts, "float32")
             up = (step + 1.0) / (rising + 1.0)
             down = (total_steps - step) / max(total_steps - rising, 1)
             return learning_rate * ops.clip(ops.minimum(up, down), 0.0, 1.0)
@@ -33,7 +34,10 @@ def adamw(learning_rate: float, total_steps: int, options: TrainerOptions) -> Op
             return {"learning_rate": learning_rate, "total_steps": total_steps}
 
     optimizer = keras.optimizers.AdamW(
-        LinearWarmupAndDecay(), weight_decay=options.weight_decay, global_clipnorm=options.clip_norm
+        LinearWarmupAndDecay(),
+        weight_decay=options.weight_decay,
+        global_clipnorm=options.clip_norm,
+        gradient_accumulation_steps=parts if parts > 1 else None,
     )
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     return optimizer

@@ -13,7 +13,9 @@ from millrace.contracts.report import TrainResult
 from millrace.contracts.run_spec import RunSpec, TrainTask
 from millrace.step.main import Stop
 from millrace.storage import files
+from millrace_train.accumulation import loss_reduction
 from millrace_train.batches import bucket_lengths, load_batch, plan_scoring
+from millrace_train.device_memory import device_memory
 from millrace_train.encode import encode_rows, feature_statistics
 from millrace_train.gang import Workers
 from millrace_train.job import BaseModel, Job, fingerprint, open_base_model, read_job
@@ -81,14 +83,17 @@ def _train(
     recipe = Recipe(
         epochs=spec.parameters.epochs,
         batch_size=spec.parameters.batch_size,
+        rows_at_once=workers.whole_shares(
+            min(task.rows_at_once or spec.parameters.batch_size, spec.parameters.batch_size)
+        ),
         seed=spec.parameters.seed,
         buckets=bucket_lengths(job.bucket_lengths, job.max_length),
         checkpoint_seconds=job.options.checkpoint_seconds,
         fingerprint=digest,
     )
     total_steps = recipe.epochs * recipe.steps_per_epoch(stores["train"].rows)
-    with workers.held_together():
-        model = build_compiled(job, shape, spec.parameters.learning_rate, total_steps)
+    with device_memory(recipe.rows_at_once), workers.held_together():
+        model = build_compiled(job, shape, spec.parameters.learning_rate, total_steps, recipe.parts)
         outcome = run_training(model, stores["train"], recipe, spec.state_uri, stop, workers)
         weights = read_variables("model", model.variables)
         workers.part(weights)
@@ -96,9 +101,10 @@ def _train(
         return None
     if spec.gang is not None:
         # the leader's own copy, that it judges without the others
-        model = build_compiled(job, shape, spec.parameters.learning_rate, total_steps)
+        model = build_compiled(job, shape, spec.parameters.learning_rate, total_steps, recipe.parts)
         assign_variables("model", model.variables, weights, spec.state_uri)
-    thresholds, micro_f1 = judge_validation(model, stores["validation"], job, recipe)
+    with device_memory(recipe.rows_at_once):
+        thresholds, micro_f1 = judge_validation(model, stores["validation"], job, recipe)
     log.info("validation micro-F1 %.4f on %d rows", micro_f1, stores["validation"].rows)
     epoch_losses = _epoch_means(outcome, recipe.epochs)
     trained = Trained(
@@ -130,15 +136,15 @@ def _train(
     )
 
 
-def build_compiled(job: Job, shape: ModelShape, learning_rate: float, total_steps: int) -> Model:
-    """The trainer's model with its loss (mean over real rows) and optimiser."""
+def build_compiled(job: Job, shape: ModelShape, learning_rate: float, total_steps: int, parts: int = 1) -> Model:
+    """The trainer's model with its loss (mean over real rows) and optimiser; a step takes ``parts`` calls."""
     import keras
 
     model = job.trainer.build(shape, job.options)
     kind = keras.losses.SparseCategoricalCrossentropy if shape.single_label else keras.losses.BinaryCrossentropy
     model.compile(
-        optimizer=adamw(learning_rate, total_steps, job.options),
-        loss=kind(reduction="mean_with_sample_weight"),
+        optimizer=adamw(learning_rate, total_steps, job.options, parts),
+        loss=kind(reduction=loss_reduction(parts)),
         # TensorFlow compiles for each new length, which costs more than it gains; other backends cannot do without.
         jit_compile=False if keras.backend.backend() == "tensorflow" else "auto",
     )
@@ -149,8 +155,8 @@ def judge_validation(model: Model, store: RowStore, job: Job, recipe: Recipe) ->
     """The thresholds chosen on validation rows (0 for single labels: the likeliest is given) and micro-F1 there."""
     labels = job.dataset.target.labels
     probabilities = np.empty((store.rows, len(labels)), np.float32)
-    for batch in plan_scoring(store, recipe.buckets, recipe.batch_size):
-        given = load_batch(store, batch, recipe.batch_size)
+    for batch in plan_scoring(store, recipe.buckets, recipe.rows_at_once):
+        given = load_batch(store, batch, recipe.rows_at_once)
         probabilities[batch.rows] = np.asarray(model.predict_on_batch(given.inputs))[: len(batch.rows)]
     truth = as_matrix(store.targets, len(labels))
     thresholds = (0.0,) * len(labels) if job.single_label else choose_thresholds(probabilities, truth)

@@ -1,37 +1,71 @@
 """One cluster's conventions, apart from the Kubernetes client, whose import takes a second."""
 
-from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import Field
+
+from millrace.contracts.base import Contract
 
 
-@dataclass(frozen=True)
-class Cluster:
-    """The conventions of one cluster; see settings.KubernetesSettings, whose fields these are."""
+class Conventions(Contract):
+    """What a person may set, by settings.KubernetesSettings; the README's table is tested against it."""
 
-    context: str
-    in_cluster: bool
-    namespace: str
-    serving_namespace: str
-    images: str
-    image_pull_policy: str
-    image_pull_secrets: tuple[str, ...]
-    storage_secret: str
-    gpu_resource: str
-    gpu_product_label: str
-    tolerations: tuple[dict[str, str], ...]
-    priority_class: str
-    runtime_class: str
-    queue: str
-    shared_memory_bytes: int
-    serving_address: str
-    serving_tls: bool
-    serving_token: bool
-    serving_secret: str
-    serving_cpu: str
-    serving_memory: str
-    max_replicas: int
-    start_timeout_seconds: int
-    step_memory_bytes: int
-    max_memory_bytes: int
+    context: str = Field(default="", description="Context of the kubeconfig (KUBECONFIG); its current one when empty.")
+    in_cluster: bool = Field(default=False, description="Airflow runs in the cluster: its service account is used.")
+    namespace: str = Field(default="millrace-steps", description="Namespace of step pods.")
+    serving_namespace: str = Field(default="millrace-serving", description="Namespace of model servers.")
+    images: str = Field(
+        default="millrace/{image}:latest", description="Image of a step; `{image}` is data, train or serve."
+    )
+    image_pull_policy: Literal["Always", "IfNotPresent", "Never"] = Field(
+        default="IfNotPresent", description="When nodes pull images."
+    )
+    image_pull_secrets: tuple[str, ...] = Field(default=(), description="Names of pull secrets (JSON list).")
+    storage_secret: str = Field(
+        default="millrace-storage",
+        description="Secret in both namespaces whose keys are the AWS_* variables that pods reach the store with.",
+    )
+    gpu_resource: str = Field(default="nvidia.com/gpu", description="Resource that GPUs are requested as.")
+    gpu_product_label: str = Field(
+        default="nvidia.com/gpu.product", description="Node label whose value is the hardware entry's `gpu`."
+    )
+    tolerations: tuple[dict[str, str], ...] = Field(
+        default=(), description="Tolerations of every step pod (JSON list), beside the one for GPU nodes."
+    )
+    priority_class: str = Field(default="", description="Priority class of training pods.")
+    runtime_class: str = Field(default="", description="Runtime class of pods with GPUs.")
+    queue: str = Field(default="", description="Kueue's local queue for training pods.")
+    shared_memory_bytes: int = Field(default=1 << 30, ge=0, description="Size of /dev/shm in training pods.")
+    serving_address: str = Field(
+        default="https://{service}.{namespace}.svc:8443",
+        description="Where Airflow reaches a service; takes `{service}`, `{namespace}` and `{cluster_ip}`.",
+    )
+    serving_tls: bool = Field(default=True, description="Model servers speak TLS.")
+    serving_token: bool = Field(default=True, description="Model servers ask for a bearer token.")
+    serving_secret: str = Field(
+        default="millrace-serving", description="Secret of model servers: `tls.crt`, `tls.key`, `ca.crt` and `token`."
+    )
+    serving_cpu: str = Field(default="500m", description="Processor share that a model server requests.")
+    serving_memory: str = Field(default="1Gi", description="Memory of a model server, request and limit.")
+    max_replicas: int = Field(default=3, ge=1, description="Replicas of a model server at most, by its autoscaler.")
+    start_timeout_seconds: int = Field(
+        default=600, ge=5, description="Start budget: a pod that does not run by then ends with the scheduler's reason."
+    )
+    step_memory_bytes: int = Field(
+        default=2 << 30,
+        ge=1 << 27,
+        description="Memory of a step's pod at least; what a plan or an OOM asks for beyond.",
+    )
+    max_memory_bytes: int = Field(
+        default=64 << 30,
+        ge=1 << 28,
+        description="Cap for a step that ran out of memory and is given 1.5 times as much.",
+    )
+
+
+class Cluster(Conventions):
+    """The conventions of one cluster, with what its pods share with processes."""
+
     stop_grace_seconds: float
 
     def image(self, name: str) -> str:

@@ -30,6 +30,15 @@ class TransientError(StepError):
     exit_code = 20
 
 
+class DeviceMemoryError(StepError):
+    """The GPU, or the processor's own memory, does not hold what training feeds it at once.
+
+    Tried again, the step goes on from its checkpoint with half as many rows at once.
+    """
+
+    exit_code = 20
+
+
 class InterruptedStepError(StepError):
     """The step was asked to stop and left a checkpoint to go on from."""
 

@@ -38,6 +38,8 @@ def together(readings: Sequence[MeterReading]) -> MeterReading:
     is the mean by wall time, and the method that of the least certain part.
     """
     first = readings[0]
+    if len(readings) == 1:
+        return first
     wall = sum(reading.wall_seconds for reading in readings)
     covered = [reading.energy_coverage for reading in readings]
     methods = {reading.energy_method for reading in readings}

@@ -47,6 +47,9 @@ class TrainTask(Contract):
     kind: Literal["train"] = "train"
     dataset: DatasetVersion
     base_model: BaseModelRef | None
+    rows_at_once: int | None = Field(
+        default=None, ge=1, description="of a batch, as the device's memory holds them; None feeds it whole"
+    )
 
 
 class ExportTask(Contract):

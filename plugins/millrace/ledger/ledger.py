@@ -150,6 +150,16 @@ class Ledger:
             row = transaction.one("select_memory_lesson", workload=workload, step=step)
         return None if row is None else int(row["memory_bytes"])
 
+    def learn_rows(self, workload: str, hardware: str, rows_at_once: int) -> None:
+        """Keep how many rows at once to try where a device had no room for more; a larger number changes nothing."""
+        plans.learn_rows(self._database, workload, hardware, rows_at_once)
+
+    def rows_lesson(self, workload: str, hardware: str) -> int | None:
+        """How many rows of a batch this workload feeds at once on that hardware; None for all of them."""
+        with self._database.read() as transaction:
+            row = transaction.one("select_rows_lesson", workload=workload, hardware=hardware)
+        return None if row is None else int(row["rows_at_once"])
+
     # --- datasets ---
 
     def latest_dataset(self, workload: str, until: date) -> DatasetVersion | None:

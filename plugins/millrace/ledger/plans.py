@@ -31,6 +31,13 @@ def learn_memory(database: Database, workload: str, step: str, memory_bytes: int
         transaction.execute("upsert_memory_lesson", workload=workload, step=step, memory_bytes=memory_bytes, at=now())
 
 
+def learn_rows(database: Database, workload: str, hardware: str, rows_at_once: int) -> None:
+    """See Ledger.learn_rows."""
+    key = {"workload": workload, "hardware": hardware}
+    with database.write() as transaction:
+        transaction.execute("upsert_rows_lesson", **key, rows_at_once=rows_at_once, at=now())
+
+
 def newest_plan(transaction: Transaction, dag_id: str, run_id: str) -> Plan | None:
     """The plan of the run's newest repeat that has one."""
     row = transaction.one("select_plan", dag_id=dag_id, run_id=run_id)

@@ -5,6 +5,7 @@ from typing import Any
 from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowFailException
 
+from millrace import attempts
 from millrace.ending import Ending, ending
 from millrace.operators.workload import WorkloadOperator
 from millrace.run import Run
@@ -23,7 +24,11 @@ class CloseOperator(WorkloadOperator):
         return f"{end.state}: {end.reason}"
 
     def work(self, run: Run, context: Context) -> Ending:
-        """Derive the ending from the tasks' states and what the ledger knows, and store it."""
+        """Derive the ending from the tasks' states and what the ledger knows, and store it.
+
+        What tries used whose end no task saw is counted before that.
+        """
+        attempts.count_lost(run.folder_uri, run.repeat, self.ledger)
         states = context["ti"].get_task_states(dag_id=run.dag_id, run_ids=[run.run_id])
         reasons = self.ledger.try_reasons(run.dag_id, run.run_id, run.repeat)
         verdict = self.ledger.verdict(run.dag_id, run.run_id, run.repeat)

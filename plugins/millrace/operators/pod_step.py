@@ -12,15 +12,14 @@ from kubernetes.client import models as k8s
 from urllib3.exceptions import HTTPError
 
 from millrace import attempts
-from millrace.admission import Admission, anyone
 from millrace.contracts.cluster import Cluster
 from millrace.contracts.errors import RefusedError
 from millrace.contracts.report import Report
 from millrace.contracts.run_spec import REPORT_FILE, SPEC_FILE, RunSpec
 from millrace.launchers import kubernetes
 from millrace.launchers.kubernetes import PodEnd
-from millrace.opening import open_run, try_key
-from millrace.operators.workload import WorkloadOperator
+from millrace.opening import open_run
+from millrace.operators.order import OrderOperator
 from millrace.run import Run
 from millrace.sizing import requests
 from millrace.storage import files
@@ -31,18 +30,19 @@ _MAX_RESTARTS = 20
 _API_AWAY_SECONDS = 600
 
 
-class PodStepOperator(WorkloadOperator, KubernetesPodOperator):
+class PodStepOperator(OrderOperator, KubernetesPodOperator):
     """StepOperator's promises, kept by a pod: deferrable, durable, without an XCom sidecar.
 
     Spec and report travel through storage. A pod that was evicted, preempted or deleted is followed by one that goes on
-    from the checkpoint, and one that was killed for want of memory by one with 1.5 times as much; neither uses up a
-    retry. A pod that cannot start ends the task within the start budget, with the scheduler's own reason.
+    from the checkpoint, one that was killed for want of memory by one with 1.5 times as much, one whose GPU had no room
+    by one that feeds it half the rows at once; none of them uses up a retry. A pod that cannot start ends the task
+    within the start budget, with the scheduler's own reason.
     """
 
     # an API server that is away for a minute ends the trigger once; a long training may see several
     MAX_REDEFER_ATTEMPTS = 1000
 
-    def __init__(self, *, image: str, order: attempts.Order, admit: Admission = anyone, **kwargs: Any) -> None:  # noqa: ANN401
+    def __init__(self, **kwargs: Any) -> None:  # noqa: ANN401 - Airflow's own
         super().__init__(
             deferrable=True,
             poll_interval=_POLL_SECONDS,
@@ -53,21 +53,9 @@ class PodStepOperator(WorkloadOperator, KubernetesPodOperator):
             log_pod_spec_on_failure=False,
             **kwargs,
         )
-        self.step_image = image
-        self.order = order
-        self.admit = admit
 
-    def execute(self, context: Context) -> Any:  # noqa: ANN401 - Airflow's own
+    def carry_out(self, run: Run, spec: RunSpec, context: Context) -> Any:  # noqa: ANN401 - Airflow's own
         """Give a pod its order and wait for it in the triggerer."""
-        run = open_run(self.workload, context, self.settings, self.ledger)
-        key = try_key(run, self.task_id, context)
-        with self.reporting(key, f"airflow:{context['ti'].id}", run.parameters.hardware):
-            self.admit(run, self.ledger, context)
-            spec = attempts.make_spec(run, key, self.order, self.settings, self.ledger)
-        finished = attempts.finished_earlier(run, spec)
-        if finished is not None:
-            self.log.info("an earlier try had finished: its report is taken")
-            return attempts.conclude(key, finished, "adopted", self.ledger, self.log.info)
         return self._launch(run, spec, context)
 
     def trigger_reentry(self, context: Context, event: dict[str, Any]) -> Any:  # noqa: ANN401 - Airflow's own
@@ -85,7 +73,11 @@ class PodStepOperator(WorkloadOperator, KubernetesPodOperator):
         if report is not None:
             report = attempts.with_workers(report, spec)
             if report.outcome != "interrupted" or end.kind == "ended":
-                return attempts.conclude(spec.key, report, uid, self.ledger, self.log.info)
+                try:
+                    return attempts.conclude(spec, report, uid, self.ledger, self.log.info)
+                except attempts.FewerRowsError as error:
+                    self.log.info("%s", error)
+                    return self._again(spec, context)
             self.ledger.commit_report(spec.key, report, uid)
         else:
             attempts.lost(spec, uid, end.reason, self.ledger)
@@ -151,7 +143,8 @@ class PodStepOperator(WorkloadOperator, KubernetesPodOperator):
         restart = run.next_restart(spec.key)
         if restart > _MAX_RESTARTS:
             raise AirflowException(f"{restart} pods of this try were lost: see the ledger's tries for each one's end")
-        return self._launch(run, spec.model_copy(update={"attempt_uri": run.attempt_uri(spec.key, restart)}), context)
+        changed = {"attempt_uri": run.attempt_uri(spec.key, restart), "task": self.order(run, self.ledger)}
+        return self._launch(run, spec.model_copy(update=changed), context)
 
     def _learn(self, spec: RunSpec, reason: str) -> None:
         cap = self.settings.cluster().max_memory_bytes

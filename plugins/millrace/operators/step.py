@@ -5,36 +5,24 @@ from typing import Any
 from airflow.sdk import Context
 
 from millrace import attempts
-from millrace.admission import Admission, anyone
 from millrace.contracts.errors import BadInputError, StepError
 from millrace.contracts.report import Report
-from millrace.contracts.run_spec import REPORT_FILE
-from millrace.opening import open_run, try_key
-from millrace.operators.workload import WorkloadOperator
+from millrace.contracts.run_spec import REPORT_FILE, RunSpec
+from millrace.operators.order import OrderOperator
+from millrace.run import Run
 from millrace.storage import files
 
 
-class StepOperator(WorkloadOperator):
+class StepOperator(OrderOperator):
     """Gives ``image`` its order, as a process of this machine, and waits for the report.
 
     The task is green when the ledger has committed an "ok" report, and skipped when the step found nothing to do.
     Bad input and refusals are never retried; a killed or interrupted step is, and goes on from its checkpoint.
     """
 
-    def __init__(self, *, image: str, order: attempts.Order, admit: Admission = anyone, **kwargs: Any) -> None:  # noqa: ANN401
-        super().__init__(**kwargs)
-        self.image = image
-        self.order = order
-        self.admit = admit
-
-    def execute(self, context: Context) -> Any:  # noqa: ANN401 - Airflow's own
+    def carry_out(self, run: Run, spec: RunSpec, context: Context) -> Any:  # noqa: ANN401 - Airflow's own
         """Run the step to its end; the XCom is its reason."""
-        run = open_run(self.workload, context, self.settings, self.ledger)
-        key = try_key(run, self.task_id, context)
-        uid = f"airflow:{context['ti'].id}"
-        with self.reporting(key, uid, run.parameters.hardware):
-            self.admit(run, self.ledger, context)
-            spec = attempts.make_spec(run, key, self.order, self.settings, self.ledger)
+        try:
             if spec.workers > 1:
                 raise BadInputError(
                     f"{spec.workers} workers on one machine",
@@ -42,15 +30,9 @@ class StepOperator(WorkloadOperator):
                     rule="several workers are pods, of MILLRACE_LAUNCHER=kubernetes",
                     remedy="ask for one worker, or run this workload on a cluster",
                 )
-        attempts.count_lost(run, spec, self.ledger)
-        finished = attempts.finished_earlier(run, spec)
-        if finished is not None:
-            self.log.info("an earlier try had finished: its report is taken")
-            return attempts.conclude(key, finished, "adopted", self.ledger, self.log.info)
-        try:
-            ended = self.settings.process_launcher().run(self.image, spec, self.log.info)
+            ended = self.settings.process_launcher().run(self.step_image, spec, self.log.info)
         except StepError:
-            with self.reporting(key, uid, run.parameters.hardware):
+            with self.reporting(spec.key, f"airflow:{context['ti'].id}", run.parameters.hardware):
                 raise
         report = attempts.read(files.join(spec.attempt_uri, REPORT_FILE), Report)
         if report is None:
@@ -58,7 +40,7 @@ class StepOperator(WorkloadOperator):
             attempts.lost(spec, ended.process_uid, reason, self.ledger)
             log = self.settings.process_launcher().folder(spec.attempt_uri)
             raise attempts.failure(f"{reason}; the lines above, or log.txt in {log}, say why", ended.exit_code)
-        return attempts.conclude(key, report, ended.process_uid, self.ledger, self.log.info)
+        return attempts.conclude(spec, report, ended.process_uid, self.ledger, self.log.info)
 
 
 def _said(exit_code: int) -> str:

@@ -41,6 +41,11 @@ def request(step: str, hardware: Hardware, plan: Plan | None, at_least_bytes: in
     )
 
 
+def fewer_rows(rows: int) -> int | None:
+    """Half the rows that the device had no room for; None where it was one."""
+    return math.ceil(rows / 2) if rows > 1 else None
+
+
 def after_oom(limit_bytes: int, cap_bytes: int) -> int | None:
     """1.5 times the memory that was not enough, up to the cap; None where the cap was not enough."""
     if limit_bytes >= cap_bytes:

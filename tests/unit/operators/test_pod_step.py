@@ -1,6 +1,6 @@
 """What a pod's end means to Airflow and the ledger; a cluster is not needed to say it."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,8 +11,10 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException, Airfl
 from kubernetes.client import models as k8s
 
 from millrace import orders, settings
-from millrace.contracts.errors import BadInputError, InterruptedStepError
-from millrace.contracts.measurement import MeterReading
+from millrace.contracts.data import DatasetVersion
+from millrace.contracts.errors import BadInputError, DeviceMemoryError, InterruptedStepError
+from millrace.contracts.measurement import MeterReading, Quantity
+from millrace.contracts.plan import Plan
 from millrace.contracts.report import ErrorDetail, IngestResult, Report
 from millrace.contracts.run_spec import REPORT_FILE, SPEC_FILE, RunSpec
 from millrace.contracts.workload import Workload
@@ -32,6 +34,7 @@ class Harness:
         self.workload = workload
         self.ledger = Ledger(f"sqlite:///{home / 'ledger.db'}")
         self.ledger.migrate()
+        self.step: Any = orders.ingest
         self.launched: list[k8s.V1Pod] = []
         self.end: k8s.V1Pod | Exception | None = None
         self.context: Any = {
@@ -57,7 +60,7 @@ class Harness:
             raise AirflowException("the pod failed")
 
     def task(self) -> PodStepOperator:
-        return PodStepOperator(task_id="ingest", image="data", order=orders.ingest, workload=self.workload)
+        return PodStepOperator(task_id="ingest", image="data", order=self.step, workload=self.workload)
 
     def launch(self) -> RunSpec:
         """Begin; the order that the pod was given."""
@@ -165,6 +168,39 @@ def test_too_little_memory_is_answered_with_half_as_much_again_and_remembered(ha
     assert harness.ledger.memory_lesson("flowers", "ingest") == 3072 << 20
     with pytest.raises(AirflowFailException, match="at most 3,072 MiB"):
         harness.over(ended(code=137, reason="OOMKilled", limit=3072))
+
+
+@pytest.fixture
+def planned(harness: Harness, spec: RunSpec) -> Harness:
+    """The run's plan is made, and its task trains."""
+    harness.launch()
+    some = Quantity(p50=1, p90=2)
+    plan = Plan(
+        made_at=datetime(2026, 1, 2, tzinfo=UTC),
+        dataset=DatasetVersion(workload="flowers", uri="file:///table", version=1, until=date(2026, 1, 1)),
+        model_parameters=1, forward_flops_per_row=1, training_flops=1, train_rows=1, seconds_by_step={},
+        seconds=some, peak_memory_bytes=some, joules=some, bottleneck="compute", sha256="0" * 64,
+        hardware=harness.order(-1).hardware,
+    )  # fmt: skip
+    harness.ledger.store_plan("flowers", "manual__1", 0, plan)
+    harness.step = orders.train
+    harness.launched.clear()
+    return harness
+
+
+def test_a_gpu_without_room_is_fed_half_the_rows_in_another_pod_until_one_row_is_too_much(planned: Harness) -> None:
+    error = DeviceMemoryError("no room for 8 rows", where="parameters.batch_size", rule="", remedy="")
+    planned.launch()
+    for _ in range(3):
+        planned.over(ended(code=20), failed(error))
+    given = [planned.order(number) for number in range(4)]
+    assert [order.task.rows_at_once for order in given] == [None, 4, 2, 1]
+    assert {order.key.try_number for order in given} == {1}
+    assert len({order.state_uri for order in given}) == 1, "another checkpoint's folder"
+    assert planned.ledger.rows_lesson("flowers", given[0].hardware.name) == 1
+    with pytest.raises(AirflowFailException, match="one row, with its gradients, fits"):
+        planned.over(ended(code=20), failed(error))
+    assert [outcome for outcome, _ in planned.tries()] == ["failed"] * 4
 
 
 def test_a_pod_that_cannot_start_ends_the_task_with_the_schedulers_reason(harness: Harness) -> None:

@@ -1,7 +1,6 @@
 """What a rollout leaves in the cluster."""
 
 import base64
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -62,7 +61,7 @@ def test_tls_and_token_are_on_unless_both_are_turned_off(cluster: Cluster, deplo
     def mounted(given: dict[str, Any]) -> bool:
         return any("secret" in volume for volume in given["spec"]["template"]["spec"]["volumes"])
 
-    plain = replace(cluster, serving_tls=False, serving_token=False)
+    plain = cluster.model_copy(update={"serving_tls": False, "serving_token": False})
     assert mounted(deployment)
     open_one = manifests.deployment(plain, "news_topics", "v1", ServingPolicy(), "s3://bucket/v1")
     assert not mounted(open_one)

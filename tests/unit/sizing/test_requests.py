@@ -3,7 +3,7 @@
 import pytest
 
 from millrace.contracts.measurement import Hardware
-from millrace.sizing.requests import after_oom, request
+from millrace.sizing.requests import after_oom, fewer_rows, request
 
 MIB = 1 << 20
 
@@ -37,3 +37,7 @@ def test_more_memory_after_a_death_for_want_of_it_until_the_cap() -> None:
     assert after_oom(1024 * MIB, 4096 * MIB) == 1536 * MIB
     assert after_oom(3072 * MIB, 4096 * MIB) == 4096 * MIB
     assert after_oom(4096 * MIB, 4096 * MIB) is None
+
+
+def test_half_the_rows_where_a_device_has_no_room_down_to_one() -> None:
+    assert [fewer_rows(rows) for rows in (33, 2, 1)] == [17, 1, None]

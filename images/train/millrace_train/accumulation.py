@@ -1,0 +1,81 @@
+"""A batch in parts, for a device that does not hold it whole: the same loss, the same step, the same checkpoint.
+
+Keras adds up the gradients of ``parts`` calls and steps at the last one. Its counter counts calls, so a checkpoint
+keeps the counter of steps and no half-done sums: a run goes on from it with any number of parts.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from millrace_train.batches import ModelInput
+from millrace_train.untyped import Optimizer
+from millrace_train.variables import Arrays, assign_variables, read_variables
+
+_PREFIX = "optimizer"
+_SUM = "gradient_accumulator"
+
+
+def parts_of(batch_size: int, rows_at_once: int) -> int:
+    """How many calls a batch takes; 1 where it is fed whole."""
+    return math.ceil(batch_size / rows_at_once)
+
+
+def loss_reduction(parts: int) -> str:
+    """The loss's reduction that makes the mean over a batch's real rows of what ``split`` gives."""
+    return "mean_with_sample_weight" if parts == 1 else "sum_over_batch_size"
+
+
+def split(given: ModelInput, parts: int) -> Iterator[ModelInput]:
+    """Equal parts of a batch whose rows are a multiple of ``parts``.
+
+    The mean of the parts' losses is the batch's: real rows may be spread unevenly, so each weighs what it does in the
+    whole batch.
+    """
+    if parts == 1:
+        yield given
+        return
+    weights = given.weights * np.float32(len(given.weights) / given.weights.sum())
+    rows = len(weights) // parts
+    for start in range(0, len(weights), rows):
+        chosen = slice(start, start + rows)
+        inputs = {name: array[chosen] for name, array in given.inputs.items()}
+        yield replace(given, inputs=inputs, targets=given.targets[chosen], weights=weights[chosen])
+
+
+def read_optimizer(optimizer: Optimizer, parts: int) -> Arrays:
+    """The optimiser's state between two steps."""
+    arrays = read_variables(_PREFIX, _lasting(optimizer))
+    counter = _counter(optimizer)
+    arrays[counter] = np.asarray(arrays[counter] // parts)
+    return arrays
+
+
+def assign_optimizer(optimizer: Optimizer, parts: int, arrays: Arrays, where: str) -> None:
+    """Set that state. Raises RefusedError as assign_variables does."""
+    counter = _counter(optimizer)
+    calls = {counter: np.asarray(arrays[counter] * parts)} if counter in arrays else {}
+    assign_variables(_PREFIX, _lasting(optimizer), {**arrays, **calls}, where)
+    for variable in optimizer.variables:
+        if _is_sum(variable):
+            variable.assign(_zeros(variable))
+
+
+def _zeros(variable: Any) -> NDArray[Any]:  # noqa: ANN401 - Keras's
+    return np.zeros(tuple(variable.shape), variable.dtype)
+
+
+def _lasting(optimizer: Optimizer) -> list[Any]:
+    return [variable for variable in optimizer.variables if not _is_sum(variable)]
+
+
+def _is_sum(variable: Any) -> bool:  # noqa: ANN401 - Keras's
+    return str(variable.path).endswith(_SUM)
+
+
+def _counter(optimizer: Optimizer) -> str:
+    return f"{_PREFIX}/{optimizer.variables[0].path}"

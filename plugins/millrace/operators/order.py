@@ -1,0 +1,43 @@
+"""The base of the operators that have a step done by its image."""
+
+from typing import Any
+
+from airflow.sdk import Context
+
+from millrace import attempts
+from millrace.admission import Admission, anyone
+from millrace.contracts.run_spec import RunSpec
+from millrace.opening import open_run, try_key
+from millrace.operators.workload import WorkloadOperator
+from millrace.run import Run
+
+
+class OrderOperator(WorkloadOperator):
+    """Admits the run, writes ``image``'s order, and takes the report of an earlier try that had finished it.
+
+    A subclass implements ``carry_out``, for an order that is still to do.
+    """
+
+    def __init__(self, *, image: str, order: attempts.Order, admit: Admission = anyone, **kwargs: Any) -> None:  # noqa: ANN401
+        super().__init__(**kwargs)
+        # not `image`: KubernetesPodOperator has a template field of that name
+        self.step_image = image
+        self.order = order
+        self.admit = admit
+
+    def execute(self, context: Context) -> Any:  # noqa: ANN401 - Airflow's own
+        """Have the order carried out; the XCom is the report's reason."""
+        run = open_run(self.workload, context, self.settings, self.ledger)
+        key = try_key(run, self.task_id, context)
+        with self.reporting(key, f"airflow:{context['ti'].id}", run.parameters.hardware):
+            self.admit(run, self.ledger, context)
+            spec = attempts.make_spec(run, key, self.order, self.settings, self.ledger)
+        finished = attempts.finished_earlier(run, spec)
+        if finished is not None:
+            self.log.info("an earlier try had finished: its report is taken")
+            return attempts.conclude(spec, finished, "adopted", self.ledger, self.log.info)
+        return self.carry_out(run, spec, context)
+
+    def carry_out(self, run: Run, spec: RunSpec, context: Context) -> Any:  # noqa: ANN401 - Airflow's own
+        """Have the image do it, and conclude with its report."""
+        raise NotImplementedError
