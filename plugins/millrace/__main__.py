@@ -1,6 +1,7 @@
 """``python -m millrace``: what people do beside Airflow."""
 
 import os
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -84,6 +85,35 @@ def new_workload(name: str) -> None:
     from millrace.scaffold import write_workload
 
     typer.echo(f"wrote {write_workload(name)}: fill in its source, columns and labels")
+
+
+@app.command()
+def price_backfill(
+    dag_id: Annotated[str, typer.Option()],
+    from_date: Annotated[str, typer.Option(help="First day.")],
+    to_date: Annotated[str, typer.Option(help="Last day, included.")],
+    dag_run_conf: Annotated[str, typer.Option(help="Parameters (JSON), as for `airflow backfill create`.")] = "{}",
+    reprocess_behavior: Annotated[str, typer.Option(help="none, failed or completed.")] = "none",
+    max_active_runs: Annotated[int, typer.Option(min=1)] = 8,
+    port: Port = 8080,
+) -> None:
+    """What a backfill will take before it starts: runs, finish, GPU-hours, kWh, money and gCO2e."""
+    import json
+    from datetime import UTC, datetime
+
+    from millrace.backfill import backfill_days, describe, find_workload, price
+
+    local = _airflow(port)
+    asked = ["--dag-id", dag_id, "--from-date", from_date, "--to-date", to_date, "--dag-run-conf", dag_run_conf]
+    asked += ["--reprocess-behavior", reprocess_behavior, "--max-active-runs", str(max_active_runs)]
+    environment = local.environment()
+    days = backfill_days(asked, environment)
+    workload, defaults = find_workload(dag_id, Path(environment["AIRFLOW__CORE__DAGS_FOLDER"]))
+    conf = {**defaults, **json.loads(dag_run_conf)}
+    found = price(workload, conf, days, load_settings(), max_active_runs)
+    for line in describe(found, datetime.now(UTC)):
+        typer.echo(line)
+    typer.echo(f"to start it: python -m millrace airflow backfill create {shlex.join(asked)}")
 
 
 @app.command()

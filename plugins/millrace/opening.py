@@ -47,7 +47,7 @@ def open_run(
             quality_metric=workload.gate.metric,
         )
     return Run(
-        workload=_located(workload, settings.arrivals),
+        workload=located(workload, settings.arrivals),
         parameters=parameters,
         window=window,
         dag_id=dag_run.dag_id,
@@ -58,7 +58,8 @@ def open_run(
     )
 
 
-def _located(workload: Workload, arrivals: str) -> Workload:
+def located(workload: Workload, arrivals: str) -> Workload:
+    """The workload with the site's place of arrivals in its source."""
     template = workload.dataset.source.uri_template.replace("{arrivals}", arrivals.rstrip("/"))
     source = workload.dataset.source.model_copy(update={"uri_template": template})
     return workload.model_copy(update={"dataset": workload.dataset.model_copy(update={"source": source})})

@@ -1,8 +1,11 @@
 """A week's backfill, twice, and a run by hand beside it."""
 
+import re
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
-from datetime import date
+from datetime import date, timedelta
 from functools import partial
 from typing import Any
 
@@ -66,6 +69,31 @@ def test_a_week_twice_leaves_each_row_once_and_one_live_model(plant: Any, week: 
     assert [row["partition"] for row in trained].count(None) == 0
     assert len(trained) == 2, "in each backfill the newest run trains, and no other"
     assert sum("no new data" in row["reason"] for row in rows) == 2
+
+
+def test_a_backfill_has_a_price_before_it_starts(plant: Any, week: list[date]) -> None:
+    later = [day + timedelta(days=7) for day in week[:3]]
+    for day in later[:2]:
+        plant.deliver(day, workload=DAG)
+    asked = ["--dag-id", DAG, "--from-date", f"{week[0]}", "--to-date", f"{later[-1]}", "--dag-run-conf", "{}"]
+    said = price(plant, *asked)
+    # the first week has run; of the three days after it one has no arrivals
+    assert "3, 1 of them without data; 1 train" in said
+    assert re.search(r"energy +0\.\d{4} kWh", said)
+    assert "money      unknown" in said
+    assert f"airflow backfill create --dag-id {DAG}" in said
+    assert "10, 2 of them without data; 1 train" in price(plant, *asked, "--reprocess-behavior", "completed")
+    with pytest.raises(AssertionError, match="epochs"):
+        price(plant, *asked[:-1], '{"epochs": 0}')
+
+
+def price(plant: Any, *arguments: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "millrace", "price-backfill", *arguments],
+        env=plant.airflow.environment(), capture_output=True, text=True, timeout=180,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
 
 
 def ended(plant: Any, week: list[date], repeat: int) -> bool:

@@ -23,6 +23,7 @@ class Plan(Contract):
     tokens_per_epoch: int | None = Field(default=None, ge=0)
     seconds_by_step: dict[str, Quantity]
     seconds: Quantity
+    machine_seconds: Quantity | None = Field(default=None, description="over all workers; priced by the hour")
     peak_memory_bytes: Quantity
     peak_gpu_memory_bytes: Quantity | None = None
     joules: Quantity

@@ -68,7 +68,8 @@ def _rates(plan: Plan) -> dict[str, Value]:
         return {"cost_per_second": None, "cost_per_joule": None, "gco2e_per_joule": None}
     cost_per_second = cost_per_joule = None
     if plan.cost is not None:
-        cost_per_second = (plan.hardware.price_per_hour or 0.0) / 3600
+        machines = plan.machine_seconds.p50 / plan.seconds.p50 if plan.machine_seconds and plan.seconds.p50 else 1
+        cost_per_second = (plan.hardware.price_per_hour or 0.0) / 3600 * machines
         cost_per_joule = max(0.0, plan.cost.p50 - cost_per_second * plan.seconds.p50) / plan.joules.p50
     return {
         "cost_per_second": cost_per_second,

@@ -1,6 +1,5 @@
 """Prices a run before it is trained."""
 
-import json
 from typing import Any
 
 from airflow.sdk import Context
@@ -8,11 +7,8 @@ from airflow.sdk import Context
 from millrace import orders
 from millrace.contracts.plan import Plan
 from millrace.operators.workload import WorkloadOperator
+from millrace.planning import plan_run
 from millrace.run import Run
-from millrace.sizing.plan import make_plan
-from millrace.storage import files
-
-CONFIG_FILE = "config.json"
 
 
 class SizeOperator(WorkloadOperator):
@@ -21,18 +17,7 @@ class SizeOperator(WorkloadOperator):
     def work(self, run: Run, context: Context) -> Any:  # noqa: ANN401 - Airflow's own
         """Plan on the newest published version; the XCom is the plan's summary."""
         dataset = orders.newest_dataset(run, self.ledger)
-        base = orders.base_model(run)
-        config = json.loads(files.read_bytes(files.join(base.uri, CONFIG_FILE))) if base else None
-        plan = make_plan(
-            run.workload,
-            run.parameters,
-            dataset=dataset,
-            profile=self.ledger.profile(run.workload.name, until=dataset.until),
-            base_config=config,
-            hardware=self.settings.hardware(run.parameters.hardware),
-            site=self.settings.site_rates(),
-            cluster=self.settings.cluster().context if self.settings.launcher == "kubernetes" else None,
-        )
+        plan = plan_run(run, dataset, self.ledger.profile(run.workload.name, until=dataset.until), self.settings)
         self.ledger.store_plan(run.dag_id, run.run_id, run.repeat, plan)
         for line in describe(plan):
             self.log.info("%s", line)

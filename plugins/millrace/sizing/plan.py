@@ -73,7 +73,7 @@ def make_plan(
     machine_seconds = _quantity(sum(wall * machines[step] for step, wall in seconds.items()), known.SECONDS_P90)
     whole_seconds = _quantity(sum(seconds.values()), known.SECONDS_P90)
     whole_joules = _quantity(sum(joules.values()), known.SECONDS_P90)
-    cost = _cost(machine_seconds, whole_joules, hardware, site)
+    cost = money(machine_seconds, whole_joules, hardware, site)
     document = Plan(
         made_at=made_at or datetime.now(UTC),
         dataset=dataset,
@@ -84,11 +84,12 @@ def make_plan(
         tokens_per_epoch=round(work.size.tokens_per_row * work.train_rows) or None,
         seconds_by_step={step: _quantity(wall, known.SECONDS_P90) for step, wall in seconds.items()},
         seconds=whole_seconds,
+        machine_seconds=machine_seconds,
         peak_memory_bytes=_quantity(_peak_memory_bytes(work, parameters), known.MEMORY_P90),
         joules=whole_joules,
         cost=cost,
         currency=site.currency if cost else None,
-        gco2e=_gco2e(whole_joules, site),
+        gco2e=emissions(whole_joules, site),
         hardware=hardware,
         site=site.name,
         cluster=cluster,
@@ -151,6 +152,18 @@ def _encode_seconds(work: _Work) -> float:
     return (work.train_rows + work.validation_rows) / known.ROWS_ENCODED_PER_SECOND
 
 
+def data_seconds(size_bytes: int) -> float:
+    """Ingesting and validating arrivals of that size."""
+    return sum(_data_seconds(size_bytes).values())
+
+
+def _data_seconds(size_bytes: int) -> dict[str, float]:
+    return {
+        "ingest": known.INGEST_START_SECONDS + size_bytes / known.INGEST_BYTES_PER_SECOND,
+        "validate": known.VALIDATE_START_SECONDS + size_bytes / known.VALIDATE_BYTES_PER_SECOND,
+    }
+
+
 def _seconds_by_step(work: _Work, workload: Workload) -> dict[str, float]:
     size = work.size
     text = size.tokens_per_row > 0
@@ -163,8 +176,7 @@ def _seconds_by_step(work: _Work, workload: Workload) -> dict[str, float]:
     evaluate = known.EVALUATE_START_SECONDS + work.train_rows / known.BASELINE_ROWS_PER_SECOND
     evaluate += (work.test_rows + known.LATENCY_REQUESTS) * row_seconds
     return {
-        "ingest": known.INGEST_START_SECONDS + work.bytes / known.INGEST_BYTES_PER_SECOND,
-        "validate": known.VALIDATE_START_SECONDS + work.bytes / known.VALIDATE_BYTES_PER_SECOND,
+        **_data_seconds(work.bytes),
         "size": known.SMALL_STEP_SECONDS,
         "train": train,
         "export": known.IMPORT_SECONDS + (known.EXPORT_SECONDS if text else known.TABLE_EXPORT_SECONDS),
@@ -198,8 +210,11 @@ def _bottleneck(work: _Work) -> Bottleneck:
     return max(candidates, key=lambda name: candidates[name])
 
 
-def _cost(machine_seconds: Quantity, joules: Quantity, hardware: Hardware, site: Site) -> Quantity | None:
-    """The hardware's price for the time, and the tariff for the energy with the building's share; in site.currency."""
+def money(machine_seconds: Quantity, joules: Quantity, hardware: Hardware, site: Site) -> Quantity | None:
+    """The hardware's price for the time, and the tariff for the energy with the building's share; in site.currency.
+
+    None where the site or the hardware has no rates.
+    """
     per_joule = None
     if site.price_per_kwh is not None and site.pue is not None:
         per_joule = site.price_per_kwh * site.pue / 3.6e6
@@ -212,7 +227,8 @@ def _cost(machine_seconds: Quantity, joules: Quantity, hardware: Hardware, site:
     )
 
 
-def _gco2e(joules: Quantity, site: Site) -> Quantity | None:
+def emissions(joules: Quantity, site: Site) -> Quantity | None:
+    """gCO2e of the energy with the building's share; None where the site has no figures for it."""
     if site.gco2e_per_kwh is None or site.pue is None:
         return None
     grams_per_joule = site.gco2e_per_kwh * site.pue / 3.6e6

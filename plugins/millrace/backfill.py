@@ -1,0 +1,138 @@
+"""Prices a backfill that Airflow is asked to make: its own dry run says which days, sizing says what they take."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Mapping
+from datetime import date, datetime, timedelta
+from pathlib import Path
+
+from millrace.contracts.data import DatasetVersion, Window
+from millrace.contracts.errors import BadInputError, TransientError
+from millrace.contracts.parameters import Parameters
+from millrace.contracts.plan import Plan
+from millrace.contracts.workload import Workload
+from millrace.opening import located
+from millrace.planning import plan_run
+from millrace.run import Run
+from millrace.settings import Settings
+from millrace.sizing.backfill import BackfillPrice, Delivery, price_backfill, resized
+from millrace.storage import files
+
+_TIMESTAMP = re.compile(r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}:\d{2}(?:\.\d+)?\+00:00")
+
+
+def backfill_days(arguments: list[str], environment: Mapping[str, str]) -> list[date]:
+    """The days that ``airflow backfill create`` would run with these arguments, by its own dry run.
+
+    Raises BadInputError with Airflow's words where it refuses them.
+    """
+    program = str(Path(sys.executable).with_name("airflow"))
+    done = subprocess.run(
+        [program, "backfill", "create", "--dry-run", *arguments],
+        env=dict(environment), capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    if done.returncode:
+        raise BadInputError(
+            (done.stderr or done.stdout).strip().splitlines()[-1],
+            where=" ".join(arguments),
+            rule="what `airflow backfill create` takes",
+            remedy="correct the arguments as Airflow says",
+        )
+    return sorted({datetime.fromisoformat(found).date() for found in _TIMESTAMP.findall(done.stdout)})
+
+
+def find_workload(dag_id: str, folder: Path) -> tuple[Workload, dict[str, object]]:
+    """A DAG's workload and its parameters' defaults. Raises BadInputError where no such DAG is built from one."""
+    from airflow.dag_processing.dagbag import DagBag
+
+    dag = DagBag(str(folder)).dags.get(dag_id)
+    workload = getattr(dag.get_task("ingest"), "workload", None) if dag and dag.has_task("ingest") else None
+    if dag is None or not isinstance(workload, Workload):
+        raise BadInputError(
+            f"there is no workload {dag_id!r}",
+            where=str(folder),
+            rule="a DAG that millrace.pipeline.build_dag built",
+            remedy="name one of `python -m millrace airflow dags list`",
+        )
+    return workload, dict(dag.params.dump())
+
+
+def price(
+    workload: Workload, conf: Mapping[str, object], days: list[date], settings: Settings, max_active_runs: int
+) -> BackfillPrice:
+    """What runs of these days will take, which of them train being what admission.newest_run would say.
+
+    Raises TransientError where a training has to be priced before any day of the workload was validated.
+    """
+    workload = located(workload, settings.arrivals)
+    parameters = Parameters.model_validate(conf)
+    deliveries = [Delivery(day, _arrived_bytes(workload, day)) for day in days]
+    arrived = [each for each in deliveries if each.bytes is not None]
+    trains = {"always": arrived, "auto": arrived[-1:], "never": []}[parameters.train]
+    plans = [] if parameters.dry_run else [_plan(workload, parameters, arrived, each.day, settings) for each in trains]
+    return price_backfill(
+        deliveries,
+        plans,
+        hardware=settings.hardware(parameters.hardware),
+        site=settings.site_rates(),
+        max_active_runs=max_active_runs,
+    )
+
+
+def _plan(workload: Workload, parameters: Parameters, arrived: list[Delivery], day: date, settings: Settings) -> Plan:
+    ledger = settings.ledger()
+    # a later day's data may be known before an earlier one's; what is known says what a byte holds
+    profile = ledger.profile(workload.name, until=date.max)
+    if profile is None:
+        raise TransientError(
+            "nothing is known of this data yet",
+            where=f"workload {workload.name}",
+            rule="a training is priced from the profile of validated data",
+            remedy="run one day first, for instance with train=never, and ask again",
+        )
+    committed = ledger.settled_partitions(workload.name, arrived[0].day, day)
+    new = sum(each.bytes or 0 for each in arrived if each.day <= day and committed.get(each.day) != "committed")
+    own = ledger.profile(workload.name, until=day)
+    kept = own.bytes if own else 0
+    run = Run(
+        workload=workload,
+        parameters=parameters,
+        window=Window(first=day, last=day),
+        dag_id=workload.name,
+        run_id="price",
+        run_type="backfill",
+        repeat=0,
+        store=settings.store,
+    )
+    dataset = DatasetVersion(workload=workload.name, uri=run.dataset_uri, version=0, until=day)
+    return plan_run(run, dataset, resized(profile, kept + new), settings)
+
+
+def describe(price: BackfillPrice, now: datetime) -> list[str]:
+    """A line a figure, each with the value that nine backfills in ten stay under."""
+    wh = 3.6e6
+    lines = [
+        f"runs       {price.runs:,}, {price.without_data:,} of them without data; {price.trainings:,} train",
+        f"finished   {now + timedelta(seconds=price.seconds.p50):%Y-%m-%d %H:%M} "
+        f"(90 %: {now + timedelta(seconds=price.seconds.p90):%Y-%m-%d %H:%M}) UTC, if begun now",
+        f"GPU-hours  {price.gpu_hours.p50:,.2f} (90 %: {price.gpu_hours.p90:,.2f})",
+        f"energy     {price.joules.p50 / wh:,.4f} kWh (90 %: {price.joules.p90 / wh:,.4f})",
+    ]
+    if price.cost:
+        lines.append(f"money      {price.cost.p50:,.2f} {price.currency} (90 %: {price.cost.p90:,.2f})")
+    else:
+        lines.append("money      unknown: the site has no rates in the catalogue")
+    if price.gco2e:
+        lines.append(f"gCO2e      {price.gco2e.p50:,.0f} (90 %: {price.gco2e.p90:,.0f})")
+    else:
+        lines.append("gCO2e      unknown: the site has no carbon intensity in the catalogue")
+    return lines
+
+
+def _arrived_bytes(workload: Workload, day: date) -> int | None:
+    uri = workload.dataset.source.uri_template.replace("{partition}", day.isoformat())
+    for ending in ("", ".gz", ".zst"):
+        if files.exists(uri + ending):
+            return files.size_bytes(uri + ending)
+    return None

@@ -1,0 +1,107 @@
+"""What a backfill will take, before it starts."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from millrace.contracts.data import LengthHistogram, Profile
+from millrace.contracts.measurement import Hardware, Quantity
+from millrace.contracts.plan import Plan
+from millrace.energy.estimate import estimated_joules
+from millrace.sizing import calibration as known
+from millrace.sizing.catalogue import Site
+from millrace.sizing.plan import data_seconds, emissions, money
+
+_DATA_STEPS = ("ingest", "validate")
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """One run's day; ``bytes`` of arrivals, None where no file has come."""
+
+    day: date
+    bytes: int | None
+
+
+@dataclass(frozen=True)
+class BackfillPrice:
+    """Sums over all runs; ``seconds`` is the wall time with ``max_active_runs`` side by side.
+
+    Runs without data end as skipped. Money and gCO2e are None where the site has no rates.
+    """
+
+    runs: int
+    without_data: int
+    trainings: int
+    seconds: Quantity
+    gpu_hours: Quantity
+    joules: Quantity
+    cost: Quantity | None
+    currency: str | None
+    gco2e: Quantity | None
+
+
+def price_backfill(
+    deliveries: Sequence[Delivery], trainings: Sequence[Plan], *, hardware: Hardware, site: Site, max_active_runs: int
+) -> BackfillPrice:
+    """Add up the data steps of every delivery and all that follows them in the runs that train, a plan for each.
+
+    Data steps run side by side, trainings of one workload one after the other.
+    """
+    given = [delivery.bytes for delivery in deliveries if delivery.bytes is not None]
+    of_data = [data_seconds(size) for size in given]
+    of_training = [
+        sum(wall.p50 for step, wall in plan.seconds_by_step.items() if step not in _DATA_STEPS) for plan in trainings
+    ]
+    joules = sum(estimated_joules(hardware, wall, wall) for wall in of_data)
+    for plan in trainings:
+        # the plan's own data steps are of all the data there is; here each day's are counted by themselves
+        walls = [plan.seconds_by_step[step].p50 for step in _DATA_STEPS]
+        joules += plan.joules.p50 - sum(estimated_joules(plan.hardware, wall, wall) for wall in walls)
+    train_seconds = sum(plan.seconds_by_step["train"].p50 * _workers(plan) for plan in trainings)
+    machine_seconds = sum(of_data) + sum(of_training) + train_seconds
+    machine_seconds -= sum(plan.seconds_by_step["train"].p50 for plan in trainings)
+    whole = _quantity(joules)
+    cost = money(_quantity(machine_seconds), whole, hardware, site)
+    return BackfillPrice(
+        runs=len(deliveries),
+        without_data=len(deliveries) - len(given),
+        trainings=len(trainings),
+        seconds=_quantity(sum(of_data) / max(1, min(max_active_runs, len(given))) + sum(of_training)),
+        gpu_hours=_quantity(train_seconds * hardware.gpus / 3600),
+        joules=whole,
+        cost=cost,
+        currency=site.currency if cost else None,
+        gco2e=emissions(whole, site),
+    )
+
+
+def resized(profile: Profile, size_bytes: int) -> Profile:
+    """The profile of ``size_bytes`` of the same kind of data."""
+    factor = size_bytes / profile.bytes
+
+    def more(count: int) -> int:
+        return round(count * factor)
+
+    lengths = profile.token_lengths
+    return profile.model_copy(
+        update={
+            "rows": more(profile.rows),
+            "bytes": size_bytes,
+            "rows_by_split": {split: more(rows) for split, rows in profile.rows_by_split.items()},
+            "label_counts": {label: more(count) for label, count in profile.label_counts.items()},
+            "token_lengths": LengthHistogram(upper=lengths.upper, counts=tuple(more(count) for count in lengths.counts))
+            if lengths
+            else None,
+        }
+    )
+
+
+def _workers(plan: Plan) -> float:
+    if plan.machine_seconds is None:
+        return 1.0
+    return 1 + (plan.machine_seconds.p50 - plan.seconds.p50) / plan.seconds_by_step["train"].p50
+
+
+def _quantity(p50: float) -> Quantity:
+    return Quantity(p50=p50, p90=p50 * known.SECONDS_P90)
