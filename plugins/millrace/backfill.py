@@ -46,6 +46,8 @@ def find_workload(dag_id: str, folder: Path) -> tuple[Workload, dict[str, object
     """A DAG's workload and its parameters' defaults. Raises BadInputError where no such DAG is built from one."""
     from airflow.dag_processing.dagbag import DagBag
 
+    # DAG files import each other from there, as in Airflow's own processes
+    sys.path.insert(0, str(folder))
     dag = DagBag(str(folder)).dags.get(dag_id)
     workload = getattr(dag.get_task("ingest"), "workload", None) if dag and dag.has_task("ingest") else None
     if dag is None or not isinstance(workload, Workload):
