@@ -9,11 +9,6 @@ from millrace.contracts.model import FolderManifest
 from millrace.storage import base_models, files, folders, s3
 
 
-@pytest.fixture(params=["file", "s3"])
-def root(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    return files.to_uri(tmp_path / "store") if request.param == "file" else request.getfixturevalue("s3_uri")
-
-
 def test_a_file_is_put_whole_listed_read_in_pieces_and_removed(root: str) -> None:
     uri = files.join(root, "run", "spec.json")
     files.write_bytes(uri, b"one")

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+HADOOP_FOLDER = "/etc/millrace/hadoop"
+
 
 @dataclass(frozen=True)
 class Cluster:
@@ -15,6 +17,7 @@ class Cluster:
     image_pull_policy: str
     image_pull_secrets: tuple[str, ...]
     storage_secret: str
+    hadoop_secret: str
     gpu_resource: str
     gpu_product_label: str
     tolerations: tuple[dict[str, str], ...]

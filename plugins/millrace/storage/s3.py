@@ -2,7 +2,7 @@
 
 import os
 from functools import cache
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from pyarrow import fs
 
@@ -35,7 +35,7 @@ def file_system() -> fs.FileSystem:
 
 def path_of(uri: str) -> str:
     """Bucket and key of an ``s3://`` URI, as pyarrow names them. Raises BadInputError without a bucket."""
-    path = uri.removeprefix("s3://").rstrip("/")
+    path = unquote(uri.removeprefix("s3://")).rstrip("/")
     if not path.partition("/")[0]:
         raise BadInputError(
             "there is no bucket in this URI", where=uri, rule="s3://BUCKET/KEY", remedy="name the bucket"
