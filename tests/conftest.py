@@ -28,8 +28,8 @@ def s3_uri() -> Iterator[str]:
 
     from millrace.storage import s3
 
-    endpoint = s3.endpoint_url()
-    system = s3.file_system()
+    endpoint = s3.access(_BUCKET).endpoint
+    system = s3.file_system(f"s3://{_BUCKET}")
     if system.get_file_info(_BUCKET).type == fs.FileType.NotFound:
         scheme, _, host = endpoint.partition("://")
         fs.S3FileSystem(endpoint_override=host, scheme=scheme, allow_bucket_creation=True).create_dir(_BUCKET)

@@ -35,7 +35,7 @@ def locate(uri: str) -> tuple[fs.FileSystem, str]:
         case "file":
             return fs.LocalFileSystem(), unquote(parts.path)
         case "s3":
-            return s3.file_system(), s3.path_of(uri)
+            return s3.file_system(uri), s3.path_of(uri)
         case "hdfs":
             from millrace.storage import hdfs  # fsspec and its client take a tenth of a second
 
@@ -171,6 +171,10 @@ def open_whole(uri: str) -> WholeFile:
             return LocalFile(system, path)
         case "hdfs":
             return HdfsFile(system, path)
+        case "s3":
+            from millrace.storage.uploads import S3File  # botocore takes a third of a second
+
+            return S3File(uri)
     return DirectFile(system, path)
 
 
