@@ -17,7 +17,7 @@ from millrace.storage.writing import DirectFile, HdfsFile, LocalFile, WholeFile
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _CHUNK_BYTES = 1 << 20
-_PLAIN = "!$&'()*+,;=:@"  # beside letters, digits and "_.-~", what a URI's path may hold as it is
+_PLAIN = "!$&'()*+,;=@"  # beside letters, digits and "_.-~", what a URI's path may hold as it is
 
 
 def locate(uri: str) -> tuple[fs.FileSystem, str]:
@@ -72,11 +72,11 @@ def local_path(uri: str) -> Path:
 def join(uri: str, *names: str) -> str:
     """A URI below ``uri``, the names percent-encoded. Raises BadInputError for a name that leads elsewhere."""
     for name in names:
-        if not name or name in {".", ".."} or any(sign in name for sign in "/\\\0?#"):
+        if not name or name in {".", ".."} or any(sign in name for sign in "/\\\0?#:"):
             raise BadInputError(
                 f"{name!r} cannot be a file name",
                 where=uri,
-                rule="one name, without '/', '..' or NUL",
+                rule="one name that every store can hold, without '/', '..', ':' or NUL",
                 remedy="rename it",
             )
     return "/".join([uri.rstrip("/"), *(quote(name, safe=_PLAIN) for name in names)])

@@ -33,7 +33,7 @@ def test_a_failed_write_leaves_the_old_file_and_no_part(tmp_path: Path, monkeypa
     assert files.names(files.to_uri(tmp_path)) == ["file"]
 
 
-@pytest.mark.parametrize("name", ["..", ".", "", "a/b", "a\\b", "a\0b", "a?b"])
+@pytest.mark.parametrize("name", ["..", ".", "", "a/b", "a\\b", "a\0b", "a?b", "a:b"])
 def test_a_name_that_leads_elsewhere_is_refused(name: str) -> None:
     with pytest.raises(BadInputError, match="file name"):
         files.join("file:///data", name)
