@@ -126,9 +126,10 @@ test-e2e: setup
 	@$(AIRFLOW_PYTHON) -m pytest -q tests/e2e
 
 .PHONY: service-test cluster-test cluster-bench
-service-test: setup .venvs/pytest/.synced ## with a real S3 (AWS_ENDPOINT_URL and credentials)
+service-test: setup .venvs/pytest/.synced ## with a real S3 (AWS_ENDPOINT_URL and credentials) and HDFS (HDFS_URL)
 	@$(AIRFLOW_PYTHON) -m pytest -q tests/services
-	@PYTHONPATH=plugins:images/data:.venvs/pytest .venvs/data/bin/python -m pytest -q tests/images/data/test_table.py
+	@PYTHONPATH=plugins:images/data:.venvs/pytest .venvs/data/bin/python -m pytest -q \
+	  tests/services/test_conformance.py tests/images/data/test_table.py
 
 cluster-test: setup ## with a real cluster (KUBECONFIG, AWS_ENDPOINT_URL, MILLRACE_TEST_IMAGES; ONLY='not outage')
 	@$(AIRFLOW_PYTHON) -m pytest -q tests/cluster $(if $(ONLY),-m "$(ONLY)")

@@ -11,7 +11,7 @@ import pytest
 os.environ.setdefault("AIRFLOW_HOME", tempfile.mkdtemp(prefix="millrace-airflow-"))
 os.environ.setdefault("AIRFLOW__CORE__LOAD_EXAMPLES", "False")
 
-_BUCKET = "millrace-test"
+_BUCKET = os.environ.get("MILLRACE_TEST_BUCKET", "millrace-test")
 
 
 @pytest.fixture(scope="session")
@@ -28,8 +28,8 @@ def s3_uri() -> Iterator[str]:
 
     from millrace.storage import s3
 
-    endpoint = s3.endpoint_url()
-    system = s3.file_system()
+    endpoint = s3.access(_BUCKET).endpoint
+    system = s3.file_system(f"s3://{_BUCKET}")
     if system.get_file_info(_BUCKET).type == fs.FileType.NotFound:
         scheme, _, host = endpoint.partition("://")
         fs.S3FileSystem(endpoint_override=host, scheme=scheme, allow_bucket_creation=True).create_dir(_BUCKET)
@@ -37,3 +37,28 @@ def s3_uri() -> Iterator[str]:
     yield f"s3://{folder}"
     if system.get_file_info(folder).type != fs.FileType.NotFound:
         system.delete_dir(folder)
+
+
+@pytest.fixture
+def hdfs_uri() -> Iterator[str]:
+    """A folder of its own in the HDFS that HDFS_URL names; skipped without one."""
+    url = os.environ.get("HDFS_URL")
+    if not url:
+        pytest.skip("HDFS_URL names no HDFS to test with")
+    from pyarrow import fs
+
+    from millrace.storage import hdfs
+
+    uri = f"{url}/tmp/millrace-test/{secrets.token_hex(8)}"
+    system, folder = hdfs.file_system(uri), hdfs.path_of(uri)
+    yield uri
+    if system.get_file_info(folder).type != fs.FileType.NotFound:
+        system.delete_dir(folder)
+
+
+@pytest.fixture(params=["file", "s3", "hdfs"])
+def root(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A folder of its own in each store in turn."""
+    if request.param == "file":
+        return (tmp_path / "store").as_uri()
+    return str(request.getfixturevalue(f"{request.param}_uri"))

@@ -32,6 +32,12 @@ class Settings(BaseSettings):
         default="",
         description="What `{arrivals}` in a workload's source stands for; `file://<home>/arrivals` when empty.",
     )
+    storage_connection: str = Field(
+        default="", description="Airflow connection (aws) for the store's bucket; the AWS_* variables when empty."
+    )
+    arrivals_connection: str = Field(
+        default="", description="Airflow connection (aws) for the arrivals' bucket; the AWS_* variables when empty."
+    )
     ledger_url: str = Field(
         default="", description="SQLAlchemy URL of the ledger; `sqlite:///<home>/ledger.db` when empty."
     )

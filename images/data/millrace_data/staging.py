@@ -8,7 +8,6 @@ from typing import Self
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pyarrow import fs
 
 from millrace.storage import files
 
@@ -18,17 +17,15 @@ _ROW_GROUP_BYTES = 8 << 20
 
 
 class StagedFile:
-    """Takes batches and encodes them in a thread of its own; ``part`` gets its final name when all went well.
+    """Takes batches and encodes them in a thread of its own; the file is there when all went well.
 
-    Leaving the ``with`` block by an exception removes the part. A write that fails raises TransientError.
+    Leaving the ``with`` block by an exception leaves nothing. A write that fails raises TransientError.
     """
 
     def __init__(self, folder_uri: str, name: str, schema: pa.Schema, repetitive: list[str]) -> None:
         self.uri = files.join(folder_uri, name)
         self._schema = schema
         self._repetitive = repetitive
-        self._system, self._path = files.locate(self.uri)
-        self._part = f"{self._path}.part"
         self._encoder = ThreadPoolExecutor(max_workers=1, thread_name_prefix="encode")
         self._waiting: deque[Future[None]] = deque()
         self._group: list[pa.RecordBatch] = []
@@ -36,11 +33,9 @@ class StagedFile:
 
     def __enter__(self) -> Self:
         try:
-            if isinstance(self._system, fs.LocalFileSystem):
-                self._system.create_dir(self._path.rpartition("/")[0], recursive=True)
-            self._stream = self._system.open_output_stream(self._part)
+            self._file = files.open_whole(self.uri)
             self._writer = pq.ParquetWriter(
-                self._stream,
+                self._file.stream,
                 self._schema,
                 compression="zstd",
                 compression_level=COMPRESSION_LEVEL,
@@ -94,12 +89,11 @@ class StagedFile:
             self._settle()
         try:
             self._writer.close()
-            self._stream.close()
-            self._system.move(self._part, self._path)
+            self._file.publish()
         except OSError as error:
             raise files.no_room(self.uri, error) from error
 
     def _discard(self) -> None:
-        for close in (self._writer.close, self._stream.close, lambda: self._system.delete_file(self._part)):
-            with contextlib.suppress(OSError, ValueError):
-                close()
+        with contextlib.suppress(OSError, ValueError):
+            self._writer.close()
+        self._file.discard()

@@ -6,6 +6,8 @@ from pydantic import Field
 
 from millrace.contracts.base import Contract
 
+HADOOP_FOLDER = "/etc/millrace/hadoop"
+
 
 class Conventions(Contract):
     """What a person may set, by settings.KubernetesSettings; the README's table is tested against it."""
@@ -23,7 +25,11 @@ class Conventions(Contract):
     image_pull_secrets: tuple[str, ...] = Field(default=(), description="Names of pull secrets (JSON list).")
     storage_secret: str = Field(
         default="millrace-storage",
-        description="Secret in both namespaces whose keys are the AWS_* variables that pods reach the store with.",
+        description="Secret in both namespaces whose keys are the AWS_* and HADOOP_* variables for pods.",
+    )
+    hadoop_secret: str = Field(
+        default="",
+        description="Secret in both namespaces whose files pods find in HADOOP_CONF_DIR, `/etc/millrace/hadoop`.",
     )
     gpu_resource: str = Field(default="nvidia.com/gpu", description="Resource that GPUs are requested as.")
     gpu_product_label: str = Field(

@@ -5,7 +5,7 @@ from typing import Literal
 
 from kubernetes.client import models as k8s
 
-from millrace.contracts.cluster import Cluster
+from millrace.contracts.cluster import HADOOP_FOLDER, Cluster
 from millrace.contracts.run_spec import SPEC_FILE, RunSpec
 from millrace.sizing.requests import Request
 from millrace.storage import files
@@ -53,6 +53,10 @@ def step_pod(cluster: Cluster, image: str, spec: RunSpec, request: Request) -> k
     # an autoscaler that empties a node would throw away the work since the last checkpoint
     annotations = {SPEC_ANNOTATION: uri} | ({_SAFE_TO_EVICT: "false"} if training else {})
     volumes, mounts = _scratch(cluster.shared_memory_bytes if training else 0)
+    if cluster.hadoop_secret:
+        source = k8s.V1SecretVolumeSource(secret_name=cluster.hadoop_secret, default_mode=0o440)
+        volumes.append(k8s.V1Volume(name="hadoop", secret=source))
+        mounts.append(k8s.V1VolumeMount(name="hadoop", mount_path=HADOOP_FOLDER, read_only=True))
     return k8s.V1Pod(
         api_version="v1",
         kind="Pod",
@@ -64,6 +68,7 @@ def step_pod(cluster: Cluster, image: str, spec: RunSpec, request: Request) -> k
                     image=cluster.image(image),
                     image_pull_policy=cluster.image_pull_policy,
                     args=["--spec", uri],
+                    env=[k8s.V1EnvVar("HADOOP_CONF_DIR", HADOOP_FOLDER)] if cluster.hadoop_secret else None,
                     env_from=[k8s.V1EnvFromSource(secret_ref=k8s.V1SecretEnvSource(name=cluster.storage_secret))],
                     security_context=container_security(),
                     termination_message_policy="FallbackToLogsOnError",

@@ -24,8 +24,8 @@ log = logging.getLogger(__name__)
 LOG_FILE = "log.txt"
 _PROCESS_FILE = "process.json"
 _POLL_SECONDS = 0.1
-_PASSED_ON = ("PATH", "HOME", "LANG", "TZ", "TMPDIR", "SSL_CERT_FILE", "KRB5CCNAME", "CUDA_VISIBLE_DEVICES")
-_PASSED_ON_PREFIXES = ("AWS_", "HADOOP_", "KERAS_", "TF_", "OMP_")
+_PASSED_ON = ("PATH", "HOME", "LANG", "TZ", "TMPDIR", "SSL_CERT_FILE", "CUDA_VISIBLE_DEVICES")
+_PASSED_ON_PREFIXES = ("AWS_", "HADOOP_", "KRB5", "KERAS_", "TF_", "OMP_")
 
 
 @dataclass(frozen=True)

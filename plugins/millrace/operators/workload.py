@@ -9,6 +9,7 @@ from airflow.sdk import BaseOperator, Context
 from airflow.sdk.exceptions import AirflowSkipException
 
 from millrace.attempts import failure
+from millrace.connections import reach_stores
 from millrace.contracts.errors import StepError
 from millrace.contracts.measurement import MeterReading
 from millrace.contracts.report import ErrorDetail, Report
@@ -37,8 +38,10 @@ class WorkloadOperator(BaseOperator):
 
     @cached_property
     def settings(self) -> Settings:
-        """The configuration, read when the task runs and never when its DAG is parsed."""
-        return load_settings()
+        """The configuration, read when the task runs and never when its DAG is parsed; the stores can be reached."""
+        settings = load_settings()
+        reach_stores(settings)
+        return settings
 
     @cached_property
     def ledger(self) -> Ledger:

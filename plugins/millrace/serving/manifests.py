@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from millrace.contracts.cluster import Cluster
+from millrace.contracts.cluster import HADOOP_FOLDER, Cluster
 from millrace.contracts.run_spec import SPEC_FILE
 from millrace.contracts.workload import ServingPolicy
 from millrace.storage import files
@@ -125,6 +125,9 @@ def _pod(cluster: Cluster, workload: str, policy: ServingPolicy, folder: str) ->
     if secret:
         volumes.append({"name": "serving", "secret": {"secretName": cluster.serving_secret, "defaultMode": 0o440}})
         mounts.append({"name": "serving", "mountPath": SECRETS_FOLDER, "readOnly": True})
+    if cluster.hadoop_secret:
+        volumes.append({"name": "hadoop", "secret": {"secretName": cluster.hadoop_secret, "defaultMode": 0o440}})
+        mounts.append({"name": "hadoop", "mountPath": HADOOP_FOLDER, "readOnly": True})
 
     def probe(path: str, **fields: int) -> Manifest:
         return {"httpGet": {"path": path, "port": PORT, "scheme": scheme}, "timeoutSeconds": 5, **fields}
@@ -176,6 +179,8 @@ def _pod(cluster: Cluster, workload: str, policy: ServingPolicy, folder: str) ->
         ],
         "volumes": volumes,
     }
+    if cluster.hadoop_secret:
+        spec["containers"][0]["env"] = [{"name": "HADOOP_CONF_DIR", "value": HADOOP_FOLDER}]
     if cluster.image_pull_secrets:
         spec["imagePullSecrets"] = [{"name": name} for name in cluster.image_pull_secrets]
     return spec

@@ -1,41 +1,119 @@
-"""S3 as a pod or a laptop reaches it: the standard AWS variables, nothing of our own."""
+"""S3 as a pod or a laptop reaches it: the standard AWS variables, and the same with a bucket's name behind them.
+
+``AWS_ENDPOINT_URL__ARCHIVE_2026=…`` is for the bucket ``archive-2026`` alone: two underscores and the bucket's name in
+capitals, with an underscore for whatever is no letter or digit. So one run reads from one S3 and writes to another.
+"""
 
 import os
+import re
+from dataclasses import dataclass, field
 from functools import cache
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from pyarrow import fs
 
 from millrace.contracts.errors import BadInputError
 
-_CONNECT_SECONDS = 10.0
-_REQUEST_SECONDS = 60.0
+CONNECT_SECONDS = 10.0
+REQUEST_SECONDS = 60.0
+_ENCRYPTIONS = ("", "AES256", "aws:kms", "aws:kms:dsse")
 
 
-def endpoint_url() -> str:
-    """The S3 endpoint, empty for AWS's own. Raises BadInputError for one that is no http(s) URL."""
-    url = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL", "")
-    if url and (urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).netloc):
+@dataclass(frozen=True)
+class Access:
+    """How a bucket is reached. Without keys each library looks for them in its usual places."""
+
+    endpoint: str
+    region: str
+    ca_file: str
+    virtual_hosted: bool
+    encryption: str
+    encryption_key: str
+    access_key: str = field(default="", repr=False)
+    secret_key: str = field(default="", repr=False)
+    session_token: str = field(default="", repr=False)
+
+
+def access(bucket: str) -> Access:
+    """What the environment says of a bucket. Raises BadInputError for an endpoint or an encryption that is none."""
+    endpoint = _endpoint(bucket)
+    if endpoint and (urlsplit(endpoint).scheme not in ("http", "https") or not urlsplit(endpoint).netloc):
         raise BadInputError(
             "the S3 endpoint is no URL",
-            where="AWS_ENDPOINT_URL",
+            where=f"AWS_ENDPOINT_URL, bucket {bucket}",
             rule="http:// or https:// and a host",
             remedy="set it to something like https://s3.example.org",
         )
-    return url
+    encryption = _variable("AWS_SERVER_SIDE_ENCRYPTION", bucket)
+    if encryption not in _ENCRYPTIONS:
+        raise BadInputError(
+            f"no such encryption: {encryption}",
+            where=f"AWS_SERVER_SIDE_ENCRYPTION, bucket {bucket}",
+            rule=f"one of {', '.join(_ENCRYPTIONS[1:])}",
+            remedy="correct it, or leave it out where the bucket encrypts by itself",
+        )
+    return Access(
+        endpoint=endpoint,
+        region=_variable("AWS_REGION", bucket) or _variable("AWS_DEFAULT_REGION", bucket) or "us-east-1",
+        ca_file=os.environ.get("AWS_CA_BUNDLE", ""),
+        # by path where an endpoint is given, as Ceph's gateways are without DNS of their own
+        virtual_hosted=(_variable("AWS_VIRTUAL_HOSTED_STYLE_REQUEST", bucket) or str(not endpoint)).lower() == "true",
+        encryption=encryption,
+        encryption_key=_variable("AWS_SSE_KMS_KEY_ID", bucket),
+        **_keys(bucket),
+    )
 
 
-def file_system() -> fs.FileSystem:
-    """The S3 that the environment names: AWS_ENDPOINT_URL(_S3), AWS_REGION, AWS_CA_BUNDLE and the usual credentials.
+def grant(
+    uri: str, *, access_key: str, secret_key: str, session_token: str = "", endpoint: str = "", region: str = ""
+) -> None:
+    """Let this process, and those that it starts, reach a URI's bucket by these; what is empty is left as it is."""
+    given = {
+        "AWS_ACCESS_KEY_ID": access_key,
+        "AWS_SECRET_ACCESS_KEY": secret_key,
+        "AWS_SESSION_TOKEN": session_token,
+        "AWS_ENDPOINT_URL": endpoint,
+        "AWS_REGION": region,
+    }
+    suffix = _suffix(path_of(uri).partition("/")[0])
+    os.environ.update({f"{name}__{suffix}": value for name, value in given.items() if value})
 
-    Addressed by path where an endpoint is given, as Ceph's gateways are without DNS of their own.
+
+def _endpoint(bucket: str) -> str:
+    names = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
+    of_bucket = (os.environ.get(f"{name}__{_suffix(bucket)}") for name in names)
+    return next(filter(None, (*of_bucket, *map(os.environ.get, names))), "")
+
+
+def _keys(bucket: str) -> dict[str, str]:
+    suffix = f"__{_suffix(bucket)}" if f"AWS_ACCESS_KEY_ID__{_suffix(bucket)}" in os.environ else ""
+    names = {
+        "access_key": "AWS_ACCESS_KEY_ID",
+        "secret_key": "AWS_SECRET_ACCESS_KEY",
+        "session_token": "AWS_SESSION_TOKEN",
+    }
+    return {name: os.environ.get(variable + suffix, "") for name, variable in names.items()}
+
+
+def _variable(name: str, bucket: str) -> str:
+    return os.environ.get(f"{name}__{_suffix(bucket)}", os.environ.get(name, ""))
+
+
+def _suffix(bucket: str) -> str:
+    return re.sub(r"[^A-Z0-9]", "_", bucket.upper())
+
+
+def file_system(uri: str) -> fs.FileSystem:
+    """The S3 that the environment names for this URI's bucket: for reading, listing and deleting.
+
+    Whole files are written by uploads.py. Raises BadInputError.
     """
-    return _file_system(endpoint_url(), _region(), os.environ.get("AWS_CA_BUNDLE", ""))
+    return _file_system(access(path_of(uri).partition("/")[0]))
 
 
 def path_of(uri: str) -> str:
     """Bucket and key of an ``s3://`` URI, as pyarrow names them. Raises BadInputError without a bucket."""
-    path = uri.removeprefix("s3://").rstrip("/")
+    path = unquote(uri.removeprefix("s3://")).rstrip("/")
     if not path.partition("/")[0]:
         raise BadInputError(
             "there is no bucket in this URI", where=uri, rule="s3://BUCKET/KEY", remedy="name the bucket"
@@ -46,30 +124,50 @@ def path_of(uri: str) -> str:
 def delta_options(uri: str) -> dict[str, str] | None:
     """What delta-rs has to be told beside the environment it reads itself; None for another store.
 
-    Commits race by conditional PUT of a new log entry, which the store must honour.
+    Commits race by conditional PUT of a new log entry, which the store must honour. The options hold keys: they go to
+    delta-rs and nowhere else. delta-rs takes authorities from SSL_CERT_FILE alone, which is set for this process.
     """
     if not uri.startswith("s3://"):
         return None
-    endpoint = endpoint_url()
-    options = {"aws_region": _region(), "aws_conditional_put": "etag"}
-    if endpoint:
-        options |= {"aws_endpoint": endpoint, "aws_allow_http": str(endpoint.startswith("http://")).lower()}
-    return options
+    reach = access(path_of(uri).partition("/")[0])
+    if reach.ca_file:
+        os.environ["SSL_CERT_FILE"] = reach.ca_file
+    options = {
+        "aws_region": reach.region,
+        "aws_conditional_put": "etag",
+        "aws_endpoint": _with_bucket(reach, path_of(uri).partition("/")[0]),
+        "aws_allow_http": "true" if reach.endpoint.startswith("http://") else "",
+        "aws_virtual_hosted_style_request": str(reach.virtual_hosted).lower(),
+        "aws_access_key_id": reach.access_key,
+        "aws_secret_access_key": reach.secret_key,
+        "aws_session_token": reach.session_token,
+        "aws_server_side_encryption": reach.encryption,
+        "aws_sse_kms_key_id": reach.encryption_key,
+    }
+    return {name: value for name, value in options.items() if value}
 
 
-def _region() -> str:
-    return os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
+def _with_bucket(reach: Access, bucket: str) -> str:
+    # delta-rs takes an endpoint for a host that is the bucket's already
+    return reach.endpoint.replace("://", f"://{bucket}.", 1) if reach.virtual_hosted else reach.endpoint
 
 
 @cache
-def _file_system(endpoint: str, region: str, ca_file: str) -> fs.FileSystem:
-    if endpoint:
+def _file_system(reach: Access) -> fs.FileSystem:
+    if reach.endpoint:
         # Ceph's and other gateways refuse the checksum trailers that the AWS libraries send by default.
         os.environ.setdefault("AWS_REQUEST_CHECKSUM_CALCULATION", "when_required")
         os.environ.setdefault("AWS_RESPONSE_CHECKSUM_VALIDATION", "when_required")
-    parts = urlsplit(endpoint)
-    place = {"endpoint_override": parts.netloc + parts.path, "scheme": parts.scheme} if endpoint else {}
-    trust = {"tls_ca_file_path": ca_file} if ca_file else {}
+    options: dict[str, str | bool] = {}
+    if reach.endpoint:
+        parts = urlsplit(reach.endpoint)
+        options |= {"endpoint_override": parts.netloc + parts.path, "scheme": parts.scheme}
+        options |= {"force_virtual_addressing": reach.virtual_hosted}
+    if reach.access_key:
+        options |= {"access_key": reach.access_key, "secret_key": reach.secret_key}
+        options |= {"session_token": reach.session_token} if reach.session_token else {}
+    if reach.ca_file:
+        options |= {"tls_ca_file_path": reach.ca_file}
     return fs.S3FileSystem(
-        region=region, connect_timeout=_CONNECT_SECONDS, request_timeout=_REQUEST_SECONDS, **place, **trust
+        region=reach.region, connect_timeout=CONNECT_SECONDS, request_timeout=REQUEST_SECONDS, **options
     )

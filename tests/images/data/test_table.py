@@ -66,9 +66,9 @@ def uri(tmp_path: Path) -> str:
     return (tmp_path / "table").as_uri()
 
 
-@pytest.fixture(params=["file", "s3"])
-def any_uri(request: pytest.FixtureRequest, uri: str) -> str:
-    return uri if request.param == "file" else f"{request.getfixturevalue('s3_uri')}/table"
+@pytest.fixture
+def any_uri(root: str) -> str:
+    return f"{root}/table"
 
 
 def test_two_processes_commit_two_partitions_at_once(

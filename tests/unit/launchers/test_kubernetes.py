@@ -1,5 +1,6 @@
 """Pods for steps: their specifications and what their statuses say."""
 
+import dataclasses
 from typing import Any
 
 import pytest
@@ -176,3 +177,11 @@ def test_a_pods_end_is_read_from_its_status(pod: k8s.V1Pod | None, kind: str, sa
 def test_the_limit_is_read_back(cluster: Cluster) -> None:
     assert kubernetes.memory_limit_bytes(status()) == 1 << 30
     assert kubernetes.memory_limit_bytes(None) is None
+
+
+def test_hadoop_s_files_are_mounted_where_a_secret_is_named(cluster: Cluster, step_spec: RunSpec) -> None:
+    named = dataclasses.replace(cluster, hadoop_secret="hadoop")
+    pod = rendered(kubernetes.step_pod(named, "data", step_spec, Request(1, 1 << 30, 0, None)))["spec"]
+    assert restricted(pod) == []
+    assert {"name": "HADOOP_CONF_DIR", "value": "/etc/millrace/hadoop"} in pod["containers"][0]["env"]
+    assert "hadoop" in [volume.get("secret", {}).get("secretName") for volume in pod["volumes"]]

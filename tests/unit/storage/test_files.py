@@ -7,7 +7,7 @@ import pytest
 
 from millrace.contracts.errors import BadInputError, RefusedError
 from millrace.contracts.model import FolderManifest
-from millrace.storage import files, folders
+from millrace.storage import files, folders, writing
 
 
 def test_a_file_is_put_whole_and_read_back(tmp_path: Path) -> None:
@@ -26,14 +26,14 @@ def test_a_failed_write_leaves_the_old_file_and_no_part(tmp_path: Path, monkeypa
     def full(_descriptor: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(files.os, "fsync", full)
+    monkeypatch.setattr(writing.os, "fsync", full)
     with pytest.raises(BadInputError, match="No space left"):
         files.write_bytes(uri, b"new")
     assert files.read_bytes(uri) == b"old"
     assert files.names(files.to_uri(tmp_path)) == ["file"]
 
 
-@pytest.mark.parametrize("name", ["..", ".", "", "a/b", "a\\b", "a\0b", "a?b"])
+@pytest.mark.parametrize("name", ["..", ".", "", "a/b", "a\\b", "a\0b", "a?b", "a:b"])
 def test_a_name_that_leads_elsewhere_is_refused(name: str) -> None:
     with pytest.raises(BadInputError, match="file name"):
         files.join("file:///data", name)

@@ -1,0 +1,129 @@
+"""HDFS as a pod or a laptop reaches it, without a JVM: Hadoop's own variables and files, nothing of our own.
+
+``HADOOP_CONF_DIR`` names the folder of core-site.xml and hdfs-site.xml (high availability, security, how long to try),
+``HADOOP_USER_NAME`` the user where security is simple; Kerberos takes KRB5CCNAME or KRB5_CLIENT_KTNAME and needs
+libgssapi, a delegation token takes HADOOP_TOKEN_FILE_LOCATION. delta-rs reads the same.
+"""
+
+import errno
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from hdfs_native.fsspec import HdfsFileSystem
+from pyarrow import fs
+
+from millrace.contracts.errors import BadInputError
+
+_QUOTA = "QuotaExceeded"
+
+
+def file_system(uri: str) -> fs.FileSystem:
+    """The HDFS of a NameNode (``host:port``) or a nameservice of hdfs-site.xml, as pyarrow's file system.
+
+    Raises BadInputError for a URI that names neither. Whatever HDFS answers is an OSError.
+    """
+    place = urlsplit(uri).netloc
+    if not place:
+        raise BadInputError(
+            "no NameNode is named", where=uri, rule="hdfs://HOST:PORT/PATH", remedy="name the NameNode or nameservice"
+        )
+    # not fsspec's own reading of the URI, which makes a nameservice's name small
+    return fs.PyFileSystem(fs.FSSpecHandler(_Hdfs(host=place)))
+
+
+def path_of(uri: str) -> str:
+    """The path of an ``hdfs://`` URI."""
+    return unquote(urlsplit(uri).path).rstrip("/") or "/"
+
+
+def rename(system: fs.FileSystem, source: str, target: str, *, replace: bool) -> None:
+    """Give a file its name, at once, over whatever had it before; without ``replace`` that is a FileExistsError."""
+    client = system.handler.fs.client
+    with _as_os_errors():
+        client.rename(source, target, replace)
+
+
+@contextmanager
+def _as_os_errors() -> Iterator[None]:
+    # hdfs-native has a RuntimeError for whatever it has no Python error for
+    try:
+        yield
+    except OSError as error:
+        error.args = (str(error).partition("\n")[0],)  # without the NameNode's stack
+        raise
+    except RuntimeError as error:
+        first_line = str(error).partition("\\n")[0]
+        raise OSError(errno.EDQUOT if _QUOTA in first_line else errno.EIO, first_line) from error
+
+
+class _Hdfs(HdfsFileSystem):
+    @classmethod
+    def _strip_protocol(cls, path: str) -> str:
+        # a path is no URI: it may have ";", "?" and "#" in it
+        return path if path.startswith("/") else str(super()._strip_protocol(path))
+
+    def info(self, path: str, **options: Any) -> Any:  # noqa: ANN401 - these are fsspec's own
+        with _as_os_errors():
+            return super().info(path, **options)
+
+    def ls(self, path: str, detail: bool = True, **options: Any) -> Any:  # noqa: ANN401
+        with _as_os_errors():
+            return super().ls(path, detail, **options)
+
+    def mkdir(self, path: str, create_parents: bool = True, **options: Any) -> None:  # noqa: ANN401
+        with _as_os_errors():
+            super().mkdir(path, create_parents, **options)
+
+    def rm(self, path: str, recursive: bool = False, maxdepth: int | None = None) -> None:
+        with _as_os_errors():
+            super().rm(path, recursive, maxdepth)
+
+    def _open(self, path: str, mode: str = "rb", **options: Any) -> Any:  # type: ignore[override]  # noqa: ANN401
+        buffered = options.pop("block_size", None)  # the size of a piece for a reader, of HDFS's blocks for a writer
+        with _as_os_errors():
+            stream = _Stream(super()._open(path, mode, **options))
+        return io.BufferedReader(stream, buffered or self.blocksize) if mode == "rb" else stream
+
+
+class _Stream(io.RawIOBase):
+    """A file of hdfs-native whose failures are OSErrors."""
+
+    def __init__(self, stream: Any) -> None:  # noqa: ANN401 - its reader or its writer
+        self._stream = stream
+
+    def readable(self) -> bool:
+        return bool(self._stream.readable())
+
+    def writable(self) -> bool:
+        return bool(self._stream.writable())
+
+    def seekable(self) -> bool:
+        return bool(self._stream.seekable())
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        self._stream.seek(offset, whence)
+        return self.tell()
+
+    def tell(self) -> int:
+        return int(self._stream.tell())
+
+    def readinto(self, buffer: Any) -> int:  # noqa: ANN401 - any buffer
+        with _as_os_errors():
+            data = self._stream.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+    def write(self, data: Any) -> int:  # noqa: ANN401 - any buffer
+        # hdfs-native takes pyarrow's buffers byte by byte, 25 times slower
+        with _as_os_errors(), memoryview(data) as view:
+            return int(self._stream.write(view.tobytes()))
+
+    def close(self) -> None:
+        """Close once; a writer's file is complete then."""
+        if not self.closed:
+            super().close()
+            with _as_os_errors():
+                self._stream.close()

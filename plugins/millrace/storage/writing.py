@@ -1,0 +1,112 @@
+"""A file in the making: whole under its own name one day, or never there at all."""
+
+import contextlib
+import os
+import secrets
+from pathlib import Path
+from typing import Any, Protocol
+
+from pyarrow import fs
+
+PART_ENDING = ".part"
+
+
+class WholeFile(Protocol):
+    """Takes bytes in ``stream`` and gives them their name at ``publish``; whoever is killed before leaves no such name.
+
+    Both methods close the stream, and every failure is an OSError.
+    """
+
+    stream: Any
+
+    def publish(self, *, replace: bool = True) -> None:
+        """Make it seen. Raises FileExistsError, without ``replace``, where the name is taken already."""
+
+    def discard(self) -> None:
+        """Leave nothing of it."""
+
+
+def part_name(name: str) -> str:
+    """A name of its own for a file in the making; hidden, and known to the sweep by its ending."""
+    return f".{name}.{secrets.token_hex(4)}{PART_ENDING}"
+
+
+class LocalFile:
+    """Written beside its place, synchronised to disk, then renamed."""
+
+    def __init__(self, system: fs.LocalFileSystem, path: str) -> None:
+        self._path = Path(path)
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._part = self._path.with_name(part_name(self._path.name))
+        self.stream = system.open_output_stream(str(self._part), compression=None)
+
+    def publish(self, *, replace: bool = True) -> None:
+        """See WholeFile."""
+        try:
+            self.stream.close()
+            with self._part.open("rb") as part:
+                os.fsync(part.fileno())
+            if replace:
+                self._part.replace(self._path)
+            else:
+                self._path.hardlink_to(self._part)
+        finally:
+            self._part.unlink(missing_ok=True)
+
+    def discard(self) -> None:
+        """See WholeFile."""
+        with contextlib.suppress(OSError):
+            self.stream.close()
+        self._part.unlink(missing_ok=True)
+
+
+class HdfsFile:
+    """Written beside its place, then renamed by the NameNode, which lets one of several win."""
+
+    def __init__(self, system: fs.FileSystem, path: str) -> None:
+        self._system = system
+        self._path = path
+        folder, _, name = path.rpartition("/")
+        self._part = f"{folder}/{part_name(name)}"
+        self.stream = system.open_output_stream(self._part, compression=None)
+
+    def publish(self, *, replace: bool = True) -> None:
+        """See WholeFile."""
+        from millrace.storage import hdfs
+
+        try:
+            self.stream.close()
+            hdfs.rename(self._system, self._part, self._path, replace=replace)
+        except OSError:
+            self.discard()
+            raise
+
+    def discard(self) -> None:
+        """See WholeFile."""
+        with contextlib.suppress(OSError):
+            self.stream.close()
+        with contextlib.suppress(OSError):
+            self._system.delete_file(self._part)
+
+
+class DirectFile:
+    """For stores of which we know nothing better: written in its place, and removed again when it is discarded."""
+
+    def __init__(self, system: fs.FileSystem, path: str) -> None:
+        self._system = system
+        self._path = path
+        self.stream = system.open_output_stream(path, compression=None)
+
+    def publish(self, *, replace: bool = True) -> None:
+        """See WholeFile; such a store cannot keep what is there."""
+        if not replace:
+            self.discard()
+            raise OSError(f"{self._path}: this store has no exclusive write")
+        self.stream.close()
+
+    def discard(self) -> None:
+        """See WholeFile."""
+        with contextlib.suppress(OSError):
+            self.stream.close()
+        with contextlib.suppress(OSError):
+            self._system.delete_file(self._path)
