@@ -180,7 +180,7 @@ def test_the_limit_is_read_back(cluster: Cluster) -> None:
 
 
 def test_hadoop_s_files_are_mounted_where_a_secret_is_named(cluster: Cluster, step_spec: RunSpec) -> None:
-    named = dataclasses.replace(cluster, hadoop_secret="hadoop")
+    named = dataclasses.cluster.model_copy(update=dict(hadoop_secret="hadoop"))
     pod = rendered(kubernetes.step_pod(named, "data", step_spec, Request(1, 1 << 30, 0, None)))["spec"]
     assert restricted(pod) == []
     assert {"name": "HADOOP_CONF_DIR", "value": "/etc/millrace/hadoop"} in pod["containers"][0]["env"]
