@@ -1,6 +1,5 @@
 """Pods for steps: their specifications and what their statuses say."""
 
-import dataclasses
 from typing import Any
 
 import pytest
@@ -180,7 +179,7 @@ def test_the_limit_is_read_back(cluster: Cluster) -> None:
 
 
 def test_hadoop_s_files_are_mounted_where_a_secret_is_named(cluster: Cluster, step_spec: RunSpec) -> None:
-    named = dataclasses.cluster.model_copy(update=dict(hadoop_secret="hadoop"))
+    named = cluster.model_copy(update={"hadoop_secret": "hadoop"})
     pod = rendered(kubernetes.step_pod(named, "data", step_spec, Request(1, 1 << 30, 0, None)))["spec"]
     assert restricted(pod) == []
     assert {"name": "HADOOP_CONF_DIR", "value": "/etc/millrace/hadoop"} in pod["containers"][0]["env"]
