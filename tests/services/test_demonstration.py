@@ -1,0 +1,205 @@
+"""The demonstration's DAG end to end with everything that it keeps in Ceph, and in HDFS; no secret is in any of it."""
+
+import json
+import os
+import secrets
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from deltalake import DeltaTable
+from pyarrow import fs
+
+from millrace.demonstration.follow import AirflowApi
+from millrace.demonstration.show import bring_in
+from millrace.ledger.ledger import Ledger
+from millrace.settings import Settings
+from millrace.storage import files, s3
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+DAG, FAULTS = "news_topics", "machine_faults"
+ROWS = 600
+# what a run on local files leaves in its row; the rest needs rates or sensors
+MEASURED = (
+    "dataset_version", "model_version", "quality", "predicted_seconds", "measured_seconds", "measured_joules",
+    "predicted_peak_memory_bytes", "measured_peak_memory_bytes", "energy_method", "energy_coverage",
+)  # fmt: skip
+
+
+@dataclass
+class Estate:
+    """An Airflow whose store is remote, what it ran, and the secrets that it was given."""
+
+    plant: Any
+    store: str
+    planted: list[str] = field(default_factory=list)
+    row: dict[str, Any] = field(default_factory=dict)
+    days: dict[date, int] = field(default_factory=dict)
+
+
+def settings_of(store: str, home: Path) -> dict[str, str]:
+    return {
+        "MILLRACE_HOME": str(home),
+        "MILLRACE_STORAGE_URI": f"{store}/store",
+        "MILLRACE_ARRIVALS_URI": f"{store}/arrivals",
+    }
+
+
+def guard(patch: pytest.MonkeyPatch, store: str) -> list[str]:
+    """Give Airflow alone the keys, by a connection, and the ledger a password; returns what no file may hold."""
+    key, secret = os.environ["AWS_ACCESS_KEY_ID"], os.environ["AWS_SECRET_ACCESS_KEY"]
+    extra = {"endpoint_url": os.environ["AWS_ENDPOINT_URL"]}
+    connection = {"conn_type": "aws", "login": key, "password": secret, "extra": extra}
+    patch.setenv("AIRFLOW_CONN_MILLRACE_STORE", json.dumps(connection))
+    patch.setenv("MILLRACE_STORAGE_CONNECTION", "millrace_store")
+    patch.setenv("MILLRACE_ARRIVALS_CONNECTION", "millrace_store")
+    planted = [secret]
+    if url := os.environ.get("MILLRACE_TEST_POSTGRES_URL"):
+        password = f"planted-{secrets.token_hex(12)}"
+        name = f"estate_{secrets.token_hex(4)}"
+        given = sa.make_url(url)
+        engine = sa.create_engine(given, isolation_level="AUTOCOMMIT")
+        with engine.connect() as connection_:
+            connection_.execute(sa.text(f"CREATE DATABASE {name}"))
+        guarded = given.set(password=password, database=name).render_as_string(hide_password=False)
+        patch.setenv("MILLRACE_LEDGER_URL", guarded)
+        planted.append(password)
+    return planted
+
+
+@pytest.fixture(scope="module", params=["s3", "hdfs"])
+def estate(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, e2e: Any) -> Iterator[Estate]:
+    wanted = {"s3": "AWS_ENDPOINT_URL", "hdfs": "HDFS_URL"}[request.param]
+    if not os.environ.get(wanted):
+        pytest.skip(f"{wanted} names no store to test with")
+    home = tmp_path_factory.mktemp("estate")
+    name = secrets.token_hex(6)
+    bucket = os.environ.get("MILLRACE_TEST_BUCKET", "millrace-test")
+    store = f"s3://{bucket}/{name}" if request.param == "s3" else f"{os.environ['HDFS_URL']}/tmp/millrace-test/{name}"
+    with pytest.MonkeyPatch.context() as patch:
+        for variable, value in settings_of(store, home).items():
+            patch.setenv(variable, value)
+        if request.param == "s3":
+            create_bucket(bucket)
+        planted = guard(patch, store) if request.param == "s3" else []
+        dags = home / "dags"
+        dags.mkdir()
+        for file in (REPOSITORY / "dags" / f"{DAG}.py", REPOSITORY / "tests" / "e2e" / "dags" / f"{FAULTS}.py"):
+            (dags / file.name).write_text(file.read_text())
+        plant = e2e.Plant(home, dags)
+        plant.ledger = Ledger(os.environ.get("MILLRACE_LEDGER_URL") or f"sqlite:///{home / 'ledger.db'}")
+        plant.ledger.migrate()
+        made = Estate(plant, store, planted)
+        made.days = bring_in(Settings(), cache=REPOSITORY / ".cache", pip=pip())
+        if request.param == "s3":
+            # only Airflow's connection has the keys
+            with pytest.MonkeyPatch.context() as without:
+                for variable in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL"):
+                    without.delenv(variable)
+                plant.airflow.up()
+        else:
+            plant.airflow.up()
+        try:
+            plant.api = AirflowApi(plant.airflow)
+            run_id = plant.run(DAG, rows=ROWS, partition_from=f"{min(made.days)}", partition_to=f"{max(made.days)}")
+            made.row = plant.finish(run_id, DAG)
+            yield made
+        finally:
+            plant.airflow.down()
+            system, path = files.locate(store)
+            system.delete_dir(path)
+
+
+def pip() -> str:
+    uv = REPOSITORY / ".venvs" / "uv" / "bin" / "python"
+    return str(uv) if uv.exists() else sys.executable
+
+
+def create_bucket(bucket: str) -> None:
+    system = s3.file_system(f"s3://{bucket}")
+    if system.get_file_info(bucket).type == fs.FileType.NotFound:
+        scheme, _, host = os.environ["AWS_ENDPOINT_URL"].partition("://")
+        fs.S3FileSystem(endpoint_override=host, scheme=scheme, allow_bucket_creation=True).create_dir(bucket)
+
+
+@pytest.mark.timeout(1200)
+def test_the_run_ends_well_with_a_row_like_a_laptops(estate: Estate) -> None:
+    assert (estate.row["state"], estate.row["decision"]) == ("success", "pass"), estate.row
+    assert [name for name in MEASURED if estate.row[name] is None] == []
+
+
+def test_every_document_is_in_the_table_once_and_the_live_model_answers(estate: Estate) -> None:
+    dataset = estate.plant.ledger.latest_dataset(DAG, until=date.max)
+    assert dataset.uri.startswith(estate.store)
+    table = DeltaTable(dataset.uri, version=dataset.version, storage_options=s3.delta_options(dataset.uri))
+    counts = table.to_pyarrow_table(columns=["partition_"]).group_by("partition_").aggregate([("partition_", "count")])
+    by_day = {each["partition_"]: each["partition__count"] for each in counts.to_pylist()}
+    # de-duplication drops some documents of a day, and adds none
+    assert set(by_day) == set(estate.days)
+    assert all(0.9 * estate.days[day] < rows <= estate.days[day] for day, rows in by_day.items())
+    live = estate.plant.ledger.live_model(DAG)
+    assert live.model.uri.startswith(estate.store)
+    assert live.model.version == estate.row["model_version"]
+
+
+def test_a_run_that_fails_says_why_and_publishes_nothing(estate: Estate, e2e: Any) -> None:
+    day = date(2026, 3, 2)
+    lines = e2e.machine_rows(day)
+    lines[7] = lines[7].replace("well", "unwell").replace("worn", "unwell").replace("broken", "unwell")
+    files.write_bytes(f"{estate.store}/arrivals/{FAULTS}/{day}.csv", ("\n".join(lines) + "\n").encode())
+    run_id = estate.plant.run(FAULTS, partition_from=f"{day}", partition_to=f"{day}")
+    row = estate.plant.finish(run_id, FAULTS)
+    assert row["state"] == "failed"
+    assert "validate" in row["reason"]
+    assert estate.plant.ledger.latest_dataset(FAULTS, until=date.max) is None
+
+
+def test_no_secret_is_found_anywhere(estate: Estate) -> None:
+    """Logs, XComs and rendered fields (Airflow's database), the ledger, reports, specifications, Data Docs, models."""
+    if not estate.planted:
+        pytest.skip("this store knows no secret")
+    patterns = [secret.encode() for secret in estate.planted]
+    places = {}
+    for path in sorted(estate.plant.airflow.home.rglob("*")):
+        if path.is_file():
+            places[str(path)] = path.read_bytes()
+    system, root = files.locate(estate.store)
+    for info in system.get_file_info(fs.FileSelector(root, recursive=True)):
+        if info.type == fs.FileType.File:
+            with system.open_input_stream(info.path) as stream:
+                places[info.path] = stream.read()
+    if url := os.environ.get("MILLRACE_LEDGER_URL"):
+        engine = sa.create_engine(url)
+        with engine.connect() as connection:
+            for table in sa.inspect(engine).get_table_names():
+                places[table] = str(connection.execute(sa.text(f"SELECT * FROM {table}")).all()).encode()
+    assert any("/log.txt" in name for name in places), "the steps' logs were not looked at"
+    assert any(name.endswith("airflow.db") for name in places)
+    assert any("spec.json" in name for name in places)
+    assert any(name.endswith(".html") for name in places), "no Data Docs were looked at"
+    assert [name for name, data in places.items() if any(pattern in data for pattern in patterns)] == []
+
+
+def test_no_secret_is_in_what_a_step_says_of_a_store_that_refuses_it(estate: Estate) -> None:
+    if not estate.planted:
+        pytest.skip("this store knows no secret")
+    wrong = f"planted-{secrets.token_hex(16)}"
+    done = subprocess.run(
+        [str(REPOSITORY / ".venvs/data/bin/python"), "-m", "millrace_data", "--spec", f"{estate.store}/store/x.json"],
+        env={
+            **os.environ,
+            "PYTHONPATH": f"{REPOSITORY}/plugins:{REPOSITORY}/images/data",
+            "AWS_SECRET_ACCESS_KEY": wrong,
+        },
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode != 0
+    assert wrong not in done.stdout + done.stderr
