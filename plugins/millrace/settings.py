@@ -11,6 +11,7 @@ from millrace.contracts.cluster import Cluster
 from millrace.contracts.measurement import Hardware
 from millrace.launchers.process import ProcessLauncher
 from millrace.ledger.ledger import Ledger
+from millrace.serving.prometheus import KEPLER_JOULES, PrometheusSource
 from millrace.sizing.catalogue import AUTO, CATALOGUE, Site, hardware, site
 from millrace.storage import files
 
@@ -53,6 +54,25 @@ class Settings(BaseSettings):
         default=30, gt=0, description="Time that a step has between SIGTERM and SIGKILL to save a checkpoint."
     )
 
+    prometheus_url: str = Field(
+        default="",
+        repr=False,
+        description="Prometheus that a canary's steps are judged by; the servers' own metrics when empty.",
+    )
+    prometheus_scrape_seconds: float = Field(
+        default=30,
+        gt=0,
+        description="How often it scrapes model servers; figures that are four times as late are unknown.",
+    )
+    prometheus_joules: str = Field(
+        default=KEPLER_JOULES,
+        description="Query for the joules of a version's pods, without idle power; takes `$namespace`, `$pods` "
+        "(a pattern) and `$window`. Kepler's when not set.",
+    )
+    prometheus_joules_estimated: bool = Field(
+        default=False, description="That query's joules are no sensor's: they are shown and never judged."
+    )
+
     @field_validator("home", "environments", "catalogue")
     @classmethod
     def _absolute(cls, path: Path) -> Path:
@@ -84,6 +104,18 @@ class Settings(BaseSettings):
         """How pods are made on this site's cluster."""
         given = KubernetesSettings()
         return Cluster(**given.model_dump(), stop_grace_seconds=self.stop_grace_seconds)
+
+    def prometheus(self) -> PrometheusSource | None:
+        """The judge of a canary's steps; None where the servers' own metrics are."""
+        if not self.prometheus_url:
+            return None
+        return PrometheusSource(
+            self.prometheus_url,
+            KubernetesSettings().serving_namespace,
+            self.prometheus_scrape_seconds,
+            self.prometheus_joules,
+            self.prometheus_joules_estimated,
+        )
 
     def process_launcher(self) -> ProcessLauncher:
         """The launcher that runs a step in its image's own environment on this machine."""
@@ -138,6 +170,18 @@ class KubernetesSettings(BaseSettings):
     serving_cpu: str = Field(default="500m", description="Processor share that a model server requests.")
     serving_memory: str = Field(default="1Gi", description="Memory of a model server, request and limit.")
     max_replicas: int = Field(default=3, ge=1, description="Replicas of a model server at most, by its autoscaler.")
+    gateway: str = Field(
+        default="",
+        pattern=r"^([a-z0-9-]+/[a-z0-9.-]+)?$",
+        description="Gateway (`namespace/name`) whose HTTPRoute weighs a canary; shares are of replicas when empty.",
+    )
+    keda_prometheus_url: str = Field(
+        default="",
+        description="Prometheus as KEDA reaches it: a ScaledObject on requests in flight replaces the HPA on CPU.",
+    )
+    in_flight_per_server: int = Field(
+        default=4, ge=1, description="Requests in flight that KEDA lets one model server have."
+    )
     start_timeout_seconds: int = Field(
         default=600, ge=5, description="Start budget: a pod that does not run by then ends with the scheduler's reason."
     )

@@ -29,6 +29,9 @@ class Cluster:
     serving_cpu: str
     serving_memory: str
     max_replicas: int
+    gateway: str
+    keda_prometheus_url: str
+    in_flight_per_server: int
     start_timeout_seconds: int
     step_memory_bytes: int
     max_memory_bytes: int
