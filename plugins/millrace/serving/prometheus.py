@@ -13,9 +13,8 @@ from millrace.serving.figures import Reading, UnmeasuredError
 from millrace.serving.manifests import service_name
 
 # Kepler (0.10 and later): a pod's own joules. Zones overlap, so that only one may be summed.
-KEPLER_JOULES = (
-    'sum(increase(kepler_pod_cpu_joules_total{pod_namespace="$namespace",pod_name=~"$pods",zone="package"}[$window]))'
-)
+_KEPLER_PODS = 'kepler_pod_cpu_joules_total{pod_namespace="$namespace",pod_name=~"$pods",zone="package"}[$window]'
+KEPLER_JOULES = f"sum(max_over_time({_KEPLER_PODS}) - min_over_time({_KEPLER_PODS}))"
 _LATE_SCRAPES = 4
 _LOOKS_A_SCRAPE = 10
 _REQUEST_SECONDS = 10
@@ -57,18 +56,21 @@ class PrometheusSource:
     def read(self, workload: str, version: str, began_at: float) -> PrometheusFigures:
         """A version's figures since then. Waits for the scrape that holds what was asked before this call."""
         scraped_at = self._await_scrape(workload, version, self._now())
-        window = f"{max(1, math.ceil(scraped_at - began_at))}s"
+        window = f"{max(1, round((scraped_at - began_at) * 1000))}ms"
         chosen = f'workload="{workload}",version="{version}"'
-        requests = self._known(f"sum(increase(millrace_requests_total{{{chosen}}}[{window}]))", scraped_at)
-        errors = self._known(
-            f'sum(increase(millrace_requests_total{{{chosen},outcome!="ok"}}[{window}])) or vector(0)', scraped_at
-        )
-        buckets = f"sum by (le) (increase(millrace_request_seconds_bucket{{{chosen}}}[{window}]))"
+        if self._ask(f"sum(resets(millrace_requests_total{{{chosen}}}[{window}]))", scraped_at):
+            raise UnmeasuredError(f"a server of version {version} began anew meanwhile")
+        counted = _grown(f"millrace_requests_total{{{chosen}}}[{window}]")
+        erred = _grown(f'millrace_requests_total{{{chosen},outcome!="ok"}}[{window}]')
+        buckets = _grown(f"millrace_request_seconds_bucket{{{chosen}}}[{window}]")
+        requests = self._known(f"sum({counted})", scraped_at)
+        errors = self._known(f"sum({erred}) or vector(0)", scraped_at)
+        p99_seconds = self._ask(f"histogram_quantile(0.99, sum by (le) ({buckets}))", scraped_at)
         joules = self._ask(self._joules_query(workload, version, window), scraped_at)
         return PrometheusFigures(
             requests,
             errors,
-            self._ask(f"histogram_quantile(0.99, {buckets})", scraped_at),
+            p99_seconds,
             joules / requests if joules is not None and requests else None,
             self.joules_are_estimated,
         )
@@ -117,6 +119,11 @@ class PrometheusSource:
         if len(numbers) > 1:
             raise UnmeasuredError(f"{query} gives {len(numbers)} series, not one")
         return numbers[0] if numbers and math.isfinite(numbers[0]) else None
+
+
+def _grown(series: str) -> str:
+    """By how much counters grew; ``increase`` would guess beyond the samples, and more so for old counters."""
+    return f"max_over_time({series}) - min_over_time({series})"
 
 
 def _numbers(data: dict[str, Any]) -> list[float]:
