@@ -139,6 +139,21 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         site.kubectl("-n", namespace, "delete", "deployments,services,hpa,pdb,pods", "--all", "--wait=false")
 
 
+@pytest.fixture(scope="session")
+def crds(site: Site) -> Iterator[None]:
+    """The CRDs of HTTPRoute, ScaledObject and InferenceService, from files in MILLRACE_TEST_CRDS; gone afterwards."""
+    folder = os.environ.get("MILLRACE_TEST_CRDS")
+    if not folder:
+        pytest.skip("MILLRACE_TEST_CRDS names no folder of CRDs (see .ci/crds/make)")
+    named = [f"--filename={path}" for path in sorted(Path(folder).glob("*.yaml"))]
+    site.kubectl("apply", "--server-side", "--force-conflicts", *named)
+    try:
+        site.kubectl("wait", "--for=condition=Established", "--timeout=60s", *named)
+        yield
+    finally:
+        site.kubectl("delete", "--ignore-not-found", *named)
+
+
 def _bucket() -> None:
     from pyarrow import fs
 
