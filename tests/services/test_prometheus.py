@@ -118,7 +118,8 @@ def test_a_version_is_judged_by_what_it_did_since_the_reading_began(
 ) -> None:
     exporter.serve("a-1")
     exporter.serve("a-2")
-    exporter.answer("a-2", 500, seconds=0.9, errors=400)  # before: none of this step's business
+    source.begin("w", ("a-1", "a-2"))
+    exporter.answer("a-2", 500, seconds=0.9, errors=400)  # an earlier step's
     reading = source.begin("w", ("a-1", "a-2"))
     exporter.answer("a-1", 40)
     exporter.answer("a-2", 60)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import TaskAwaitingInput
 
+from millrace.contracts.errors import TransientError
 from millrace.contracts.model import ModelVersion
 from millrace.contracts.workload import Workload
 from millrace.operators import cluster_rollout
@@ -26,6 +27,7 @@ class Rollout:
 
     def __init__(self) -> None:
         self.told: list[Any] = []
+        self.away = False
         self.ends: list[Held | None] = [HELD]
 
     def advance(self) -> Held | None:
@@ -38,6 +40,8 @@ class Rollout:
 
     def reject(self, held: Held, reason: str) -> RolloutRevertedError:
         self.told.append(("reject", held))
+        if self.away:
+            raise TransientError("no API server", where="", rule="", remedy="")
         return RolloutRevertedError(reason, where="here")
 
     def abandon(self, reason: str) -> bool:
@@ -122,10 +126,11 @@ def test_yes_goes_on_and_asks_again_where_it_must(harness: Harness) -> None:
     assert harness.models.reasons == []
 
 
-def test_who_said_no_is_in_the_ledger_and_a_further_try_asks_nobody(harness: Harness) -> None:
+def test_a_no_that_failed_to_be_carried_out_is_a_no_for_the_next_try(harness: Harness) -> None:
     with pytest.raises(TaskAwaitingInput) as waiting:
         harness.begin()
-    with pytest.raises(RolloutRevertedError, match="not approved, by ada"):
+    harness.rollout.away = True
+    with pytest.raises(TransientError):
         harness.answer(waiting.value, "Reject", responded_by_user={"id": "1", "name": "ada"})
     said = harness.models.reasons[0]
     with pytest.raises(RolloutRevertedError, match="not approved, by ada"):
