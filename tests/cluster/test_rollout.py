@@ -227,6 +227,8 @@ def test_a_rollout_that_nobody_went_on_with_is_overtaken_and_does_no_more_harm(
         assert roll(next_one, live[-1]).advance() is None
         with pytest.raises(RolloutRevertedError, match="another rollout came between"):
             roll(left, live[-1]).go_on(held)
+        with pytest.raises(RolloutRevertedError, match="another rollout came between"):
+            roll(left, live[-1]).watch()
         assert roll(left, live[-1]).abandon("half-way") is False
         time.sleep(2)
         assert set(load.since(load.answers.copy())) == {"v-next"}

@@ -15,8 +15,9 @@ from millrace.contracts.report import EvaluateResult
 from millrace.operators.rollout import APPROVAL_TIMEOUT, LOOK_SECONDS, SLACK_SECONDS, RolloutOperator
 from millrace.run import Run
 from millrace.serving.cluster_rollout import ClusterRollout, Held
-from millrace.serving.manifests import VERSION_LABEL, service_name
+from millrace.serving.manifests import service_name
 from millrace.serving.rollout import RolloutRevertedError
+from millrace.serving.shares import contenders
 
 APPROVE, REJECT = "Approve", "Reject"
 
@@ -94,12 +95,12 @@ class ClusterRolloutOperator(RolloutOperator):
         cluster, workload = open_cluster(self.settings), run.workload.name
         deadline = time.monotonic() + 2 * run.workload.serving.watch_seconds + SLACK_SECONDS
         while time.monotonic() < deadline:
-            service = cluster.get("Service", service_name(workload))
-            answering = service["spec"]["selector"].get(VERSION_LABEL, "several") if service else None
             live = self.ledger.live_model(workload)
-            if answering in (None, live.model.version if live else None, candidate.version):
+            versions = (candidate.version, live.model.version if live else candidate.version)
+            others = contenders(cluster, workload, [service_name(workload, version) for version in versions])
+            if not others:
                 return
-            self.log.info("another run's rollout is under way: %s answers", answering)
+            self.log.info("another run's rollout is under way: %s", ", ".join(others))
             time.sleep(LOOK_SECONDS)
 
 

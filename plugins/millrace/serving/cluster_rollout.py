@@ -97,18 +97,19 @@ class ClusterRollout:
 
     def go_on(self, held: Held) -> Held | None:
         """A person lets the candidate have its next share; returns and raises as ``advance`` does."""
-        self._refuse_overtaken(held)
+        self._refuse_overtaken(held.stable)
         with self._or_back():
             return self._steps(held.steps, held.replicas)
 
     def reject(self, held: Held, reason: str) -> RolloutRevertedError:
         """A person does not: the stable version alone answers. Returns the error that ends the rollout."""
-        self._refuse_overtaken(held)
+        self._refuse_overtaken(held.stable)
         self.back(reason)
         return self._reverted(reason)
 
     def watch(self) -> None:
         """Replay rows for ``policy.watch_seconds`` while the candidate answers alone, then release the old version."""
+        self._refuse_overtaken()
         with self._or_back():
             seconds = self._policy.watch_seconds
             trouble = lambda: self._at.replicas(self._deployment).trouble  # noqa: E731
@@ -195,9 +196,10 @@ class ClusterRollout:
             raise unknown
         return [reading.of(version) for version in versions]
 
-    def _refuse_overtaken(self, held: Held) -> None:
+    def _refuse_overtaken(self, stable: str | None = None) -> None:
         """Raises RolloutRevertedError where another rollout came between: what answers is that one's to say."""
-        if self._stable is None or self._stable.version != held.stable or not self._shares.candidate_servers():
+        replaced = stable is not None and (self._stable is None or self._stable.version != stable)
+        if replaced or not self._shares.candidate_servers():
             self._shares.take_away()
             raise self._reverted("another rollout came between, and its version has the requests")
 

@@ -1,13 +1,20 @@
 """Whose servers answer a workload in the cluster, how many there are, and what is left of versions gone by."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from millrace.contracts.model import ModelVersion
 from millrace.contracts.workload import ServingPolicy
 from millrace.serving import gateway, live, manifests
 from millrace.serving.cluster import ServingCluster
 from millrace.serving.manifests import service_name
+
+
+def contenders(cluster: ServingCluster, workload: str, besides: Collection[str]) -> list[str]:
+    """A workload's Deployments that have servers, besides those named: other rollouts' candidates."""
+    found = cluster.listed("Deployment", workload)
+    names = [each["metadata"]["name"] for each in found if each["spec"].get("replicas", 1)]
+    return [name for name in names if name not in besides]
 
 
 class Shares:
@@ -96,11 +103,9 @@ class Shares:
 
     def take_over(self, say: Callable[[str], None]) -> None:
         """End other candidates' shares: a rollout that nobody went on with is overtaken by this one."""
-        for found in self._at.listed("Deployment", self._workload):
-            name = found["metadata"]["name"]
-            if name not in (self.deployment, self.stable_deployment) and found["spec"].get("replicas", 1):
-                say(f"{name} was left with a share of the requests, and loses it")
-                self._at.scale(name, 0)
+        for name in contenders(self._at, self._workload, (self.deployment, self.stable_deployment)):
+            say(f"{name} was left with a share of the requests, and loses it")
+            self._at.scale(name, 0)
 
     def settle(self) -> None:
         """The candidate is what serves: the old version's servers go, and versions before it altogether."""
