@@ -72,6 +72,7 @@ class ClusterRolloutOperator(RolloutOperator):
             ti_id=context["ti"].id,
             options=[APPROVE, REJECT],
             defaults=[REJECT],
+            params={},
             subject=f"Shall {candidate.workload} {candidate.version} get its next share of the requests?",
             # Airflow keeps the first question's text for all that one task asks
             body=f"A step could not be judged, first {held.reason}\n\nLater ones are in the log of this task. Approve "
