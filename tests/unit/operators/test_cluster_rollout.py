@@ -3,8 +3,10 @@
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
+from uuid import UUID
 
 import pytest
+from airflow.api_fastapi.execution_api.datamodels.hitl import HITLDetailRequest
 from airflow.sdk.exceptions import TaskAwaitingInput
 
 from millrace.contracts.errors import TransientError
@@ -15,6 +17,7 @@ from millrace.operators.cluster_rollout import ClusterRolloutOperator
 from millrace.serving.cluster_rollout import Held
 from millrace.serving.rollout import RolloutRevertedError
 
+TASK = UUID(int=1)
 CANDIDATE = ModelVersion(workload="flowers", version="v2", uri="s3://b/v2", manifest_sha256="a" * 64)
 HELD = Held(stable="v1", steps=1, replicas=3, reason="at 10 %: nobody knows")
 LATER = Held(stable="v1", steps=2, replicas=3, reason="at 50 %: nobody knows")
@@ -86,9 +89,13 @@ class Harness:
             monkeypatch.setattr(ClusterRolloutOperator, name, value)
         monkeypatch.setattr(cluster_rollout.orders, "result_of", lambda *_: evaluated)
         monkeypatch.setattr(cluster_rollout, "write_orders", lambda *_: "")
-        monkeypatch.setattr(cluster_rollout, "upsert_hitl_detail", lambda **given: self.questions.append(given))
+        monkeypatch.setattr(cluster_rollout, "upsert_hitl_detail", self._asked)
         self.task = ClusterRolloutOperator(task_id="roll_out", workload=workload)
-        self.context: Any = {"ti": SimpleNamespace(id="ti-1")}
+        self.context: Any = {"ti": SimpleNamespace(id=TASK)}
+
+    def _asked(self, **given: Any) -> None:
+        # Airflow's own schema: what it refuses fails here, too
+        self.questions.append(HITLDetailRequest(**given).model_dump())
 
     def begin(self) -> Any:
         return self.task.execute(self.context)
@@ -108,7 +115,7 @@ def test_a_step_that_cannot_be_judged_waits_a_day_and_no_answer_is_a_no(harness:
         harness.begin()
     assert waiting.value.timeout == timedelta(hours=24)
     (question,) = harness.questions
-    assert (question["ti_id"], question["defaults"]) == ("ti-1", ["Reject"])
+    assert (question["ti_id"], question["defaults"]) == (TASK, ["Reject"])
     assert HELD.reason in question["body"]
     with pytest.raises(RolloutRevertedError, match=r"nobody answered within 24 h: at 10 %"):
         harness.answer(waiting.value, "Reject", timedout=True)
