@@ -126,7 +126,7 @@ test-e2e: setup
 	@$(AIRFLOW_PYTHON) -m pytest -q tests/e2e
 
 .PHONY: service-test cluster-test cluster-bench
-service-test: setup .venvs/pytest/.synced ## with a real S3 (AWS_ENDPOINT_URL and credentials) and HDFS (HDFS_URL)
+service-test: setup .venvs/pytest/.synced ## with a real S3 (AWS_ENDPOINT_URL), HDFS (HDFS_URL), PostgreSQL and Prometheus
 	@$(AIRFLOW_PYTHON) -m pytest -q tests/services
 	@PYTHONPATH=plugins:images/data:.venvs/pytest .venvs/data/bin/python -m pytest -q \
 	  tests/services/test_conformance.py tests/images/data/test_table.py

@@ -4,7 +4,7 @@ import os
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -19,6 +19,7 @@ ledger_commands = typer.Typer(no_args_is_help=True, help="The ledger of plans, r
 app.add_typer(base_models, name="base-model")
 app.add_typer(ledger_commands, name="ledger")
 
+Output = Literal["kubernetes", "kserve"]
 Port = Annotated[int, typer.Option(envvar="PORT", min=1024, max=65000, help="Port of Airflow's UI.")]
 
 
@@ -117,13 +118,20 @@ def price_backfill(
 
 
 @app.command()
-def manifests(workload: str) -> None:
+def manifests(
+    workload: str,
+    output: Annotated[
+        Literal["kubernetes", "kserve"], typer.Option(help="kserve: an InferenceService.")
+    ] = "kubernetes",
+) -> None:
     """Print what serves a workload's live version: `… | kubectl diff -f -` shows what was changed by hand."""
     import yaml
 
-    from millrace.cluster_server import live_manifests
+    from millrace.cluster_server import live_inference_service, live_manifests
 
-    typer.echo(yaml.safe_dump_all(live_manifests(load_settings(), workload), sort_keys=False), nl=False)
+    settings = load_settings()
+    found = [live_inference_service(settings, workload)] if output == "kserve" else live_manifests(settings, workload)
+    typer.echo(yaml.safe_dump_all(found, sort_keys=False), nl=False)
 
 
 @app.command()

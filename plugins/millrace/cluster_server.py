@@ -1,14 +1,22 @@
 """A workload's servers on Kubernetes: the orders that their pods read, and the way to the cluster."""
 
+from collections.abc import Callable
+
 from airflow.providers.cncf.kubernetes.hooks.kubernetes import KubernetesHook
 
+from millrace import orders
 from millrace.contracts.errors import BadInputError
 from millrace.contracts.model import ModelVersion
+from millrace.contracts.report import EvaluateResult
 from millrace.contracts.run_spec import SPEC_FILE, RunSpec, ServeTask
 from millrace.contracts.serving import TARGET_FILE, ServingTarget
+from millrace.contracts.workload import ServingPolicy
+from millrace.ledger.ledger import Ledger
 from millrace.run import SERVE_STEP, Run
-from millrace.serving import manifests
+from millrace.serving import kserve, live
+from millrace.serving.client import read_replay
 from millrace.serving.cluster import ServingCluster
+from millrace.serving.cluster_rollout import ClusterRollout
 from millrace.serving.manifests import PORT, SECRETS_FOLDER, Manifest
 from millrace.settings import Settings
 from millrace.storage import files
@@ -59,16 +67,46 @@ def write_orders(run: Run, version: ModelVersion, settings: Settings) -> str:
     return folder
 
 
+def rollout_of(
+    run: Run, candidate: ModelVersion, settings: Settings, ledger: Ledger, say: Callable[[str], None]
+) -> ClusterRollout:
+    """The rollout of a run's candidate over the version that is live now."""
+    replay_uri = orders.result_of(run, ledger, "evaluate", EvaluateResult).replay_uri
+    live_model = ledger.live_model(run.workload.name)
+    return ClusterRollout(
+        open_cluster(settings),
+        run.workload.serving,
+        candidate,
+        live_model.model if live_model else None,
+        read_replay(replay_uri),
+        folder=lambda version: version_uri(run.store, version),
+        say=say,
+        source=settings.prometheus(),
+    )
+
+
 def live_manifests(settings: Settings, workload: str) -> list[Manifest]:
     """What the cluster holds for a workload's live version. Raises BadInputError where none is live."""
-    live = settings.ledger().live_model(workload)
-    if live is None:
+    version, policy, folder = _live(settings, workload)
+    return live.all_of(settings.cluster(), workload, version, policy, folder)
+
+
+def live_inference_service(settings: Settings, workload: str) -> Manifest:
+    """A workload's live version as KServe's InferenceService. Raises BadInputError where none is live."""
+    version, policy, folder = _live(settings, workload)
+    return kserve.inference_service(settings.cluster(), workload, version, policy, folder)
+
+
+def _live(settings: Settings, workload: str) -> tuple[str, ServingPolicy, str]:
+    """The live version, the policy that its servers have, and the folder of their orders."""
+    found = settings.ledger().live_model(workload)
+    if found is None:
         raise BadInputError(
             f"no version of {workload} is live",
             where="the ledger",
             rule="a live version has servers",
             remedy="run the workload's DAG to its end",
         )
-    folder = version_uri(settings.store, live.model)
+    folder = version_uri(settings.store, found.model)
     target = ServingTarget.model_validate_json(files.read_bytes(files.join(folder, TARGET_FILE)))
-    return manifests.all_of(settings.cluster(), workload, live.model.version, target.policy, folder)
+    return found.model.version, target.policy, folder

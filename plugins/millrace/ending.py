@@ -41,7 +41,7 @@ def ending(states: Mapping[str, str | None], reasons: Mapping[str, str]) -> Endi
             return Ending("superseded", reasons["roll_out"])
         if states.get("approve") == "success":
             return Ending("rejected", "a person, or nobody in 24 h, approved it: the old version stays")
-        return Ending("rejected", reason("gate", "the gate refused the candidate"))
+        return Ending("rejected", reason("gate", "the candidate was not rolled out: a person skipped it"))
     if states.get("watch") == "success":
         return Ending("success", reason("watch", "the new version is live"))
     return Ending("failed", f"the run ended without an outcome; its tasks are {dict(states)}")

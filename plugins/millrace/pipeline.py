@@ -12,14 +12,13 @@ from millrace.contracts.parameters import Parameters
 from millrace.contracts.workload import Workload
 from millrace.operators.close import CloseOperator
 from millrace.operators.gate import GateOperator
-from millrace.operators.rollout import RolloutOperator
+from millrace.operators.rollout import APPROVAL_TIMEOUT, RolloutOperator
 from millrace.operators.size import SizeOperator
 from millrace.operators.step import StepOperator
 from millrace.operators.watch import WatchOperator
 from millrace.sensors.earlier_partitions import EarlierPartitionsSensor
 from millrace.settings import load_settings
 
-APPROVAL_TIMEOUT = timedelta(hours=24)
 _SHORT = timedelta(minutes=15)
 _FORM_SECTIONS = {
     "partition_from": "Data",
@@ -51,7 +50,7 @@ def build_dag(workload: Workload) -> DAG:
         },
     ) as dag:
         of = {"workload": workload}
-        step, gang, rollout, watching = load_operators()
+        step, gang, rollout, watching, closing = load_operators()
         ingest = step(
             task_id="ingest", image="data", order=orders.ingest, doc="Arrivals into staging, a partition a day.", **of
         )
@@ -116,7 +115,7 @@ def build_dag(workload: Workload) -> DAG:
             task_id="roll_out",
             execution_timeout=timedelta(hours=1),
             trigger_rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS,
-            doc="Canary in steps; no request fails.",
+            doc="Canary in steps; no request fails. In a cluster a step that cannot be judged asks a person.",
             **of,
         )
         watch = watching(
@@ -125,7 +124,7 @@ def build_dag(workload: Workload) -> DAG:
             doc="Replays test rows; makes the version live.",
             **of,
         )
-        close = CloseOperator(
+        close = closing(
             task_id="close",
             execution_timeout=_SHORT,
             trigger_rule=TriggerRule.ALL_DONE,
@@ -139,15 +138,16 @@ def build_dag(workload: Workload) -> DAG:
 
 
 def load_operators() -> tuple[Callable[..., BaseOperator], ...]:
-    """What runs a step, the training, rolls out and watches here. Those of a cluster take seconds to import."""
+    """What runs a step, the training, rolls out, watches and closes here. Those of a cluster take seconds to import."""
     if load_settings().launcher == "kubernetes":
+        from millrace.operators.cluster_close import ClusterCloseOperator
         from millrace.operators.cluster_rollout import ClusterRolloutOperator
         from millrace.operators.cluster_watch import ClusterWatchOperator
         from millrace.operators.pod_gang import PodGangOperator
         from millrace.operators.pod_step import PodStepOperator
 
-        return PodStepOperator, PodGangOperator, ClusterRolloutOperator, ClusterWatchOperator
-    return StepOperator, StepOperator, RolloutOperator, WatchOperator
+        return PodStepOperator, PodGangOperator, ClusterRolloutOperator, ClusterWatchOperator, ClusterCloseOperator
+    return StepOperator, StepOperator, RolloutOperator, WatchOperator, CloseOperator
 
 
 def trigger_form(workload: Workload) -> dict[str, Param]:

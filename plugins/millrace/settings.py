@@ -11,6 +11,7 @@ from millrace.contracts.cluster import Cluster, Conventions
 from millrace.contracts.measurement import Hardware
 from millrace.launchers.process import ProcessLauncher
 from millrace.ledger.ledger import Ledger
+from millrace.serving.prometheus import KEPLER_JOULES, PrometheusSource
 from millrace.sizing.catalogue import AUTO, CATALOGUE, Site, hardware, site
 from millrace.storage import files
 
@@ -59,6 +60,25 @@ class Settings(BaseSettings):
         default=30, gt=0, description="Time that a step has between SIGTERM and SIGKILL to save a checkpoint."
     )
 
+    prometheus_url: str = Field(
+        default="",
+        repr=False,
+        description="Prometheus that a canary's steps are judged by; the servers' own metrics when empty.",
+    )
+    prometheus_scrape_seconds: float = Field(
+        default=30,
+        gt=0,
+        description="How often it scrapes model servers; figures that are four times as late are unknown.",
+    )
+    prometheus_joules: str = Field(
+        default=KEPLER_JOULES,
+        description="Query for the joules of a version's pods, without idle power; takes `$namespace`, `$pods` "
+        "(a pattern) and `$window`. Kepler's when not set.",
+    )
+    prometheus_joules_estimated: bool = Field(
+        default=False, description="That query's joules are no sensor's: they are shown and never judged."
+    )
+
     @field_validator("home", "environments", "catalogue")
     @classmethod
     def _absolute(cls, path: Path) -> Path:
@@ -89,6 +109,18 @@ class Settings(BaseSettings):
     def cluster(self) -> Cluster:
         """How pods are made on this site's cluster."""
         return Cluster(**KubernetesSettings().model_dump(), stop_grace_seconds=self.stop_grace_seconds)
+
+    def prometheus(self) -> PrometheusSource | None:
+        """The judge of a canary's steps; None where the servers' own metrics are."""
+        if not self.prometheus_url:
+            return None
+        return PrometheusSource(
+            self.prometheus_url,
+            KubernetesSettings().serving_namespace,
+            self.prometheus_scrape_seconds,
+            self.prometheus_joules,
+            self.prometheus_joules_estimated,
+        )
 
     def process_launcher(self) -> ProcessLauncher:
         """The launcher that runs a step in its image's own environment on this machine."""

@@ -12,10 +12,12 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -139,6 +141,21 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         site.kubectl("-n", namespace, "delete", "deployments,services,hpa,pdb,pods", "--all", "--wait=false")
 
 
+@pytest.fixture(scope="session")
+def crds(site: Site) -> Iterator[None]:
+    """The CRDs of HTTPRoute, ScaledObject and InferenceService, from files in MILLRACE_TEST_CRDS; gone afterwards."""
+    folder = os.environ.get("MILLRACE_TEST_CRDS")
+    if not folder:
+        pytest.skip("MILLRACE_TEST_CRDS names no folder of CRDs (see .ci/crds/make)")
+    named = [f"--filename={path}" for path in sorted(Path(folder).glob("*.yaml"))]
+    site.kubectl("apply", "--server-side", "--force-conflicts", *named)
+    try:
+        site.kubectl("wait", "--for=condition=Established", "--timeout=60s", *named)
+        yield
+    finally:
+        site.kubectl("delete", "--ignore-not-found", *named)
+
+
 def _bucket() -> None:
     from pyarrow import fs
 
@@ -237,20 +254,34 @@ def train_spec(site: Site) -> RunSpec:
 
 
 @pytest.fixture(scope="session")
-def plant(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plant]:
-    home = tmp_path_factory.mktemp("plant")
-    dags = home / "dags"
-    shutil.copytree(REPOSITORY / "tests" / "e2e" / "dags", dags, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(REPOSITORY / "dags" / "news_topics.py", dags)
-    shutil.copy(Path(__file__).with_name("dags") / "noop_pods.py", dags)
-    airflow = LocalAirflow(home, 8400, dags)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("KUBECONFIG", str(site.airflow_kubeconfig))
-        patch.setenv("MILLRACE_ARRIVALS_URI", f"{site.store}/arrivals")
-        plant = Plant(site, airflow)
-        plant.ledger.migrate()
-        try:
-            plant.start()
-            yield plant
-        finally:
-            airflow.down()
+def start_plant(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """Start an Airflow on a port, with variables of its own; it ends with the context."""
+
+    @contextmanager
+    def start(port: int, variables: Mapping[str, str] = MappingProxyType({})) -> Iterator[Plant]:
+        home = tmp_path_factory.mktemp("plant")
+        dags = home / "dags"
+        shutil.copytree(REPOSITORY / "tests" / "e2e" / "dags", dags, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copy(REPOSITORY / "dags" / "news_topics.py", dags)
+        for dag in Path(__file__).with_name("dags").glob("*.py"):
+            shutil.copy(dag, dags)
+        airflow = LocalAirflow(home, port, dags)
+        given = {"KUBECONFIG": str(site.airflow_kubeconfig), "MILLRACE_ARRIVALS_URI": f"{site.store}/arrivals"}
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in {**given, **variables}.items():
+                patch.setenv(name, value)
+            plant = Plant(site, airflow)
+            plant.ledger.migrate()
+            try:
+                plant.start()
+                yield plant
+            finally:
+                airflow.down()
+
+    return start
+
+
+@pytest.fixture(scope="session")
+def plant(start_plant: Any) -> Iterator[Plant]:
+    with start_plant(8400) as plant:
+        yield plant

@@ -20,6 +20,8 @@ USED = {
         "deployments.apps/scale": "patch",
         "services": "create get list patch delete",
         "horizontalpodautoscalers.autoscaling": "create list patch delete",
+        "httproutes.gateway.networking.k8s.io": "create patch delete",
+        "scaledobjects.keda.sh": "create list patch delete",
         "poddisruptionbudgets.policy": "create patch",
         "pods": "list",
         "pods/proxy": "get",

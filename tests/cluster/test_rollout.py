@@ -17,14 +17,18 @@ from millrace.contracts.serving import TARGET_FILE, ServingTarget
 from millrace.contracts.workload import ServingPolicy
 from millrace.serving.client import InferenceClient, RequestFailedError
 from millrace.serving.cluster import ServingCluster
-from millrace.serving.cluster_rollout import ClusterRollout
+from millrace.serving.cluster_rollout import ClusterRollout, Held
+from millrace.serving.figures import Source
+from millrace.serving.live import all_of
 from millrace.serving.manifests import PORT, SECRETS_FOLDER
+from millrace.serving.prometheus import PrometheusSource
 from millrace.serving.rollout import RolloutRevertedError
 from millrace.settings import Settings
 from millrace.storage import files
 
 WORKLOAD = "colours"
 POLICY = ServingPolicy(requests_per_step=20, watch_seconds=5, max_request_seconds=10)
+NOBODY = PrometheusSource("http://127.0.0.1:9", "millrace-serving")
 ROWS = [{"a": 1.0, "b": 2.0}, {"a": 1000.0, "b": 1.0}, {"a": 3.0, "b": 0.5}]
 
 
@@ -93,6 +97,11 @@ class Load:
             except RequestFailedError as error:
                 self.failures.append(error.what)
 
+    def since(self, before: Counter[str], seconds: float = 2.0) -> Counter[str]:
+        """Who answers in the next seconds."""
+        time.sleep(seconds)
+        return self.answers - before
+
     def __enter__(self) -> "Load":
         for thread in self._threads:
             thread.start()
@@ -106,9 +115,15 @@ class Load:
 
 @pytest.fixture
 def roll(site: Any, cluster: ServingCluster) -> Callable[..., ClusterRollout]:
-    def rollout(candidate: ModelVersion, stable: ModelVersion | None) -> ClusterRollout:
+    def rollout(
+        candidate: ModelVersion,
+        stable: ModelVersion | None,
+        source: Source | None = None,
+        at: ServingCluster = cluster,
+        say: Callable[[str], None] = print,
+    ) -> ClusterRollout:
         return ClusterRollout(
-            cluster, POLICY, candidate, stable, ROWS, folder=lambda version: folder_of(site, version), say=print
+            at, POLICY, candidate, stable, ROWS, lambda version: folder_of(site, version), say, source=source
         )
 
     return rollout
@@ -181,6 +196,49 @@ def test_no_request_fails_through_a_bad_rollout_and_the_stable_version_answers_a
     assert service["spec"]["selector"]["millrace/version"] == live[-1].version
 
 
+@pytest.mark.timeout(300)
+def test_a_step_that_cannot_be_judged_keeps_its_share_until_a_person_answers(
+    cluster: ServingCluster, make: Callable[..., ModelVersion], live: list[ModelVersion], roll: Any
+) -> None:
+    stable, candidate = live[-1].version, make("v-held")
+    with Load(cluster, clients=2, pause_seconds=0.1, rows=ROWS) as load:
+        held = roll(candidate, live[-1], NOBODY).advance()
+        assert held == Held(stable, 0, 1, "at 0 %: Prometheus does not answer: ConnectError")
+        assert candidate.version not in load.answers
+        # each answer comes to another process
+        held = roll(candidate, live[-1], NOBODY).go_on(held)
+        assert (held.steps, held.reason.split(" (")[0]) == (1, "at 10 %")
+        _await(lambda: {stable, candidate.version} == set(load.since(load.answers.copy())), "both answer", 30)
+        assert "not approved" in str(roll(candidate, live[-1], NOBODY).reject(held, "not approved"))
+        time.sleep(2)
+        assert set(load.since(load.answers.copy())) == {stable}
+        assert cluster.get("Deployment", "colours-v-held") is None
+    assert load.failures == []
+
+
+@pytest.mark.timeout(300)
+def test_a_rollout_that_nobody_went_on_with_is_overtaken_and_does_no_more_harm(
+    cluster: ServingCluster, make: Callable[..., ModelVersion], live: list[ModelVersion], roll: Any
+) -> None:
+    left, next_one = make("v-left"), make("v-next")
+    with Load(cluster, clients=2, pause_seconds=0.1, rows=ROWS) as load:
+        held = roll(left, live[-1], NOBODY).go_on(roll(left, live[-1], NOBODY).advance())
+        assert roll(next_one, live[-1]).advance() is None
+        with pytest.raises(RolloutRevertedError, match="another rollout came between"):
+            roll(left, live[-1]).go_on(held)
+        with pytest.raises(RolloutRevertedError, match="another rollout came between"):
+            roll(left, live[-1]).watch()
+        assert roll(left, live[-1]).abandon("half-way") is False
+        time.sleep(2)
+        assert set(load.since(load.answers.copy())) == {"v-next"}
+        # the run of this one ends before its watch
+        assert roll(next_one, live[-1]).abandon("half-way") is True
+        time.sleep(2)
+        assert set(load.since(load.answers.copy())) == {live[-1].version}
+        assert roll(next_one, live[-1]).abandon("half-way") is False
+    assert load.failures == []
+
+
 def pods(cluster: ServingCluster, version: str) -> list[str]:
     """The version's pods that still take requests."""
     return cluster.metrics(WORKLOAD, version)
@@ -200,6 +258,57 @@ def test_the_autoscaler_goes_from_one_to_three_servers_and_back(
     with Load(cluster, clients=4, pause_seconds=0.0, rows=ROWS):
         _await(lambda: ready(3), "three servers under load", 150)
     _await(lambda: ready(1), "one server without load", 200)
+
+
+@pytest.mark.timeout(400)
+def test_a_gateway_gets_the_weights_and_keda_the_autoscaling(
+    site: Any,
+    crds: None,
+    cluster: ServingCluster,
+    make: Callable[..., ModelVersion],
+    live: list[ModelVersion],
+    roll: Any,
+) -> None:
+    conventions = cluster.cluster.model_copy(
+        update={"gateway": "edge/public", "keda_prometheus_url": "http://prometheus:9090"}
+    )
+    at = ServingCluster(conventions, cluster._api)
+    candidate = make("v-weighed")
+    weights: list[dict[str, int]] = []
+
+    def say(line: str) -> None:
+        (route,) = site.objects("httproutes", "millrace-serving")
+        found = {each["name"]: each["weight"] for each in route["spec"]["rules"][0]["backendRefs"]}
+        if found not in weights:
+            weights.append(found)
+
+    old, new = f"colours-{live[-1].version}", "colours-v-weighed"
+    with Load(cluster, clients=2, pause_seconds=0.1, rows=ROWS) as load:
+        rollout = roll(candidate, live[-1], at=at, say=say)
+        assert rollout.advance() is None
+        (paused,) = site.objects("scaledobjects", "millrace-serving")
+        assert (paused["metadata"]["name"], paused["metadata"]["annotations"]["autoscaling.keda.sh/paused"]) == (
+            old, "true",
+        )  # fmt: skip
+        rollout.watch()
+    say("")
+    assert load.failures == []
+    assert weights == [{old: 100 - share, new: share} for share in (0, 10, 50, 100)] + [{new: 100}]
+    (scaled,) = site.objects("scaledobjects", "millrace-serving")
+    assert (scaled["metadata"]["name"], "annotations" in scaled["metadata"]) == (new, False)
+    assert [
+        each["metadata"]["name"] for each in site.objects("hpa", "millrace-serving", "millrace/workload=colours")
+    ] == []
+    again = live_objects(at, candidate, site)
+    before = {each["metadata"]["name"]: at.apply(each) for each in again}
+    assert before == {each["metadata"]["name"]: at.apply(each) for each in again}, "a second apply changes nothing"
+    live.append(candidate)
+
+
+def live_objects(at: ServingCluster, version: ModelVersion, site: Any) -> list[dict[str, Any]]:
+    made = all_of(at.cluster, WORKLOAD, version.version, POLICY, folder_of(site, version))
+    assert [each["kind"] for each in made][-1] == "HTTPRoute"
+    return [each for each in made if each["kind"] in ("HTTPRoute", "ScaledObject")]
 
 
 def _await(ready: Callable[[], bool], what: str, timeout_seconds: float) -> None:

@@ -19,6 +19,14 @@ REVERTS = Counter("millrace_reverts", "Canaries that the server took away by its
 OUTCOMES = ("ok", "error", "timeout")
 
 
+def loaded(workload: str, version: str) -> None:
+    """Begin a version's series at nothing: Prometheus counts no increase up to the first value that it sees."""
+    for outcome in OUTCOMES:
+        REQUESTS.labels(workload, version, outcome)
+    SECONDS.labels(workload, version)
+    LOADED.labels(workload, version).set(1)
+
+
 def forget(workload: str, version: str) -> None:
     """Drop a released version's series, so that the number of series stays bounded."""
     for outcome in OUTCOMES:

@@ -46,7 +46,7 @@ class LoadedVersion:
         scorer = Scorer.load(model)
         blank: object = 0.0 if scorer.manifest.max_length is None else ""
         scorer.probabilities({feature: [blank] for feature in scorer.manifest.features})
-        metrics.LOADED.labels(model.workload, model.version).set(1)
+        metrics.loaded(model.workload, model.version)
         return cls(scorer)
 
     async def ask(self, request: InferRequest, max_rows: int, limit_seconds: float) -> InferResponse:

@@ -54,6 +54,18 @@ class Conventions(Contract):
     serving_cpu: str = Field(default="500m", description="Processor share that a model server requests.")
     serving_memory: str = Field(default="1Gi", description="Memory of a model server, request and limit.")
     max_replicas: int = Field(default=3, ge=1, description="Replicas of a model server at most, by its autoscaler.")
+    gateway: str = Field(
+        default="",
+        pattern=r"^([a-z0-9-]+/[a-z0-9.-]+)?$",
+        description="Gateway (`namespace/name`) whose HTTPRoute weighs a canary; shares are of replicas when empty.",
+    )
+    keda_prometheus_url: str = Field(
+        default="",
+        description="Prometheus as KEDA reaches it: a ScaledObject on requests in flight replaces the HPA on CPU.",
+    )
+    in_flight_per_server: int = Field(
+        default=4, ge=1, description="Requests in flight that KEDA lets one model server have."
+    )
     start_timeout_seconds: int = Field(
         default=600, ge=5, description="Start budget: a pod that does not run by then ends with the scheduler's reason."
     )

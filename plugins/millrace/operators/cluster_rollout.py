@@ -1,58 +1,113 @@
-"""Gives a candidate its share of a cluster's requests, step by step."""
+"""Gives a candidate its share of a cluster's requests, step by step, and asks a person where it cannot judge."""
 
 import time
+from dataclasses import asdict
 from typing import Any
 
 from airflow.sdk import Context
+from airflow.sdk.exceptions import TaskAwaitingInput
+from airflow.sdk.execution_time.hitl import upsert_hitl_detail
 
 from millrace import orders
-from millrace.cluster_server import open_cluster, version_uri, write_orders
+from millrace.cluster_server import open_cluster, rollout_of, write_orders
 from millrace.contracts.model import ModelVersion
 from millrace.contracts.report import EvaluateResult
-from millrace.operators.rollout import LOOK_SECONDS, SLACK_SECONDS, RolloutOperator
+from millrace.operators.rollout import APPROVAL_TIMEOUT, LOOK_SECONDS, SLACK_SECONDS, RolloutOperator
 from millrace.run import Run
-from millrace.serving.client import read_replay
-from millrace.serving.cluster_rollout import ClusterRollout
-from millrace.serving.manifests import VERSION_LABEL, service_name
+from millrace.serving.cluster_rollout import ClusterRollout, Held
+from millrace.serving.manifests import service_name
+from millrace.serving.rollout import RolloutRevertedError
+from millrace.serving.shares import contenders
+
+APPROVE, REJECT = "Approve", "Reject"
 
 
 class ClusterRolloutOperator(RolloutOperator):
-    """RolloutOperator's promises, kept by Deployments: at any failure the old version's pods alone answer."""
+    """RolloutOperator's promises, kept by Deployments: at any failure the old version's pods alone answer.
+
+    A step that cannot be judged waits for a person in Airflow's own way (no process, no trigger), for 24 hours; the
+    candidate keeps its share meanwhile. "Approve" goes on with the next step; "Reject", or nobody, goes back. A task
+    that is killed begins with the first step again, and asks again.
+    """
 
     def work(self, run: Run, context: Context) -> Any:  # noqa: ANN401 - Airflow's own
-        """Smoke, then 1 of n replicas, half of them, all. Skips where a model trained on newer data is live."""
+        """Smoke, then the policy's shares. Skips where a model trained on newer data is live."""
         candidate = orders.result_of(run, self.ledger, "evaluate", EvaluateResult).candidate.model
+        with self.rejecting(run, candidate, lambda: None):
+            self._refuse_rejected(run, candidate)
         self.refuse_older(run)
         self._await_turn(run, candidate)
         self.refuse_older(run)
         write_orders(run, candidate, self.settings)
+        rollout = self.cluster_rollout(run, candidate)
         with self.rejecting(run, candidate, lambda: None):
-            address = self.cluster_rollout(run, candidate).advance()
-        return {"address": address, "version": candidate.version}
+            held = rollout.advance()
+        return self._rolled(rollout, candidate, held, context)
+
+    def execute_complete(self, context: Context, event: dict[str, Any], **held: Any) -> Any:  # noqa: ANN401
+        """Go on after a person's answer, or after there was none."""
+        return self.measured(context, lambda run, context: self._answered(run, context, event, Held(**held)))
+
+    def cluster_rollout(self, run: Run, candidate: ModelVersion) -> ClusterRollout:
+        """The rollout of this run's candidate over the live version."""
+        return rollout_of(run, candidate, self.settings, self.ledger, lambda line: self.log.info("%s", line))
+
+    def _answered(self, run: Run, context: Context, event: dict[str, Any], held: Held) -> Any:  # noqa: ANN401
+        candidate = orders.result_of(run, self.ledger, "evaluate", EvaluateResult).candidate.model
+        rollout = self.cluster_rollout(run, candidate)
+        with self.rejecting(run, candidate, lambda: None):
+            if event.get("chosen_options") != [APPROVE]:
+                reason = f"not judged and not approved, {_by_whom(event)}: {held.reason}"
+                # known before it is done: a task that fails here is tried again, and must not ask again
+                self.ledger.reject(candidate.workload, candidate.version, reason)
+                raise rollout.reject(held, reason)
+            self.log.info("approved %s: %s", _by_whom(event), held.reason)
+            again = rollout.go_on(held)
+        return self._rolled(rollout, candidate, again, context)
+
+    def _rolled(self, rollout: ClusterRollout, candidate: ModelVersion, held: Held | None, context: Context) -> Any:  # noqa: ANN401
+        if held is None:
+            return {"address": rollout.address, "version": candidate.version}
+        upsert_hitl_detail(
+            ti_id=context["ti"].id,
+            options=[APPROVE, REJECT],
+            defaults=[REJECT],
+            params={},
+            subject=f"Shall {candidate.workload} {candidate.version} get its next share of the requests?",
+            # Airflow keeps the first question's text for all that one task asks
+            body=f"A step could not be judged, first {held.reason}\n\nLater ones are in the log of this task. Approve "
+            f"goes on with the next step, Reject lets version {held.stable} answer alone.",
+        )
+        self.log.info("waits for a person: %s", held.reason)
+        raise TaskAwaitingInput(method_name="execute_complete", kwargs=asdict(held), timeout=APPROVAL_TIMEOUT)
+
+    def _refuse_rejected(self, run: Run, candidate: ModelVersion) -> None:
+        """Raises RolloutRevertedError for a candidate that the ledger has rejected; its servers are taken away."""
+        recorded = self.ledger.model(candidate.workload, candidate.version)
+        if recorded is None or recorded.state != "rejected":
+            return
+        events = self.ledger.model_events(candidate.workload)
+        reasons = [each["reason"] for each in events if each["version"] == candidate.version]
+        self.cluster_rollout(run, candidate).abandon(reasons[-1])
+        raise RolloutRevertedError(reasons[-1], where=f"model {candidate.version}")
 
     def _await_turn(self, run: Run, candidate: ModelVersion) -> None:
         """One rollout at a time: another run's is watched to its end, or taken over once it is overdue."""
         cluster, workload = open_cluster(self.settings), run.workload.name
         deadline = time.monotonic() + 2 * run.workload.serving.watch_seconds + SLACK_SECONDS
         while time.monotonic() < deadline:
-            service = cluster.get("Service", service_name(workload))
-            answering = service["spec"]["selector"].get(VERSION_LABEL, "several") if service else None
             live = self.ledger.live_model(workload)
-            if answering in (None, live.model.version if live else None, candidate.version):
+            versions = (candidate.version, live.model.version if live else candidate.version)
+            others = contenders(cluster, workload, [service_name(workload, version) for version in versions])
+            if not others:
                 return
-            self.log.info("another run's rollout is under way: %s answers", answering)
+            self.log.info("another run's rollout is under way: %s", ", ".join(others))
             time.sleep(LOOK_SECONDS)
 
-    def cluster_rollout(self, run: Run, candidate: ModelVersion) -> ClusterRollout:
-        """The rollout of this run's candidate over the live version."""
-        replay_uri = orders.result_of(run, self.ledger, "evaluate", EvaluateResult).replay_uri
-        live = self.ledger.live_model(run.workload.name)
-        return ClusterRollout(
-            open_cluster(self.settings),
-            run.workload.serving,
-            candidate,
-            live.model if live else None,
-            read_replay(replay_uri),
-            folder=lambda version: version_uri(run.store, version),
-            say=lambda line: self.log.info("%s", line),
-        )
+
+def _by_whom(event: dict[str, Any]) -> str:
+    """Who answered."""
+    if event.get("timedout"):
+        return f"nobody answered within {APPROVAL_TIMEOUT.total_seconds() / 3600:g} h"
+    user = event.get("responded_by_user") or {}
+    return f"by {user.get('name') or user.get('id') or 'a person'}"

@@ -16,8 +16,9 @@ class ClusterWatchOperator(ClusterRolloutOperator):
     def work(self, run: Run, context: Context) -> Any:  # noqa: ANN401 - Airflow's own
         """Watch, release the old version's servers, and let the ledger name the new one live."""
         candidate = orders.result_of(run, self.ledger, "evaluate", EvaluateResult).candidate.model
+        rollout = self.cluster_rollout(run, candidate)
         with self.rejecting(run, candidate, lambda: None):
-            address = self.cluster_rollout(run, candidate).watch()
+            rollout.watch()
         previous = self.ledger.promote(candidate.workload, candidate.version, dag_id=run.dag_id, run_id=run.run_id)
-        self.log.info("%s is live at %s, in place of %s", candidate.version, address, previous or "nothing")
-        return {"address": address, "version": candidate.version, "previous": previous}
+        self.log.info("%s is live at %s, in place of %s", candidate.version, rollout.address, previous or "nothing")
+        return {"address": rollout.address, "version": candidate.version, "previous": previous}

@@ -1,6 +1,6 @@
 """The base of every Millrace operator."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
@@ -50,10 +50,14 @@ class WorkloadOperator(BaseOperator):
 
     def execute(self, context: Context) -> Any:  # noqa: ANN401 - Airflow's own
         """Measure ``work`` and commit its report."""
+        return self.measured(context, self.work)
+
+    def measured(self, context: Context, work: Callable[[Run, Context], Any]) -> Any:  # noqa: ANN401 - Airflow's own
+        """Do a piece of work of this task's run; its report is committed when it is done."""
         run = open_run(self.workload, context, self.settings, self.ledger, self.begins_repeats)
         key, uid = try_key(run, self.task_id, context), f"airflow:{context['ti'].id}"
         with self.reporting(key, uid, run.parameters.hardware) as meter:
-            answer = self.work(run, context)
+            answer = work(run, context)
         self.ledger.commit_report(key, Report(outcome="ok", reason=DONE, meter=meter.reading()), uid)
         return answer
 

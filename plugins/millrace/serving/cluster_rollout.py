@@ -1,31 +1,42 @@
-"""A candidate's way into service on Kubernetes: a Deployment of its own, shares by replicas, one Service in front."""
+"""A candidate's way into service on Kubernetes: a Deployment of its own, shares in steps, one Service in front."""
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import cycle
+from dataclasses import dataclass
 
 from millrace.contracts.errors import StepError
 from millrace.contracts.model import ModelVersion
+from millrace.contracts.serving import Verdict
 from millrace.contracts.workload import ServingPolicy
-from millrace.serving import manifests
-from millrace.serving.client import InferenceClient, RequestFailedError, Row
+from millrace.serving.asking import Asker
+from millrace.serving.client import Row
 from millrace.serving.cluster import ServingCluster
-from millrace.serving.figures import MIN_REQUESTS, Figures, judge_step
-from millrace.serving.manifests import service_name
+from millrace.serving.figures import MIN_REQUESTS, Measured, PagesSource, Source, UnmeasuredError, judge_step
 from millrace.serving.rollout import RolloutRevertedError
+from millrace.serving.shares import Shares
 
 READY_TIMEOUT_SECONDS = 300.0
-_WATCH_PAUSE_SECONDS = 0.05
-_LOOK_EVERY_SECONDS = 5.0
-_PROXY_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class Held:
+    """A rollout at rest: its last step could not be judged, for ``reason``, and the candidate keeps its share.
+
+    ``steps`` of the policy's are taken, over the version ``stable``, of ``replicas`` servers.
+    """
+
+    stable: str
+    steps: int
+    replicas: int
+    reason: str
 
 
 class ClusterRollout:
-    """Smoke requests, then 1 of n replicas, half of them, all; the Service's selector says whose pods answer.
+    """Smoke requests, then the policy's shares, by weight or by replicas; each is held until its verdict.
 
-    The stable version's pods stay up until the watch is over, so that going back is a change of the selector alone.
-    ``folder`` of a version holds the spec and the target that its servers read.
+    The stable version's pods stay up until the watch is over, so that going back starts none. ``folder`` of a version
+    holds the spec and the target that its servers read; ``source`` is what verdicts rest on, the servers' own metrics
+    where it is None.
     """
 
     def __init__(
@@ -37,173 +48,160 @@ class ClusterRollout:
         rows: Sequence[Row],
         folder: Callable[[ModelVersion], str],
         say: Callable[[str], None] = lambda _: None,
+        source: Source | None = None,
     ) -> None:
         self._at = cluster
         self._policy = policy
         self._candidate = candidate
         self._stable = None if stable == candidate else stable
-        self._rows = cycle(rows)
         self._folder = folder
         self._say = say
+        self._source = source or PagesSource(cluster.metrics)
         self._workload = candidate.workload
-        self._name = service_name(self._workload)
-        self._deployment = service_name(self._workload, candidate.version)
+        self._shares = Shares(cluster, policy, candidate, self._stable)
+        self._asker = Asker(cluster, policy, self._workload, rows)
+        self._name, self._deployment = self._shares.name, self._shares.deployment
 
-    def advance(self) -> str:
-        """Bring the candidate from no request to all of them; returns the Service's address, which never changes.
+    @property
+    def address(self) -> str:
+        """The workload's Service, which never changes."""
+        return self._at.address(self._name)
 
-        Raises RolloutRevertedError when it does not become ready, or a step's verdict is not "pass"; the stable version
-        alone answers then. A step that cannot be judged counts as one that failed.
+    def advance(self) -> Held | None:
+        """Bring the candidate from no request to all of them; None when it answers every request.
+
+        A step that cannot be judged holds there: ``go_on`` and ``reject`` are a person's answers. Raises
+        RolloutRevertedError when the candidate does not become ready, or a step fails; the stable version alone
+        answers then. Begun again, it begins with the first step.
         """
         self._at.claim(self._workload)
         with self._or_back():
-            self._put(self._candidate)
+            replicas = self._shares.wanted() if self._stable else 1
+            self._shares.put(self._folder(self._candidate))
+            if self._stable is not None:
+                self._shares.suspend(replicas)
+                self._shares.give(0)
+                self._shares.take_over(self._say)
+            self._at.await_ready(self._deployment, 1, READY_TIMEOUT_SECONDS, self._say)
+            self._asker.await_answer(self._deployment)
             if self._stable is None:
-                self._select(self._candidate.version)
-                self._await_answer(self._name)
+                self._shares.give(100)
+                self._shares.take_over(self._say)
+                self._asker.await_answer(self._name)
                 self._smoke()
-                return self._at.address(self._name)
-            self._select(self._stable.version)
-            self._suspend(self._stable)
-            self._judge("0 %", (self._deployment, self._deployment_of(self._stable)))
-            replicas = max(1, self._at.replicas(self._deployment_of(self._stable)).wanted)
-            for percent in self._policy.canary_steps:
-                self._step(percent, replicas)
-        return self._at.address(self._name)
+                return None
+            names = (self._deployment, self._shares.stable_deployment)
+            if (reason := self._judge("0 %", names)) is not None:
+                return Held(self._stable.version, 0, replicas, reason)
+            return self._steps(0, replicas)
 
-    def watch(self) -> str:
-        """Replay rows for ``policy.watch_seconds`` while the candidate answers alone, then release the old version."""
+    def go_on(self, held: Held) -> Held | None:
+        """A person lets the candidate have its next share; returns and raises as ``advance`` does."""
+        self._refuse_overtaken(held.stable)
         with self._or_back():
-            before = self._figures(self._candidate)
-            self._replay(self._policy.watch_seconds)
-            self._refuse_errors(self._figures(self._candidate).since(before))
-        if self._stable is not None:
-            self._at.delete("HorizontalPodAutoscaler", self._deployment_of(self._stable))
-            self._at.scale(self._deployment_of(self._stable), 0)
-        for manifest in (
-            manifests.autoscaler(self._at.cluster, self._workload, self._candidate.version),
-            manifests.disruption_budget(self._at.cluster, self._workload),
-        ):
-            self._at.apply(manifest)
-        self._sweep()
-        return self._at.address(self._name)
+            return self._steps(held.steps, held.replicas)
+
+    def reject(self, held: Held, reason: str) -> RolloutRevertedError:
+        """A person does not: the stable version alone answers. Returns the error that ends the rollout."""
+        self._refuse_overtaken(held.stable)
+        self.back(reason)
+        return self._reverted(reason)
+
+    def watch(self) -> None:
+        """Replay rows for ``policy.watch_seconds`` while the candidate answers alone, then release the old version."""
+        self._refuse_overtaken()
+        with self._or_back():
+            seconds = self._policy.watch_seconds
+            trouble = lambda: self._at.replicas(self._deployment).trouble  # noqa: E731
+            self._refuse_errors(lambda: self._asker.replay(self._name, seconds, trouble))
+        self._shares.settle()
 
     def back(self, reason: str) -> None:
         """Let the stable version answer alone and take the candidate away."""
-        if self._stable is not None:
-            self._select(self._stable.version)
-            self._at.apply(manifests.autoscaler(self._at.cluster, self._workload, self._stable.version))
-            self._say(f"back to version {self._stable.version} alone: {reason}")
-        else:
-            self._at.delete("Service", self._name)
-        for kind in ("HorizontalPodAutoscaler", "Deployment", "Service"):
-            self._at.delete(kind, self._deployment)
+        self._shares.back()
+        self._say(f"back to version {self._stable.version} alone: {reason}" if self._stable else reason)
 
-    def _step(self, percent: int, replicas: int) -> None:
-        """One share: of n replicas together, the candidate's first become ready, then the stable ones go."""
+    def abandon(self, reason: str) -> bool:
+        """Go back where this rollout was left half-way, unless another one goes on since; whether it was."""
+        if not self._shares.candidate_servers():
+            return False
+        self.back(reason)
+        return True
+
+    def _steps(self, taken: int, replicas: int) -> Held | None:
+        """The policy's shares after the first ``taken``, up to one that cannot be judged."""
         assert self._stable is not None
-        ours = replicas if percent >= 100 else max(1, round(replicas * percent / 100))
-        theirs = replicas if percent >= 100 else max(1, replicas - ours)
+        for number, percent in enumerate(self._policy.canary_steps[taken:], start=taken + 1):
+            if (reason := self._step(percent, replicas)) is not None:
+                return Held(self._stable.version, number, replicas, reason)
+        return None
+
+    def _step(self, percent: int, replicas: int) -> str | None:
+        """One share: the candidate's servers become ready, then the stable ones that it replaces go."""
+        ours, theirs = self._shares.servers(percent, replicas)
         self._at.scale(self._deployment, ours)
         self._at.await_ready(self._deployment, ours, READY_TIMEOUT_SECONDS, self._say)
-        self._at.scale(self._deployment_of(self._stable), theirs)
-        self._select(self._candidate.version if percent >= 100 else "")
+        self._at.scale(self._shares.stable_deployment, theirs)
+        self._shares.give(percent)
         share = f"{percent} % ({ours} of {ours if percent >= 100 else ours + theirs} servers)"
-        self._judge(share, (self._name, self._deployment, self._deployment_of(self._stable)))
+        return self._judge(share, (self._name, self._deployment, self._shares.stable_deployment))
 
-    def _judge(self, share: str, names: tuple[str, ...]) -> None:
-        """Ask by each service, then let both versions' own figures decide."""
+    def _judge(self, share: str, names: tuple[str, ...]) -> str | None:
+        """Ask by each service, then let both versions' figures decide; the reason where they cannot."""
         assert self._stable is not None
-        before = {version.version: self._figures(version) for version in (self._candidate, self._stable)}
-        for _ in range(max(MIN_REQUESTS, self._policy.requests_per_step)):
-            for name in names:
-                self._ask(name)
-        candidate, stable = (
-            self._figures(version).since(before[version.version]) for version in (self._candidate, self._stable)
-        )
-        verdict = judge_step(self._policy, candidate, stable)
+
+        def ask() -> None:
+            for _ in range(max(MIN_REQUESTS, self._policy.requests_per_step)):
+                for name in names:
+                    self._asker.ask(name)
+
+        try:
+            canary, stable = self._measure(ask, self._candidate.version, self._stable.version)
+            verdict = judge_step(self._policy, canary, stable)
+        except UnmeasuredError as error:
+            verdict = Verdict(outcome="inconclusive", reasons=(str(error),))
         for reason in verdict.reasons:
             self._say(f"{share}: {verdict.outcome}: {reason}")
-        if verdict.outcome != "pass":
-            raise self._reverted(f"at {share}: {verdict.outcome}: {verdict.reasons[0]}")
-
-    def _put(self, version: ModelVersion) -> None:
-        cluster = self._at.cluster
-        for manifest in (
-            manifests.deployment(cluster, self._workload, version.version, self._policy, self._folder(version)),
-            manifests.service(cluster, self._workload, version.version, version.version),
-        ):
-            self._at.apply(manifest)
-        self._at.await_ready(self._deployment, 1, READY_TIMEOUT_SECONDS, self._say)
-        self._await_answer(self._deployment)
-
-    def _await_answer(self, name: str) -> None:
-        """A new service is there before every node's proxy knows of it."""
-        deadline = time.monotonic() + _PROXY_SECONDS
-        while time.monotonic() < deadline:
-            with self._client(name) as client:
-                if client.ready():
-                    return
-            time.sleep(_WATCH_PAUSE_SECONDS)
-        raise self._reverted(f"nothing answers at {self._at.address(name)} within {_PROXY_SECONDS:g} s")
-
-    def _select(self, version: str) -> None:
-        self._at.apply(manifests.service(self._at.cluster, self._workload, "", version))
-
-    def _suspend(self, version: ModelVersion) -> None:
-        self._at.apply(manifests.autoscaler(self._at.cluster, self._workload, version.version, suspended=True))
+        if verdict.outcome == "fail":
+            raise self._reverted(f"at {share}: fail: {verdict.reasons[0]}")
+        return None if verdict.outcome == "pass" else f"at {share}: {verdict.reasons[0]}"
 
     def _smoke(self) -> None:
-        before = self._figures(self._candidate)
-        for _ in range(self._policy.requests_per_step):
-            self._ask(self._deployment)
-        self._refuse_errors(self._figures(self._candidate).since(before))
+        def ask() -> None:
+            for _ in range(self._policy.requests_per_step):
+                self._asker.ask(self._deployment)
+
+        self._refuse_errors(ask)
         self._say(f"version {self._candidate.version} answers when asked alone")
 
-    def _refuse_errors(self, figures: Figures) -> None:
-        if figures.errors and figures.errors / figures.requests > self._policy.max_error_rate:
-            raise self._reverted(f"{figures.errors:g} of {figures.requests:g} requests erred")
-
-    def _replay(self, seconds: float) -> None:
-        ends_at, look_at = time.monotonic() + seconds, time.monotonic() + _LOOK_EVERY_SECONDS
-        with self._client(self._name) as client:
-            while time.monotonic() < ends_at:
-                self._send(client)
-                time.sleep(_WATCH_PAUSE_SECONDS)
-                if time.monotonic() >= look_at:
-                    look_at = time.monotonic() + _LOOK_EVERY_SECONDS
-                    if (trouble := self._at.replicas(self._deployment).trouble) and "Crash" in trouble:
-                        raise self._reverted(trouble)
-
-    def _ask(self, name: str) -> None:
-        # a new connection each time: a kept one would stay with one server
-        with self._client(name) as client:
-            self._send(client)
-
-    def _send(self, client: InferenceClient) -> None:
+    def _refuse_errors(self, ask: Callable[[], None]) -> None:
+        """Ask, and go back where others' requests erred meanwhile; ours raise at once."""
         try:
-            client.infer([next(self._rows)])
-        except RequestFailedError as error:
-            raise self._reverted(error.what) from error
+            (figures,) = self._measure(ask, self._candidate.version)
+        except UnmeasuredError as error:
+            self._say(f"our own requests were answered; of others nothing is known: {error}")
+            return
+        if figures.errors and figures.errors / figures.requests > self._policy.max_error_rate:
+            raise self._reverted(f"{figures.errors:.4g} of {figures.requests:.4g} requests erred")
 
-    def _client(self, name: str) -> InferenceClient:
-        seconds = self._policy.max_request_seconds + 5
-        return InferenceClient(self._at.address(name), self._workload, seconds, self._at.access(name))
+    def _measure(self, ask: Callable[[], None], *versions: str) -> list[Measured]:
+        """Versions' figures over what ``ask`` sends, which it does in any case. Raises UnmeasuredError."""
+        reading, unknown = None, UnmeasuredError()
+        try:
+            reading = self._source.begin(self._workload, versions)
+        except UnmeasuredError as error:
+            unknown = error
+        ask()
+        if reading is None:
+            raise unknown
+        return [reading.of(version) for version in versions]
 
-    def _figures(self, version: ModelVersion) -> Figures:
-        return Figures.read(self._at.metrics(self._workload, version.version), version.version)
-
-    def _deployment_of(self, version: ModelVersion) -> str:
-        return service_name(self._workload, version.version)
-
-    def _sweep(self) -> None:
-        """Keep the live version and the one before it, which has no servers; remove the others."""
-        kept = {self._deployment} | ({self._deployment_of(self._stable)} if self._stable else set())
-        for kind in ("Deployment", "HorizontalPodAutoscaler", "Service"):
-            for found in self._at.listed(kind, self._workload):
-                name = found["metadata"]["name"]
-                if name not in kept and name != self._name:
-                    self._at.delete(kind, name)
+    def _refuse_overtaken(self, stable: str | None = None) -> None:
+        """Raises RolloutRevertedError where another rollout came between: what answers is that one's to say."""
+        replaced = stable is not None and (self._stable is None or self._stable.version != stable)
+        if replaced or not self._shares.candidate_servers():
+            self._shares.take_away()
+            raise self._reverted("another rollout came between, and its version has the requests")
 
     def _reverted(self, reason: str) -> RolloutRevertedError:
         return RolloutRevertedError(reason, where=f"deployment {self._deployment}")

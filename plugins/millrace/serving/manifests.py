@@ -4,6 +4,7 @@ import re
 from typing import Any
 
 from millrace.contracts.cluster import HADOOP_FOLDER, Cluster
+from millrace.contracts.restricted import container_security, pod_security
 from millrace.contracts.run_spec import SPEC_FILE
 from millrace.contracts.workload import ServingPolicy
 from millrace.storage import files
@@ -16,7 +17,6 @@ PORT = 8443
 SECRETS_FOLDER = "/etc/millrace/serving"
 _DRAIN_SECONDS = 5
 _SETTLE_SECONDS = 300
-_USER = 65532
 
 
 def service_name(workload: str, version: str = "") -> str:
@@ -30,23 +30,12 @@ def labels(workload: str, version: str = "") -> dict[str, str]:
     return {WORKLOAD_LABEL: workload} | ({VERSION_LABEL: version} if version else {})
 
 
-def all_of(cluster: Cluster, workload: str, version: str, policy: ServingPolicy, folder: str) -> list[Manifest]:
-    """Everything that serves a workload whose live version this is, as a rollout leaves it."""
-    return [
-        service(cluster, workload, "", version),
-        deployment(cluster, workload, version, policy, folder),
-        service(cluster, workload, version, version),
-        autoscaler(cluster, workload, version),
-        disruption_budget(cluster, workload),
-    ]
-
-
 def service(cluster: Cluster, workload: str, version: str, selected: str) -> Manifest:
     """A service over the pods of the version ``selected``, over all the workload's where that is empty.
 
     ``version`` is empty for the workload's own service, whose name and address never change.
     """
-    return _object("v1", "Service", cluster, service_name(workload, version), workload, version) | {
+    return object_of("v1", "Service", cluster, service_name(workload, version), workload, version) | {
         "spec": {
             "type": "ClusterIP",
             "selector": labels(workload, selected),
@@ -65,7 +54,7 @@ def service(cluster: Cluster, workload: str, version: str, selected: str) -> Man
 def deployment(cluster: Cluster, workload: str, version: str, policy: ServingPolicy, spec_uri_folder: str) -> Manifest:
     """One version's servers. ``replicas`` is left out: the autoscaler's, or the rollout's, to say."""
     chosen = labels(workload, version)
-    return _object("apps/v1", "Deployment", cluster, service_name(workload, version), workload, version) | {
+    return object_of("apps/v1", "Deployment", cluster, service_name(workload, version), workload, version) | {
         "spec": {
             "selector": {"matchLabels": chosen},
             "progressDeadlineSeconds": _SETTLE_SECONDS,
@@ -74,9 +63,13 @@ def deployment(cluster: Cluster, workload: str, version: str, policy: ServingPol
             "template": {
                 "metadata": {
                     "labels": {**_common("millrace-server"), **chosen},
-                    "annotations": {"prometheus.io/scrape": "true", "prometheus.io/port": str(PORT)},
+                    "annotations": {
+                        "prometheus.io/scrape": "true",
+                        "prometheus.io/port": str(PORT),
+                        "prometheus.io/scheme": _scheme(cluster).lower(),
+                    },
                 },
-                "spec": _pod(cluster, workload, policy, spec_uri_folder),
+                "spec": pod(cluster, workload, policy, spec_uri_folder),
             },
         }
     }
@@ -85,7 +78,7 @@ def deployment(cluster: Cluster, workload: str, version: str, policy: ServingPol
 def autoscaler(cluster: Cluster, workload: str, version: str, suspended: bool = False) -> Manifest:
     """CPU at 70 % of the request; suspended while a rollout says how many replicas there are."""
     behaviour = {"selectPolicy": "Disabled"} if suspended else {"selectPolicy": "Max"}
-    return _object(
+    return object_of(
         "autoscaling/v2", "HorizontalPodAutoscaler", cluster, service_name(workload, version), workload, version
     ) | {
         "spec": {
@@ -112,13 +105,14 @@ def autoscaler(cluster: Cluster, workload: str, version: str, suspended: bool = 
 
 def disruption_budget(cluster: Cluster, workload: str) -> Manifest:
     """A drained node takes one server at a time."""
-    return _object("policy/v1", "PodDisruptionBudget", cluster, service_name(workload), workload) | {
+    return object_of("policy/v1", "PodDisruptionBudget", cluster, service_name(workload), workload) | {
         "spec": {"maxUnavailable": 1, "selector": {"matchLabels": labels(workload)}}
     }
 
 
-def _pod(cluster: Cluster, workload: str, policy: ServingPolicy, folder: str) -> Manifest:
-    scheme = "HTTPS" if cluster.serving_tls else "HTTP"
+def pod(cluster: Cluster, workload: str, policy: ServingPolicy, folder: str) -> Manifest:
+    """The specification of one server, restricted, without a token; ``folder`` holds its orders."""
+    scheme = _scheme(cluster)
     secret = cluster.serving_tls or cluster.serving_token
     volumes: list[Manifest] = [{"name": "tmp", "emptyDir": {}}]
     mounts: list[Manifest] = [{"name": "tmp", "mountPath": "/tmp"}]  # noqa: S108 - the container's own
@@ -137,13 +131,7 @@ def _pod(cluster: Cluster, workload: str, policy: ServingPolicy, folder: str) ->
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": _DRAIN_SECONDS + round(policy.max_request_seconds) + 10,
-        "securityContext": {
-            "runAsNonRoot": True,
-            "runAsUser": _USER,
-            "runAsGroup": _USER,
-            "fsGroup": _USER,
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
+        "securityContext": pod_security(),
         "topologySpreadConstraints": [
             {
                 "maxSkew": 1,
@@ -164,11 +152,7 @@ def _pod(cluster: Cluster, workload: str, policy: ServingPolicy, folder: str) ->
                     "requests": {"cpu": cluster.serving_cpu, "memory": cluster.serving_memory},
                     "limits": {"memory": cluster.serving_memory},
                 },
-                "securityContext": {
-                    "allowPrivilegeEscalation": False,
-                    "readOnlyRootFilesystem": True,
-                    "capabilities": {"drop": ["ALL"]},
-                },
+                "securityContext": container_security(),
                 "startupProbe": probe("/v2/health/ready", periodSeconds=1, failureThreshold=_SETTLE_SECONDS),
                 "readinessProbe": probe("/v2/health/ready", periodSeconds=2, failureThreshold=2),
                 "livenessProbe": probe("/v2/health/live", periodSeconds=10, failureThreshold=3),
@@ -186,13 +170,18 @@ def _pod(cluster: Cluster, workload: str, policy: ServingPolicy, folder: str) ->
     return spec
 
 
-def _object(api: str, kind: str, cluster: Cluster, name: str, workload: str, version: str = "") -> Manifest:
+def object_of(api: str, kind: str, cluster: Cluster, name: str, workload: str, version: str = "") -> Manifest:
+    """An object of the serving namespace, with the labels that say whose it is, and nothing in it yet."""
     metadata = {
         "name": name,
         "namespace": cluster.serving_namespace,
         "labels": {**_common("millrace-server"), **labels(workload, version)},
     }
     return {"apiVersion": api, "kind": kind, "metadata": metadata}
+
+
+def _scheme(cluster: Cluster) -> str:
+    return "HTTPS" if cluster.serving_tls else "HTTP"
 
 
 def _common(name: str) -> dict[str, str]:

@@ -168,6 +168,15 @@ def test_metrics_are_by_version(server: Any) -> None:
     assert server.metric('millrace_version_loaded{version="v1",workload="colours"}') == 1
 
 
+def test_a_versions_series_begin_at_nothing_and_not_with_its_first_request(start_server: Any, store: Any) -> None:
+    server = start_server()
+    server.order(store.tabular("v1"))
+    lines = server.http.get("/metrics").text.splitlines()
+    for outcome in ("ok", "error", "timeout"):
+        assert f'millrace_requests_total{{outcome="{outcome}",version="v1",workload="colours"}} 0.0' in lines
+    assert 'millrace_request_seconds_bucket{le="+Inf",version="v1",workload="colours"} 0.0' in lines
+
+
 def test_a_taken_port_is_a_clear_error(server: Any, start_server: Any) -> None:
     second = start_server(port=server.port, wait=False)
     assert second.process.wait(timeout=60) == 20

@@ -20,6 +20,8 @@ DONE = dict.fromkeys(["ingest", "validate", "size", "train", "export", "evaluate
         ({**DONE, "roll_out": "skipped"}, {"roll_out": "newer data is live"}, "superseded", "newer data is live"),
         ({**DONE, "roll_out": "success", "watch": "failed"}, {"watch": "p99 rose"}, "rolled_back", "p99 rose"),
         ({**DONE, "roll_out": "failed", "watch": "upstream_failed"}, {"roll_out": "it errs"}, "rolled_back", "it errs"),
+        ({**DONE, "roll_out": "failed", "watch": "upstream_failed"}, {}, "rolled_back", "the old version answers"),
+        ({**DONE, "roll_out": "skipped", "approve": "skipped"}, {"gate": "done"}, "rejected", "a person skipped it"),
         ({"ingest": "success"}, {}, "failed", "without an outcome"),
     ],
 )

@@ -1,5 +1,8 @@
 """A version's figures from its servers' pages, and what they decide."""
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
 from millrace.contracts.workload import ServingPolicy
@@ -39,9 +42,10 @@ def test_what_was_before_does_not_count_and_a_new_server_begins_at_nothing() -> 
     assert Figures().p99_seconds is None
 
 
-def figures(requests: int, errors: int = 0, p99: str = "0.05") -> Figures:
+def figures(requests: int, errors: int = 0, p99: str = "0.05", joules: float | None = None, guess: bool = False) -> Any:
     answered = requests - errors
-    return Figures.read([page("v", answered, errors, {"0.01": 0, p99: answered, "+Inf": answered})], "v")
+    read = Figures.read([page("v", answered, errors, {"0.01": 0, p99: answered, "+Inf": answered})], "v")
+    return replace(read, joules_per_request=joules, joules_are_estimated=guess)
 
 
 @pytest.mark.parametrize(
@@ -57,6 +61,12 @@ def figures(requests: int, errors: int = 0, p99: str = "0.05") -> Figures:
         (figures(100, p99="0.25"), figures(100, p99="0.1"), "pass", "within 250 ms"),
         # a stable p99 below 20 ms counts as 20 ms
         (figures(100, p99="0.05"), figures(100, p99="0.015"), "pass", "at most 60 ms"),
+        (figures(100), figures(100), "pass", "not measured, and so not judged"),
+        (figures(100, joules=1.3), figures(100, joules=1.0), "fail", "1.3 J per request"),
+        (figures(100, joules=1.2), figures(100, joules=1.0), "pass", "at most 25% more"),
+        (figures(100, joules=1.3), figures(100), "pass", "not measured, and so not judged"),
+        (figures(100, joules=1.3, guess=True), figures(100, joules=1.0), "pass", "estimated, and so not judged"),
+        (figures(5, joules=1.3), figures(100, joules=1.0), "inconclusive", "fewer than 20"),
     ],
 )
 def test_a_step_passes_fails_or_is_inconclusive(canary: Figures, stable: Figures, outcome: str, said: str) -> None:

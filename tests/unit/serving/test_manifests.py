@@ -9,7 +9,7 @@ from cryptography import x509
 
 from millrace.contracts.cluster import Cluster
 from millrace.contracts.workload import ServingPolicy
-from millrace.serving import manifests
+from millrace.serving import gateway, keda, kserve, live, manifests
 from millrace.serving.secret import serving_secret
 from millrace.settings import Settings
 
@@ -88,3 +88,50 @@ def test_the_secret_is_new_each_time_and_good_for_every_service(cluster: Cluster
     certificate = x509.load_pem_x509_certificate(base64.b64decode(first["data"]["tls.crt"]))
     names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     assert "*.millrace-serving.svc" in names.get_values_for_type(x509.DNSName)
+
+
+def test_a_gateway_weighs_the_versions_own_services(cluster: Cluster) -> None:
+    route = gateway.http_route(
+        cluster.model_copy(update={"gateway": "edge/public"}), "news_topics", {"v1": 90, "v2": 10}
+    )
+    (parent,) = route["spec"]["parentRefs"]
+    assert (parent["namespace"], parent["name"]) == ("edge", "public")
+    (rule,) = route["spec"]["rules"]
+    assert {each["name"]: each["weight"] for each in rule["backendRefs"]} == {
+        "news-topics-v1": 90,
+        "news-topics-v2": 10,
+    }
+    assert rule["matches"][0]["path"]["value"] == "/v2/models/news_topics"
+
+
+def test_keda_stands_in_for_the_autoscaler_where_its_prometheus_is_named(cluster: Cluster) -> None:
+    with_keda = cluster.model_copy(
+        update={"keda_prometheus_url": "http://prometheus.monitoring:9090", "in_flight_per_server": 6}
+    )
+    kinds = [each["kind"] for each in live.all_of(with_keda, "news_topics", "v1", ServingPolicy(), "s3://b/v1")]
+    assert kinds == ["Service", "Deployment", "Service", "ScaledObject", "PodDisruptionBudget"]
+    assert live.autoscaler_kinds(with_keda) == ("ScaledObject", "HorizontalPodAutoscaler")
+    scaled = keda.scaled_object(with_keda, "news_topics", "v1")
+    (trigger,) = scaled["spec"]["triggers"]
+    assert trigger["metadata"]["threshold"] == "6"
+    assert 'version="v1"' in trigger["metadata"]["query"]
+    assert "annotations" not in scaled["metadata"]
+    paused = keda.scaled_object(with_keda, "news_topics", "v1", suspended=True)
+    assert paused["metadata"]["annotations"] == {"autoscaling.keda.sh/paused": "true"}
+
+
+def test_without_gateway_and_keda_there_is_neither(cluster: Cluster) -> None:
+    kinds = [each["kind"] for each in live.all_of(cluster, "news_topics", "v1", ServingPolicy(), "s3://b/v1")]
+    assert kinds == ["Service", "Deployment", "Service", "HorizontalPodAutoscaler", "PodDisruptionBudget"]
+
+
+def test_an_inference_service_is_the_same_restricted_server(cluster: Cluster, deployment: dict[str, Any]) -> None:
+    made = kserve.inference_service(cluster, "news_topics", "v1", ServingPolicy(), "s3://bucket/serving/news_topics/v1")
+    predictor = made["spec"]["predictor"]
+    pod = deployment["spec"]["template"]["spec"]
+    (server,), (container,) = pod["containers"], predictor["containers"]
+    assert container == {**server, "name": "kserve-container"}
+    assert {name: predictor[name] for name in pod if name != "containers"} == {
+        name: pod[name] for name in pod if name != "containers"
+    }
+    assert "env" not in container

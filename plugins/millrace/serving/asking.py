@@ -1,0 +1,70 @@
+"""Requests that a rollout sends itself, so that it needs no traffic: rows, over and over."""
+
+import time
+from collections.abc import Callable, Sequence
+from functools import cache
+from itertools import cycle
+
+from millrace.contracts.workload import ServingPolicy
+from millrace.serving.client import Access, InferenceClient, RequestFailedError, Row
+from millrace.serving.cluster import ServingCluster
+from millrace.serving.rollout import RolloutRevertedError
+
+_PAUSE_SECONDS = 0.05
+_LOOK_EVERY_SECONDS = 5.0
+_PROXY_SECONDS = 30.0
+
+
+class Asker:
+    """Asks a workload's services, each of which is looked up once. A request that fails raises RolloutRevertedError."""
+
+    def __init__(self, cluster: ServingCluster, policy: ServingPolicy, workload: str, rows: Sequence[Row]) -> None:
+        self._policy = policy
+        self._workload = workload
+        self._rows = cycle(rows)
+
+        @cache
+        def reach(name: str) -> tuple[str, Access]:
+            return cluster.address(name), cluster.access(name)
+
+        self._reach = reach
+
+    def ask(self, name: str) -> None:
+        """One request, by a connection of its own: a kept one would stay with one server."""
+        with self._client(name) as client:
+            self._send(client, name)
+
+    def await_answer(self, name: str) -> None:
+        """A new service is there before every node's proxy knows of it."""
+        deadline = time.monotonic() + _PROXY_SECONDS
+        with self._client(name) as client:
+            while time.monotonic() < deadline:
+                if client.ready():
+                    return
+                time.sleep(_PAUSE_SECONDS)
+        raise self._reverted(f"nothing answers within {_PROXY_SECONDS:g} s", name)
+
+    def replay(self, name: str, seconds: float, trouble: Callable[[], str]) -> None:
+        """Ask for that long, by one connection, and look now and then whether the servers say of a trouble."""
+        ends_at, look_at = time.monotonic() + seconds, time.monotonic() + _LOOK_EVERY_SECONDS
+        with self._client(name) as client:
+            while time.monotonic() < ends_at:
+                self._send(client, name)
+                time.sleep(_PAUSE_SECONDS)
+                if time.monotonic() >= look_at:
+                    look_at = time.monotonic() + _LOOK_EVERY_SECONDS
+                    if (said := trouble()) and "Crash" in said:
+                        raise self._reverted(said, name)
+
+    def _client(self, name: str) -> InferenceClient:
+        address, access = self._reach(name)
+        return InferenceClient(address, self._workload, self._policy.max_request_seconds + 5, access)
+
+    def _send(self, client: InferenceClient, name: str) -> None:
+        try:
+            client.infer([next(self._rows)])
+        except RequestFailedError as error:
+            raise self._reverted(error.what, name) from error
+
+    def _reverted(self, reason: str, name: str) -> RolloutRevertedError:
+        return RolloutRevertedError(reason, where=f"service {name}")

@@ -1,0 +1,141 @@
+"""A version's figures by Prometheus: errors and p99 from the servers' metrics, joules from whoever meters pods."""
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from string import Template
+from typing import Any
+
+import httpx
+
+from millrace.serving.figures import Reading, UnmeasuredError
+from millrace.serving.manifests import service_name
+
+# Kepler (0.10 and later): a pod's own joules. Zones overlap, so that only one may be summed.
+_KEPLER_PODS = 'kepler_pod_cpu_joules_total{pod_namespace="$namespace",pod_name=~"$pods",zone="package"}[$window]'
+KEPLER_JOULES = f"sum(max_over_time({_KEPLER_PODS}) - min_over_time({_KEPLER_PODS}))"
+_LATE_SCRAPES = 4
+_LOOKS_A_SCRAPE = 10
+_REQUEST_SECONDS = 10
+
+
+@dataclass(frozen=True)
+class PrometheusFigures:
+    """See figures.Measured."""
+
+    requests: float
+    errors: float
+    p99_seconds: float | None
+    joules_per_request: float | None
+    joules_are_estimated: bool
+
+
+@dataclass(frozen=True)
+class PrometheusSource:
+    """Prometheus's HTTP API at ``url``, which scrapes the servers every ``scrape_seconds``.
+
+    ``joules`` is a query for a version's joules; it takes ``$namespace``, ``$pods`` (a pattern) and ``$window``. A
+    reading begins with a scrape of every server and ends with another one; where there is none within four times
+    ``scrape_seconds``, nothing is known.
+    """
+
+    url: str
+    namespace: str
+    scrape_seconds: float = 30.0
+    joules: str = KEPLER_JOULES
+    joules_are_estimated: bool = False
+
+    def begin(self, workload: str, versions: Sequence[str]) -> Reading:
+        """See figures.Source. Waits for the scrape from which the counters are read."""
+        began_at = self._now()
+        for version in versions:
+            self._await_scrape(workload, version, began_at)
+        return _PrometheusReading(self, workload, began_at)
+
+    def read(self, workload: str, version: str, began_at: float) -> PrometheusFigures:
+        """A version's figures since then. Waits for the scrape that holds what was asked before this call."""
+        scraped_at = self._await_scrape(workload, version, self._now())
+        window = f"{max(1, round((scraped_at - began_at) * 1000))}ms"
+        chosen = f'workload="{workload}",version="{version}"'
+        if self._ask(f"sum(resets(millrace_requests_total{{{chosen}}}[{window}]))", scraped_at):
+            raise UnmeasuredError(f"a server of version {version} began anew meanwhile")
+        counted = _grown(f"millrace_requests_total{{{chosen}}}[{window}]")
+        erred = _grown(f'millrace_requests_total{{{chosen},outcome!="ok"}}[{window}]')
+        buckets = _grown(f"millrace_request_seconds_bucket{{{chosen}}}[{window}]")
+        requests = self._known(f"sum({counted})", scraped_at)
+        errors = self._known(f"sum({erred}) or vector(0)", scraped_at)
+        p99_seconds = self._ask(f"histogram_quantile(0.99, sum by (le) ({buckets}))", scraped_at)
+        joules = self._ask(self._joules_query(workload, version, window), scraped_at)
+        return PrometheusFigures(
+            requests,
+            errors,
+            p99_seconds,
+            joules / requests if joules is not None and requests else None,
+            self.joules_are_estimated,
+        )
+
+    def _joules_query(self, workload: str, version: str, window: str) -> str:
+        pods = f"{service_name(workload, version)}-[a-z0-9]+-[a-z0-9]+"
+        return Template(self.joules).safe_substitute(namespace=self.namespace, pods=pods, window=window)
+
+    def _await_scrape(self, workload: str, version: str, since: float) -> float:
+        """When every server of a version had been scraped after that time."""
+        query = f'min(timestamp(millrace_version_loaded{{workload="{workload}",version="{version}"}}))'
+        deadline = time.monotonic() + _LATE_SCRAPES * self.scrape_seconds
+        while True:
+            scraped_at = self._ask(query)
+            if scraped_at is not None and scraped_at >= since:
+                return self._now()
+            if time.monotonic() > deadline:
+                found = "no server" if scraped_at is None else "not every server"
+                waited = f"within {_LATE_SCRAPES * self.scrape_seconds:g} s"
+                raise UnmeasuredError(f"Prometheus scraped {found} of version {version} {waited}")
+            time.sleep(self.scrape_seconds / _LOOKS_A_SCRAPE)
+
+    def _now(self) -> float:
+        return self._known("time()")
+
+    def _known(self, query: str, at: float | None = None) -> float:
+        value = self._ask(query, at)
+        if value is None:
+            raise UnmeasuredError(f"Prometheus has nothing for {query}")
+        return value
+
+    def _ask(self, query: str, at: float | None = None) -> float | None:
+        """The one number that a query gives at a time, now where None; None where it gives nothing or no number."""
+        given = {"query": query} | ({"time": f"{at:.3f}"} if at else {})
+        try:
+            answer = httpx.get(
+                f"{self.url.rstrip('/')}/api/v1/query", params=given, timeout=_REQUEST_SECONDS, trust_env=False
+            )
+            body = answer.json()
+            numbers = _numbers(body["data"]) if body["status"] == "success" else None
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError, TypeError, KeyError) as error:
+            # its URL may hold a password, so that no message names it
+            raise UnmeasuredError(f"Prometheus does not answer: {type(error).__name__}") from error
+        if numbers is None:
+            raise UnmeasuredError(f"Prometheus refuses {query}: {body.get('error')}")
+        if len(numbers) > 1:
+            raise UnmeasuredError(f"{query} gives {len(numbers)} series, not one")
+        return numbers[0] if numbers and math.isfinite(numbers[0]) else None
+
+
+def _grown(series: str) -> str:
+    """By how much counters grew; ``increase`` would guess beyond the samples, and more so for old counters."""
+    return f"max_over_time({series}) - min_over_time({series})"
+
+
+def _numbers(data: dict[str, Any]) -> list[float]:
+    samples = [data["result"]] if data["resultType"] == "scalar" else [each["value"] for each in data["result"]]
+    return [float(value) for _, value in samples]
+
+
+@dataclass(frozen=True)
+class _PrometheusReading:
+    source: PrometheusSource
+    workload: str
+    began_at: float
+
+    def of(self, version: str) -> PrometheusFigures:
+        return self.source.read(self.workload, version, self.began_at)
