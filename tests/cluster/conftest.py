@@ -242,7 +242,8 @@ def plant(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plan
     dags = home / "dags"
     shutil.copytree(REPOSITORY / "tests" / "e2e" / "dags", dags, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(REPOSITORY / "dags" / "news_topics.py", dags)
-    shutil.copy(Path(__file__).with_name("dags") / "noop_pods.py", dags)
+    for dag in Path(__file__).with_name("dags").glob("*.py"):
+        shutil.copy(dag, dags)
     airflow = LocalAirflow(home, 8400, dags)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("KUBECONFIG", str(site.airflow_kubeconfig))
