@@ -14,12 +14,12 @@ import yaml
 DAG = "machine_inside"
 HERE = Path(__file__).parent
 STEPS, NAME = "millrace-steps", "airflow-inside"
-# (file, key) are mounted as a DAG folder beside the image's own
+# the image has the repository's own DAGs; these are mounted beside them
 DAGS = (HERE.parent / "e2e" / "dags" / "machine_faults.py", HERE / "dags" / "machine_inside.py")
 
 
 class Inside:
-    """A pod of images/airflow: a scheduler, a triggerer and SQLite in memory-backed or node storage."""
+    """A pod of images/airflow: a scheduler, a triggerer and an API server, with SQLite in the pod's own scratch."""
 
     def __init__(self, site: Any) -> None:
         self.site = site
@@ -61,7 +61,8 @@ def objects(site: Any, image: str) -> list[dict[str, Any]]:
             "capabilities": {"drop": ["ALL"]},
         },
         "volumeMounts": [
-            {"name": "dags", "mountPath": "/opt/dags"},
+            # file by file: a ConfigMap's folder has links to itself, which Airflow refuses to walk
+            *({"name": "dags", "mountPath": f"/opt/dags/{file.name}", "subPath": file.name} for file in DAGS),
             *({"name": name, "mountPath": path} for name, path in scratch.items()),
         ],
     }
@@ -125,13 +126,11 @@ def inside(site: Any, await_: Any) -> Iterator[Inside]:
     try:
         await_(started, "the pod of Airflow", 180, 1)
         inside = Inside(site)
-        await_(
-            lambda: "is_paused" in inside.run("airflow", "dags", "unpause", DAG, "-y", "-o", "json", check=False),
-            "the DAG",
-            180,
-            2,
-        )
+        await_(lambda: DAG in inside.run("airflow", "dags", "unpause", DAG, "-y", check=False), "the DAG", 180, 2)
         yield inside
+    except BaseException:
+        print(site.kubectl("-n", STEPS, "logs", NAME, "--all-containers", "--tail=300", check=False))
+        raise
     finally:
         site.kubectl("-n", STEPS, "delete", "pod,secret,configmap", NAME, "--ignore-not-found")
 
