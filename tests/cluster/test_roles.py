@@ -1,5 +1,7 @@
 """Airflow's service account may do what it does, each verb by a test of its own, and nothing else."""
 
+import secrets
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,24 @@ USED = {
         "secrets/millrace-serving": "get",
     },
 }
+
+
+def roles() -> list[dict[str, Any]]:
+    """Airflow's roles, as an administrator applies them."""
+    return [each for each in yaml.safe_load_all(ROLES.read_text()) if each["kind"] == "Role"]
+
+
+def names_of(rule: dict[str, Any]) -> list[str]:
+    """A rule's resources, as USED names them."""
+    group = rule["apiGroups"][0]
+    names = []
+    for resource in rule["resources"]:
+        kind, _, rest = resource.partition("/")
+        rest = rest or next(iter(rule.get("resourceNames", [])), "")
+        names.append((f"{kind}.{group}" if group else kind) + (f"/{rest}" if rest else ""))
+    return names
+
+
 EACH = [
     (namespace, resource, verb)
     for namespace, resources in USED.items()
@@ -36,16 +56,66 @@ EACH = [
 ]
 
 
-@pytest.mark.parametrize(("namespace", "resource", "verb"), EACH, ids=["-".join(each) for each in EACH])
-def test_airflow_may(site: Any, namespace: str, resource: str, verb: str) -> None:
+def may(site: Any, who: list[str], namespace: str, resource: str, verb: str) -> bool:
+    """Whether the API server lets ``who`` (kubectl's options) do it."""
     kind, _, rest = resource.partition("/")
-    which = [f"--subresource={rest}"] if rest in ("log", "scale", "proxy") else []
+    which = [f"--subresource={rest}"] if rest in ("log", "scale", "proxy", "exec") else []
     name = f"/{rest}" if rest and not which else ""
-    answer = site.kubectl(
-        "--kubeconfig", str(site.airflow_kubeconfig), "-n", namespace, "auth", "can-i", verb, kind + name, *which,
-        check=False,
-    )  # fmt: skip
-    assert answer.strip() == "yes", f"the role of {namespace} lacks {verb} on {resource}"
+    answer = site.kubectl(*who, "-n", namespace, "auth", "can-i", verb, kind + name, *which, check=False).strip()
+    assert answer in ("yes", "no"), answer
+    return bool(answer == "yes")
+
+
+@pytest.fixture(scope="module")
+def airflow(site: Any) -> list[str]:
+    return ["--kubeconfig", str(site.airflow_kubeconfig)]
+
+
+@pytest.mark.parametrize(("namespace", "resource", "verb"), EACH, ids=["-".join(each) for each in EACH])
+def test_airflow_may(site: Any, airflow: list[str], namespace: str, resource: str, verb: str) -> None:
+    assert may(site, airflow, namespace, resource, verb), f"the role of {namespace} lacks {verb} on {resource}"
+
+
+@pytest.fixture
+def somebody(site: Any) -> Iterator[str]:
+    """A name that no role is bound to yet; what is bound to it goes with the test."""
+    name = f"somebody-{secrets.token_hex(4)}"
+    yield name
+    for namespace in USED:
+        site.kubectl("-n", namespace, "delete", "roles,rolebindings", "-l", f"for={name}", "--wait=false")
+
+
+def without(role: dict[str, Any], resource: str, verb: str, name: str) -> list[dict[str, Any]]:
+    """A copy of the role that lacks one verb on one resource, bound to the user ``name``."""
+    rules = []
+    for rule in role["rules"]:
+        (named,) = names_of(rule)
+        verbs = [each for each in rule["verbs"] if (named, each) != (resource, verb)]
+        rules += [{**rule, "verbs": verbs}] if verbs else []
+    metadata = {"name": name, "namespace": role["metadata"]["namespace"], "labels": {"for": name}}
+    rbac = {"apiVersion": "rbac.authorization.k8s.io/v1", "metadata": metadata}
+    return [
+        {**rbac, "kind": "Role", "rules": rules},
+        {
+            **rbac,
+            "kind": "RoleBinding",
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name},
+            "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": name}],
+        },
+    ]
+
+
+@pytest.mark.parametrize(("namespace", "resource", "verb"), EACH, ids=["-".join(each) for each in EACH])
+def test_without_the_verb_the_test_of_that_name_fails(
+    site: Any, somebody: str, await_: Any, namespace: str, resource: str, verb: str
+) -> None:
+    (role,) = [each for each in roles() if each["metadata"]["namespace"] == namespace]
+    copy = without(role, resource, verb, somebody)
+    site.kubectl("create", "-f", "-", given=yaml.safe_dump_all(copy))
+    # once the copy is in force, all else that the role allows is allowed, and this is not
+    (other, allowed) = next(each[1:] for each in EACH if each[0] == namespace and each[1:] != (resource, verb))
+    await_(lambda: may(site, ["--as", somebody], namespace, other, allowed), "the copy of the role", 10)
+    assert not may(site, ["--as", somebody], namespace, resource, verb)
 
 
 @pytest.mark.parametrize(
@@ -59,23 +129,16 @@ def test_airflow_may(site: Any, namespace: str, resource: str, verb: str) -> Non
         ("millrace-serving", "create", "pods"),
     ],
 )
-def test_airflow_may_not(site: Any, namespace: str, verb: str, resource: str) -> None:
-    kind, _, rest = resource.partition("/")
-    which = [kind, "--subresource=exec"] if rest == "exec" else [resource]
-    answer = site.kubectl(
-        "--kubeconfig", str(site.airflow_kubeconfig), "-n", namespace, "auth", "can-i", verb, *which, check=False
-    )
-    assert answer.strip() == "no"
+def test_airflow_may_not(site: Any, airflow: list[str], namespace: str, verb: str, resource: str) -> None:
+    assert not may(site, airflow, namespace, resource, verb)
 
 
 def test_the_roles_have_no_verb_that_is_not_used() -> None:
-    given = set()
-    for role in yaml.safe_load_all(ROLES.read_text()):
-        for rule in role.get("rules", []):
-            group = rule["apiGroups"][0]
-            for resource in rule["resources"]:
-                kind, _, rest = resource.partition("/")
-                rest = rest or next(iter(rule.get("resourceNames", [])), "")
-                name = (f"{kind}.{group}" if group else kind) + (f"/{rest}" if rest else "")
-                given |= {(role["metadata"]["namespace"], name, verb) for verb in rule["verbs"]}
+    given = {
+        (role["metadata"]["namespace"], name, verb)
+        for role in roles()
+        for rule in role["rules"]
+        for name in names_of(rule)
+        for verb in rule["verbs"]
+    }
     assert given == set(EACH)
