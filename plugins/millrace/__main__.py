@@ -107,6 +107,20 @@ def serving_secret() -> None:
     typer.echo(serving_secret(load_settings().cluster()), nl=False)
 
 
+@app.command()
+def probe_storage() -> None:
+    """Race the store and record in the ledger what it really does; the commit protocol follows from it."""
+    from millrace.storage.probe import probe
+
+    traits = probe(load_settings().store)
+    load_settings().ledger().record_store(traits)
+    for name, value in traits.model_dump(mode="json", exclude={"remarks"}).items():
+        typer.echo(f"{name:20} {value}")
+    for remark in traits.remarks:
+        typer.echo(f"  {remark}")
+    typer.echo(f"commits are decided by {'the store' if traits.exclusive else 'the ledger, one run at a time'}")
+
+
 @base_models.command("add")
 def add_base_model(name: str, folder: Path) -> None:
     """Copy a Hugging Face folder (safetensors, tokenizer.json) into the model store and seal it."""

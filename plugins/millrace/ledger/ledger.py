@@ -9,7 +9,8 @@ from millrace.contracts.plan import Plan
 from millrace.contracts.report import Report
 from millrace.contracts.run_spec import TryKey
 from millrace.contracts.serving import Verdict
-from millrace.ledger import datasets, migrations, models, plans, runs, tries
+from millrace.contracts.store import StoreTraits
+from millrace.ledger import datasets, migrations, models, plans, runs, stores, tries
 from millrace.ledger.database import Database, Row
 from millrace.ledger.records import LiveModel, RecordedModel, RunKey
 
@@ -167,6 +168,23 @@ class Ledger:
     def partition_rows(self, workload: str, first: date, last: date) -> list[Row]:
         """Each known day from first to last: its state, rows, source, content's digest, dataset version and run."""
         return datasets.partitions(self._database, workload, first, last)
+
+    # --- stores ---
+
+    def record_store(self, traits: StoreTraits) -> None:
+        """Keep what a probe saw; the newest one counts."""
+        stores.record(self._database, traits)
+
+    def store(self, uri: str) -> StoreTraits | None:
+        """What the newest probe of a store saw; None for one that was never probed."""
+        return stores.traits(self._database, uri)
+
+    def take_commit_lock(self, dag_id: str, run_id: str, repeat: int, dataset_uri: str) -> bool:
+        """Whether this run may commit to a table until its step ends; one run at a time may.
+
+        It is given back with the step's report and with the run's end; once more by the same run is True again.
+        """
+        return stores.take_lock(self._database, RunKey(dag_id, run_id, repeat), dataset_uri)
 
     # --- models ---
 

@@ -3,6 +3,8 @@
 import errno
 import hashlib
 import os
+import random
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +19,7 @@ from millrace.storage.writing import DirectFile, HdfsFile, LocalFile, WholeFile
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _CHUNK_BYTES = 1 << 20
+_WAITS_SECONDS = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
 _PLAIN = "!$&'()*+,;=@"  # beside letters, digits and "_.-~", what a URI's path may hold as it is
 
 
@@ -106,14 +109,27 @@ def names(uri: str) -> list[str]:
 
 def read_bytes(uri: str, limit: int = 64 << 20) -> bytes:
     """A small file whole. Raises BadInputError past ``limit`` bytes and FileNotFoundError."""
-    system, path = locate(uri)
-    with system.open_input_stream(path) as stream:
-        data: bytes = stream.read(limit + 1)
+    data = _read_again(uri, limit + 1)
     if len(data) > limit:
         raise BadInputError(
             "the file is too large", where=uri, rule=f"at most {limit:,} bytes", remedy="check what wrote it"
         )
     return data
+
+
+def _read_again(uri: str, at_most: int) -> bytes:
+    system, path = locate(uri)
+    for wait_seconds in _WAITS_SECONDS:
+        try:
+            with system.open_input_stream(path) as stream:
+                return bytes(stream.read(at_most))
+        except OSError as error:
+            # a Ceph gateway answers 500 for an object that is being replaced, and pyarrow takes that for the end
+            if "HTTP status 5" not in str(error):
+                raise
+            time.sleep(wait_seconds * random.uniform(0.5, 1.5))
+    with system.open_input_stream(path) as stream:
+        return bytes(stream.read(at_most))
 
 
 def write_bytes(uri: str, data: bytes) -> None:
@@ -183,6 +199,13 @@ def delete(uri: str) -> None:
     system, path = locate(uri)
     if system.get_file_info(path).type == fs.FileType.File:
         system.delete_file(path)
+
+
+def delete_folder(uri: str) -> None:
+    """Remove a folder with all that is in it; one that is not there is no error."""
+    system, path = locate(uri)
+    if system.get_file_info(path).type == fs.FileType.Directory:
+        system.delete_dir(path)
 
 
 def no_room(uri: str, error: OSError) -> StepError:
