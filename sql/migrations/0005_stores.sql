@@ -36,3 +36,12 @@ CREATE TABLE storage_sizes (
     size_bytes BIGINT NOT NULL,
     PRIMARY KEY (measured_at, store_uri, workload, kind)
 );
+
+-- Versions whose files are gone by policy. A row here comes before the files go.
+CREATE TABLE swept_models (
+    workload TEXT NOT NULL,
+    version TEXT NOT NULL,
+    swept_at TEXT NOT NULL,
+    PRIMARY KEY (workload, version),
+    FOREIGN KEY (workload, version) REFERENCES models (workload, version)
+);

@@ -7,6 +7,8 @@ import random
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
@@ -105,6 +107,24 @@ def names(uri: str) -> list[str]:
     system, path = locate(uri)
     found = system.get_file_info(fs.FileSelector(path, allow_not_found=True))
     return sorted(info.base_name for info in found)
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A file below a folder: its names from there on, its size, and when it was written, where the store says."""
+
+    names: tuple[str, ...]
+    size_bytes: int
+    written_at: datetime | None
+
+
+def walk(uri: str) -> Iterator[Stored]:
+    """Every file below a folder, in no order; none where there is no folder."""
+    system, path = locate(uri)
+    for info in system.get_file_info(fs.FileSelector(path, recursive=True, allow_not_found=True)):
+        if info.type == fs.FileType.File:
+            below = info.path[len(path) :].strip("/")
+            yield Stored(tuple(below.split("/")), int(info.size or 0), info.mtime)
 
 
 def read_bytes(uri: str, limit: int = 64 << 20) -> bytes:
