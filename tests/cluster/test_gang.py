@@ -39,7 +39,7 @@ def test_a_lost_worker_is_resumed_with_the_others_and_all_end_with_equal_weights
     first = await_(lambda: len(found := workers(plant)) == 2 and found, "two workers", 300)
     services = plant.site.objects("services", "millrace-steps")
     assert [service["spec"]["clusterIP"] for service in services] == ["None"]
-    await_(lambda: said(plant, first["0"], "step "), "a step", 120)
+    await_(lambda: said(plant, first["0"], ", loss "), "a step", 120)
     plant.site.kubectl("-n", "millrace-steps", "delete", "pod", first["1"], "--wait=false")
 
     second = await_(lambda: len(found := workers(plant, tuple(first.values()))) == 2 and found, "two more", 120)
