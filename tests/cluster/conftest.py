@@ -150,7 +150,9 @@ def crds(site: Site) -> Iterator[None]:
     named = [f"--filename={path}" for path in sorted(Path(folder).glob("*.yaml"))]
     site.kubectl("apply", "--server-side", "--force-conflicts", *named)
     try:
-        site.kubectl("wait", "--for=condition=Established", "--timeout=60s", *named)
+        # `wait` refuses a CRD that has no status yet
+        wait = ("wait", "--for=condition=Established", "--timeout=60s", *named)
+        await_(lambda: site.kubectl(*wait, check=False).count("condition met") == len(named), "every CRD established")
         yield
     finally:
         site.kubectl("delete", "--ignore-not-found", *named)

@@ -50,7 +50,7 @@ def approve_up_to(plant: Any, await_: Any, run_id: str, share: str) -> None:
     """Approve what is asked until that share is held."""
 
     def held() -> bool:
-        assert plant.api.run_state(DAG, run_id) == "running"
+        assert plant.api.run_state(DAG, run_id) in ("queued", "running")
         if not asked(plant, run_id):
             return False
         if answering(plant) == share:
