@@ -19,7 +19,7 @@ def ensure_server(run: Run, settings: Settings) -> ServingRoom:
     """Start the workload's server unless it runs; its address stays the same over restarts.
 
     What the status says afterwards is this server's word: one that died says "ready" until its successor speaks.
-    Raises BadInputError when the address is taken by another program, ServingTimeoutError for a server that says nothing.
+    Raises BadInputError when the address is taken by another program, ServingTimeoutError for a server without a word.
     """
     room = ServingRoom(run.store, run.workload.name)
     launcher = settings.process_launcher()

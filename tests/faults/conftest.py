@@ -1,0 +1,88 @@
+"""Warm environments, a plant whose run was done once without a fault, and its state before each task."""
+
+import os
+import secrets
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from matrix import outcome
+from matrix.catalogue import TASKS
+from matrix.plant import DAYS, Plant
+from matrix.warm import Zygotes
+
+
+@pytest.fixture(scope="session")
+def zygotes(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The folder of the zygotes' sockets."""
+    folder = tmp_path_factory.mktemp("z")
+    warm = Zygotes(repository, folder)
+    yield folder
+    warm.close()
+
+
+@pytest.fixture
+def plant(zygotes: Path, tmp_path: Path) -> Iterator[Plant]:
+    """A plant of a test's own, with two days delivered and no task run."""
+    plant = Plant(tmp_path / "home", zygotes, MILLRACE_SERVING_PORT="21300")
+    for day in DAYS:
+        plant.deliver(day)
+    yield plant
+    plant.end_all()
+
+
+@pytest.fixture(scope="session")
+def unbroken(zygotes: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A plant with its run done, step processes started as the launcher starts them; its outcomes by task."""
+    yield from _unbroken(Plant(tmp_path_factory.mktemp("m") / "home", zygotes, MILLRACE_SERVING_PORT="21100"))
+
+
+@pytest.fixture(scope="session")
+def unbroken_on_s3(zygotes: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """The same with its store in the S3 that the usual variables name; skipped without one."""
+    if not os.environ.get("AWS_ENDPOINT_URL"):
+        pytest.skip("AWS_ENDPOINT_URL names no S3 to test with")
+    uri = f"s3://{_bucket()}/{secrets.token_hex(8)}"
+    yield from _unbroken(Plant(tmp_path_factory.mktemp("s") / "home", zygotes, uri, MILLRACE_SERVING_PORT="21200"))
+
+
+def _unbroken(plant: Plant) -> Iterator[tuple[Plant, dict[str, Any]]]:
+    for day in DAYS:
+        plant.deliver(day)
+    outcomes = {}
+    for task in TASKS:
+        plant.keep(task)
+        plant.expect(task, cold=True)
+        outcomes[task] = outcome.outcome(plant)
+    plant.end_all()
+    yield plant, outcomes
+    plant.end_all()
+
+
+def _bucket() -> str:
+    from pyarrow import fs
+
+    from millrace.storage import s3
+
+    bucket = f"{os.environ.get('MILLRACE_TEST_BUCKET', 'millrace-test')}-faults"
+    reach = s3.access(bucket)
+    if s3.file_system(f"s3://{bucket}").get_file_info(bucket).type == fs.FileType.NotFound:
+        scheme, _, host = reach.endpoint.partition("://")
+        fs.S3FileSystem(endpoint_override=host, scheme=scheme, allow_bucket_creation=True).create_dir(bucket)
+    return bucket
+
+
+@pytest.fixture
+def no_orphans(plant: Plant) -> Iterator[Callable[[], None]]:
+    """Nothing of a plant's still runs, a moment later."""
+
+    def check() -> None:
+        assert plant.quiet() == [], "a step's process outlived its run"
+
+    yield check
+    check()

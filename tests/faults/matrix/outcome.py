@@ -1,0 +1,165 @@
+"""What a run has come to, without times and names of tries: a broken run is held against an unbroken one."""
+
+import hashlib
+import json
+import re
+from typing import Any
+
+import pyarrow as pa
+import sqlalchemy as sa
+from deltalake import DeltaTable
+from matrix.plant import Plant
+from matrix.task import DAG, TASKS_WITH_RESULTS, run_id_of
+
+from millrace.contracts.model import FolderManifest, ModelManifest
+from millrace.contracts.report import Report, TrainResult
+from millrace.contracts.run_spec import REPORT_FILE
+from millrace.storage import files, folders, s3
+
+_TABLES = {
+    "partitions": "day, state, reason, row_count, duplicates, source_bytes, content_sha256, dataset_version, run_id",
+    "dataset_versions": "workload, version, uri, run_id, repeat",
+    "models": "workload, version, uri, manifest_sha256, state, dataset_version, dataset_until, previous_version",
+    "model_events": "workload, sequence, version, event, actor, reason",
+    "evaluations": "workload, version, run_id, role, row_count, micro_f1, macro_f1",
+    "runs": "run_id, repeat, state, reason, decision, dataset_version, model_version",
+}
+# what differs between two runs that did the same: clocks, and where the training went on
+_OWN = {"meter", "seconds", "rows_per_second", "resumed_from_step", "serving"}
+
+
+def ledger_tables(plant: Plant) -> dict[str, list[dict[str, Any]]]:
+    """What the ledger says of data, models and the run."""
+    engine = sa.create_engine(
+        plant.environment.get("MILLRACE_LEDGER_URL", plant.ledger_url), poolclass=sa.pool.NullPool
+    )
+    with engine.connect() as connection:
+        return {
+            table: [
+                dict(row)
+                for row in connection.execute(sa.text(f"SELECT {names} FROM {table} ORDER BY 1, 2")).mappings()
+            ]
+            for table, names in _TABLES.items()
+        }
+
+
+def outcome(plant: Plant) -> dict[str, Any]:
+    """The ledger, the reports' results, the table's rows and history, and the bytes of everything that is named."""
+    ledger = plant.ledger
+    reports = {task: ledger.committed_report(DAG, run_id_of(plant.environment), task) for task in TASKS_WITH_RESULTS}
+    plan = ledger.plan(DAG, run_id_of(plant.environment))
+    return {
+        "ledger": ledger_tables(plant),
+        "results": {task: _result(report) for task, report in reports.items() if report},
+        "plan": plan and [str(plan.dataset), plan.model_parameters, plan.train_rows],
+        "table": table(plant),
+        "staged": {
+            str(staged.partition): files.sha256(staged.file_uri)
+            for report in [reports["ingest"]]
+            if report and report.result
+            for staged in report.result.staged  # type: ignore[union-attr]
+        },
+        "trained": _trained(reports["train"]),
+        "models": {
+            key.partition("models/")[2]: files.sha256(f"{plant.store}/{key}")
+            for key in plant.objects()
+            if key.startswith("models/") and not key.endswith(".part")
+        },
+        "counted tries": _counted(plant),
+    }
+
+
+def table(plant: Plant, version: int | None = None) -> dict[str, Any] | None:
+    """The rows of each partition of the Delta table, its version and how many entries its history has."""
+    uri = f"{plant.store}/datasets/{DAG}"
+    options = s3.delta_options(uri)
+    if not DeltaTable.is_deltatable(uri, options):
+        return None
+    found = DeltaTable(uri, version=version, storage_options=options)
+    rows = found.to_pyarrow_dataset().to_table().sort_by("id")
+    return {
+        "version": found.version(),
+        "history": [entry["operation"] for entry in found.history()],
+        "files": len(found.file_uris()),
+        "partitions": {
+            str(day): _digest(rows.filter(pa.compute.equal(rows["partition_"], day)))
+            for day in pa.compute.unique(rows["partition_"])
+        },
+    }
+
+
+def check_readers(plant: Plant) -> None:
+    """Whoever reads by the ledger, at this moment, reads whole, verified bytes."""
+    tables = ledger_tables(plant)
+    published = [row for row in tables["partitions"] if row["state"] == "committed"]
+    for row in tables["dataset_versions"]:
+        seen = table(plant, row["version"])
+        assert seen is not None
+        assert set(seen["partitions"]) >= {
+            part["day"] for part in published if part["dataset_version"] == row["version"]
+        }
+    assert len({part["day"] for part in published}) == len(published), "two published versions of one partition"
+    for row in tables["models"]:
+        folders.open_sealed(row["uri"], row["manifest_sha256"], ModelManifest)
+    trained = plant.ledger.committed_report(DAG, run_id_of(plant.environment), "train")
+    if trained and isinstance(trained.result, TrainResult):
+        folders.open_sealed(trained.result.trained_uri, trained.result.trained_sha256, FolderManifest)
+    for key in plant.objects():
+        if key.endswith(f"/{REPORT_FILE}"):
+            Report.model_validate_json(files.read_bytes(f"{plant.store}/{key}"))
+
+
+def leftovers(plant: Plant) -> list[str]:
+    """Files that nothing names and that no rule of the sweep covers: a file in the making, a try's own folder, an older
+    checkpoint, an object of the table that no version has.
+    """
+    named = {row["version"] for row in ledger_tables(plant)["models"]}
+    odd = []
+    for key in plant.objects():
+        of_a_try = re.match(r"runs/[^/]+/[^/]+/[^/]+/(try-\d+(-restart-\d+)?|state-\d+)/", key)
+        of_table = key.startswith(f"datasets/{DAG}/")
+        of_model = key.startswith("models/") and key.split("/")[2] in named
+        of_service = key.startswith("serving/")
+        if not (of_a_try or of_table or of_model or of_service or key.endswith(".part") or _of_the_store(key)):
+            odd.append(key)
+    return odd
+
+
+def _of_the_store(key: str) -> bool:
+    return "/" not in key or key.startswith(("probe", ".probe", "_"))
+
+
+def _result(report: Report) -> Any:
+    text = report.model_dump_json(include={"outcome", "result", "reason"})
+    return _without(json.loads(re.sub(r"/try-\d+(-restart-\d+)?/", "/try-N/", text)))
+
+
+def _without(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _without(item) for name, item in value.items() if name not in _OWN}
+    return [_without(item) for item in value] if isinstance(value, list) else value
+
+
+def _trained(report: Report | None) -> dict[str, str]:
+    if report is None or not isinstance(report.result, TrainResult):
+        return {}
+    manifest = folders.open_sealed(report.result.trained_uri, report.result.trained_sha256, FolderManifest)
+    return {name: digest.sha256 for name, digest in manifest.files.items()}
+
+
+def _counted(plant: Plant) -> dict[str, int]:
+    """How many reports of each step brought joules with their result: one, however often it was tried."""
+    counted: dict[str, int] = {}
+    rows = plant.ledger.tries(DAG, run_id_of(plant.environment), 0)
+    for row in rows:
+        if row["outcome"] == "ok" and row["joules"] is not None and row["task_id"] in TASKS_WITH_RESULTS:
+            counted[row["task_id"]] = counted.get(row["task_id"], 0) + 1
+    starts = [(row["task_id"], row["started_at"]) for row in rows if row["joules"] is not None]
+    assert len(set(starts)) == len(starts), f"a process is counted twice: {starts}"
+    return counted
+
+
+def _digest(rows: pa.Table) -> list[Any]:
+    data = rows.combine_chunks()
+    text = json.dumps(data.to_pylist(), default=str)
+    return [rows.num_rows, hashlib.sha256(text.encode()).hexdigest()]
