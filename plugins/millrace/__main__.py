@@ -107,6 +107,50 @@ def serving_secret() -> None:
     typer.echo(serving_secret(load_settings().cluster()), nl=False)
 
 
+@app.command()
+def probe_storage() -> None:
+    """Race the store and record in the ledger what it really does; the commit protocol follows from it."""
+    from millrace.storage.probe import probe
+
+    traits = probe(load_settings().store)
+    load_settings().ledger().record_store(traits)
+    for name, value in traits.model_dump(mode="json", exclude={"remarks"}).items():
+        typer.echo(f"{name:20} {value}")
+    for remark in traits.remarks:
+        typer.echo(f"  {remark}")
+    typer.echo(f"commits are decided by {'the store' if traits.exclusive else 'the ledger, one run at a time'}")
+
+
+@app.command()
+def sweep(apply: Annotated[bool, typer.Option("--apply", help="Remove what was found.")] = False) -> None:
+    """Say what may go from the store by the retention settings; nothing that a live version names does."""
+    from millrace.retention import Retention
+
+    settings = load_settings()
+    retention = Retention(settings.store, settings.ledger(), settings.retention())
+    found = retention.find()
+    if apply:
+        found = retention.remove(found)
+    settings.ledger().record_sweep(settings.store, found, applied=apply)
+    for each in found:
+        typer.echo(f"{each.kind:10} {each.items:6} files {each.size_bytes:15,} bytes  {each.uri}")
+    total = sum(each.size_bytes for each in found)
+    typer.echo(f"{total:,} bytes {'are gone' if apply else 'may go: say --apply'}")
+
+
+@app.command()
+def storage() -> None:
+    """Say what each workload stores, and what it will in 30 and 90 days if it goes on like this."""
+    from millrace.retention import Retention, forecasts
+
+    settings = load_settings()
+    ledger = settings.ledger()
+    ledger.record_sizes(settings.store, Retention(settings.store, ledger, settings.retention()).sizes())
+    for workload, stored, soon, later in forecasts(ledger.storage_sizes(settings.store)):
+        expected = "not known yet" if soon is None else f"{soon:,.0f} in 30 days, {later:,.0f} in 90"
+        typer.echo(f"{workload:24} {stored:18,} bytes; {expected}")
+
+
 @base_models.command("add")
 def add_base_model(name: str, folder: Path) -> None:
     """Copy a Hugging Face folder (safetensors, tokenizer.json) into the model store and seal it."""

@@ -1,21 +1,49 @@
 """May a step begin at all? Asked before anything is requested for it."""
 
+import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowSkipException
 
+from millrace.contracts.errors import TransientError
 from millrace.ledger.ledger import Ledger
 from millrace.run import Run
+from millrace.storage.probe import probe
 
 Admission = Callable[[Run, Ledger, Context], None]
 
 _LOOK_AHEAD_DAYS = 370
+_WAIT_SECONDS = 600
+_LOOK_SECONDS = 2
 
 
 def anyone(run: Run, ledger: Ledger, context: Context) -> None:
     """Every run may."""
+
+
+def sole_committer(run: Run, ledger: Ledger, context: Context) -> None:
+    """Where the store cannot say which of several commits was first, one run at a time may commit to a dataset.
+
+    A store that was never probed is, now. Raises TransientError where another run is at it for too long.
+    """
+    traits = ledger.store(run.store)
+    if traits is None:
+        traits = probe(run.store)
+        ledger.record_store(traits)
+    if traits.exclusive:
+        return
+    deadline = time.monotonic() + _WAIT_SECONDS
+    while not ledger.take_commit_lock(run.dag_id, run.run_id, run.repeat, run.dataset_uri):
+        if time.monotonic() > deadline:
+            raise TransientError(
+                "another run is committing to the dataset",
+                where=run.dataset_uri,
+                rule="one at a time, in a store where nothing is exclusive",
+                remedy="the task is retried; `python -m millrace probe-storage` says what the store does",
+            )
+        time.sleep(_LOOK_SECONDS)
 
 
 def newest_run(run: Run, ledger: Ledger, context: Context) -> None:

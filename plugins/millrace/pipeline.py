@@ -59,6 +59,7 @@ def build_dag(workload: Workload) -> DAG:
             task_id="validate",
             image="data",
             order=orders.validate,
+            admit=admission.sole_committer,
             doc="Great Expectations; commits what passes.",
             **of,
         )

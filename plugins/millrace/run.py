@@ -29,9 +29,7 @@ class Run:
     @property
     def folder_uri(self) -> str:
         """The run's own folder; its name is readable, safe and different for each run."""
-        digest = hashlib.sha256(self.run_id.encode()).hexdigest()[:8]
-        readable = re.sub(r"[^A-Za-z0-9]+", "-", self.run_id).strip("-")[:48]
-        return files.join(self.store, "runs", self.dag_id, f"{readable}-{digest}")
+        return run_folder_uri(self.store, self.dag_id, self.run_id)
 
     @property
     def dataset_uri(self) -> str:
@@ -75,6 +73,13 @@ class Run:
     def state_uri(self, key: TryKey) -> str:
         """What the tries of one step share: its lock and its checkpoints. A repeat starts afresh."""
         return files.join(self.step_uri(key), f"state-{key.repeat}")
+
+
+def run_folder_uri(store: str, dag_id: str, run_id: str) -> str:
+    """Where a run's files are."""
+    digest = hashlib.sha256(run_id.encode()).hexdigest()[:8]
+    readable = re.sub(r"[^A-Za-z0-9]+", "-", run_id).strip("-")[:48]
+    return files.join(store, "runs", dag_id, f"{readable}-{digest}")
 
 
 def base_model_uri(store: str, name: str) -> str:

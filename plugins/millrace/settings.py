@@ -9,6 +9,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from millrace.contracts.cluster import Cluster
 from millrace.contracts.measurement import Hardware
+from millrace.contracts.retention import RetentionPolicy
 from millrace.launchers.process import ProcessLauncher
 from millrace.ledger.ledger import Ledger
 from millrace.sizing.catalogue import AUTO, CATALOGUE, Site, hardware, site
@@ -55,6 +56,18 @@ class Settings(BaseSettings):
     catalogue: Path = Field(
         default=CATALOGUE, description="The site's hardware catalogue (YAML); `sizing/hardware.yaml` is the default."
     )
+    retention_attempt_days: float = Field(
+        default=14, ge=0, description="Days that the folders of a run's steps stay after the run's end."
+    )
+    retention_models: int = Field(
+        default=3, ge=0, description="Model versions kept before the live one, so that going back works."
+    )
+    retention_grace_hours: float = Field(
+        default=24, ge=0, description="Hours before files in the making and uploads are taken for abandoned."
+    )
+    retention_table_hours: float = Field(
+        default=168, ge=0, description="Hours that files of a table stay which no version in use has any more."
+    )
     stop_grace_seconds: float = Field(
         default=30, gt=0, description="Time that a step has between SIGTERM and SIGKILL to save a checkpoint."
     )
@@ -77,6 +90,15 @@ class Settings(BaseSettings):
     def ledger(self) -> Ledger:
         """The ledger, not yet connected."""
         return Ledger(self.ledger_url or f"sqlite:///{self.home / 'ledger.db'}")
+
+    def retention(self) -> RetentionPolicy:
+        """How long things stay that no live version names."""
+        return RetentionPolicy(
+            attempt_days=self.retention_attempt_days,
+            models=self.retention_models,
+            grace_hours=self.retention_grace_hours,
+            table_hours=self.retention_table_hours,
+        )
 
     def hardware(self, name: str) -> Hardware:
         """An entry of the catalogue; "auto" is the one that the site names. Raises BadInputError."""

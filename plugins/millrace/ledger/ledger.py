@@ -1,5 +1,6 @@
 """The ledger's door: everything that Millrace remembers passes through here."""
 
+from collections.abc import Iterable
 from datetime import date
 from pathlib import Path
 
@@ -7,9 +8,11 @@ from millrace.contracts.data import DatasetVersion, Profile, Window
 from millrace.contracts.measurement import MeterReading
 from millrace.contracts.plan import Plan
 from millrace.contracts.report import Report
+from millrace.contracts.retention import Found, StoredSize
 from millrace.contracts.run_spec import TryKey
 from millrace.contracts.serving import Verdict
-from millrace.ledger import datasets, migrations, models, plans, runs, tries
+from millrace.contracts.store import StoreTraits
+from millrace.ledger import datasets, migrations, models, plans, retention, runs, stores, tries
 from millrace.ledger.database import Database, Row
 from millrace.ledger.records import LiveModel, RecordedModel, RunKey
 
@@ -167,6 +170,61 @@ class Ledger:
     def partition_rows(self, workload: str, first: date, last: date) -> list[Row]:
         """Each known day from first to last: its state, rows, source, content's digest, dataset version and run."""
         return datasets.partitions(self._database, workload, first, last)
+
+    # --- stores ---
+
+    def record_store(self, traits: StoreTraits) -> None:
+        """Keep what a probe saw; the newest one counts."""
+        stores.record(self._database, traits)
+
+    def store(self, uri: str) -> StoreTraits | None:
+        """What the newest probe of a store saw; None for one that was never probed."""
+        return stores.traits(self._database, uri)
+
+    def take_commit_lock(self, dag_id: str, run_id: str, repeat: int, dataset_uri: str) -> bool:
+        """Whether this run may commit to a table until its step ends; one run at a time may.
+
+        It is given back with the step's report and with the run's end; once more by the same run is True again.
+        """
+        return stores.take_lock(self._database, RunKey(dag_id, run_id, repeat), dataset_uri)
+
+    # --- retention ---
+
+    def run_ends(self) -> list[Row]:
+        """Each run: whether it is open, and when its newest repeat ended."""
+        return retention.run_ends(self._database)
+
+    def kept_models(self) -> list[Row]:
+        """Every version whose files are there, each workload's newest first."""
+        return retention.kept_models(self._database)
+
+    def current_docs(self) -> list[str]:
+        """The Data Docs of every version that a partition comes from."""
+        return retention.current_docs(self._database)
+
+    def newest_versions(self) -> list[Row]:
+        """Each table's newest published version."""
+        return retention.newest_versions(self._database)
+
+    def sweep_model(self, workload: str, version: str) -> bool:
+        """Say that a version's files go, before they do; False for a live version, a candidate and one that is gone."""
+        return retention.sweep_model(self._database, workload, version)
+
+    def record_sweep(self, store_uri: str, found: Iterable[Found], *, applied: bool) -> None:
+        """Count what a sweep found, or removed."""
+        retention.record_sweep(self._database, store_uri, found, applied=applied)
+
+    def sweeps(self, store_uri: str) -> list[Row]:
+        """What sweeps of a store counted, oldest first."""
+        return retention.rows(self._database, "select_sweeps", store_uri)
+
+    def record_sizes(self, store_uri: str, sizes: Iterable[StoredSize]) -> None:
+        """Keep what each workload stores now."""
+        retention.record_sizes(self._database, store_uri, sizes)
+
+    def storage_sizes(self, store_uri: str) -> list[Row]:
+        """What each workload stored at each measurement, oldest first."""
+        return retention.rows(self._database, "select_storage_sizes", store_uri)
 
     # --- models ---
 

@@ -151,7 +151,8 @@ def _restore(transaction: Transaction, bad: RecordedModel, actor: str) -> None:
     previous = bad.previous_version
     while previous is not None:
         found = _model(transaction, workload, previous)
-        if found.state == "retired":
+        swept = transaction.one("select_swept_model", workload=workload, version=previous)
+        if found.state == "retired" and swept is None:
             _move(transaction, workload, previous, "retired", "live", promoted_at=now())
             _event(transaction, workload, previous, "restored", actor, f"{bad.model.version} was rolled back")
             return

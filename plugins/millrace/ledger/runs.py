@@ -6,7 +6,7 @@ from typing import get_args
 from millrace.contracts.errors import BadInputError, TransientError
 from millrace.contracts.serving import Verdict
 from millrace.contracts.workload import GatePolicy
-from millrace.ledger import datasets
+from millrace.ledger import datasets, stores
 from millrace.ledger.database import Database, Row, Transaction, now
 from millrace.ledger.records import RunKey
 
@@ -92,6 +92,7 @@ def close_run(database: Database, run: RunKey, *, state: str, reason: str, decis
             decision=decision,
             at=now(),
         )
+        stores.release_locks(transaction, run)
         if closed and state == "failed":
             datasets.give_up(transaction, run, row, reason)
 

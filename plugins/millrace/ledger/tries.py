@@ -5,12 +5,13 @@ from typing import Any
 from millrace.contracts.measurement import MeterReading
 from millrace.contracts.report import EvaluateResult, ExportResult, IngestResult, Report, ValidateResult
 from millrace.contracts.run_spec import TryKey
-from millrace.ledger import datasets, models
+from millrace.ledger import datasets, models, stores
 from millrace.ledger.database import Database, Row, Transaction, Value, now
 from millrace.ledger.records import RunKey
 from millrace.ledger.runs import lock_run, printable
 
 _TRANSIENT = 20
+_COMMITTING = "validate"
 
 
 def commit_report(database: Database, key: TryKey, report: Report, process_uid: str) -> None:
@@ -38,6 +39,9 @@ def commit_report(database: Database, key: TryKey, report: Report, process_uid: 
         )
         if new:
             _take(transaction, run, row, step_of(key.task_id), report)
+        # not with a lost try: the one that counts it has the lock already
+        if step_of(key.task_id) == _COMMITTING:
+            stores.release_locks(transaction, run)
 
 
 def _take(transaction: Transaction, run: RunKey, row: Row, step: str, report: Report) -> None:

@@ -3,8 +3,12 @@
 import errno
 import hashlib
 import os
+import random
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
@@ -17,6 +21,7 @@ from millrace.storage.writing import DirectFile, HdfsFile, LocalFile, WholeFile
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _CHUNK_BYTES = 1 << 20
+_WAITS_SECONDS = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
 _PLAIN = "!$&'()*+,;=@"  # beside letters, digits and "_.-~", what a URI's path may hold as it is
 
 
@@ -104,16 +109,47 @@ def names(uri: str) -> list[str]:
     return sorted(info.base_name for info in found)
 
 
+@dataclass(frozen=True)
+class Stored:
+    """A file below a folder: its names from there on, its size, and when it was written, where the store says."""
+
+    names: tuple[str, ...]
+    size_bytes: int
+    written_at: datetime | None
+
+
+def walk(uri: str) -> Iterator[Stored]:
+    """Every file below a folder, in no order; none where there is no folder."""
+    system, path = locate(uri)
+    for info in system.get_file_info(fs.FileSelector(path, recursive=True, allow_not_found=True)):
+        if info.type == fs.FileType.File:
+            below = info.path[len(path) :].strip("/")
+            yield Stored(tuple(below.split("/")), int(info.size or 0), info.mtime)
+
+
 def read_bytes(uri: str, limit: int = 64 << 20) -> bytes:
     """A small file whole. Raises BadInputError past ``limit`` bytes and FileNotFoundError."""
-    system, path = locate(uri)
-    with system.open_input_stream(path) as stream:
-        data: bytes = stream.read(limit + 1)
+    data = _read_again(uri, limit + 1)
     if len(data) > limit:
         raise BadInputError(
             "the file is too large", where=uri, rule=f"at most {limit:,} bytes", remedy="check what wrote it"
         )
     return data
+
+
+def _read_again(uri: str, at_most: int) -> bytes:
+    system, path = locate(uri)
+    for wait_seconds in _WAITS_SECONDS:
+        try:
+            with system.open_input_stream(path) as stream:
+                return bytes(stream.read(at_most))
+        except OSError as error:
+            # a Ceph gateway answers 500 for an object that is being replaced, and pyarrow takes that for the end
+            if "HTTP status 5" not in str(error):
+                raise
+            time.sleep(wait_seconds * random.uniform(0.5, 1.5))
+    with system.open_input_stream(path) as stream:
+        return bytes(stream.read(at_most))
 
 
 def write_bytes(uri: str, data: bytes) -> None:
@@ -183,6 +219,13 @@ def delete(uri: str) -> None:
     system, path = locate(uri)
     if system.get_file_info(path).type == fs.FileType.File:
         system.delete_file(path)
+
+
+def delete_folder(uri: str) -> None:
+    """Remove a folder with all that is in it; one that is not there is no error."""
+    system, path = locate(uri)
+    if system.get_file_info(path).type == fs.FileType.Directory:
+        system.delete_dir(path)
 
 
 def no_room(uri: str, error: OSError) -> StepError:

@@ -73,6 +73,11 @@ class _Hdfs(HdfsFileSystem):
         with _as_os_errors():
             return super().ls(path, detail, **options)
 
+    def _convert_file_status(self, file_status: Any) -> dict[str, Any]:  # noqa: ANN401
+        # under the name that pyarrow looks for
+        written = {"mtime": file_status.modification_time / 1000}
+        return super()._convert_file_status(file_status) | written
+
     def mkdir(self, path: str, create_parents: bool = True, **options: Any) -> None:  # noqa: ANN401
         with _as_os_errors():
             super().mkdir(path, create_parents, **options)

@@ -1,0 +1,43 @@
+"""What stores were seen to do, and who may commit where a store cannot say."""
+
+from millrace.contracts.store import StoreTraits
+from millrace.ledger.database import Database, Transaction, now
+from millrace.ledger.records import RunKey
+
+
+def record(database: Database, traits: StoreTraits) -> None:
+    """See Ledger.record_store."""
+    with database.write() as transaction:
+        transaction.execute(
+            "upsert_store",
+            uri=traits.uri,
+            exclusive=int(traits.exclusive),
+            traits=traits.model_dump_json(),
+            probed_at=traits.probed_at.isoformat(timespec="microseconds"),
+        )
+
+
+def traits(database: Database, uri: str) -> StoreTraits | None:
+    """See Ledger.store."""
+    with database.read() as transaction:
+        row = transaction.one("select_store", uri=uri)
+    return None if row is None else StoreTraits.model_validate_json(row["traits"])
+
+
+def take_lock(database: Database, run: RunKey, dataset_uri: str) -> bool:
+    """See Ledger.take_commit_lock."""
+    with database.write() as transaction:
+        taken = transaction.execute(
+            "take_commit_lock",
+            dataset_uri=dataset_uri,
+            dag_id=run.dag_id,
+            run_id=run.run_id,
+            repeat=run.repeat,
+            at=now(),
+        )
+    return taken == 1
+
+
+def release_locks(transaction: Transaction, run: RunKey) -> None:
+    """Let others commit: this run's step has ended."""
+    transaction.execute("release_commit_lock", dag_id=run.dag_id, run_id=run.run_id, repeat=run.repeat)

@@ -1,0 +1,35 @@
+"""Sweeps the store by the site's policy."""
+
+from typing import Any
+
+from airflow.sdk import BaseOperator, Context
+
+from millrace.connections import reach_stores
+from millrace.retention import Retention
+from millrace.settings import load_settings
+
+
+class SweepOperator(BaseOperator):
+    """Measures what each workload stores and removes what no live version names any more; all of it is counted.
+
+    The policy is the site's settings, MILLRACE_RETENTION_*. ``apply=False`` removes nothing.
+    """
+
+    def __init__(self, *, apply: bool = True, **kwargs: Any) -> None:  # noqa: ANN401 - Airflow's own
+        super().__init__(**kwargs)
+        self.apply = apply
+
+    def execute(self, context: Context) -> str:
+        """Sweep once; the XCom says how much went."""
+        settings = load_settings()
+        reach_stores(settings)
+        ledger = settings.ledger()
+        retention = Retention(settings.store, ledger, settings.retention())
+        ledger.record_sizes(settings.store, retention.sizes())
+        found = retention.find()
+        if self.apply:
+            found = retention.remove(found)
+        ledger.record_sweep(settings.store, found, applied=self.apply)
+        for each in found:
+            self.log.info("%s %s: %s files, %s bytes", each.kind, each.uri, each.items, f"{each.size_bytes:,}")
+        return f"{sum(each.items for each in found)} files, {sum(each.size_bytes for each in found):,} bytes"

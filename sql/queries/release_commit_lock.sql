@@ -1,0 +1,2 @@
+DELETE FROM commit_locks
+WHERE dag_id = :dag_id AND run_id = :run_id AND repeat = :repeat

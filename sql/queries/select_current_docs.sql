@@ -1,0 +1,6 @@
+SELECT DISTINCT dataset_versions.docs_uri
+FROM dataset_versions
+INNER JOIN partitions
+    ON
+        partitions.workload = dataset_versions.workload
+        AND partitions.dataset_version = dataset_versions.version

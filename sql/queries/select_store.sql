@@ -1,0 +1,1 @@
+SELECT traits FROM stores WHERE uri = :uri

@@ -1,0 +1,1 @@
+SELECT swept_at FROM swept_models WHERE workload = :workload AND version = :version
