@@ -38,7 +38,7 @@ def plant(zygotes: Path, tmp_path: Path) -> Iterator[Plant]:
 
 @pytest.fixture(scope="session")
 def unbroken(zygotes: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """A plant with its run done, step processes started as the launcher starts them; its outcomes by task."""
+    """A run without a fault, its step processes started as the launcher starts them."""
     yield from _unbroken(Plant(tmp_path_factory.mktemp("m") / "home", zygotes, MILLRACE_SERVING_PORT="21100"))
 
 
@@ -51,16 +51,32 @@ def unbroken_on_s3(zygotes: Path, tmp_path_factory: pytest.TempPathFactory) -> I
     yield from _unbroken(Plant(tmp_path_factory.mktemp("s") / "home", zygotes, uri, MILLRACE_SERVING_PORT="21200"))
 
 
-def _unbroken(plant: Plant) -> Iterator[tuple[Plant, dict[str, Any]]]:
-    for day in DAYS:
-        plant.deliver(day)
-    outcomes = {}
-    for task in TASKS:
-        plant.keep(task)
-        plant.expect(task, cold=True)
-        outcomes[task] = outcome.outcome(plant)
-    plant.end_all()
-    yield plant, outcomes
+class Unbroken:
+    """A run without a fault: its plant with the state before each task, and the outcome after it."""
+
+    def __init__(self, plant: Plant) -> None:
+        self.plant = plant
+        self.outcomes: dict[str, Any] = {}
+        self._swept: dict[str, list[str]] = {}
+        for day in DAYS:
+            plant.deliver(day)
+        for task in TASKS:
+            plant.keep(task)
+            plant.expect(task, cold=True)
+            self.outcomes[task] = outcome.outcome(plant)
+        plant.end_all()
+        plant.keep("the end")
+
+    def swept(self, task: str) -> list[str]:
+        """What a sweep leaves of the store as it was after the task."""
+        if task not in self._swept:
+            self.plant.put_back([*TASKS, "the end"][TASKS.index(task) + 1])
+            self._swept[task] = outcome.swept(self.plant)
+        return self._swept[task]
+
+
+def _unbroken(plant: Plant) -> Iterator[Unbroken]:
+    yield Unbroken(plant)
     plant.end_all()
 
 

@@ -47,16 +47,16 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def test_a_killed_try_and_its_retry_are_one_unbroken_run(unbroken: Any, point: Point) -> None:
-    kill_and_retry(*unbroken, point)
+    kill_and_retry(unbroken, point)
 
 
 def test_on_s3_a_killed_try_and_its_retry_are_one_unbroken_run(unbroken_on_s3: Any, point: Point) -> None:
-    kill_and_retry(*unbroken_on_s3, point)
+    kill_and_retry(unbroken_on_s3, point)
 
 
-def kill_and_retry(plant: Any, outcomes: dict[str, Any], point: Point) -> None:
-    """Put the state before the task back, kill it at the point, look as a reader, retry, compare."""
-    expected = outcomes[point.task]
+def kill_and_retry(unbroken: Any, point: Point) -> None:
+    """Put the state before the task back, kill it at the point, look as a reader, retry, compare, sweep, compare."""
+    plant, expected = unbroken.plant, unbroken.outcomes[point.task]
     plant.put_back(point.task)
     before = outcome.ledger_tables(plant)
     try:
@@ -72,9 +72,10 @@ def kill_and_retry(plant: Any, outcomes: dict[str, Any], point: Point) -> None:
         found = outcome.outcome(plant)
         assert found == expected, f"{_first_difference(found, expected)}\n{plant.said()}"
         outcome.check_readers(plant)
-        assert outcome.leftovers(plant) == []
         if point.task not in ("roll_out", "watch"):
             assert plant.quiet() == [], "a step's process outlived its run"
+        plant.end_all()
+        assert outcome.swept(plant) == unbroken.swept(point.task), "the sweep leaves what an unbroken run has not"
     finally:
         plant.end_all()
 

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pyarrow as pa
@@ -13,7 +14,9 @@ from matrix.task import DAG, TASKS_WITH_RESULTS, run_id_of
 
 from millrace.contracts.model import FolderManifest, ModelManifest
 from millrace.contracts.report import Report, TrainResult
+from millrace.contracts.retention import RetentionPolicy
 from millrace.contracts.run_spec import REPORT_FILE
+from millrace.retention import Retention
 from millrace.storage import files, folders, s3
 
 _TABLES = {
@@ -109,24 +112,13 @@ def check_readers(plant: Plant) -> None:
             Report.model_validate_json(files.read_bytes(f"{plant.store}/{key}"))
 
 
-def leftovers(plant: Plant) -> list[str]:
-    """Files that nothing names and that no rule of the sweep covers: a file in the making, a try's own folder, an older
-    checkpoint, an object of the table that no version has.
-    """
-    named = {row["version"] for row in ledger_tables(plant)["models"]}
-    odd = []
-    for key in plant.objects():
-        of_a_try = re.match(r"runs/[^/]+/[^/]+/[^/]+/(try-\d+(-restart-\d+)?|state-\d+)/", key)
-        of_table = key.startswith(f"datasets/{DAG}/")
-        of_model = key.startswith("models/") and key.split("/")[2] in named
-        of_service = key.startswith("serving/")
-        if not (of_a_try or of_table or of_model or of_service or key.endswith(".part") or _of_the_store(key)):
-            odd.append(key)
-    return odd
-
-
-def _of_the_store(key: str) -> bool:
-    return "/" not in key or key.startswith(("probe", ".probe", "_"))
+def swept(plant: Plant) -> list[str]:
+    """What is left in the store once the run is over and what nobody names is swept away, without made-up names."""
+    plant.ledger.close_run(DAG, run_id_of(plant.environment), 0, state="failed", reason="swept by a test")
+    policy = RetentionPolicy(attempt_days=0, models=0, grace_hours=0, table_hours=0)
+    retention = Retention(plant.store, plant.ledger, policy, datetime.now(UTC) + timedelta(hours=1))
+    retention.remove(retention.find())
+    return sorted(re.sub(r"try-\d+|part-[-0-9a-f]+-c000|\d{8}T\d{6}\.\d+Z", "N", key) for key in plant.objects())
 
 
 def _result(report: Report) -> Any:
