@@ -118,7 +118,8 @@ def swept(plant: Plant) -> list[str]:
     policy = RetentionPolicy(attempt_days=0, models=0, grace_hours=0, table_hours=0)
     retention = Retention(plant.store, plant.ledger, policy, datetime.now(UTC) + timedelta(hours=1))
     retention.remove(retention.find())
-    return sorted(re.sub(r"try-\d+|part-[-0-9a-f]+-c000|\d{8}T\d{6}\.\d+Z", "N", key) for key in plant.objects())
+    kept = [key for key in plant.objects() if "/_delta_log/" not in key]  # a sweep is an entry of the log, too
+    return sorted(re.sub(r"try-\d+|part-[-0-9a-f]+-c000|\d{8}T\d{6}\.\d+Z", "N", key) for key in kept)
 
 
 def _result(report: Report) -> Any:
