@@ -122,9 +122,14 @@ POINTS = tuple(
     replace(point, main=point.main or point.name in _MAIN)
     for point in (*_INGEST, *_VALIDATE, *_TRAIN, *_EXPORT, *_EVALUATE, *_TASKS)
 )
+# what named tests use beside the matrix
+LARGE = (
+    _step("ingest", "in the middle of a large file", "millrace_data.staging:StagedFile._write_group", "after", nth=2),
+    _step("ingest", "in the middle of an upload in parts", "millrace.storage.uploads:_Parts._put", "after", nth=2),
+)
 TASKS = ("ingest", "validate", "size", "train", "export", "evaluate", "gate", "roll_out", "watch", "close")
 
 
 def by_name(name: str) -> Point:
     """The point of that name."""
-    return next(point for point in POINTS if point.name == name)
+    return next(point for point in (*POINTS, *LARGE) if point.name == name)

@@ -91,6 +91,19 @@ def table(plant: Plant, version: int | None = None) -> dict[str, Any] | None:
     }
 
 
+def commits(table: DeltaTable) -> list[dict[str, Any]]:
+    """Each entry of the table's log that wrote rows: the partitions that it wrote."""
+    wrote = []
+    options = s3.delta_options(table.table_uri)
+    for version in range(table.version() + 1):
+        added = pa.table(DeltaTable(table.table_uri, version=version, storage_options=options).get_add_actions(True))
+        files_now = dict(zip(added["path"].to_pylist(), added["partition.partition_"].to_pylist(), strict=True))
+        new = set(files_now) - {path for entry in wrote for path in entry["paths"]}
+        if new:
+            wrote.append({"partitions": sorted({str(files_now[path]) for path in new}), "paths": new})
+    return wrote
+
+
 def check_readers(plant: Plant) -> None:
     """Whoever reads by the ledger, at this moment, reads whole, verified bytes."""
     tables = ledger_tables(plant)

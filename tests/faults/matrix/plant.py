@@ -94,10 +94,10 @@ class Plant:
         code: int = self.start(task, number, **options).wait(TRY_SECONDS)
         return code
 
-    def retry(self, task: str, number: int = 2, tries: int = 2) -> int:
+    def retry(self, task: str, number: int = 2, tries: int = 2, **env: str) -> int:
         """Try again what was killed or failed for the moment, ``tries`` times at most, as Airflow does."""
         for further in range(number, number + tries):
-            code = self.run(task, further)
+            code = self.run(task, further, **env)
             if code not in (RETRY, -signal.SIGKILL):
                 return code
         return code
@@ -153,6 +153,11 @@ class Plant:
         shutil.copytree(self.kept / name / "home", self.home, symlinks=True)
         if self._bucket is not None:
             self._bucket.put_back(self.kept / name / "store")
+
+    def empty(self) -> None:
+        """Leave nothing in a bucket."""
+        if self._bucket is not None:
+            self._bucket.put_back(self.home / "nothing")
 
     def objects(self) -> list[str]:
         """The key of every file of the store."""
