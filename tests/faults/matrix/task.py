@@ -17,6 +17,7 @@ OK, SKIPPED, FAILED, RETRY = 0, 99, 10, 20
 DAG = "machine_faults"
 RUN_ID = "manual__2026-03-04T00:00:00+00:00"
 STATES = "FAULT_STATES"
+FORMAT = "FAULT_FORMAT"
 TASKS_WITH_RESULTS = ("ingest", "validate", "train", "export", "evaluate")
 _DAGS = Path(__file__).parents[2] / "e2e" / "dags"
 
@@ -35,12 +36,12 @@ def main(task_id: str, try_number: int) -> int:
     process.subprocess = SimpleNamespace(  # type: ignore[assignment]
         Popen=warm.popen, DEVNULL=process.subprocess.DEVNULL, STDOUT=process.subprocess.STDOUT
     )
-    spec = importlib.util.spec_from_file_location(DAG, _DAGS / f"{os.environ.get('FAULT_DAG', DAG)}.py")
+    spec = importlib.util.spec_from_file_location(DAG, _DAGS / f"{DAG}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    operator = module.dag.task_dict[task_id]
+    operator = _dag(module).task_dict[task_id]
     try:
         _execute(operator, _context(task_id, try_number))
     except AirflowSkipException as skip:
@@ -54,6 +55,19 @@ def main(task_id: str, try_number: int) -> int:
         return RETRY
     print("done", flush=True)
     return OK
+
+
+def _dag(module: Any) -> Any:
+    """The DAG of the file, or the same with its source in another format."""
+    from millrace.pipeline import build_dag
+
+    ending = os.environ.get(FORMAT)
+    if ending is None:
+        return module.dag
+    workload = module.workload(DAG)
+    template = f"{{arrivals}}/{DAG}/{{partition}}.{ending}"
+    source = workload.dataset.source.model_copy(update={"uri_template": template, "format": ending})
+    return build_dag(workload.model_copy(update={"dataset": workload.dataset.model_copy(update={"source": source})}))
 
 
 def _execute(operator: Any, context: dict[str, Any]) -> None:
