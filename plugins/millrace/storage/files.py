@@ -228,10 +228,15 @@ def delete_folder(uri: str) -> None:
         system.delete_dir(path)
 
 
+def is_full(error: OSError) -> bool:
+    """Whether a disk or a quota is full."""
+    return error.errno in _FULL or "No space left" in str(error)
+
+
 def no_room(uri: str, error: OSError) -> StepError:
     """The error of a write that failed: BadInputError where the disk or a quota is full, TransientError otherwise."""
     rule = "the store takes the file whole, or nothing is published"
-    if error.errno in _FULL or "No space left" in str(error):
+    if is_full(error):
         return BadInputError(
             f"no room: {error}", where=uri, rule=rule, remedy="free space or raise the quota, then clear the task"
         )
