@@ -18,6 +18,13 @@ from matrix.plant import DAYS, Plant
 from matrix.warm import Zygotes
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What needs an S3 is marked, so that it can be chosen and left out."""
+    for item in items:
+        if any(name.endswith("_on_s3") for name in getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.s3)
+
+
 @pytest.fixture(scope="session")
 def zygotes(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The folder of the zygotes' sockets."""

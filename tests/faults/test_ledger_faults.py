@@ -1,6 +1,7 @@
 """A ledger that goes away while a step runs: F14 of the catalogue of faults, on a real PostgreSQL and on SQLite."""
 
 import os
+import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -17,7 +18,6 @@ from millrace.storage import files
 
 pytestmark = pytest.mark.timeout(300)
 ROWS = 700_000
-_PORT = 55461
 
 
 class Postgres:
@@ -26,10 +26,12 @@ class Postgres:
     def __init__(self, repository: Path, folder: Path) -> None:
         self._script = repository / ".ci" / "postgres"
         self._folder = folder
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            self._port = probe.getsockname()[1]
         self.url = self._call("start").strip().splitlines()[-1]
 
     def _call(self, verb: str) -> str:
-        environment = {**os.environ, "PG_TEST_PORT": str(_PORT)}
+        environment = {**os.environ, "PG_TEST_PORT": str(self._port)}
         command = [str(self._script), verb, str(self._folder)]
         return subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True).stdout
 
@@ -40,7 +42,7 @@ class Postgres:
         [programs] = sorted(Path("/usr/lib/postgresql").glob("*/bin"))[-1:]
         line = (
             f"{programs}/pg_ctl -w -D '{self._folder}/data' -l '{self._folder}/log' "
-            f"-o '-p {_PORT} -k {self._folder} -c listen_addresses=127.0.0.1 -c fsync=off' start"
+            f"-o '-p {self._port} -k {self._folder} -c listen_addresses=127.0.0.1 -c fsync=off' start"
         )
         as_owner = ["su", "postgres", "-s", "/bin/bash", "-c", line] if os.getuid() == 0 else ["bash", "-c", line]
         subprocess.run(as_owner, check=True, stdout=subprocess.DEVNULL)
