@@ -112,8 +112,8 @@ lint: setup ## ruff, mypy, import-linter
 	@.venv/bin/mypy
 	@PYTHONPATH=plugins:images/data:images/train:images/serve .venv/bin/lint-imports
 
-.PHONY: test test-images test-units test-e2e
-test: test-units test-images test-e2e ## everything that needs no cluster
+.PHONY: test test-images test-units test-faults test-e2e
+test: test-units test-images test-faults test-e2e ## everything that needs no cluster
 
 test-units: setup
 	@$(AIRFLOW_PYTHON) -m pytest -q tests/unit tests/structure
@@ -122,14 +122,23 @@ test-images: setup .venvs/pytest/.synced
 	@for image in $(IMAGES); do PYTHONPATH=plugins:images/$$image:.venvs/pytest \
 	  .venvs/$$image/bin/python -m pytest -q tests/images/$$image || exit; done
 
+# of the kill matrix the main points and those in files that were changed
+test-faults: setup
+	@$(AIRFLOW_PYTHON) -m pytest -q tests/faults -m "not s3"
+
 test-e2e: setup
 	@$(AIRFLOW_PYTHON) -m pytest -q tests/e2e
+
+.PHONY: fault-test
+fault-test: setup ## every fault, and the kill matrix at every point (about five minutes on two cores)
+	@MILLRACE_TEST_POINTS=all $(AIRFLOW_PYTHON) -m pytest -q tests/faults -m "not s3"
 
 .PHONY: service-test cluster-test cluster-bench
 service-test: setup .venvs/pytest/.synced ## with a real S3 (AWS_ENDPOINT_URL), HDFS (HDFS_URL), PostgreSQL and Prometheus
 	@$(AIRFLOW_PYTHON) -m pytest -q tests/services
 	@PYTHONPATH=plugins:images/data:.venvs/pytest .venvs/data/bin/python -m pytest -q \
 	  tests/services/test_conformance.py tests/images/data/test_table.py
+	@MILLRACE_TEST_POINTS=all $(AIRFLOW_PYTHON) -m pytest -q tests/faults -m s3
 
 cluster-test: setup ## with a real cluster (KUBECONFIG, AWS_ENDPOINT_URL, MILLRACE_TEST_IMAGES; ONLY='not outage')
 	@$(AIRFLOW_PYTHON) -m pytest -q tests/cluster $(if $(ONLY),-m "$(ONLY)")

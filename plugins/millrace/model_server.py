@@ -12,12 +12,14 @@ from millrace.storage import files
 
 _PORTS = 100
 _STATE = "process"
+_BEGIN_SECONDS = 120.0
 
 
 def ensure_server(run: Run, settings: Settings) -> ServingRoom:
     """Start the workload's server unless it runs; its address stays the same over restarts.
 
-    Raises BadInputError when the address is taken by another program.
+    What the status says afterwards is this server's word: one that died says "ready" until its successor speaks.
+    Raises BadInputError when the address is taken by another program, ServingTimeoutError for a server without a word.
     """
     room = ServingRoom(run.store, run.workload.name)
     launcher = settings.process_launcher()
@@ -38,7 +40,8 @@ def ensure_server(run: Run, settings: Settings) -> ServingRoom:
             port=_port(room, settings),
         ),
     )
-    launcher.start_service("serve", spec)
+    pid = launcher.start_service("serve", spec)
+    room.wait_for(lambda status: status.pid == pid, "the server to begin", _BEGIN_SECONDS)
     return room
 
 

@@ -66,7 +66,8 @@ class Retention:
         for each in found:
             if each.kind == "table_file":
                 continue
-            self._check(each.uri)
+            if each.kind in ("attempt", "model"):  # a part and an upload are nobody's file yet, wherever they lie
+                self._check(each.uri)
             if each.kind == "upload":
                 _abort(each.uri)
             elif each.kind == "part":
@@ -218,7 +219,11 @@ def _vacuum(uri: str, keep: list[int], hours: int, dry_run: bool) -> list[str]:
     table = DeltaTable(uri, storage_options=options)
     return list(
         table.vacuum(
-            retention_hours=hours, dry_run=dry_run, enforce_retention_duration=False, full=False, keep_versions=readable
+            retention_hours=hours,
+            dry_run=dry_run,
+            enforce_retention_duration=False,
+            full=True,  # what a killed commit left is in no version: the log alone does not know it
+            keep_versions=readable,
         )
     )
 

@@ -101,7 +101,7 @@ def test_a_file_in_the_making_is_not_there_and_one_given_up_never_was(root: str)
 def test_a_reader_sees_the_old_file_or_the_new_one_whole(root: str) -> None:
     uri = files.join(root, "status.json")
     often = 8 if root.startswith("hdfs") else 100
-    contents = [bytes([number]) * 100_000 for number in range(often)]
+    contents = [bytes([number]) * (100_000 + 1_000 * number) for number in range(often)]
     files.write_bytes(uri, contents[0])
     seen, done = set(), threading.Event()
 

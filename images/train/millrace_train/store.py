@@ -82,8 +82,11 @@ class RowWriter:
             stream.close()
         index = {"fingerprint": fingerprint, "rows": self._rows, "pad_id": pad_id, "arrays": self._widths}
         part = self._folder / f".{INDEX_FILE}.part"
-        part.write_text(json.dumps(index))
-        part.replace(self._folder / INDEX_FILE)
+        try:
+            part.write_text(json.dumps(index))
+            part.replace(self._folder / INDEX_FILE)
+        finally:
+            part.unlink(missing_ok=True)
 
     def _append(self, name: str, array: NDArray[Any]) -> None:
         if name not in self._streams:

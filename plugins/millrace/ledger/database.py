@@ -149,7 +149,8 @@ class Database:
                 rule="migrations are applied before the first run",
                 remedy="python -m millrace ledger migrate",
             )
-        if isinstance(error, ProgrammingError) or not isinstance(error, OperationalError):
+        read_only = type(error.orig).__name__ == "ReadOnlySqlTransaction"  # a standby, or a server told to be
+        if isinstance(error, ProgrammingError) or not (read_only or isinstance(error, OperationalError)):
             return error
         return TransientError(
             f"the ledger does not answer: {what}",

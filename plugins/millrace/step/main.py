@@ -70,13 +70,15 @@ def main(handlers: Mapping[str, Handler], argv: list[str] | None = None) -> int:
         try:
             result = _handler(handlers, spec)(spec, stop)
         except Exception as error:
-            failure = error
+            # a full disk is no surprise, whichever library met it
+            full = isinstance(error, OSError) and files.is_full(error)
+            failure = files.no_room(spec.attempt_uri, error) if full else error  # type: ignore[arg-type]
     report = _report(result, failure, meter.reading())
     try:
         files.write_bytes(files.join(spec.attempt_uri, REPORT_FILE), report.model_dump_json(indent=1).encode())
     except StepError as error:
         log.error("the report cannot be written, and without it the step has not succeeded: %s", error)
-        return report.error.exit_code if report.error else error.exit_code
+        return _say(report, failure) or error.exit_code
     return _say(report, failure)
 
 

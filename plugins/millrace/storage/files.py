@@ -3,8 +3,6 @@
 import errno
 import hashlib
 import os
-import random
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,7 +19,6 @@ from millrace.storage.writing import DirectFile, HdfsFile, LocalFile, WholeFile
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _CHUNK_BYTES = 1 << 20
-_WAITS_SECONDS = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
 _PLAIN = "!$&'()*+,;=@"  # beside letters, digits and "_.-~", what a URI's path may hold as it is
 
 
@@ -129,7 +126,7 @@ def walk(uri: str) -> Iterator[Stored]:
 
 def read_bytes(uri: str, limit: int = 64 << 20) -> bytes:
     """A small file whole. Raises BadInputError past ``limit`` bytes and FileNotFoundError."""
-    data = _read_again(uri, limit + 1)
+    data = _read(uri, limit + 1)
     if len(data) > limit:
         raise BadInputError(
             "the file is too large", where=uri, rule=f"at most {limit:,} bytes", remedy="check what wrote it"
@@ -137,17 +134,12 @@ def read_bytes(uri: str, limit: int = 64 << 20) -> bytes:
     return data
 
 
-def _read_again(uri: str, at_most: int) -> bytes:
+def _read(uri: str, at_most: int) -> bytes:
+    if urlsplit(uri).scheme == "s3":
+        from millrace.storage import uploads
+
+        return uploads.read(uri, at_most)
     system, path = locate(uri)
-    for wait_seconds in _WAITS_SECONDS:
-        try:
-            with system.open_input_stream(path) as stream:
-                return bytes(stream.read(at_most))
-        except OSError as error:
-            # a Ceph gateway answers 500 for an object that is being replaced, and pyarrow takes that for the end
-            if "HTTP status 5" not in str(error):
-                raise
-            time.sleep(wait_seconds * random.uniform(0.5, 1.5))
     with system.open_input_stream(path) as stream:
         return bytes(stream.read(at_most))
 
@@ -228,10 +220,15 @@ def delete_folder(uri: str) -> None:
         system.delete_dir(path)
 
 
+def is_full(error: OSError) -> bool:
+    """Whether a disk or a quota is full."""
+    return error.errno in _FULL or "No space left" in str(error)
+
+
 def no_room(uri: str, error: OSError) -> StepError:
     """The error of a write that failed: BadInputError where the disk or a quota is full, TransientError otherwise."""
     rule = "the store takes the file whole, or nothing is published"
-    if error.errno in _FULL or "No space left" in str(error):
+    if is_full(error):
         return BadInputError(
             f"no room: {error}", where=uri, rule=rule, remedy="free space or raise the quota, then clear the task"
         )

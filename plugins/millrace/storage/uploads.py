@@ -15,7 +15,7 @@ from urllib.parse import quote
 import botocore.session
 import pyarrow as pa
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, IncompleteReadError
 
 from millrace.storage import s3
 
@@ -23,6 +23,7 @@ PART_BYTES = 8 << 20
 _WAITING_PARTS = 2
 _PARTS_OF_A_SIZE = 2000
 _WRITER = "millrace-writer"
+_READ_TRIES = 3
 
 
 def client(uri: str) -> Any:  # noqa: ANN401 - botocore makes its classes at run time
@@ -170,6 +171,34 @@ class _Parts(io.RawIOBase):
         while len(self._sent) > at_most:
             with _as_os_errors():
                 self._done.append(self._sent.popleft().result())
+
+
+def read(uri: str, at_most: int) -> bytes:
+    """An object's first bytes by one request, so that they are of one version of it.
+
+    pyarrow asks for the size first, and cuts an object to it that was replaced by a longer one meanwhile. Raises
+    FileNotFoundError and, where three answers broke off, OSError.
+    """
+    bucket, _, key = s3.path_of(uri).partition("/")
+    for _ in range(_READ_TRIES - 1):
+        with contextlib.suppress(HTTPClientError, IncompleteReadError):
+            return _read_once(uri, bucket, key, at_most)
+    with _as_os_errors():
+        return _read_once(uri, bucket, key, at_most)
+
+
+def _read_once(uri: str, bucket: str, key: str, at_most: int) -> bytes:
+    try:
+        answer = client(uri).get_object(Bucket=bucket, Key=key)
+    except ClientError as error:
+        if _status(error) == 404:
+            raise FileNotFoundError(errno.ENOENT, "there is no such object", uri) from error
+        raise OSError(errno.EIO, str(error)) from error
+    with contextlib.closing(answer["Body"]) as body:
+        data: bytes = body.read(at_most)
+        if len(data) < at_most:
+            body.read(1)  # finds out that the answer was short
+        return data
 
 
 def abandoned(uri: str) -> Iterator[tuple[str, str, Any]]:

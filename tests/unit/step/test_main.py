@@ -46,6 +46,8 @@ def raising(error: Exception) -> Handler:
         (InterruptedStepError("stopped", **DETAIL), 30, "interrupted"),
         (RefusedError("no", **DETAIL), 40, "failed"),
         (KeyError("surprise"), 20, "failed"),
+        (OSError(errno.EIO, "no answer"), 20, "failed"),
+        (OSError(errno.ENOSPC, "No space left on device"), 10, "failed"),
         (Skip("nothing new"), 0, "skipped"),
     ],
 )

@@ -1,0 +1,127 @@
+"""Warm environments, a plant whose run was done once without a fault, and its state before each task."""
+
+import os
+import secrets
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from matrix import outcome
+from matrix.catalogue import TASKS
+from matrix.plant import DAYS, Plant
+from matrix.warm import Zygotes
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What needs an S3 is marked, so that it can be chosen and left out."""
+    for item in items:
+        if any(name.endswith("_on_s3") for name in getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.s3)
+
+
+@pytest.fixture(scope="session")
+def zygotes(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The folder of the zygotes' sockets."""
+    folder = tmp_path_factory.mktemp("z")
+    warm = Zygotes(repository, folder)
+    yield folder
+    warm.close()
+
+
+@pytest.fixture
+def plant(zygotes: Path, tmp_path: Path) -> Iterator[Plant]:
+    """A plant of a test's own, with two days delivered and no task run."""
+    plant = Plant(tmp_path / "home", zygotes, MILLRACE_SERVING_PORT="21300")
+    for day in DAYS:
+        plant.deliver(day)
+    yield plant
+    plant.end_all()
+
+
+@pytest.fixture
+def plant_on_s3(zygotes: Path, tmp_path: Path) -> Iterator[Plant]:
+    """The same with its store in the S3 that the usual variables name; skipped without one."""
+    if not os.environ.get("AWS_ENDPOINT_URL"):
+        pytest.skip("AWS_ENDPOINT_URL names no S3 to test with")
+    plant = Plant(tmp_path / "home", zygotes, f"s3://{_bucket()}/{secrets.token_hex(8)}", MILLRACE_SERVING_PORT="21400")
+    for day in DAYS:
+        plant.deliver(day)
+    yield plant
+    plant.end_all()
+    plant.empty()
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of two MiB; skipped where none can be mounted."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(folder)]
+    if subprocess.run(command, capture_output=True, check=False).returncode:
+        pytest.skip("mounting a small file system needs root")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+@pytest.fixture(scope="session")
+def unbroken(zygotes: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A run without a fault, its step processes started as the launcher starts them."""
+    yield from _unbroken(Plant(tmp_path_factory.mktemp("m") / "home", zygotes, MILLRACE_SERVING_PORT="21100"))
+
+
+@pytest.fixture(scope="session")
+def unbroken_on_s3(zygotes: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """The same with its store in the S3 that the usual variables name; skipped without one."""
+    if not os.environ.get("AWS_ENDPOINT_URL"):
+        pytest.skip("AWS_ENDPOINT_URL names no S3 to test with")
+    uri = f"s3://{_bucket()}/{secrets.token_hex(8)}"
+    yield from _unbroken(Plant(tmp_path_factory.mktemp("s") / "home", zygotes, uri, MILLRACE_SERVING_PORT="21200"))
+
+
+class Unbroken:
+    """A run without a fault: its plant with the state before each task, and the outcome after it."""
+
+    def __init__(self, plant: Plant) -> None:
+        self.plant = plant
+        self.outcomes: dict[str, Any] = {}
+        self._swept: dict[str, list[str]] = {}
+        for day in DAYS:
+            plant.deliver(day)
+        for task in TASKS:
+            plant.keep(task)
+            plant.expect(task, cold=True)
+            self.outcomes[task] = outcome.outcome(plant)
+        plant.end_all()
+        plant.keep("the end")
+
+    def swept(self, task: str) -> list[str]:
+        """What a sweep leaves of the store as it was after the task."""
+        if task not in self._swept:
+            self.plant.put_back([*TASKS, "the end"][TASKS.index(task) + 1])
+            self._swept[task] = outcome.swept(self.plant)
+        return self._swept[task]
+
+
+def _unbroken(plant: Plant) -> Iterator[Unbroken]:
+    yield Unbroken(plant)
+    plant.end_all()
+    plant.empty()
+
+
+def _bucket() -> str:
+    from pyarrow import fs
+
+    from millrace.storage import s3
+
+    bucket = f"{os.environ.get('MILLRACE_TEST_BUCKET', 'millrace-test')}-faults"
+    reach = s3.access(bucket)
+    if s3.file_system(f"s3://{bucket}").get_file_info(bucket).type == fs.FileType.NotFound:
+        scheme, _, host = reach.endpoint.partition("://")
+        fs.S3FileSystem(endpoint_override=host, scheme=scheme, allow_bucket_creation=True).create_dir(bucket)
+    return bucket
