@@ -137,7 +137,7 @@ fault-test: setup ## every fault, and the kill matrix at every point (about five
 service-test: setup .venvs/pytest/.synced ## with a real S3 (AWS_ENDPOINT_URL), HDFS (HDFS_URL), PostgreSQL and Prometheus
 	@$(AIRFLOW_PYTHON) -m pytest -q tests/services
 	@PYTHONPATH=plugins:images/data:.venvs/pytest .venvs/data/bin/python -m pytest -q \
-	  tests/services/test_conformance.py tests/images/data/test_table.py
+	  tests/services/test_conformance.py tests/services/test_publishes.py tests/images/data/test_table.py
 	@MILLRACE_TEST_POINTS=all $(AIRFLOW_PYTHON) -m pytest -q tests/faults -m s3
 
 cluster-test: setup ## with a real cluster (KUBECONFIG, AWS_ENDPOINT_URL, MILLRACE_TEST_IMAGES; ONLY='not outage')
