@@ -134,8 +134,8 @@ fault-test: setup ## every fault, and the kill matrix at every point (about five
 	@MILLRACE_TEST_POINTS=all $(AIRFLOW_PYTHON) -m pytest -q tests/faults -m "not s3"
 
 .PHONY: service-test cluster-test cluster-bench
-service-test: setup .venvs/pytest/.synced ## with a real S3 (AWS_ENDPOINT_URL), HDFS (HDFS_URL), PostgreSQL and Prometheus
-	@$(AIRFLOW_PYTHON) -m pytest -q tests/services
+service-test: setup .venvs/pytest/.synced ## with a real S3 (AWS_ENDPOINT_URL), HDFS (HDFS_URL), PostgreSQL and Prometheus; ONLY='not outage'
+	@$(AIRFLOW_PYTHON) -m pytest -q tests/services $(if $(ONLY),-m "$(ONLY)")
 	@PYTHONPATH=plugins:images/data:.venvs/pytest .venvs/data/bin/python -m pytest -q \
 	  tests/services/test_conformance.py tests/services/test_publishes.py tests/images/data/test_table.py
 	@MILLRACE_TEST_POINTS=all $(AIRFLOW_PYTHON) -m pytest -q tests/faults -m s3
