@@ -28,11 +28,8 @@ def locate(uri: str) -> tuple[fs.FileSystem, str]:
     A URI's path is percent-decoded, whatever the store. Raises BadInputError for a scheme that nothing here knows and
     for a path with ``..``.
     """
+    _refuse_way_out(uri)
     parts = urlsplit(uri)
-    if ".." in unquote(parts.path).split("/"):
-        raise BadInputError(
-            "a path leads out of its folder", where=uri, rule="no '..' in a path", remedy="give the full path"
-        )
     match parts.scheme:
         case "file":
             return fs.LocalFileSystem(), unquote(parts.path)
@@ -54,6 +51,13 @@ def locate(uri: str) -> tuple[fs.FileSystem, str]:
             remedy="use file://, s3://, hdfs:// or install the scheme's fsspec package in the image",
         ) from error
     return fs.PyFileSystem(fs.FSSpecHandler(other)), path
+
+
+def _refuse_way_out(uri: str) -> None:
+    if ".." in unquote(urlsplit(uri).path).split("/"):
+        raise BadInputError(
+            "a path leads out of its folder", where=uri, rule="no '..' in a path", remedy="give the full path"
+        )
 
 
 def to_uri(path: str | os.PathLike[str]) -> str:
@@ -139,6 +143,7 @@ def _read(uri: str, at_most: int) -> bytes:
     if urlsplit(uri).scheme == "s3":
         from millrace.storage import uploads
 
+        _refuse_way_out(uri)
         return uploads.read(uri, at_most)
     with system.open_input_stream(path) as stream:
         return bytes(stream.read(at_most))
