@@ -139,12 +139,12 @@ def read_bytes(uri: str, limit: int = 64 << 20) -> bytes:
 
 
 def _read(uri: str, at_most: int) -> bytes:
-    system, path = locate(uri)
     if urlsplit(uri).scheme == "s3":
         from millrace.storage import uploads
 
         _refuse_way_out(uri)
         return uploads.read(uri, at_most)
+    system, path = locate(uri)
     with system.open_input_stream(path) as stream:
         return bytes(stream.read(at_most))
 
