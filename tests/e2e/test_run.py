@@ -73,6 +73,16 @@ def test_a_dry_run_prices_and_trains_nothing(plant: Any, first_day: date) -> Non
     assert plant.ledger.committed_report("machine_faults", run_id, "train").outcome == "skipped"
 
 
+def test_several_workers_are_for_a_cluster(plant: Any, first_day: date) -> None:
+    plant.deliver(first_day)
+    run_id = plant.run(partition_from=f"{first_day}", partition_to=f"{first_day}", workers=2)
+    row = plant.finish(run_id)
+    assert row["state"] == "failed"
+    assert "train: 2 workers on one machine" in row["reason"]
+    tries = [each for each in plant.ledger.tries("machine_faults", run_id, 0) if each["task_id"] == "train"]
+    assert len(tries) == 1, "a refused parameter was retried"
+
+
 def test_a_day_without_arrivals_is_skipped_with_its_reason(plant: Any) -> None:
     row = plant.finish(plant.run(partition_from="2025-01-01", partition_to="2025-01-01"))
     assert row["state"] == "skipped"
