@@ -1,6 +1,5 @@
 """What is rendered for Gateway API, KEDA and KServe, as their CRDs' own schemas judge it in the API server."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,11 +14,16 @@ KINDS = ["HTTPRoute", "ScaledObject", "InferenceService"]
 
 @pytest.fixture
 def rendered() -> dict[str, dict[str, Any]]:
-    cluster = replace(
-        Settings().cluster(),
-        gateway="edge/public",
-        keda_prometheus_url="http://prometheus.monitoring:9090",
-        image_pull_secrets=("pull",),
+    cluster = (
+        Settings()
+        .cluster()
+        .model_copy(
+            update={
+                "gateway": "edge/public",
+                "keda_prometheus_url": "http://prometheus.monitoring:9090",
+                "image_pull_secrets": ("pull",),
+            }
+        )
     )
     folder = "s3://bucket/serving/news_topics/v1"
     made = [
