@@ -31,6 +31,8 @@ def said(plant: Any, pod: str, text: str) -> bool:
 def test_a_lost_worker_is_resumed_with_the_others_and_all_end_with_equal_weights(
     plant: Any, machine_rows: Any, await_: Any, tmp_path: Path
 ) -> None:
+    # each worker asks for a core; what earlier tests left serving has its own
+    plant.site.kubectl("-n", "millrace-serving", "scale", "deployments", "--all", "--replicas=0")
     day = date(2026, 5, 1)
     plant.deliver(DAG, day, "\n".join(machine_rows(day, 300)) + "\n")
     run_id = plant.trigger(
@@ -76,3 +78,15 @@ def test_a_lost_worker_is_resumed_with_the_others_and_all_end_with_equal_weights
     await_(lambda: not plant.site.objects("pods", "millrace-steps", TRAINING), "no pod left", 60)
     assert not plant.site.objects("jobs", "millrace-steps")
     await_(lambda: not plant.site.objects("services", "millrace-steps"), "the service is gone with its job", 60)
+
+
+@pytest.mark.timeout(600)
+def test_a_gang_that_does_not_fit_ends_with_the_schedulers_reason(plant: Any, machine_rows: Any, await_: Any) -> None:
+    day = date(2026, 5, 2)
+    plant.deliver(DAG, day, "\n".join(machine_rows(day, 310)) + "\n")
+    run_id = plant.trigger(DAG, partition_from=f"{day}", partition_to=f"{day}", workers=3, train="always")
+    row = plant.finish(DAG, run_id)
+    assert row["state"] == "failed"
+    assert "Unschedulable" in row["reason"], row["reason"]
+    assert "Insufficient" in row["reason"]
+    await_(lambda: not plant.site.objects("pods", "millrace-steps", TRAINING), "no pod left", 60)

@@ -4,6 +4,7 @@ import hashlib
 import logging
 import math
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import ModuleType
@@ -19,6 +20,7 @@ log = logging.getLogger("millrace.train")
 
 # A worker that is gone is noticed by its closed connection at once, and by its heartbeat where its whole machine is.
 _HEARTBEAT_SECONDS = 30
+_ARRIVAL_SECONDS = 15
 _LEAVE_SECONDS = 10
 # XLA gives a failed collective as the status of its own calls, in whichever Python exception
 _LOST = re.compile(r"^(UNKNOWN|UNAVAILABLE|ABORTED|CANCELLED|INTERNAL|DEADLINE_EXCEEDED|FAILED_PRECONDITION): ")
@@ -28,6 +30,7 @@ class Workers:
     """This process among the workers of its gang; without one it is the only worker and leads itself."""
 
     def __init__(self, gang: Gang | None) -> None:
+        self._began = time.monotonic()
         self._gang = gang
         self.index = gang.index if gang else 0
         self.count = gang.workers if gang else 1
@@ -52,13 +55,17 @@ class Workers:
                 self._gang.coordinator,
                 num_processes=self.count,
                 process_id=self.index,
-                initialization_timeout=self._gang.join_seconds,
+                initialization_timeout=self._patience_seconds(self._gang),
                 heartbeat_timeout_seconds=_HEARTBEAT_SECONDS,
                 shutdown_timeout_seconds=_LEAVE_SECONDS,
             )
         keras = load_keras(precision, "jax")
         keras.distribution.set_distribution(keras.distribution.DataParallel(auto_shard_dataset=False))
         return keras
+
+    def _patience_seconds(self, gang: Gang) -> int:
+        """A worker that starts as late as it may takes as long to come here as this one took."""
+        return math.ceil(gang.join_seconds + 2 * (time.monotonic() - self._began)) + _ARRIVAL_SECONDS
 
     def whole_shares(self, rows: int) -> int:
         """As many rows, or a few more, so that each worker has an equal share of them."""

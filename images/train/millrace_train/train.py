@@ -54,6 +54,7 @@ def train(spec: RunSpec, stop: Stop) -> TrainResult | None:
 def _train(
     spec: RunSpec, task: TrainTask, job: Job, base: BaseModel | None, scratch: Path, stop: Stop
 ) -> TrainResult | None:
+    workers = Workers(spec.gang)
     digest = fingerprint(spec, task.dataset, task.base_model)
     # a gang's workers may share a machine's state folder; each encodes for itself
     shared = spec.gang is None and spec.state_uri.startswith("file://")
@@ -68,7 +69,6 @@ def _train(
         log.info("%s: %d rows encoded", split, stores[split].rows)
     _check_labels(stores["train"], job.dataset.target, capped=spec.parameters.rows > 0)
 
-    workers = Workers(spec.gang)
     keras = workers.load_keras(job.options.precision)
     keras.utils.set_random_seed(spec.parameters.seed)
     mean, variance = feature_statistics(stores["train"])

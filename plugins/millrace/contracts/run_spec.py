@@ -101,7 +101,7 @@ class Gang(Contract):
     workers: int = Field(ge=2)
     index: int = Field(ge=0)
     coordinator: str = Field(description="host:port that worker 0 listens on and every worker reaches")
-    join_seconds: int = Field(default=300, ge=1, description="that the others have to come")
+    join_seconds: int = Field(default=300, ge=1, description="that another worker's pod may start after this one's")
 
 
 class RunSpec(Contract):

@@ -14,8 +14,6 @@ INDEX_LABEL = "batch.kubernetes.io/job-completion-index"
 PORT = 8476
 # an orphan's lifetime, should nobody be left to delete it
 _FINISHED_SECONDS = 600
-# workers encode the same rows, and so come to the meeting at about the same time once their pods run
-_ENCODE_SECONDS = 300
 
 
 def worker_orders(spec: RunSpec, job: str, cluster: Cluster) -> dict[str, RunSpec]:
@@ -27,7 +25,7 @@ def worker_orders(spec: RunSpec, job: str, cluster: Cluster) -> dict[str, RunSpe
             workers=spec.workers,
             index=index,
             coordinator=f"{job}-0.{job}.{cluster.namespace}.svc:{PORT}",
-            join_seconds=cluster.start_timeout_seconds + _ENCODE_SECONDS,
+            join_seconds=cluster.start_timeout_seconds,
         )
         update = {"gang": gang, "attempt_uri": own if index else spec.attempt_uri}
         orders[f"{own}.json"] = spec.model_copy(update=update)
