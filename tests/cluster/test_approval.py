@@ -65,6 +65,7 @@ def live(plant: Any) -> str:
     return str(plant.ledger.live_model(DAG).model.version)
 
 
+@pytest.mark.long
 @pytest.mark.timeout(1200)
 def test_a_person_says_no_and_the_stable_version_answers_alone(asking: Any, await_: Any) -> None:
     stable, run_id = live(asking), begin(asking, 1)
@@ -83,6 +84,7 @@ def test_a_person_says_no_and_the_stable_version_answers_alone(asking: Any, awai
     assert [each["metadata"]["name"] for each in versions(asking)] == [f"{SERVICE}-{stable}"]
 
 
+@pytest.mark.long
 @pytest.mark.timeout(1200)
 def test_a_question_that_is_ended_by_hand_leaves_the_stable_version_alone(asking: Any, await_: Any) -> None:
     stable, run_id = live(asking), begin(asking, 2)
@@ -93,6 +95,7 @@ def test_a_question_that_is_ended_by_hand_leaves_the_stable_version_alone(asking
     assert [each["metadata"]["name"] for each in versions(asking)] == [f"{SERVICE}-{stable}"]
 
 
+@pytest.mark.long
 @pytest.mark.timeout(1200)
 def test_a_person_says_yes_to_every_step_and_the_candidate_goes_live(asking: Any, await_: Any) -> None:
     stable, run_id = live(asking), begin(asking, 3)

@@ -73,7 +73,7 @@ def guard(patch: pytest.MonkeyPatch, store: str) -> list[str]:
     return planted
 
 
-@pytest.fixture(scope="module", params=["s3", "hdfs"])
+@pytest.fixture(scope="module", params=["s3", pytest.param("hdfs", marks=pytest.mark.long)])
 def estate(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, e2e: Any) -> Iterator[Estate]:
     wanted = {"s3": "AWS_ENDPOINT_URL", "hdfs": "HDFS_URL"}[request.param]
     if not os.environ.get(wanted):
