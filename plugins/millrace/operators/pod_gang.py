@@ -1,6 +1,6 @@
 """Runs one step of a workload as one pod, or as several that work together."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import tenacity
@@ -43,16 +43,16 @@ class PodGangOperator(PodStepOperator):
         job = self._jobs().create_namespaced_job(self.namespace, gang.gang_job(pod_request_obj, spec))
         self.client.create_namespaced_service(self.namespace, gang.gang_service(job))
         self.log.info("job %s: %d workers", name, spec.workers)
+        # awaited here, not in the triggerer: the job takes a pod that waits away when another one gives up
         pods = tenacity.Retrying(
-            retry=tenacity.retry_if_result(lambda pods: len(pods) < spec.workers),
+            retry=tenacity.retry_if_result(lambda pods: _missing(pods, spec.workers) is not None),
             wait=tenacity.wait_fixed(0.5),
             stop=tenacity.stop_after_delay(self.startup_timeout_seconds),
             retry_error_callback=lambda state: state.outcome.result() if state.outcome else {},
         )(self._pods, name)
-        if len(pods) < spec.workers:
+        if (missing := _missing(pods, spec.workers)) is not None:
             self._end(name)
-            missing = f"{len(pods)} of {spec.workers} pods of job {name} were created"
-            raise ApiException(status=403, reason=f"{missing}: the namespace's quota, or a queue, holds the others")
+            raise ApiException(status=403, reason=missing)
         return pods[0]
 
     def how_it_ended(self, spec: RunSpec, pod_name: str) -> tuple[Report | None, PodEnd]:
@@ -107,6 +107,14 @@ class PodGangOperator(PodStepOperator):
         followers = ",".join(str(index) for index in range(1, 64))
         own: Any = super()._build_find_pod_label_selector(context, exclude_checked=exclude_checked)
         return f"{own},{gang.INDEX_LABEL} notin ({followers})"
+
+
+def _missing(pods: Mapping[int, k8s.V1Pod], workers: int) -> str | None:
+    """Why not every worker has a node; None where each has."""
+    if len(pods) < workers:
+        return f"{len(pods)} of {workers} pods were created: the namespace's quota, or a queue, holds the others"
+    waiting = [pod for pod in pods.values() if not pod.spec.node_name]
+    return kubernetes.pod_end(waiting[0]).reason if waiting else None
 
 
 def _report_uri(spec: RunSpec, index: int) -> str:

@@ -107,6 +107,25 @@ def test_a_followers_error_is_the_steps_error(gang: Gang) -> None:
     assert gang.end()[0].reason == BAD.what
 
 
+def test_a_worker_without_a_node_is_missing_with_the_schedulers_reason() -> None:
+    from millrace.operators.pod_gang import _missing
+
+    waits = pod(1, None)
+    waits.status = k8s.V1PodStatus(
+        phase="Pending",
+        conditions=[
+            k8s.V1PodCondition(
+                type="PodScheduled", status="False", reason="Unschedulable", message="Insufficient nvidia.com/gpu"
+            )
+        ],
+    )
+    placed = pod(0, None)
+    placed.spec.node_name = "node"
+    assert _missing({0: placed, 1: waits}, 2) == "Unschedulable: Insufficient nvidia.com/gpu"
+    assert "1 of 2 pods were created" in str(_missing({0: placed}, 2))
+    assert _missing({0: placed}, 1) is None
+
+
 def test_what_all_workers_used_is_in_the_leaders_reading(gang: Gang) -> None:
     gang.pods = {index: pod(index, 0, "Completed") for index in range(3)}
     gang.say(0, report())
