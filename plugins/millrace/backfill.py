@@ -39,7 +39,9 @@ def backfill_days(arguments: list[str], environment: Mapping[str, str]) -> list[
             rule="what `airflow backfill create` takes",
             remedy="correct the arguments as Airflow says",
         )
-    return sorted({datetime.fromisoformat(found).date() for found in _TIMESTAMP.findall(done.stdout)})
+    # before them it repeats what it was asked for
+    listed = done.stdout.partition("Runs to be attempted:")[2]
+    return sorted({datetime.fromisoformat(found).date() for found in _TIMESTAMP.findall(listed)})
 
 
 def find_workload(dag_id: str, folder: Path) -> tuple[Workload, dict[str, object]]:
