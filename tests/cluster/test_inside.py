@@ -44,6 +44,9 @@ def objects(site: Any, image: str) -> list[dict[str, Any]]:
         "MILLRACE_KUBERNETES_IN_CLUSTER": "true",
         "MILLRACE_KUBERNETES_IMAGES": os.environ["MILLRACE_TEST_IMAGES"],
         "MILLRACE_KUBERNETES_SERVING_CPU": "100m",
+        # a site's own hardware: "auto" is all cores of the machine that Airflow runs on, and its pod takes some of them
+        "MILLRACE_SITE": "test",
+        "MILLRACE_CATALOGUE": "/opt/site/catalogue.yaml",
         "MILLRACE_STORAGE_URI": f"{site.store}/inside",
         "MILLRACE_ARRIVALS_URI": f"{site.store}/arrivals",
         "AIRFLOW__CORE__DAGS_FOLDER": "/opt/dags",
@@ -63,6 +66,7 @@ def objects(site: Any, image: str) -> list[dict[str, Any]]:
         "volumeMounts": [
             # file by file: a ConfigMap's folder has links to itself, which Airflow refuses to walk
             *({"name": "dags", "mountPath": f"/opt/dags/{file.name}", "subPath": file.name} for file in DAGS),
+            {"name": "dags", "mountPath": "/opt/site/catalogue.yaml", "subPath": "catalogue.yaml"},
             *({"name": name, "mountPath": path} for name, path in scratch.items()),
         ],
     }
@@ -79,7 +83,7 @@ def objects(site: Any, image: str) -> list[dict[str, Any]]:
             "apiVersion": "v1",
             "kind": "ConfigMap",
             "metadata": metadata,
-            "data": {file.name: file.read_text() for file in DAGS},
+            "data": {file.name: file.read_text() for file in (*DAGS, site.home / "catalogue.yaml")},
         },
         {
             "apiVersion": "v1",
