@@ -139,7 +139,7 @@ def inside(site: Any, await_: Any) -> Iterator[Inside]:
         site.kubectl("-n", STEPS, "delete", "pod,secret,configmap", NAME, "--ignore-not-found")
 
 
-# its training asks for both cores of a node of two, and this pod has half a one: three are needed
+# minutes, with an Airflow of its own beside the other one: by hand
 @pytest.mark.long
 @pytest.mark.timeout(900)
 def test_a_run_from_data_to_service_by_the_token_of_the_pod_alone(
