@@ -18,6 +18,7 @@ from millrace.run import Run
 from millrace.settings import Settings
 from millrace.sizing.backfill import BackfillPrice, Delivery, price_backfill, resized
 from millrace.storage import files
+from millrace.storage.arrivals import delivered
 
 _TIMESTAMP = re.compile(r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}:\d{2}(?:\.\d+)?\+00:00")
 
@@ -74,7 +75,7 @@ def price(
     deliveries = [Delivery(day, _arrived_bytes(workload, day)) for day in days]
     arrived = [each for each in deliveries if each.bytes is not None]
     trains = {"always": arrived, "auto": arrived[-1:], "never": []}[parameters.train]
-    plans = [] if parameters.dry_run else [_plan(workload, parameters, arrived, each.day, settings) for each in trains]
+    plans = [] if parameters.dry_run or not trains else _plans(workload, parameters, arrived, trains, settings)
     return price_backfill(
         deliveries,
         plans,
@@ -84,7 +85,10 @@ def price(
     )
 
 
-def _plan(workload: Workload, parameters: Parameters, arrived: list[Delivery], day: date, settings: Settings) -> Plan:
+def _plans(
+    workload: Workload, parameters: Parameters, arrived: list[Delivery], trains: list[Delivery], settings: Settings
+) -> list[Plan]:
+    """A plan for each run that trains: on what is published up to its day, and what will be by then."""
     ledger = settings.ledger()
     # a later day's data may be known before an earlier one's; what is known says what a byte holds
     profile = ledger.profile(workload.name, until=date.max)
@@ -95,22 +99,25 @@ def _plan(workload: Workload, parameters: Parameters, arrived: list[Delivery], d
             rule="a training is priced from the profile of validated data",
             remedy="run one day first, for instance with train=never, and ask again",
         )
-    committed = ledger.settled_partitions(workload.name, arrived[0].day, day)
-    new = sum(each.bytes or 0 for each in arrived if each.day <= day and committed.get(each.day) != "committed")
-    own = ledger.profile(workload.name, until=day)
-    kept = own.bytes if own else 0
-    run = Run(
-        workload=workload,
-        parameters=parameters,
-        window=Window(first=day, last=day),
-        dag_id=workload.name,
-        run_id="price",
-        run_type="backfill",
-        repeat=0,
-        store=settings.store,
-    )
-    dataset = DatasetVersion(workload=workload.name, uri=run.dataset_uri, version=0, until=day)
-    return plan_run(run, dataset, resized(profile, kept + new), settings)
+    settled = ledger.settled_partitions(workload.name, arrived[0].day, arrived[-1].day)
+    new = [each for each in arrived if settled.get(each.day) != "committed"]
+    plans = []
+    for day in (each.day for each in trains):
+        run = Run(
+            workload=workload,
+            parameters=parameters,
+            window=Window(first=day, last=day),
+            dag_id=workload.name,
+            run_id="price",
+            run_type="backfill",
+            repeat=0,
+            store=settings.store,
+        )
+        published = ledger.profile(workload.name, until=day)
+        size_bytes = (published.bytes if published else 0) + sum(each.bytes or 0 for each in new if each.day <= day)
+        dataset = DatasetVersion(workload=workload.name, uri=run.dataset_uri, version=0, until=day)
+        plans.append(plan_run(run, dataset, resized(profile, size_bytes), settings))
+    return plans
 
 
 def describe(price: BackfillPrice, now: datetime) -> list[str]:
@@ -135,8 +142,5 @@ def describe(price: BackfillPrice, now: datetime) -> list[str]:
 
 
 def _arrived_bytes(workload: Workload, day: date) -> int | None:
-    uri = workload.dataset.source.uri_template.replace("{partition}", day.isoformat())
-    for ending in ("", ".gz", ".zst"):
-        if files.exists(uri + ending):
-            return files.size_bytes(uri + ending)
-    return None
+    uri = delivered(workload.dataset.source, day)
+    return None if uri is None else files.size_bytes(uri)

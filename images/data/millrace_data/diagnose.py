@@ -2,8 +2,8 @@
 
 from millrace.contracts.data import Dataset
 from millrace.contracts.errors import BadInputError
+from millrace.storage.arrivals import compression
 from millrace_data import delimited, json_lines
-from millrace_data.streams import compression
 
 
 def no_rows(uri: str) -> BadInputError:

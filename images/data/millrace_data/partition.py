@@ -12,13 +12,14 @@ from millrace.contracts.data import PARTITION_COLUMN, SPLIT_COLUMN, Dataset, Sta
 from millrace.contracts.errors import BadInputError
 from millrace.step.main import Stop
 from millrace.storage import files
+from millrace.storage.arrivals import delivered
 from millrace_data import diagnose, source
 from millrace_data.deduplicate import SeenRows
 from millrace_data.rules import first_breach
 from millrace_data.schema import staged_schema
 from millrace_data.split import deal
 from millrace_data.staging import StagedFile
-from millrace_data.streams import COMPRESSIONS, Digest, NullLineError, compression
+from millrace_data.streams import Digest, NullLineError
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +33,7 @@ def stage_partition(dataset: Dataset, day: date, out_uri: str, stop: Stop) -> St
     Of rows equal in ``unique_by`` the first one stays. Raises BadInputError, TransientError and InterruptedStepError;
     then no file of the partition is left.
     """
-    uri = _delivered(dataset.source.uri_template.replace("{partition}", day.isoformat()))
+    uri = delivered(dataset.source, day)
     if uri is None:
         log.info("partition %s: no file of arrivals", day)
         return None
@@ -43,20 +44,6 @@ def stage_partition(dataset: Dataset, day: date, out_uri: str, stop: Stop) -> St
         block_bytes = diagnose.longest_row_bytes(uri, dataset)
         log.info("partition %s: a row has %s bytes; reading again in larger blocks", day, f"{block_bytes:,}")
         return _stage(dataset, day, uri, source_bytes, out_uri, stop, block_bytes)
-
-
-def _delivered(uri: str) -> str | None:
-    """The day's file: under its own name, or compressed beside it. Raises BadInputError where it is there twice."""
-    endings = ("", *COMPRESSIONS) if compression(uri) is None else ("",)
-    found = [uri + ending for ending in endings if files.exists(uri + ending)]
-    if len(found) > 1:
-        raise BadInputError(
-            f"{len(found)} files of one day",
-            where=", ".join(found),
-            rule="one file a partition",
-            remedy="put the day's rows into one of them and remove the others",
-        )
-    return found[0] if found else None
 
 
 def _size_bytes(uri: str) -> int:

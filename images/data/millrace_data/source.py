@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from millrace.contracts.data import Dataset
 from millrace.contracts.errors import BadInputError, TransientError
 from millrace.storage import files
+from millrace.storage.arrivals import compression
 from millrace_data.schema import source_schema
 from millrace_data.streams import (
     CountsQuotes,
@@ -19,7 +20,6 @@ from millrace_data.streams import (
     NoLeadingNull,
     Readable,
     StoredBytes,
-    compression,
     decompressed,
     store_failed,
 )

@@ -10,8 +10,8 @@ import xxhash  # type: ignore[import-not-found]
 from millrace.contracts.data import Dataset
 from millrace.contracts.errors import TransientError
 from millrace.storage import files
+from millrace.storage.arrivals import compression
 
-COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
 _NULL_FIRST = re.compile(rb"\s*null")
 
 
@@ -138,11 +138,6 @@ def store_failed(uri: str, error: OSError) -> TransientError:
     return TransientError(
         f"the store failed: {error}", where=uri, rule="the file can be read whole", remedy="let the task be retried"
     )
-
-
-def compression(uri: str) -> str | None:
-    """What the URI's ending says: "gzip", "zstd" or None."""
-    return next((name for ending, name in COMPRESSIONS.items() if uri.endswith(ending)), None)
 
 
 def text_stream(uri: str) -> Readable:
