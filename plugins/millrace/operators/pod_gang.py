@@ -1,7 +1,7 @@
 """Runs one step of a workload as one pod, or as several that work together."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 import tenacity
 from airflow.sdk import Context
@@ -17,7 +17,9 @@ from millrace.launchers.kubernetes import PodEnd
 from millrace.operators.pod_step import PodStepOperator
 from millrace.storage import files
 
+T = TypeVar("T")
 _LAST_WORD_SECONDS = 30
+_LOOK_SECONDS = 0.5
 
 
 class PodGangOperator(PodStepOperator):
@@ -44,15 +46,15 @@ class PodGangOperator(PodStepOperator):
         self.client.create_namespaced_service(self.namespace, gang.gang_service(job))
         self.log.info("job %s: %d workers", name, spec.workers)
         # awaited here, not in the triggerer: the job takes a pod that waits away when another one gives up
-        pods = tenacity.Retrying(
-            retry=tenacity.retry_if_result(lambda pods: _missing(pods, spec.workers) is not None),
-            wait=tenacity.wait_fixed(0.5),
-            stop=tenacity.stop_after_delay(self.startup_timeout_seconds),
-            retry_error_callback=lambda state: state.outcome.result() if state.outcome else {},
-        )(self._pods, name)
-        if (missing := _missing(pods, spec.workers)) is not None:
+        pods: dict[int, k8s.V1Pod] = {}
+
+        def missing() -> str | None:
+            pods.update(self._pods(name))
+            return _missing(pods, spec.workers)
+
+        if reason := _outlast(missing, self.startup_timeout_seconds):
             self._end(name)
-            raise ApiException(status=403, reason=missing)
+            raise ApiException(status=403, reason=reason)
         return pods[0]
 
     def how_it_ended(self, spec: RunSpec, pod_name: str) -> tuple[Report | None, PodEnd]:
@@ -79,12 +81,9 @@ class PodGangOperator(PodStepOperator):
 
     def _await_followers(self, spec: RunSpec, followers: Sequence[int]) -> None:
         """A follower's last reading of its meter is in its report; where that does not come, the one before counts."""
-        tenacity.Retrying(
-            retry=tenacity.retry_if_result(lambda there: not there),
-            wait=tenacity.wait_fixed(1),
-            stop=tenacity.stop_after_delay(_LAST_WORD_SECONDS),
-            retry_error_callback=lambda _: None,
-        )(lambda: all(files.exists(_report_uri(spec, index)) for index in followers))
+        _outlast(
+            lambda: [index for index in followers if not files.exists(_report_uri(spec, index))], _LAST_WORD_SECONDS
+        )
 
     def _end(self, job: str) -> None:
         """Delete the job; its pods and its service go with it. Returns once no pod is left of it."""
@@ -93,12 +92,7 @@ class PodGangOperator(PodStepOperator):
         except ApiException as error:
             if error.status != 404:
                 raise
-        tenacity.Retrying(
-            retry=tenacity.retry_if_result(bool),
-            wait=tenacity.wait_fixed(1),
-            stop=tenacity.stop_after_delay(self.settings.cluster().stop_grace_seconds + _LAST_WORD_SECONDS),
-            retry_error_callback=lambda _: None,
-        )(self._pods, job)
+        _outlast(lambda: self._pods(job), self.settings.cluster().stop_grace_seconds + _LAST_WORD_SECONDS)
 
     def _jobs(self) -> BatchV1Api:
         return BatchV1Api(self.client.api_client)
@@ -107,6 +101,17 @@ class PodGangOperator(PodStepOperator):
         followers = ",".join(str(index) for index in range(1, 64))
         own: Any = super()._build_find_pod_label_selector(context, exclude_checked=exclude_checked)
         return f"{own},{gang.INDEX_LABEL} notin ({followers})"
+
+
+def _outlast(see: Callable[[], T], at_most_seconds: float) -> T:
+    """Look until there is nothing to see any more, or for that long; what was seen last."""
+    look = tenacity.Retrying(
+        retry=tenacity.retry_if_result(bool),
+        wait=tenacity.wait_fixed(_LOOK_SECONDS),
+        stop=tenacity.stop_after_delay(at_most_seconds),
+        retry_error_callback=lambda state: state.outcome.result() if state.outcome else None,
+    )
+    return look(see)
 
 
 def _missing(pods: Mapping[int, k8s.V1Pod], workers: int) -> str | None:
