@@ -50,25 +50,24 @@ def price_backfill(
     """
     given = [delivery.bytes for delivery in deliveries if delivery.bytes is not None]
     of_data = [data_seconds(size) for size in given]
-    of_training = [
-        sum(wall.p50 for step, wall in plan.seconds_by_step.items() if step not in _DATA_STEPS) for plan in trainings
-    ]
+    seconds = machine_seconds = gpu_seconds = 0.0
     joules = sum(estimated_joules(hardware, wall, wall) for wall in of_data)
     for plan in trainings:
         # the plan's own data steps are of all the data there is; here each day's are counted by themselves
         walls = [plan.seconds_by_step[step].p50 for step in _DATA_STEPS]
+        together = (plan.machine_seconds or plan.seconds).p50
+        seconds += plan.seconds.p50 - sum(walls)
+        machine_seconds += together - sum(walls)
+        gpu_seconds += hardware.gpus * (together - plan.seconds.p50 + plan.seconds_by_step["train"].p50)
         joules += plan.joules.p50 - sum(estimated_joules(plan.hardware, wall, wall) for wall in walls)
-    train_seconds = sum(plan.seconds_by_step["train"].p50 * _workers(plan) for plan in trainings)
-    machine_seconds = sum(of_data) + sum(of_training) + train_seconds
-    machine_seconds -= sum(plan.seconds_by_step["train"].p50 for plan in trainings)
     whole = _quantity(joules)
-    cost = money(_quantity(machine_seconds), whole, hardware, site)
+    cost = money(_quantity(sum(of_data) + machine_seconds), whole, hardware, site)
     return BackfillPrice(
         runs=len(deliveries),
         without_data=len(deliveries) - len(given),
         trainings=len(trainings),
-        seconds=_quantity(sum(of_data) / max(1, min(max_active_runs, len(given))) + sum(of_training)),
-        gpu_hours=_quantity(train_seconds * hardware.gpus / 3600),
+        seconds=_quantity(sum(of_data) / max(1, min(max_active_runs, len(given))) + seconds),
+        gpu_hours=_quantity(gpu_seconds / 3600),
         joules=whole,
         cost=cost,
         currency=site.currency if cost else None,
@@ -95,12 +94,6 @@ def resized(profile: Profile, size_bytes: int) -> Profile:
             else None,
         }
     )
-
-
-def _workers(plan: Plan) -> float:
-    if plan.machine_seconds is None:
-        return 1.0
-    return 1 + (plan.machine_seconds.p50 - plan.seconds.p50) / plan.seconds_by_step["train"].p50
 
 
 def _quantity(p50: float) -> Quantity:
