@@ -120,9 +120,7 @@ def price_backfill(
 @app.command()
 def manifests(
     workload: str,
-    output: Annotated[
-        Literal["kubernetes", "kserve"], typer.Option(help="kserve: an InferenceService.")
-    ] = "kubernetes",
+    output: Annotated[Output, typer.Option(help="kserve: an InferenceService.")] = "kubernetes",
 ) -> None:
     """Print what serves a workload's live version: `… | kubectl diff -f -` shows what was changed by hand."""
     import yaml
@@ -165,11 +163,7 @@ def sweep(apply: Annotated[bool, typer.Option("--apply", help="Remove what was f
     from millrace.retention import Retention
 
     settings = load_settings()
-    retention = Retention(settings.store, settings.ledger(), settings.retention())
-    found = retention.find()
-    if apply:
-        found = retention.remove(found)
-    settings.ledger().record_sweep(settings.store, found, applied=apply)
+    found = Retention(settings.store, settings.ledger(), settings.retention()).sweep(apply=apply)
     for each in found:
         typer.echo(f"{each.kind:10} {each.items:6} files {each.size_bytes:15,} bytes  {each.uri}")
     total = sum(each.size_bytes for each in found)
@@ -183,7 +177,7 @@ def storage() -> None:
 
     settings = load_settings()
     ledger = settings.ledger()
-    ledger.record_sizes(settings.store, Retention(settings.store, ledger, settings.retention()).sizes())
+    Retention(settings.store, ledger, settings.retention()).measure()
     for workload, stored, soon, later in forecasts(ledger.storage_sizes(settings.store)):
         expected = "not known yet" if soon is None else f"{soon:,.0f} in 30 days, {later:,.0f} in 90"
         typer.echo(f"{workload:24} {stored:18,} bytes; {expected}")

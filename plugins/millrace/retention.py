@@ -54,6 +54,18 @@ class Retention:
             for (workload, kind), (count, size) in sorted(counted.items())
         ]
 
+    def measure(self) -> None:
+        """Keep in the ledger what each workload stores now."""
+        self.ledger.record_sizes(self.store, self.sizes())
+
+    def sweep(self, *, apply: bool) -> list[Found]:
+        """What may go or, with ``apply``, what went; counted in the ledger. Raises as find and remove do."""
+        found = self.find()
+        if apply:
+            found = self.remove(found)
+        self.ledger.record_sweep(self.store, found, applied=apply)
+        return found
+
     def find(self) -> list[Found]:
         """All that may go. Raises the store's and the ledger's errors."""
         found = [*self._attempts(), *self._old_models(), *self._uploads(), *self._table_files(dry_run=True)]

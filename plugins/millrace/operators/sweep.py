@@ -23,13 +23,9 @@ class SweepOperator(BaseOperator):
         """Sweep once; the XCom says how much went."""
         settings = load_settings()
         reach_stores(settings)
-        ledger = settings.ledger()
-        retention = Retention(settings.store, ledger, settings.retention())
-        ledger.record_sizes(settings.store, retention.sizes())
-        found = retention.find()
-        if self.apply:
-            found = retention.remove(found)
-        ledger.record_sweep(settings.store, found, applied=self.apply)
+        retention = Retention(settings.store, settings.ledger(), settings.retention())
+        retention.measure()
+        found = retention.sweep(apply=self.apply)
         for each in found:
             self.log.info("%s %s: %s files, %s bytes", each.kind, each.uri, each.items, f"{each.size_bytes:,}")
         return f"{sum(each.items for each in found)} files, {sum(each.size_bytes for each in found):,} bytes"
