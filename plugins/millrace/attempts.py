@@ -102,8 +102,7 @@ def conclude(spec: RunSpec, report: Report, uid: str, ledger: Ledger, say: Say) 
 
 
 def _feed_fewer(spec: RunSpec, task: TrainTask, said: StepError, ledger: Ledger) -> NoReturn:
-    batch_size = spec.parameters.batch_size
-    fewer = requests.fewer_rows(min(task.rows_at_once or batch_size, batch_size))
+    fewer = requests.fewer_rows(task.fed_at_once(spec.parameters.batch_size))
     if fewer is None:
         refused = RefusedError(
             said.what,

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from millrace_train.batches import ModelInput
+from millrace_train.batches import ModelInput, share
 from millrace_train.untyped import Optimizer
 from millrace_train.variables import Arrays, assign_variables, read_variables
 
@@ -40,11 +40,8 @@ def split(given: ModelInput, parts: int) -> Iterator[ModelInput]:
         yield given
         return
     weights = given.weights * np.float32(len(given.weights) / given.weights.sum())
-    rows = len(weights) // parts
-    for start in range(0, len(weights), rows):
-        chosen = slice(start, start + rows)
-        inputs = {name: array[chosen] for name, array in given.inputs.items()}
-        yield replace(given, inputs=inputs, targets=given.targets[chosen], weights=weights[chosen])
+    whole = replace(given, weights=weights)
+    yield from (share(whole, part, parts) for part in range(parts))
 
 
 def read_optimizer(optimizer: Optimizer, parts: int) -> Arrays:

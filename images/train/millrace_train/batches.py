@@ -63,10 +63,10 @@ def load_batch(store: RowStore, batch: Batch, batch_size: int) -> ModelInput:
     return ModelInput(_inputs(store, rows, batch.length), targets, weights)
 
 
-def share(given: ModelInput, worker: int, workers: int) -> ModelInput:
-    """One worker's rows of a batch whose rows are a multiple of ``workers``."""
-    rows = len(given.weights) // workers
-    own = slice(worker * rows, (worker + 1) * rows)
+def share(given: ModelInput, index: int, shares: int) -> ModelInput:
+    """One of several equal shares of a batch, whose rows are a multiple of ``shares``."""
+    rows = len(given.weights) // shares
+    own = slice(index * rows, (index + 1) * rows)
     inputs = {name: array[own] for name, array in given.inputs.items()}
     return replace(given, inputs=inputs, targets=given.targets[own], weights=given.weights[own])
 

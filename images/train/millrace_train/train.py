@@ -83,9 +83,7 @@ def _train(
     recipe = Recipe(
         epochs=spec.parameters.epochs,
         batch_size=spec.parameters.batch_size,
-        rows_at_once=workers.whole_shares(
-            min(task.rows_at_once or spec.parameters.batch_size, spec.parameters.batch_size)
-        ),
+        rows_at_once=workers.whole_shares(task.fed_at_once(spec.parameters.batch_size)),
         seed=spec.parameters.seed,
         buckets=bucket_lengths(job.bucket_lengths, job.max_length),
         checkpoint_seconds=job.options.checkpoint_seconds,

@@ -51,6 +51,10 @@ class TrainTask(Contract):
         default=None, ge=1, description="of a batch, as the device's memory holds them; None feeds it whole"
     )
 
+    def fed_at_once(self, batch_size: int) -> int:
+        """Rows of a batch that the device is given at once."""
+        return min(self.rows_at_once or batch_size, batch_size)
+
 
 class ExportTask(Contract):
     """Turn trained weights into ONNX with a manifest, equal to Keras within a tolerance."""

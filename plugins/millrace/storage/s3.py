@@ -75,7 +75,7 @@ def grant(
         "AWS_ENDPOINT_URL": endpoint,
         "AWS_REGION": region,
     }
-    suffix = _suffix(path_of(uri).partition("/")[0])
+    suffix = _suffix(bucket_and_key(uri)[0])
     os.environ.update({f"{name}__{suffix}": value for name, value in given.items() if value})
 
 
@@ -108,7 +108,7 @@ def file_system(uri: str) -> fs.FileSystem:
 
     Whole files are written by uploads.py. Raises BadInputError.
     """
-    return _file_system(access(path_of(uri).partition("/")[0]))
+    return _file_system(access(bucket_and_key(uri)[0]))
 
 
 def path_of(uri: str) -> str:
@@ -121,6 +121,12 @@ def path_of(uri: str) -> str:
     return path
 
 
+def bucket_and_key(uri: str) -> tuple[str, str]:
+    """Bucket and key of an ``s3://`` URI, as S3 itself takes them. Raises BadInputError without a bucket."""
+    bucket, _, key = path_of(uri).partition("/")
+    return bucket, key
+
+
 def delta_options(uri: str) -> dict[str, str] | None:
     """What delta-rs has to be told beside the environment it reads itself; None for another store.
 
@@ -129,13 +135,14 @@ def delta_options(uri: str) -> dict[str, str] | None:
     """
     if not uri.startswith("s3://"):
         return None
-    reach = access(path_of(uri).partition("/")[0])
+    bucket, _ = bucket_and_key(uri)
+    reach = access(bucket)
     if reach.ca_file:
         os.environ["SSL_CERT_FILE"] = reach.ca_file
     options = {
         "aws_region": reach.region,
         "aws_conditional_put": "etag",
-        "aws_endpoint": _with_bucket(reach, path_of(uri).partition("/")[0]),
+        "aws_endpoint": _with_bucket(reach, bucket),
         "aws_allow_http": "true" if reach.endpoint.startswith("http://") else "",
         "aws_virtual_hosted_style_request": str(reach.virtual_hosted).lower(),
         "aws_access_key_id": reach.access_key,

@@ -28,7 +28,7 @@ _READ_TRIES = 3
 
 def client(uri: str) -> Any:  # noqa: ANN401 - botocore makes its classes at run time
     """botocore's client of the S3 that the environment names for this URI's bucket."""
-    return _client(s3.access(s3.path_of(uri).partition("/")[0]), os.getpid())
+    return _client(s3.access(s3.bucket_and_key(uri)[0]), os.getpid())
 
 
 @cache
@@ -62,8 +62,8 @@ class S3File:
 
     def __init__(self, uri: str) -> None:
         self._client = client(uri)
-        reach = s3.access(s3.path_of(uri).partition("/")[0])
-        bucket, _, key = s3.path_of(uri).partition("/")
+        bucket, key = s3.bucket_and_key(uri)
+        reach = s3.access(bucket)
         self._at = {"Bucket": bucket, "Key": key}
         asked = {"ServerSideEncryption": reach.encryption, "SSEKMSKeyId": reach.encryption_key}
         self._encryption = {name: value for name, value in asked.items() if value}
@@ -179,7 +179,7 @@ def read(uri: str, at_most: int) -> bytes:
     pyarrow asks for the size first, and cuts an object to it that was replaced by a longer one meanwhile. Raises
     FileNotFoundError and, where three answers broke off, OSError.
     """
-    bucket, _, key = s3.path_of(uri).partition("/")
+    bucket, key = s3.bucket_and_key(uri)
     for _ in range(_READ_TRIES - 1):
         with contextlib.suppress(HTTPClientError, IncompleteReadError):
             return _read_once(uri, bucket, key, at_most)
@@ -203,7 +203,7 @@ def _read_once(uri: str, bucket: str, key: str, at_most: int) -> bytes:
 
 def abandoned(uri: str) -> Iterator[tuple[str, str, Any]]:
     """The uploads below a URI that nobody has completed: their URI, their id and when they began."""
-    bucket, _, prefix = s3.path_of(uri).partition("/")
+    bucket, prefix = s3.bucket_and_key(uri)
     with _as_os_errors():
         for page in client(uri).get_paginator("list_multipart_uploads").paginate(Bucket=bucket, Prefix=f"{prefix}/"):
             for upload in page.get("Uploads", ()):
@@ -212,7 +212,7 @@ def abandoned(uri: str) -> Iterator[tuple[str, str, Any]]:
 
 def abort(uri: str, upload: str) -> None:
     """End an upload that ``abandoned`` found."""
-    bucket, _, key = s3.path_of(uri).partition("/")
+    bucket, key = s3.bucket_and_key(uri)
     with _as_os_errors():
         client(uri).abort_multipart_upload(Bucket=bucket, Key=key, UploadId=upload)
 
