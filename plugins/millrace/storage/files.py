@@ -4,7 +4,7 @@ import errno
 import hashlib
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -19,6 +19,7 @@ from millrace.storage.writing import DirectFile, HdfsFile, LocalFile, WholeFile
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _CHUNK_BYTES = 1 << 20
+_LOOKS = 5
 _PLAIN = "!$&'()*+,;=@"  # beside letters, digits and "_.-~", what a URI's path may hold as it is
 
 
@@ -106,8 +107,7 @@ def size_bytes(uri: str) -> int:
 def names(uri: str) -> list[str]:
     """The names directly below a folder, sorted; none where there is no folder."""
     system, path = locate(uri)
-    found = system.get_file_info(fs.FileSelector(path, allow_not_found=True))
-    return sorted(info.base_name for info in found)
+    return sorted(info.base_name for info in _listed(system, fs.FileSelector(path, allow_not_found=True)))
 
 
 @dataclass(frozen=True)
@@ -122,10 +122,18 @@ class Stored:
 def walk(uri: str) -> Iterator[Stored]:
     """Every file below a folder, in no order; none where there is no folder."""
     system, path = locate(uri)
-    for info in system.get_file_info(fs.FileSelector(path, recursive=True, allow_not_found=True)):
+    for info in _listed(system, fs.FileSelector(path, recursive=True, allow_not_found=True)):
         if info.type == fs.FileType.File:
             below = info.path[len(path) :].strip("/")
             yield Stored(tuple(below.split("/")), int(info.size or 0), info.mtime)
+
+
+def _listed(system: fs.FileSystem, selector: fs.FileSelector) -> list[fs.FileInfo]:
+    """A folder that comes or goes while it is looked at is no error: it is looked at again."""
+    for _ in range(_LOOKS - 1):
+        with suppress(FileNotFoundError):
+            return list(system.get_file_info(selector))
+    return list(system.get_file_info(selector))
 
 
 def read_bytes(uri: str, limit: int = 64 << 20) -> bytes:

@@ -15,7 +15,6 @@ from matrix.bucket import Bucket
 from matrix.points import POINT, REACHED, Point
 from matrix.task import OK, RETRY, STATES
 from matrix.warm import STEP_POINT, WARM, WarmProcess
-from pyarrow import fs
 
 from millrace.ledger.ledger import Ledger
 from millrace.storage import files
@@ -163,6 +162,4 @@ class Plant:
         """The key of every file of the store."""
         if self._bucket is not None:
             return list(self._bucket.objects())
-        system, path = files.locate(self.store)
-        found = system.get_file_info(fs.FileSelector(path, recursive=True, allow_not_found=True))
-        return [info.path[len(path) + 1 :] for info in found if info.type == fs.FileType.File]
+        return ["/".join(each.names) for each in files.walk(self.store)]

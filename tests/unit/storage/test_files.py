@@ -2,8 +2,10 @@
 
 import errno
 from pathlib import Path
+from typing import Any
 
 import pytest
+from pyarrow import fs
 
 from millrace.contracts.errors import BadInputError, RefusedError
 from millrace.contracts.model import FolderManifest
@@ -83,3 +85,21 @@ def test_a_changed_folder_is_refused(sealed: tuple[str, str], change: str) -> No
         path.write_bytes(path.read_bytes().replace(b"w", b"v", 1))
     with pytest.raises(RefusedError):
         folders.open_sealed(folder, digest, FolderManifest)
+
+
+def test_a_folder_that_comes_while_it_is_looked_at_is_looked_at_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("x")
+    local, looks = fs.LocalFileSystem(), []
+
+    class Late:
+        def get_file_info(self, selector: fs.FileSelector) -> Any:
+            looks.append(selector)
+            if len(looks) < 3:
+                raise FileNotFoundError(selector.base_dir)
+            return local.get_file_info(selector)
+
+    monkeypatch.setattr(files, "locate", lambda uri: (Late(), files.local_path(uri).as_posix()))
+    assert files.names(files.to_uri(tmp_path)) == ["file"]
+    assert len(looks) == 3
