@@ -163,5 +163,7 @@ def test_a_run_from_data_to_service_by_the_token_of_the_pod_alone(
     pods = {each["task_id"]: each["process_uid"] for each in tries if each["process_uid"].startswith(f"pod:{STEPS}/")}
     assert {"ingest", "validate", "train", "export", "evaluate"} <= set(pods)
     assert "No such" in inside.run("sh", "-c", "ls ~/.kube 2>&1; true"), "another credential"
-    (service,) = [each for each in site.objects("services", "millrace-serving") if "inside" in each["metadata"]["name"]]
+    # the workload's own, beside that of its version
+    services = site.objects("services", "millrace-serving")
+    (service,) = [each for each in services if each["metadata"]["name"] == "machine-inside"]
     assert service["spec"]["ports"]
