@@ -1,10 +1,13 @@
 """Settings that must stand before Airflow is imported anywhere."""
 
+import importlib.util
 import os
 import secrets
+import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -19,8 +22,40 @@ def repository() -> Path:
     return Path(__file__).resolve().parents[1]
 
 
+@pytest.fixture(scope="session")
+def load_module() -> Callable[[Path], ModuleType]:
+    """Loads a file of other tests: what they make, made the same way here."""
+
+    def load(path: Path) -> ModuleType:
+        given = importlib.util.spec_from_file_location(path.parent.name + "_" + path.stem, path)
+        assert given
+        assert given.loader
+        module = importlib.util.module_from_spec(given)
+        sys.modules[module.__name__] = module
+        given.loader.exec_module(module)
+        return module
+
+    return load
+
+
+@pytest.fixture(scope="session")
+def create_bucket() -> Callable[[str], None]:
+    """Makes a bucket in the S3 that the usual variables name, unless it is there."""
+
+    def create(bucket: str) -> None:
+        from pyarrow import fs
+
+        from millrace.storage import s3
+
+        if s3.file_system(f"s3://{bucket}").get_file_info(bucket).type == fs.FileType.NotFound:
+            scheme, _, host = s3.access(bucket).endpoint.partition("://")
+            fs.S3FileSystem(endpoint_override=host, scheme=scheme, allow_bucket_creation=True).create_dir(bucket)
+
+    return create
+
+
 @pytest.fixture
-def s3_uri() -> Iterator[str]:
+def s3_uri(create_bucket: Callable[[str], None]) -> Iterator[str]:
     """A folder of its own in the S3 that the usual variables name; skipped without one."""
     if not os.environ.get("AWS_ENDPOINT_URL"):
         pytest.skip("AWS_ENDPOINT_URL names no S3 to test with")
@@ -28,11 +63,8 @@ def s3_uri() -> Iterator[str]:
 
     from millrace.storage import s3
 
-    endpoint = s3.access(_BUCKET).endpoint
+    create_bucket(_BUCKET)
     system = s3.file_system(f"s3://{_BUCKET}")
-    if system.get_file_info(_BUCKET).type == fs.FileType.NotFound:
-        scheme, _, host = endpoint.partition("://")
-        fs.S3FileSystem(endpoint_override=host, scheme=scheme, allow_bucket_creation=True).create_dir(_BUCKET)
     folder = f"{_BUCKET}/{secrets.token_hex(8)}"
     yield f"s3://{folder}"
     if system.get_file_info(folder).type != fs.FileType.NotFound:

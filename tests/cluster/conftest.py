@@ -4,13 +4,11 @@ KUBECONFIG is an administrator's, AWS_ENDPOINT_URL an S3 that pods reach, MILLRA
 ``millrace/{image}:test``, on the node already. Without them every test here is skipped.
 """
 
-import importlib.util
 import json
 import os
 import secrets
 import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -96,7 +94,7 @@ def await_(ready: Callable[[], Any], what: str, timeout_seconds: float = 120, ev
 
 
 @pytest.fixture(scope="session")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def site(tmp_path_factory: pytest.TempPathFactory, create_bucket: Callable[[str], None]) -> Iterator[Site]:
     """Namespaces, roles, secrets and a bucket, as the README has an administrator make them."""
     missing = [name for name in NEEDED if not os.environ.get(name)]
     if missing:
@@ -112,7 +110,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         secret = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": data}
         site.kubectl("apply", "-f", "-", given=yaml.safe_dump(secret))
     site.kubectl("label", "node", "-l", "type!=kwok", f"nvidia.com/gpu.product={GPU}", "--overwrite")
-    _bucket()
+    create_bucket(BUCKET)
     config = yaml.safe_load(site.kubectl("config", "view", "--raw", "--minify"))
     token = site.kubectl("-n", STEPS, "create", "token", "millrace-airflow", "--duration", "6h").strip()
     config["users"] = [{"name": "airflow", "user": {"token": token}}]
@@ -156,14 +154,6 @@ def crds(site: Site) -> Iterator[None]:
         yield
     finally:
         site.kubectl("delete", "--ignore-not-found", *named)
-
-
-def _bucket() -> None:
-    from pyarrow import fs
-
-    scheme, _, host = os.environ["AWS_ENDPOINT_URL"].partition("://")
-    os.environ.setdefault("AWS_REQUEST_CHECKSUM_CALCULATION", "when_required")
-    fs.S3FileSystem(endpoint_override=host, scheme=scheme, allow_bucket_creation=True).create_dir(BUCKET)
 
 
 class Plant:
@@ -211,17 +201,6 @@ class Plant:
         files.write_bytes(f"{self.site.store}/arrivals/{workload}/{day}.csv", text.encode())
 
 
-def load_module(path: Path) -> Any:
-    """A file of tests as a module: what other tests make, made the same way here."""
-    given = importlib.util.spec_from_file_location(path.parent.name + "_" + path.stem, path)
-    assert given
-    assert given.loader
-    module = importlib.util.module_from_spec(given)
-    sys.modules[module.__name__] = module
-    given.loader.exec_module(module)
-    return module
-
-
 @pytest.fixture(scope="session", name="await_")
 def _await() -> Any:
     return await_
@@ -233,19 +212,19 @@ def start_budget_seconds() -> int:
 
 
 @pytest.fixture(scope="session")
-def machine_rows() -> Any:
+def machine_rows(load_module: Callable[[Path], Any]) -> Any:
     """A day's readings, as end-to-end tests deliver them."""
     return load_module(REPOSITORY / "tests" / "e2e" / "conftest.py").machine_rows
 
 
 @pytest.fixture(scope="session")
-def tiny_models() -> Any:
+def tiny_models(load_module: Callable[[Path], Any]) -> Any:
     """The serve image's tiny models."""
     return load_module(REPOSITORY / "tests" / "images" / "serve" / "conftest.py")
 
 
 @pytest.fixture
-def train_spec(site: Site) -> RunSpec:
+def train_spec(site: Site, load_module: Callable[[Path], Any]) -> RunSpec:
     """A training order, for pods that run nothing."""
     units = load_module(REPOSITORY / "tests" / "unit" / "conftest.py")
     workload = units.workload.__wrapped__()

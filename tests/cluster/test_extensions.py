@@ -14,17 +14,12 @@ KINDS = ["HTTPRoute", "ScaledObject", "InferenceService"]
 
 @pytest.fixture
 def rendered() -> dict[str, dict[str, Any]]:
-    cluster = (
-        Settings()
-        .cluster()
-        .model_copy(
-            update={
-                "gateway": "edge/public",
-                "keda_prometheus_url": "http://prometheus.monitoring:9090",
-                "image_pull_secrets": ("pull",),
-            }
-        )
-    )
+    used = {
+        "gateway": "edge/public",
+        "keda_prometheus_url": "http://prometheus.monitoring:9090",
+        "image_pull_secrets": ("pull",),
+    }
+    cluster = Settings().cluster().model_copy(update=used)
     folder = "s3://bucket/serving/news_topics/v1"
     made = [
         gateway.http_route(cluster, "news_topics", {"v1": 90, "v2": 10}),

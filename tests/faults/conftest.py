@@ -4,7 +4,7 @@ import os
 import secrets
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -44,12 +44,20 @@ def plant(zygotes: Path, tmp_path: Path) -> Iterator[Plant]:
     plant.end_all()
 
 
-@pytest.fixture
-def plant_on_s3(zygotes: Path, tmp_path: Path) -> Iterator[Plant]:
-    """The same with its store in the S3 that the usual variables name; skipped without one."""
+@pytest.fixture(scope="session")
+def bucket(create_bucket: Callable[[str], None]) -> str:
+    """A bucket for stores that are killed in, in the S3 that the usual variables name; skipped without one."""
     if not os.environ.get("AWS_ENDPOINT_URL"):
         pytest.skip("AWS_ENDPOINT_URL names no S3 to test with")
-    plant = Plant(tmp_path / "home", zygotes, f"s3://{_bucket()}/{secrets.token_hex(8)}", MILLRACE_SERVING_PORT="21400")
+    name = f"{os.environ.get('MILLRACE_TEST_BUCKET', 'millrace-test')}-faults"
+    create_bucket(name)
+    return name
+
+
+@pytest.fixture
+def plant_on_s3(zygotes: Path, tmp_path: Path, bucket: str) -> Iterator[Plant]:
+    """The same with its store in the S3 that the usual variables name; skipped without one."""
+    plant = Plant(tmp_path / "home", zygotes, f"s3://{bucket}/{secrets.token_hex(8)}", MILLRACE_SERVING_PORT="21400")
     for day in DAYS:
         plant.deliver(day)
     yield plant
@@ -76,11 +84,9 @@ def unbroken(zygotes: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 
 @pytest.fixture(scope="session")
-def unbroken_on_s3(zygotes: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def unbroken_on_s3(zygotes: Path, tmp_path_factory: pytest.TempPathFactory, bucket: str) -> Iterator[Any]:
     """The same with its store in the S3 that the usual variables name; skipped without one."""
-    if not os.environ.get("AWS_ENDPOINT_URL"):
-        pytest.skip("AWS_ENDPOINT_URL names no S3 to test with")
-    uri = f"s3://{_bucket()}/{secrets.token_hex(8)}"
+    uri = f"s3://{bucket}/{secrets.token_hex(8)}"
     yield from _unbroken(Plant(tmp_path_factory.mktemp("s") / "home", zygotes, uri, MILLRACE_SERVING_PORT="21200"))
 
 
@@ -112,16 +118,3 @@ def _unbroken(plant: Plant) -> Iterator[Unbroken]:
     yield Unbroken(plant)
     plant.end_all()
     plant.empty()
-
-
-def _bucket() -> str:
-    from pyarrow import fs
-
-    from millrace.storage import s3
-
-    bucket = f"{os.environ.get('MILLRACE_TEST_BUCKET', 'millrace-test')}-faults"
-    reach = s3.access(bucket)
-    if s3.file_system(f"s3://{bucket}").get_file_info(bucket).type == fs.FileType.NotFound:
-        scheme, _, host = reach.endpoint.partition("://")
-        fs.S3FileSystem(endpoint_override=host, scheme=scheme, allow_bucket_creation=True).create_dir(bucket)
-    return bucket

@@ -1,11 +1,9 @@
 """A small HTTP proxy before the real S3, which may change a request on its way and signs it anew."""
 
 import http.client
-import importlib.util
 import ipaddress
 import os
 import ssl
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -135,13 +133,6 @@ def certificate(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def e2e() -> Any:
+def e2e(repository: Path, load_module: Callable[[Path], Any]) -> Any:
     """What end-to-end tests make an Airflow of their own with."""
-    path = Path(__file__).resolve().parents[1] / "e2e" / "conftest.py"
-    given = importlib.util.spec_from_file_location("e2e_conftest", path)
-    assert given
-    assert given.loader
-    module = importlib.util.module_from_spec(given)
-    sys.modules[module.__name__] = module
-    given.loader.exec_module(module)
-    return module
+    return load_module(repository / "tests" / "e2e" / "conftest.py")

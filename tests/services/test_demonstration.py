@@ -5,7 +5,7 @@ import os
 import secrets
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -74,7 +74,12 @@ def guard(patch: pytest.MonkeyPatch, store: str) -> list[str]:
 
 
 @pytest.fixture(scope="module", params=["s3", pytest.param("hdfs", marks=pytest.mark.long)])
-def estate(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, e2e: Any) -> Iterator[Estate]:
+def estate(
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    e2e: Any,
+    create_bucket: Callable[[str], None],
+) -> Iterator[Estate]:
     wanted = {"s3": "AWS_ENDPOINT_URL", "hdfs": "HDFS_URL"}[request.param]
     if not os.environ.get(wanted):
         pytest.skip(f"{wanted} names no store to test with")
@@ -119,13 +124,6 @@ def estate(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 def pip() -> str:
     uv = REPOSITORY / ".venvs" / "uv" / "bin" / "python"
     return str(uv) if uv.exists() else sys.executable
-
-
-def create_bucket(bucket: str) -> None:
-    system = s3.file_system(f"s3://{bucket}")
-    if system.get_file_info(bucket).type == fs.FileType.NotFound:
-        scheme, _, host = os.environ["AWS_ENDPOINT_URL"].partition("://")
-        fs.S3FileSystem(endpoint_override=host, scheme=scheme, allow_bucket_creation=True).create_dir(bucket)
 
 
 @pytest.mark.timeout(1200)

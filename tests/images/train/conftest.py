@@ -22,6 +22,7 @@ from millrace.contracts.model import BaseModelRef, FolderManifest
 from millrace.contracts.parameters import Parameters
 from millrace.contracts.run_spec import RunSpec, Task, TryKey
 from millrace.contracts.workload import GatePolicy, Training, Workload
+from millrace.step.main import Stop
 from millrace.storage import files, folders
 
 WORDS = ("ball", "bat", "team", "orbit", "moon", "rocket", "chip", "disk", "code", "the", "a", "of", "and", "in", "on")
@@ -228,6 +229,23 @@ def make_text_rows() -> Callable[[int], list[dict[str, Any]]]:
 @pytest.fixture
 def make_number_rows() -> Callable[[int], list[dict[str, Any]]]:
     return number_rows
+
+
+class _StopAfter(Stop):
+    def __init__(self, reads: int) -> None:
+        super().__init__()
+        self._reads = reads
+
+    @property
+    def requested(self) -> bool:
+        self._reads -= 1
+        return self._reads < 0
+
+
+@pytest.fixture
+def stop_after() -> Callable[[int], Stop]:
+    """Makes a Stop that asks to stop once so many readings of it have been taken."""
+    return _StopAfter
 
 
 @pytest.fixture

@@ -27,6 +27,7 @@ MakeSpec: TypeAlias = Callable[..., RunSpec]
 WriteTable: TypeAlias = Callable[..., DatasetVersion]
 MakeRows: TypeAlias = Callable[[int], Rows]
 ReadLosses: TypeAlias = Callable[[str], list[float]]
+StopAfter: TypeAlias = Callable[[int], Stop]
 
 # TensorFlow's allocator for GPUs, on the processor, with 600 MB; oneDNN crashes where an allocation fails
 SMALL_DEVICE = {
@@ -85,28 +86,15 @@ def test_a_batch_in_parts_has_the_losses_of_the_whole(
     assert len(result.losses) == 6
 
 
-class StopAfter(Stop):
-    """Asks to stop once ``reads`` readings have been taken."""
-
-    def __init__(self, reads: int) -> None:
-        super().__init__()
-        self._reads = reads
-
-    @property
-    def requested(self) -> bool:
-        self._reads -= 1
-        return self._reads < 0
-
-
 @pytest.mark.parametrize(("before", "after"), [(16, 4), (4, 16)])
 def test_a_checkpoint_is_gone_on_from_with_another_number_of_parts(
-    number_spec: MakeSpec, numbers: TrainTask, read_losses: ReadLosses, before: int, after: int
+    number_spec: MakeSpec, numbers: TrainTask, read_losses: ReadLosses, stop_after: StopAfter, before: int, after: int
 ) -> None:
     whole = number_spec(numbers)
     train(whole, Stop())
     state = {"state_uri": f"{whole.state_uri}-changed"}
     with pytest.raises(InterruptedStepError):
-        train(number_spec(in_parts(numbers, before), attempt=2).model_copy(update=state), StopAfter(12))
+        train(number_spec(in_parts(numbers, before), attempt=2).model_copy(update=state), stop_after(12))
     changed = number_spec(in_parts(numbers, after), attempt=3).model_copy(update=state)
     result = train(changed, Stop())
     assert result.resumed_from_step
@@ -119,13 +107,14 @@ def test_in_parts_stopped_and_resumed_equals_unbroken(
     make_text_rows: MakeRows,
     base_model: BaseModelRef,
     read_losses: ReadLosses,
+    stop_after: StopAfter,
 ) -> None:
     task = TrainTask(dataset=write_table(make_text_rows(160)), base_model=base_model, rows_at_once=6)
     unbroken = text_spec(task)
     train(unbroken, Stop())
     state = {"state_uri": f"{unbroken.state_uri}-stopped"}
     with pytest.raises(InterruptedStepError):
-        train(text_spec(task, 2, {"checkpoint_seconds": 3600}).model_copy(update=state), StopAfter(11))
+        train(text_spec(task, 2, {"checkpoint_seconds": 3600}).model_copy(update=state), stop_after(11))
     resumed = text_spec(task, attempt=3).model_copy(update=state)
     assert train(resumed, Stop()).resumed_from_step
     assert read_losses(resumed.state_uri) == pytest.approx(read_losses(unbroken.state_uri), abs=1e-6)

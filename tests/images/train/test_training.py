@@ -22,22 +22,11 @@ MakeSpec: TypeAlias = Callable[..., RunSpec]
 WriteTable: TypeAlias = Callable[..., DatasetVersion]
 MakeRows: TypeAlias = Callable[[int], Rows]
 ReadLosses: TypeAlias = Callable[[str], list[float]]
+StopAfter: TypeAlias = Callable[[int], Stop]
+Interrupt: TypeAlias = Callable[..., InterruptedStepError]
 Unbroken: TypeAlias = tuple[TrainResult, list[float]]
 
 NO_CHECKPOINT_BETWEEN = {"checkpoint_seconds": 3600}
-
-
-class StopAfter(Stop):
-    """Asks to stop once ``reads`` readings have been taken."""
-
-    def __init__(self, reads: int) -> None:
-        super().__init__()
-        self._reads = reads
-
-    @property
-    def requested(self) -> bool:
-        self._reads -= 1
-        return self._reads < 0
 
 
 @pytest.fixture
@@ -59,14 +48,20 @@ def folders_below(state_uri: str) -> list[str]:
     return sorted(path.name for path in files.local_path(state_uri).glob("checkpoint-*"))
 
 
-def interrupt(spec: RunSpec, reads: int) -> InterruptedStepError:
-    with pytest.raises(InterruptedStepError) as caught:
-        train(spec, StopAfter(reads))
-    return caught.value
+@pytest.fixture
+def interrupt(stop_after: StopAfter) -> Interrupt:
+    """Trains until it has been asked to stop; gives what that raises."""
+
+    def begin(spec: RunSpec, reads: int) -> InterruptedStepError:
+        with pytest.raises(InterruptedStepError) as caught:
+            train(spec, stop_after(reads))
+        return caught.value
+
+    return begin
 
 
 def test_stopped_and_resumed_equals_unbroken(
-    text_spec: MakeSpec, task: TrainTask, unbroken: Unbroken, read_losses: ReadLosses
+    text_spec: MakeSpec, task: TrainTask, unbroken: Unbroken, read_losses: ReadLosses, interrupt: Interrupt
 ) -> None:
     result, losses = unbroken
     spec = text_spec(task, options=NO_CHECKPOINT_BETWEEN)
@@ -86,7 +81,12 @@ def test_stopped_and_resumed_equals_unbroken(
 
 
 def test_a_torn_checkpoint_falls_back_to_the_one_before(
-    text_spec: MakeSpec, task: TrainTask, unbroken: Unbroken, read_losses: ReadLosses, caplog: pytest.LogCaptureFixture
+    text_spec: MakeSpec,
+    task: TrainTask,
+    unbroken: Unbroken,
+    read_losses: ReadLosses,
+    caplog: pytest.LogCaptureFixture,
+    interrupt: Interrupt,
 ) -> None:
     _, losses = unbroken
     spec = text_spec(task, options=NO_CHECKPOINT_BETWEEN)
@@ -116,7 +116,9 @@ def test_two_generations_are_kept_and_row_files_go(text_spec: MakeSpec, task: Tr
     assert not list(files.local_path(spec.state_uri).glob("rows-*"))
 
 
-def test_other_parameters_do_not_go_on_from_a_checkpoint(text_spec: MakeSpec, task: TrainTask) -> None:
+def test_other_parameters_do_not_go_on_from_a_checkpoint(
+    text_spec: MakeSpec, task: TrainTask, interrupt: Interrupt
+) -> None:
     interrupt(text_spec(task), reads=10)
     result = train(text_spec(task, attempt=2, seed=99, epochs=1), Stop())
     assert result.resumed_from_step is None
