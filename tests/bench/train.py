@@ -33,6 +33,7 @@ from millrace.step.main import Stop
 from millrace.storage import files
 from millrace_train.backend import load_keras
 from millrace_train.batches import bucket_lengths, load_batch, plan_scoring
+from millrace_train.gang import Workers
 from millrace_train.job import Job
 from millrace_train.loop import Recipe, run_training
 from millrace_train.options import BertOptions
@@ -178,7 +179,7 @@ def main() -> int:
             plain_seconds += seconds
             plain_cpu_seconds += cpu_seconds
             part = replace(recipe, epochs=epoch + 1)
-            outcome = run_training(bucketed, rows, part, files.to_uri(scratch / "state"), Stop())
+            outcome = run_training(bucketed, rows, part, files.to_uri(scratch / "state"), Stop(), Workers(None))
             bucketed_seconds += outcome.loop_seconds
             bucketed_cpu_seconds += outcome.loop_cpu_seconds
             tokens = outcome.tokens
