@@ -17,8 +17,7 @@ from millrace.planning import plan_run
 from millrace.run import Run
 from millrace.settings import Settings
 from millrace.sizing.backfill import BackfillPrice, Delivery, price_backfill, resized
-from millrace.storage import files
-from millrace.storage.arrivals import delivered
+from millrace.storage.arrivals import arrived_bytes
 
 _TIMESTAMP = re.compile(r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}:\d{2}(?:\.\d+)?\+00:00")
 
@@ -52,7 +51,7 @@ def find_workload(dag_id: str, folder: Path) -> tuple[Workload, dict[str, object
     # DAG files import each other from there, as in Airflow's own processes
     sys.path.insert(0, str(folder))
     dag = DagBag(str(folder)).dags.get(dag_id)
-    workload = getattr(dag.get_task("ingest"), "workload", None) if dag and dag.has_task("ingest") else None
+    workload = getattr(dag.get_task("validate"), "workload", None) if dag and dag.has_task("validate") else None
     if dag is None or not isinstance(workload, Workload):
         raise BadInputError(
             f"there is no workload {dag_id!r}",
@@ -72,7 +71,7 @@ def price(
     """
     workload = located(workload, settings.arrivals)
     parameters = Parameters.model_validate(conf)
-    deliveries = [Delivery(day, _arrived_bytes(workload, day)) for day in days]
+    deliveries = [Delivery(day, arrived_bytes(workload.dataset.source, day)) for day in days]
     arrived = [each for each in deliveries if each.bytes is not None]
     trains = {"always": arrived, "auto": arrived[-1:], "never": []}[parameters.train]
     plans = [] if parameters.dry_run or not trains else _plans(workload, parameters, arrived, trains, settings)
@@ -139,8 +138,3 @@ def describe(price: BackfillPrice, now: datetime) -> list[str]:
     else:
         lines.append("gCO2e      unknown: the site has no carbon intensity in the catalogue")
     return lines
-
-
-def _arrived_bytes(workload: Workload, day: date) -> int | None:
-    uri = delivered(workload.dataset.source, day)
-    return None if uri is None else files.size_bytes(uri)

@@ -1,5 +1,6 @@
 """How a run ended, from how its tasks did."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -17,6 +18,23 @@ class Ending:
 
     state: EndState
     reason: str
+
+
+_MAPPED = re.compile(r"_\d+\Z")
+# of a mapped task's parts, whose state is the task's
+_FIRST = ("failed", "upstream_failed", "success", "skipped")
+
+
+def by_task(states: Mapping[str, str | None]) -> dict[str, str | None]:
+    """One state a task, where Airflow names each part of a mapped one (``ingest_0``): failed if any part is.
+
+    A part that an earlier division of the run had, and the last one has not, does not count.
+    """
+    parts: dict[str, list[str | None]] = {}
+    for name, state in states.items():
+        if state != "removed":
+            parts.setdefault(_MAPPED.sub("", name), []).append(state)
+    return {task: next((state for state in _FIRST if state in found), found[0]) for task, found in parts.items()}
 
 
 def ending(states: Mapping[str, str | None], reasons: Mapping[str, str]) -> Ending:

@@ -1,9 +1,10 @@
 """What each step of a run is asked to do, from what the ledger knows."""
 
 import hashlib
+from datetime import date
 from typing import TypeVar
 
-from millrace.contracts.data import DatasetVersion
+from millrace.contracts.data import DatasetVersion, StagedPartition
 from millrace.contracts.errors import BadInputError, TransientError
 from millrace.contracts.model import MANIFEST_FILE, BaseModelRef
 from millrace.contracts.plan import Plan
@@ -17,15 +18,32 @@ R = TypeVar("R")
 
 
 def ingest(run: Run, ledger: Ledger) -> IngestTask:
-    """Read the run's window."""
+    """Read the run's window, or the part of it that this task has."""
     return IngestTask(window=run.window)
+
+
+def staged(run: Run, ledger: Ledger) -> tuple[StagedPartition, ...]:
+    """What ingest left of the run's window, each day by the newest report of a part that had it.
+
+    Raises TransientError where no report says what became of a day.
+    """
+    told: dict[date, StagedPartition | None] = {}
+    for report in ledger.committed_reports(run.dag_id, run.run_id, "ingest"):
+        if isinstance(report.result, IngestResult):
+            for partition in report.result.staged:
+                told.setdefault(partition.partition, partition)
+            for day in report.result.absent:
+                told.setdefault(date.fromisoformat(day), None)
+    if not told.keys() >= set(run.window.days):
+        raise _missing(run, "ingest")
+    return tuple(left for day in run.window.days if (left := told[day]) is not None)
 
 
 def validate(run: Run, ledger: Ledger) -> ValidateTask:
     """Check what this run's ingest left in staging, beside the data that the live model was trained on."""
     live = ledger.live_model(run.workload.name)
     return ValidateTask(
-        staged=result_of(run, ledger, "ingest", IngestResult).staged,
+        staged=staged(run, ledger),
         dataset_uri=run.dataset_uri,
         earlier_profile=ledger.profile(run.workload.name, until=run.window.last, outside=run.window),
         live_profile=ledger.profile(run.workload.name, until=live.dataset.until) if live else None,

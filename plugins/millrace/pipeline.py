@@ -1,16 +1,16 @@
 """A workload becomes its DAG: this file is the whole story of a run."""
 
-from collections.abc import Callable
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 from airflow.providers.standard.operators.hitl import ApprovalOperator
-from airflow.sdk import DAG, BaseOperator, CronDataIntervalTimetable, Param, TriggerRule
+from airflow.sdk import DAG, CronDataIntervalTimetable, Param, TriggerRule
 
 from millrace import admission, orders
 from millrace.contracts.parameters import Parameters
 from millrace.contracts.workload import Workload
 from millrace.operators.close import CloseOperator
+from millrace.operators.divide import DivideOperator
 from millrace.operators.gate import GateOperator
 from millrace.operators.rollout import APPROVAL_TIMEOUT, RolloutOperator
 from millrace.operators.size import SizeOperator
@@ -23,6 +23,7 @@ _SHORT = timedelta(minutes=15)
 _FORM_SECTIONS = {
     "partition_from": "Data",
     "partition_to": "Data",
+    "ingest_parts": "Data",
     "rows": "Data",
     "dry_run": "Run",
     "train": "Run",
@@ -31,7 +32,7 @@ _FORM_SECTIONS = {
 
 
 def build_dag(workload: Workload) -> DAG:
-    """ingest → validate → size → train → export → evaluate → gate → roll out → watch → close, for any workload."""
+    """divide → ingest → validate → size → train → export → evaluate → gate → roll out → watch → close, for all."""
     with DAG(
         dag_id=workload.name,
         description=workload.description.splitlines()[0],
@@ -51,14 +52,24 @@ def build_dag(workload: Workload) -> DAG:
     ) as dag:
         of = {"workload": workload}
         step, gang, rollout, watching, closing = load_operators()
-        ingest = step(
-            task_id="ingest", image="data", order=orders.ingest, doc="Arrivals into staging, a partition a day.", **of
+        divide = DivideOperator(
+            task_id="divide", execution_timeout=_SHORT, doc="Which days are ingested side by side, by their size.", **of
         )
+        ingest = step.partial(
+            task_id="ingest",
+            image="data",
+            order=orders.ingest,
+            map_index_template="{{ task.part.first }} to {{ task.part.last }}",
+            doc="Arrivals into staging, a partition a day; as many tasks as the days were divided between.",
+            **of,
+        ).expand(part=divide.output)
         validate = step(
             task_id="validate",
             image="data",
             order=orders.validate,
             admit=admission.sole_committer,
+            # of several parts of ingest one may have found nothing
+            trigger_rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS,
             doc="Great Expectations; commits what passes.",
             **of,
         )
@@ -132,13 +143,13 @@ def build_dag(workload: Workload) -> DAG:
             doc="The run's terminal state and reason.",
             **of,
         )
-        ingest >> validate >> elders >> size >> train >> export >> evaluate >> gate
+        divide >> ingest >> validate >> elders >> size >> train >> export >> evaluate >> gate
         gate >> [approve, roll_out, close]
         approve >> roll_out >> watch >> close
     return dag
 
 
-def load_operators() -> tuple[Callable[..., BaseOperator], ...]:
+def load_operators() -> tuple[Any, ...]:
     """What runs a step, the training, rolls out, watches and closes here. Those of a cluster take seconds to import."""
     if load_settings().launcher == "kubernetes":
         from millrace.operators.cluster_close import ClusterCloseOperator

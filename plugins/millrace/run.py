@@ -53,8 +53,9 @@ class Run:
         )
 
     def step_uri(self, key: TryKey) -> str:
-        """The folder of all tries of one step."""
-        return files.join(self.folder_uri, key.task_id)
+        """The folder of all tries of one step, or of one part of a mapped one: the first part has the step's name."""
+        part = f"-{key.map_index}" if key.map_index > 0 else ""
+        return files.join(self.folder_uri, key.task_id + part)
 
     def attempt_uri(self, key: TryKey, restart: int = 0) -> str:
         """One try's folder, or one restart's. Try numbers grow over repeats, so no two tries share one."""

@@ -8,7 +8,7 @@ from deltalake import DeltaTable
 from matrix import outcome
 from matrix.catalogue import by_name
 from matrix.plant import DAYS, Plant, machine_rows
-from matrix.task import DAG, OK
+from matrix.task import DAG, OK, PART, RETRY, RUN_ID
 
 from millrace.contracts.report import IngestResult
 from millrace.storage import files, uploads
@@ -75,6 +75,25 @@ def test_f02_killed_after_the_objects_and_before_the_commit_the_retry_commits_th
     assert processes(plant, task) == ["try-1"], "it was computed again"
     assert "an earlier try had finished" in plant.said()
     outcome.check_readers(plant)
+
+
+def test_f02_one_of_two_parts_of_ingest_killed_its_retry_alone_works_again_and_nothing_is_validated_before(
+    plant: Plant,
+) -> None:
+    first, second = ({PART: f"{index} {day}..{day}"} for index, day in enumerate(DAYS))
+    plant.expect("ingest", **first)
+    point = by_name("ingest: both partitions staged, before the report")
+    assert plant.run("ingest", 1, point=point, **second) == RETRY
+    assert plant.run("validate") == RETRY, "half of the window was validated"
+    assert "the report of ingest is not in the ledger" in plant.said()
+    assert plant.retry("ingest", **second) == OK
+    assert processes(plant, "ingest") == ["try-1"]
+    assert processes(plant, "ingest-1") == ["try-1", "try-2"]
+    plant.expect("validate", 2)
+    rows = outcome.ledger_tables(plant)["partitions"]
+    assert [(row["day"], row["state"]) for row in rows] == [(str(day), "committed") for day in DAYS]
+    starts = [(row["map_index"], row["started_at"]) for row in plant.ledger.tries(DAG, RUN_ID, 0)]
+    assert len(set(starts)) == len(starts) == 4, f"a process was counted twice, or a part never: {starts}"
 
 
 def test_f03_killed_between_commit_and_success_the_retry_changes_nothing(plant: Plant) -> None:

@@ -1,6 +1,6 @@
 """Datasets: what a row looks like, where rows come from, what a version is."""
 
-from datetime import date
+from datetime import date, timedelta
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
@@ -115,6 +115,11 @@ class Window(Contract):
         if (self.last - self.first).days > 3660:
             raise ValueError("a window holds at most 3,661 days")
         return self
+
+    @property
+    def days(self) -> list[date]:
+        """The window's days, in order."""
+        return [self.first + timedelta(days=number) for number in range((self.last - self.first).days + 1)]
 
 
 class StagedPartition(Contract):

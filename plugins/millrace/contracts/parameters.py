@@ -23,6 +23,12 @@ class Parameters(Contract):
     hardware: str = Field(
         default="auto", pattern=r"^[a-z0-9][a-z0-9_.-]{0,62}$", description="Entry of the site's hardware catalogue."
     )
+    ingest_parts: int | None = Field(
+        default=None,
+        ge=1,
+        le=64,
+        description="Tasks that ingest the days side by side; by the data's size when empty.",
+    )
     dry_run: bool = Field(default=False, description="Stop after sizing: see the plan, train nothing.")
     partition_from: date | None = Field(default=None, description="First day; the run's own day when empty.")
     partition_to: date | None = Field(default=None, description="Last day; the run's own day when empty.")

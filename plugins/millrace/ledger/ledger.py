@@ -121,11 +121,13 @@ class Ledger:
         """The newest report of a task that was ok or skipped, of the newest repeat that has one."""
         return tries.committed_report(self._database, dag_id, run_id, task_id)
 
+    def committed_reports(self, dag_id: str, run_id: str, task_id: str) -> list[Report]:
+        """All such reports, of every part of a mapped task and of every repeat, newest first."""
+        return tries.committed_reports(self._database, dag_id, run_id, task_id)
+
     def try_reasons(self, dag_id: str, run_id: str, repeat: int) -> dict[str, str]:
-        """The reason of each task's newest try."""
-        with self._database.read() as transaction:
-            rows = transaction.all("select_try_reasons", dag_id=dag_id, run_id=run_id, repeat=repeat)
-        return {row["task_id"]: row["reason"] for row in rows}
+        """The reason of each task's newest try; of a mapped task's parts that of one that failed, where one did."""
+        return tries.reasons(self._database, dag_id, run_id, repeat)
 
     def tries(self, dag_id: str, run_id: str, repeat: int) -> list[Row]:
         """What each try of a run did and used, oldest commit first."""

@@ -89,9 +89,24 @@ def commit_lost_try(
 
 def committed_report(database: Database, dag_id: str, run_id: str, task_id: str) -> Report | None:
     """See Ledger.committed_report."""
+    reports = committed_reports(database, dag_id, run_id, task_id)
+    return reports[0] if reports else None
+
+
+def committed_reports(database: Database, dag_id: str, run_id: str, task_id: str) -> list[Report]:
+    """See Ledger.committed_reports."""
     with database.read() as transaction:
-        row = transaction.one("select_committed_report", dag_id=dag_id, run_id=run_id, task_id=task_id)
-    return None if row is None else Report.model_validate_json(row["report"])
+        rows = transaction.all("select_committed_reports", dag_id=dag_id, run_id=run_id, task_id=task_id)
+    return [Report.model_validate_json(row["report"]) for row in rows]
+
+
+def reasons(database: Database, dag_id: str, run_id: str, repeat: int) -> dict[str, str]:
+    """See Ledger.try_reasons."""
+    with database.read() as transaction:
+        rows = transaction.all("select_try_reasons", dag_id=dag_id, run_id=run_id, repeat=repeat)
+    newest = {(row["task_id"], row["map_index"]): row for row in rows}
+    failed_last = sorted(newest.values(), key=lambda row: row["outcome"] in ("ok", "skipped"), reverse=True)
+    return {row["task_id"]: row["reason"] for row in failed_last}
 
 
 def step_of(task_id: str) -> str:

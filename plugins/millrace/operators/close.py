@@ -7,7 +7,7 @@ from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowFailException
 
 from millrace import attempts
-from millrace.ending import Ending, ending
+from millrace.ending import Ending, by_task, ending
 from millrace.operators.workload import WorkloadOperator
 from millrace.run import Run
 
@@ -30,7 +30,8 @@ class CloseOperator(WorkloadOperator):
         What tries used whose end no task saw is counted before that.
         """
         attempts.count_lost(run.folder_uri, run.repeat, self.ledger)
-        states = context["ti"].get_task_states(dag_id=run.dag_id, run_ids=[run.run_id]).get(run.run_id, {})
+        found = context["ti"].get_task_states(dag_id=run.dag_id, run_ids=[run.run_id]).get(run.run_id, {})
+        states = by_task(found)
         self.settle(run, states)
         reasons = self.ledger.try_reasons(run.dag_id, run.run_id, run.repeat)
         verdict = self.ledger.verdict(run.dag_id, run.run_id, run.repeat)

@@ -1,11 +1,14 @@
 """The base of the operators that have a step done by its image."""
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from airflow.sdk import Context
 
 from millrace import attempts
 from millrace.admission import Admission, anyone
+from millrace.contracts.data import Window
 from millrace.contracts.run_spec import RunSpec
 from millrace.opening import open_run, try_key
 from millrace.operators.workload import WorkloadOperator
@@ -15,19 +18,34 @@ from millrace.run import Run
 class OrderOperator(WorkloadOperator):
     """Admits the run, writes ``image``'s order, and takes the report of an earlier try that had finished it.
 
-    A subclass implements ``carry_out``, for an order that is still to do.
+    ``part``, a window of the run's days, makes it do what a run of those days would. A subclass implements
+    ``carry_out``, for an order that is still to do.
     """
 
-    def __init__(self, *, image: str, order: attempts.Order, admit: Admission = anyone, **kwargs: Any) -> None:  # noqa: ANN401
+    def __init__(
+        self,
+        *,
+        image: str,
+        order: attempts.Order,
+        admit: Admission = anyone,
+        part: Mapping[str, str] | None = None,
+        **kwargs: Any,  # noqa: ANN401
+    ) -> None:
         super().__init__(**kwargs)
         # not `image`: KubernetesPodOperator has a template field of that name
         self.step_image = image
         self.order = order
         self.admit = admit
+        self.part = part
+
+    def opened(self, context: Context) -> Run:
+        """The run, or this task's part of it."""
+        run = open_run(self.workload, context, self.settings, self.ledger)
+        return run if self.part is None else replace(run, window=Window.model_validate(self.part))
 
     def execute(self, context: Context) -> Any:  # noqa: ANN401 - Airflow's own
         """Have the order carried out; the XCom is the report's reason."""
-        run = open_run(self.workload, context, self.settings, self.ledger)
+        run = self.opened(context)
         key = try_key(run, self.task_id, context)
         with self.reporting(key, f"airflow:{context['ti'].id}", run.parameters.hardware):
             self.admit(run, self.ledger, context)

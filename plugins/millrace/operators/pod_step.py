@@ -18,7 +18,6 @@ from millrace.contracts.report import Report
 from millrace.contracts.run_spec import REPORT_FILE, SPEC_FILE, RunSpec
 from millrace.launchers import kubernetes
 from millrace.launchers.kubernetes import PodEnd
-from millrace.opening import open_run
 from millrace.operators.order import OrderOperator
 from millrace.run import Run
 from millrace.sizing import requests
@@ -139,7 +138,7 @@ class PodStepOperator(OrderOperator, KubernetesPodOperator):
         self.execute_async(context)
 
     def _again(self, spec: RunSpec, context: Context) -> Any:  # noqa: ANN401 - Airflow's own
-        run = open_run(self.workload, context, self.settings, self.ledger)
+        run = self.opened(context)
         restart = run.next_restart(spec.key)
         if restart > _MAX_RESTARTS:
             raise AirflowException(f"{restart} pods of this try were lost: see the ledger's tries for each one's end")

@@ -21,7 +21,11 @@ log = logging.getLogger("millrace")
 
 
 class Skip(Exception):  # noqa: N818 - nothing went wrong
-    """There is nothing to do, and that is not an error."""
+    """There is nothing to do, and that is not an error; ``result`` is what was found out all the same."""
+
+    def __init__(self, reason: str, result: Result | None = None) -> None:
+        super().__init__(reason)
+        self.result = result
 
 
 class Stop:
@@ -109,7 +113,7 @@ def _report(result: Result | None, failure: Exception | None, reading: MeterRead
         case None:
             return Report(outcome="ok", reason="done", meter=reading, result=result)
         case Skip():
-            return Report(outcome="skipped", reason=str(failure), meter=reading)
+            return Report(outcome="skipped", reason=str(failure), meter=reading, result=failure.result)
         case InterruptedStepError():
             return Report(outcome="interrupted", reason=failure.what, error=ErrorDetail.of(failure), meter=reading)
         case StepError():

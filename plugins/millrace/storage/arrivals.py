@@ -27,3 +27,9 @@ def delivered(source: Source, day: date) -> str | None:
             remedy="put the day's rows into one of them and remove the others",
         )
     return found[0] if found else None
+
+
+def arrived_bytes(source: Source, day: date) -> int | None:
+    """The size of the day's file; None where it is missing. Raises as ``delivered`` does."""
+    uri = delivered(source, day)
+    return None if uri is None else files.size_bytes(uri)

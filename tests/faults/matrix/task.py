@@ -18,6 +18,8 @@ DAG = "machine_faults"
 RUN_ID = "manual__2026-03-04T00:00:00+00:00"
 STATES = "FAULT_STATES"
 FORMAT = "FAULT_FORMAT"
+# a part of a mapped task: its index and its days, "1 2026-03-03..2026-03-03"; all days are part 0 otherwise
+PART = "FAULT_PART"
 TASKS_WITH_RESULTS = ("ingest", "validate", "train", "export", "evaluate")
 _DAGS = Path(__file__).parents[2] / "e2e" / "dags"
 
@@ -28,6 +30,7 @@ def run_id_of(environment: Mapping[str, str]) -> str:
 
 
 def main(task_id: str, try_number: int) -> int:
+    from airflow.sdk.definitions.mappedoperator import MappedOperator
     from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
     from matrix import warm
 
@@ -43,7 +46,13 @@ def main(task_id: str, try_number: int) -> int:
     spec.loader.exec_module(module)
     operator = _dag(module).task_dict[task_id]
     try:
-        _execute(operator, _context(task_id, try_number))
+        context = _context(task_id, try_number)
+        if isinstance(operator, MappedOperator):
+            index, days = os.environ.get(PART, f"0 {os.environ['FAULT_DAYS']}").split()
+            first, last = days.split("..")
+            context["ti"].map_index = int(index)
+            operator = operator.unmap({"part": {"first": first, "last": last}})
+        _execute(operator, context)
     except AirflowSkipException as skip:
         print(f"skipped: {skip}", flush=True)
         return SKIPPED

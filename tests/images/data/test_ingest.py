@@ -236,8 +236,9 @@ def test_window_lists_absent_days_and_skips_when_there_is_none(
     assert [staged.partition for staged in result.staged] == [days(3)[1]]
     assert result.absent == ("2026-01-01", "2026-01-03")
     empty = Window(first=days(3)[0], last=days(3)[0])
-    with pytest.raises(Skip, match="no new data"):
+    with pytest.raises(Skip, match="no new data") as skip:
         ingest(make_spec(dataset, IngestTask(window=empty)), Stop())
+    assert skip.value.result.absent == ("2026-01-01",), "beside parts that found something, this day is accounted for"
 
 
 def test_a_day_that_fails_fails_the_window(

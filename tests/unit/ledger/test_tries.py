@@ -126,6 +126,19 @@ def test_the_newest_good_report_is_the_committed_one(
     assert ledger.try_reasons("dag", "run", 0) == {"ingest": "a straggler of the first repeat"}
 
 
+def test_of_a_mapped_task_every_part_is_told_newest_first_and_a_failure_is_its_reason(
+    ledger: Ledger, key: Callable[..., TryKey], report: Callable[..., Report]
+) -> None:
+    first, second = (key("ingest").model_copy(update={"map_index": index}) for index in range(2))
+    ledger.commit_report(second, report(outcome="failed", reason="no rows", exit_code=10), "b")
+    ledger.commit_report(first, report(reason="older"), "a")
+    ledger.commit_report(first.model_copy(update={"try_number": 2}), report(reason="newer"), "c")
+    assert [each.reason for each in ledger.committed_reports("dag", "run", "ingest")] == ["newer", "older"]
+    assert ledger.try_reasons("dag", "run", 0) == {"ingest": "no rows"}
+    ledger.commit_report(second.model_copy(update={"try_number": 2}), report(reason="rows"), "d")
+    assert ledger.try_reasons("dag", "run", 0)["ingest"] != "no rows"
+
+
 def test_a_report_after_the_close_still_counts(
     ledger: Ledger, key: Callable[..., TryKey], report: Callable[..., Report]
 ) -> None:

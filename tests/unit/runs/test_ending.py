@@ -2,7 +2,7 @@
 
 import pytest
 
-from millrace.ending import ending
+from millrace.ending import by_task, ending
 
 DONE = dict.fromkeys(["ingest", "validate", "size", "train", "export", "evaluate", "gate"], "success")
 
@@ -31,3 +31,18 @@ def test_every_run_ends_in_a_state_with_a_reason(
     end = ending(states, reasons)
     assert end.state == state
     assert said in end.reason
+
+
+@pytest.mark.parametrize(
+    ("parts", "state"),
+    [
+        (["success", "skipped"], "success"),
+        (["skipped", "skipped"], "skipped"),
+        (["success", "failed", "upstream_failed"], "failed"),
+        (["success", "removed"], "success"),
+        (["running", None], "running"),
+    ],
+)
+def test_a_mapped_task_has_one_state(parts: list[str | None], state: str) -> None:
+    states = {f"ingest_{index}": part for index, part in enumerate(parts)}
+    assert by_task({"divide": "success", **states}) == {"divide": "success", "ingest": state}
