@@ -2,12 +2,13 @@
 
 import csv
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from millrace.contracts.data import Column, Dataset
 from millrace.contracts.errors import BadInputError
-from millrace_data.lines import decode, lines, refuse_length, row_limit_bytes, wrong_field
+from millrace_data.lines import decode, lines, lines_of, refuse_length, row_limit_bytes, wrong_field
 from millrace_data.source import check_names
+from millrace_data.streams import Readable
 
 _INT64 = re.compile(r"-?\d{1,19}\Z")
 _BOOLS = {"true", "false", "1", "0"}
@@ -21,20 +22,59 @@ def scan(uri: str, dataset: Dataset) -> bool:
     if not names:
         return False
     check_names(names, dataset, uri)
-    columns = [dataset.column(name) for name in names]
     found = False
     for number, values in records:
         found = True
-        if len(values) != len(names):
-            raise BadInputError(
-                f"the row has {len(values)} fields",
-                where=f"{uri}, line {number}",
-                rule=f"{len(names)} fields, as the header has",
-                remedy="quote a field that holds a separator (csv); a field of tsv holds none",
-            )
-        for column, value in zip(columns, values, strict=True):
-            _check_value(uri, number, column, value)
+        _check(uri, number, names, values, dataset)
     return found
+
+
+def sift(text: Readable, uri: str, dataset: Dataset) -> Iterator[tuple[int, bytes, BadInputError | None]]:
+    """The header, then each record as it stands in the text and what is wrong with it, blank lines left out.
+
+    Raises BadInputError for other columns than the declared ones, and for quotes behind which no record can be told.
+    """
+    pending: list[bytes] = []
+
+    def tapped() -> Iterator[tuple[int, bytes]]:
+        for number, line in lines_of(text, uri, dataset):
+            pending.append(line + b"\n")
+            yield number, line
+
+    names: list[str] | None = None
+    for number, values in _records_of(tapped(), uri, dataset):
+        record = b"".join(pending)
+        pending.clear()
+        error = None
+        if names is None:
+            names = values
+            check_names(names, dataset, uri)
+        else:
+            try:
+                _check(uri, number, names, values, dataset)
+            except BadInputError as found:
+                error = found
+        yield number, record, error
+
+
+def extra_names(uri: str, dataset: Dataset) -> set[str]:
+    """The header's columns that are not declared."""
+    _, names = next(_records(uri, dataset), (1, []))
+    return set(names) - {column.name for column in dataset.columns}
+
+
+def _check(uri: str, number: int, names: list[str], values: list[str], dataset: Dataset) -> None:
+    if len(values) != len(names):
+        raise BadInputError(
+            f"the row has {len(values)} fields",
+            where=f"{uri}, line {number}",
+            rule=f"{len(names)} fields, as the header has",
+            remedy="quote a field that holds a separator (csv); a field of tsv holds none",
+        )
+    declared = {column.name: column for column in dataset.columns}
+    for name, value in zip(names, values, strict=True):
+        if name in declared:
+            _check_value(uri, number, declared[name], value)
 
 
 def longest_bytes(uri: str, dataset: Dataset) -> int:
@@ -46,8 +86,12 @@ def longest_bytes(uri: str, dataset: Dataset) -> int:
 
 
 def _records(uri: str, dataset: Dataset) -> Iterator[tuple[int, list[str]]]:
+    return _records_of(lines(uri, dataset), uri, dataset)
+
+
+def _records_of(numbered: Iterable[tuple[int, bytes]], uri: str, dataset: Dataset) -> Iterator[tuple[int, list[str]]]:
     """The records that are not blank with the number of the line that each one ends on."""
-    text = (decode(uri, number, line) + "\n" for number, line in lines(uri, dataset))
+    text = (decode(uri, number, line) + "\n" for number, line in numbered)
     csv.field_size_limit(row_limit_bytes(dataset))
     is_csv = dataset.source.format == "csv"
     reader = csv.reader(

@@ -1,7 +1,10 @@
 """What is wrong with a file that pyarrow refused, as an error that names line, field, rule and remedy."""
 
+import pyarrow.parquet as pq
+
 from millrace.contracts.data import Dataset
 from millrace.contracts.errors import BadInputError
+from millrace.storage import files
 from millrace.storage.arrivals import compression
 from millrace_data import delimited, json_lines
 
@@ -23,6 +26,17 @@ def longest_row_bytes(uri: str, dataset: Dataset) -> int:
         return measure(uri, dataset)
     except OSError:
         raise _damaged(uri, compression(uri) or "text") from None
+
+
+def extra_columns(uri: str, dataset: Dataset) -> tuple[str, ...]:
+    """The names of columns that are there and not declared; of JSON Lines those of the first thousand rows."""
+    if dataset.source.format == "parquet":
+        system, path = files.locate(uri)
+        with system.open_input_file(path) as stream:
+            found = set(pq.read_schema(stream).names) - {column.name for column in dataset.columns}
+    else:
+        found = (json_lines if dataset.source.format == "jsonl" else delimited).extra_names(uri, dataset)
+    return tuple(sorted(found))
 
 
 def offence(uri: str, dataset: Dataset, error: Exception) -> BadInputError:

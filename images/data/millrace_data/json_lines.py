@@ -1,10 +1,13 @@
 """JSON Lines read again, slowly, to find the line that pyarrow refused."""
 
 import json
+from collections.abc import Iterator
+from itertools import islice
 
 from millrace.contracts.data import Column, Dataset
 from millrace.contracts.errors import BadInputError
-from millrace_data.lines import decode, lines, wrong_field
+from millrace_data.lines import decode, lines, lines_of, wrong_field
+from millrace_data.streams import Readable
 
 _WORDS = {
     "string": "a string",
@@ -13,6 +16,7 @@ _WORDS = {
     "bool": "true or false",
     "list<string>": "a list of strings",
 }
+_FIRST_ROWS = 1000
 _INFINITY = float("inf")
 
 
@@ -25,6 +29,26 @@ def scan(uri: str, dataset: Dataset) -> bool:
             found = True
             _check(uri, number, _object(uri, number, text), dataset)
     return found
+
+
+def sift(text: Readable, uri: str, dataset: Dataset) -> Iterator[tuple[int, bytes, BadInputError | None]]:
+    """Each line with its end and what is wrong with it, blank lines left out."""
+    for number, line in lines_of(text, uri, dataset):
+        error = None
+        try:
+            decoded = decode(uri, number, line)
+            if not decoded.strip():
+                continue
+            _check(uri, number, _object(uri, number, decoded), dataset)
+        except BadInputError as found:
+            error = found
+        yield number, line + b"\n", error
+
+
+def extra_names(uri: str, dataset: Dataset) -> set[str]:
+    """The fields of the first thousand rows that are not declared."""
+    rows = (json.loads(line) for _, line in islice(lines(uri, dataset), _FIRST_ROWS) if line.strip())
+    return {name for row in rows if isinstance(row, dict) for name in row} - {c.name for c in dataset.columns}
 
 
 def longest_bytes(uri: str, dataset: Dataset) -> int:
@@ -60,7 +84,7 @@ def _object(uri: str, number: int, text: str) -> dict[str, object]:
 
 def _check(uri: str, number: int, row: dict[str, object], dataset: Dataset) -> None:
     columns = {column.name: column for column in dataset.columns}
-    if extra := next((name for name in row if name not in columns), None):
+    if dataset.extra_columns == "refuse" and (extra := next((name for name in row if name not in columns), None)):
         raise wrong_field(uri, number, extra, "the field is not declared", f"the columns {list(columns)} only")
     for name, column in columns.items():
         if name not in row:

@@ -5,7 +5,7 @@ from typing import NoReturn
 
 from millrace.contracts.data import Dataset
 from millrace.contracts.errors import BadInputError
-from millrace_data.streams import text_stream
+from millrace_data.streams import Readable, text_stream
 
 MAX_ROW_BYTES = 32 << 20
 _READ_BYTES = 1 << 20
@@ -20,8 +20,12 @@ def row_limit_bytes(dataset: Dataset) -> int:
 
 def lines(uri: str, dataset: Dataset) -> Iterator[tuple[int, bytes]]:
     """All lines without their ends, numbered from 1. Raises BadInputError for one beyond ``row_limit_bytes``."""
+    return lines_of(text_stream(uri), uri, dataset)
+
+
+def lines_of(stream: Readable, uri: str, dataset: Dataset) -> Iterator[tuple[int, bytes]]:
+    """The lines of a text that is already open."""
     limit_bytes = row_limit_bytes(dataset)
-    stream = text_stream(uri)
     rest, number = b"", 0
     while piece := stream.read(_READ_BYTES):
         *whole, rest = (rest + piece).split(b"\n")

@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import date
 
 import numpy as np
@@ -17,6 +18,7 @@ from millrace_data import diagnose, source
 from millrace_data.deduplicate import SeenRows
 from millrace_data.rules import first_breach
 from millrace_data.schema import staged_schema
+from millrace_data.sift import Sieve
 from millrace_data.split import deal
 from millrace_data.staging import StagedFile
 from millrace_data.streams import Digest, NullLineError
@@ -38,12 +40,34 @@ def stage_partition(dataset: Dataset, day: date, out_uri: str, stop: Stop) -> St
         log.info("partition %s: no file of arrivals", day)
         return None
     source_bytes = _size_bytes(uri)
+    delivery = _Delivery(dataset, day, uri, source_bytes, out_uri, stop)
     try:
-        return _stage(dataset, day, uri, source_bytes, out_uri, stop, source.BLOCK_BYTES)
+        staged = _stage_whole(delivery)
+    except BadInputError as error:
+        if not dataset.max_bad_rows_share or dataset.source.format == "parquet":
+            raise
+        log.info("partition %s: %s; reading again row by row", day, error.what)
+        staged = _stage_sifted(delivery)
+    if dataset.extra_columns == "drop":
+        staged = staged.model_copy(update={"dropped_columns": diagnose.extra_columns(uri, dataset)})
+    return staged
+
+
+def _stage_whole(delivery: "_Delivery") -> StagedPartition:
+    try:
+        return _stage(delivery, source.BLOCK_BYTES)
     except source.LongRowError:
-        block_bytes = diagnose.longest_row_bytes(uri, dataset)
-        log.info("partition %s: a row has %s bytes; reading again in larger blocks", day, f"{block_bytes:,}")
-        return _stage(dataset, day, uri, source_bytes, out_uri, stop, block_bytes)
+        block_bytes = diagnose.longest_row_bytes(delivery.uri, delivery.dataset)
+        log.info("partition %s: a row has %s bytes; reading again in larger blocks", delivery.day, f"{block_bytes:,}")
+        return _stage(delivery, block_bytes)
+
+
+def _stage_sifted(delivery: "_Delivery") -> StagedPartition:
+    with Sieve(delivery.uri, delivery.dataset, files.join(delivery.out_uri, f"{delivery.day}.bad.jsonl")) as sieve:
+        staged = _stage(delivery, sieve.block_bytes, sieve)
+    log.info("partition %s: %s rows could not be read and are kept aside", delivery.day, sieve.kept_aside)
+    aside = {"bad_rows": sieve.kept_aside, "bad_rows_uri": sieve.uri if sieve.kept_aside else None}
+    return staged.model_copy(update=aside)
 
 
 def _size_bytes(uri: str) -> int:
@@ -58,22 +82,33 @@ def _size_bytes(uri: str) -> int:
     return size
 
 
-def _stage(
-    dataset: Dataset, day: date, uri: str, source_bytes: int, out_uri: str, stop: Stop, block_bytes: int
-) -> StagedPartition:
+@dataclass(frozen=True)
+class _Delivery:
+    dataset: Dataset
+    day: date
+    uri: str
+    source_bytes: int
+    out_uri: str
+    stop: Stop
+
+
+def _stage(delivery: _Delivery, block_bytes: int, sieve: Sieve | None = None) -> StagedPartition:
+    dataset, day, uri = delivery.dataset, delivery.day, delivery.uri
     digest = Digest(dataset)
     seen = SeenRows(dataset.unique_by) if dataset.unique_by else None
     schema = staged_schema(dataset)
     progress = _Progress(day)
     rows = 0
-    with StagedFile(out_uri, f"{day}.parquet", schema, _repetitive(dataset)) as file:
-        for batch in _checked(dataset, uri, digest, block_bytes):
-            stop.check(f"partition {day}, {progress.rows} rows read")
+    with StagedFile(delivery.out_uri, f"{day}.parquet", schema, _repetitive(dataset)) as file:
+        for batch in _checked(dataset, uri, digest, block_bytes, sieve):
+            delivery.stop.check(f"partition {day}, {progress.rows} rows read")
             progress.add(batch)
             first = batch if seen is None else _kept(batch, seen.first_seen(batch))
             if first.num_rows:
                 file.write(_completed(first, dataset, day, schema))
                 rows += first.num_rows
+        if sieve is not None:
+            sieve.refuse_too_many(progress.rows)
         _refuse_nothing_and_copies(uri, dataset, progress.rows, rows)
     log.info("partition %s: %s rows staged, %s duplicates dropped", day, rows, progress.rows - rows)
     return StagedPartition(
@@ -82,7 +117,7 @@ def _stage(
         rows=rows,
         duplicates=progress.rows - rows,
         source_uri=uri,
-        source_bytes=source_bytes,
+        source_bytes=delivery.source_bytes,
         content_sha256=digest.hexdigest(),
     )
 
@@ -94,10 +129,12 @@ def _repetitive(dataset: Dataset) -> list[str]:
     return [f"{target}.list.element" if is_list else target, SPLIT_COLUMN, PARTITION_COLUMN]
 
 
-def _checked(dataset: Dataset, uri: str, digest: Digest, block_bytes: int) -> Iterator[pa.RecordBatch]:
+def _checked(
+    dataset: Dataset, uri: str, digest: Digest, block_bytes: int, sieve: Sieve | None
+) -> Iterator[pa.RecordBatch]:
     rows_before = 0
     try:
-        for batch in source.batches(uri, dataset, digest, block_bytes):
+        for batch in source.batches(uri, dataset, digest, block_bytes, sieve.over if sieve else None):
             if breach := first_breach(batch, dataset):
                 raise breach.error(uri, rows_before)
             yield batch

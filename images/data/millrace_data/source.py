@@ -1,7 +1,7 @@
 """A day's file of arrivals as record batches, whatever its format, every stored byte digested on the way."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -36,8 +36,13 @@ class OddQuotesError(Exception):
     """A CSV file, read to its end without complaint, has an odd number of quotes: one may have swallowed rows."""
 
 
-def batches(uri: str, dataset: Dataset, digest: Digest, block_bytes: int = BLOCK_BYTES) -> Iterator[pa.RecordBatch]:
-    """The file's rows in batches of about ``block_bytes``, in the declared columns and types.
+Over = Callable[[Readable], Readable]
+
+
+def batches(
+    uri: str, dataset: Dataset, digest: Digest, block_bytes: int = BLOCK_BYTES, over: Over | None = None
+) -> Iterator[pa.RecordBatch]:
+    """The file's rows in batches of about ``block_bytes``, in the declared columns and types, ``over`` its text.
 
     Raises LongRowError for a row beyond a block, OddQuotesError after the last batch, NullLineError, pyarrow's errors
     and OSError for what the format's reader refuses, BadInputError for columns that are not the declared ones.
@@ -48,6 +53,8 @@ def batches(uri: str, dataset: Dataset, digest: Digest, block_bytes: int = BLOCK
         return
     stored = StoredBytes(uri, digest)
     text = decompressed(stored, uri)
+    if over is not None:
+        text = over(text)
     quotes = CountsQuotes(text)
     try:
         if dataset.source.format == "jsonl":
@@ -60,7 +67,8 @@ def batches(uri: str, dataset: Dataset, digest: Digest, block_bytes: int = BLOCK
         raise
     while stored.read(BLOCK_BYTES):
         pass
-    if dataset.source.format == "csv" and quotes.quotes % 2:
+    # what lies over the text has told its records apart already
+    if dataset.source.format == "csv" and over is None and quotes.quotes % 2:
         raise OddQuotesError
 
 
@@ -68,7 +76,10 @@ def _json_lines(stream: Readable, dataset: Dataset, block_bytes: int) -> Iterato
     yield from pajson.open_json(
         NoLeadingNull(stream),
         read_options=pajson.ReadOptions(block_size=block_bytes, use_threads=block_bytes <= BLOCK_BYTES),
-        parse_options=pajson.ParseOptions(explicit_schema=source_schema(dataset), unexpected_field_behavior="error"),
+        parse_options=pajson.ParseOptions(
+            explicit_schema=source_schema(dataset),
+            unexpected_field_behavior="error" if dataset.extra_columns == "refuse" else "ignore",
+        ),
     )
 
 
@@ -102,8 +113,13 @@ def _lists(texts: pa.StringArray) -> pa.ListArray:
 
 
 def check_names(found: list[str], dataset: Dataset, uri: str) -> None:
-    """Raises BadInputError unless the columns are the declared ones, each once, in any order."""
+    """Raises BadInputError unless the columns are the declared ones, each once, in any order.
+
+    Where the workload drops others, they do not count.
+    """
     declared = [column.name for column in dataset.columns]
+    if dataset.extra_columns == "drop":
+        found = [name for name in found if name in declared]
     if sorted(found) == sorted(declared):
         return
     missing, extra = sorted(set(declared) - set(found)), sorted(set(found) - set(declared))

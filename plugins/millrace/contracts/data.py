@@ -73,6 +73,15 @@ class Dataset(Contract):
     target: Target
     split: Split
     unique_by: tuple[FieldName, ...] = Field(default=(), description="rows equal in these are duplicates; () keeps all")
+    extra_columns: Literal["refuse", "drop"] = Field(
+        default="refuse", description="columns of arrivals that are not declared: an error, or left out and reported"
+    )
+    max_bad_rows_share: float = Field(
+        default=0,
+        ge=0,
+        lt=1,
+        description="of a day's rows of JSON Lines, CSV or TSV that may be unreadable and kept aside",
+    )
     expectations: Expectations = Expectations()
 
     @model_validator(mode="after")
@@ -131,6 +140,13 @@ class StagedPartition(Contract):
     duplicates: int = Field(ge=0)
     source_uri: Uri
     source_bytes: int = Field(ge=0)
+    dropped_columns: tuple[str, ...] = Field(
+        default=(), description="not declared; of JSON Lines those of the first rows"
+    )
+    bad_rows: int = Field(
+        default=0, ge=0, description="that could not be read; in ``bad_rows_uri``, with their reasons"
+    )
+    bad_rows_uri: Uri | None = None
     content_sha256: Sha256 = Field(description="of the source's bytes and the schema: equal means nothing new")
 
 
