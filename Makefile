@@ -45,7 +45,7 @@ setup: .venv/.synced $(IMAGES:%=.venvs/%/.synced) ## install every environment (
 
 .PHONY: lock
 lock: $(UV) ## compile every requirements.in into a lock with hashes
-	@for lock in requirements .ci/requirements tests/requirements $(IMAGES:%=images/%/requirements) images/airflow/requirements \
+	@for lock in requirements .ci/requirements tests/requirements $(IMAGES:%=images/%/requirements) images/airflow/requirements images/spark/requirements \
 	  images/train/requirements-cuda; do (cd $$(dirname $$lock) && $(UV) pip compile -q --universal --python-version 3.11 \
 	  --generate-hashes --custom-compile-command "make lock" $$(basename $$lock).in -o $$(basename $$lock).txt); done
 
@@ -62,6 +62,7 @@ image-%:
 	@echo "$(IMAGE_PREFIX)/$*:$(IMAGE_TAG)"
 	@$(DOCKER_BUILD) -q --build-arg BASE_IMAGE=$(BASE_IMAGE) --build-arg SOURCE_VERSION=$$(git rev-parse HEAD) \
 	  -t $(IMAGE_PREFIX)/$*:$(IMAGE_TAG) -f images/$*/Dockerfile .
+image-spark: ## validate on Spark, for clusters that have the Spark operator
 image-train-cuda: ## the train image with CUDA libraries, as millrace/train:TAG-cuda
 	@$(DOCKER_BUILD) -q --build-arg BASE_IMAGE=$(BASE_IMAGE) --build-arg SOURCE_VERSION=$$(git rev-parse HEAD) \
 	  --build-arg VARIANT=cuda -t $(IMAGE_PREFIX)/train:$(IMAGE_TAG)-cuda -f images/train/Dockerfile .
@@ -114,6 +115,11 @@ lint: setup ## ruff, mypy, import-linter
 
 .PHONY: test test-images test-units test-faults test-e2e
 test: test-units test-images test-faults test-e2e ## everything that needs no cluster
+
+.PHONY: spark-test
+spark-test: setup .venvs/pytest/.synced .venvs/spark/.synced ## what runs on Spark, by Spark on this machine (needs Java 17)
+	@PYTHONPATH=plugins:images/data:.venvs/pytest .venvs/spark/bin/python -m pytest -q tests/images/data/test_unique.py \
+	  tests/images/spark
 
 test-units: setup
 	@$(AIRFLOW_PYTHON) -m pytest -q tests/unit tests/structure

@@ -55,6 +55,7 @@ def open_run(
         run_type=str(dag_run.run_type.value),
         repeat=repeat,
         store=settings.store,
+        spark_from_bytes=settings.spark_from_bytes,
     )
 
 

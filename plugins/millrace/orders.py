@@ -40,12 +40,22 @@ def staged(run: Run, ledger: Ledger) -> tuple[StagedPartition, ...]:
 
 
 def validate(run: Run, ledger: Ledger) -> ValidateTask:
-    """Check what this run's ingest left in staging, beside the data that the live model was trained on."""
+    """Check what this run's ingest left in staging, beside the data that the live model was trained on.
+
+    Where each row is to be once in the whole data set, the data's size says whether that takes Spark.
+    """
     live = ledger.live_model(run.workload.name)
+    partitions = staged(run, ledger)
+    earlier = ledger.profile(run.workload.name, until=run.window.last, outside=run.window)
+    overall = run.workload.dataset.deduplicate == "dataset"
+    size_bytes = sum(partition.source_bytes for partition in partitions) + (earlier.bytes if earlier else 0)
+    shuffled = overall and run.spark_from_bytes is not None and size_bytes >= run.spark_from_bytes
     return ValidateTask(
-        staged=staged(run, ledger),
+        staged=partitions,
         dataset_uri=run.dataset_uri,
-        earlier_profile=ledger.profile(run.workload.name, until=run.window.last, outside=run.window),
+        published=ledger.latest_dataset(run.workload.name, until=run.window.last) if overall else None,
+        engine="spark" if shuffled else "arrow",
+        earlier_profile=earlier,
         live_profile=ledger.profile(run.workload.name, until=live.dataset.until) if live else None,
         base_model=base_model(run),
     )

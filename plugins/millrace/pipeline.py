@@ -4,7 +4,7 @@ from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 from airflow.providers.standard.operators.hitl import ApprovalOperator
-from airflow.sdk import DAG, CronDataIntervalTimetable, Param, TriggerRule
+from airflow.sdk import DAG, CronDataIntervalTimetable, Param, TriggerRule, chain
 
 from millrace import admission, orders
 from millrace.contracts.parameters import Parameters
@@ -20,6 +20,8 @@ from millrace.sensors.earlier_partitions import EarlierPartitionsSensor
 from millrace.settings import load_settings
 
 _SHORT = timedelta(minutes=15)
+# of several parts of ingest one may have found nothing
+_SOME_PART = TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS
 _FORM_SECTIONS = {
     "partition_from": "Data",
     "partition_to": "Data",
@@ -51,7 +53,7 @@ def build_dag(workload: Workload) -> DAG:
         },
     ) as dag:
         of = {"workload": workload}
-        step, gang, rollout, watching, closing = load_operators()
+        step, spark, gang, rollout, watching, closing = load_operators()
         divide = DivideOperator(
             task_id="divide", execution_timeout=_SHORT, doc="Which days are ingested side by side, by their size.", **of
         )
@@ -63,13 +65,12 @@ def build_dag(workload: Workload) -> DAG:
             doc="Arrivals into staging, a partition a day; as many tasks as the days were divided between.",
             **of,
         ).expand(part=divide.output)
-        validate = step(
+        validate = spark(
             task_id="validate",
             image="data",
             order=orders.validate,
             admit=admission.sole_committer,
-            # of several parts of ingest one may have found nothing
-            trigger_rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS,
+            trigger_rule=_SOME_PART,
             doc="Great Expectations; commits what passes.",
             **of,
         )
@@ -77,7 +78,8 @@ def build_dag(workload: Workload) -> DAG:
             task_id="await_earlier_partitions",
             poke_interval=10,
             timeout=workload.step_timeout.total_seconds(),
-            doc="Trains on no data set that an earlier day's run is still writing.",
+            trigger_rule=_SOME_PART,
+            doc="Takes no data set that an earlier day's run is still writing.",
             **of,
         )
         size = SizeOperator(
@@ -143,23 +145,30 @@ def build_dag(workload: Workload) -> DAG:
             doc="The run's terminal state and reason.",
             **of,
         )
-        divide >> ingest >> validate >> elders >> size >> train >> export >> evaluate >> gate
+        # where each row is once in the whole data set, what is validated follows from what earlier days have published
+        overall = workload.dataset.deduplicate == "dataset"
+        chain(ingest, *((elders, validate) if overall else (validate, elders)), size, train, export, evaluate, gate)
         gate >> [approve, roll_out, close]
         approve >> roll_out >> watch >> close
     return dag
 
 
 def load_operators() -> tuple[Any, ...]:
-    """What runs a step, the training, rolls out, watches and closes here. Those of a cluster take seconds to import."""
+    """What runs a step, one that may be on Spark, and the training, rolls out, watches and closes here.
+
+    Those of a cluster take seconds to import.
+    """
     if load_settings().launcher == "kubernetes":
         from millrace.operators.cluster_close import ClusterCloseOperator
         from millrace.operators.cluster_rollout import ClusterRolloutOperator
         from millrace.operators.cluster_watch import ClusterWatchOperator
         from millrace.operators.pod_gang import PodGangOperator
+        from millrace.operators.pod_spark import PodSparkOperator
         from millrace.operators.pod_step import PodStepOperator
 
-        return PodStepOperator, PodGangOperator, ClusterRolloutOperator, ClusterWatchOperator, ClusterCloseOperator
-    return StepOperator, StepOperator, RolloutOperator, WatchOperator, CloseOperator
+        stepping = PodStepOperator, PodSparkOperator, PodGangOperator
+        return *stepping, ClusterRolloutOperator, ClusterWatchOperator, ClusterCloseOperator
+    return StepOperator, StepOperator, StepOperator, RolloutOperator, WatchOperator, CloseOperator
 
 
 def trigger_form(workload: Workload) -> dict[str, Param]:

@@ -25,6 +25,7 @@ class Run:
     run_type: str
     repeat: int
     store: str
+    spark_from_bytes: int | None = None
 
     @property
     def folder_uri(self) -> str:

@@ -49,6 +49,11 @@ class Settings(BaseSettings):
     environments: Path = Field(
         default=_REPOSITORY / ".venvs", description="Folder of the images' environments, for the process launcher."
     )
+    spark_from_bytes: int = Field(
+        default=64 << 30,
+        ge=0,
+        description="Size from which data whose rows are each to be there once over all days is validated by Spark.",
+    )
     serving_host: str = Field(default="127.0.0.1", description="Address that model servers listen on.")
     serving_port: int = Field(
         default=8200, ge=1, le=65435, description="First port of the hundred that model servers take theirs from."

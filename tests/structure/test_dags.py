@@ -8,6 +8,8 @@ import pytest
 from airflow.dag_processing.dagbag import DagBag
 from airflow.sdk import DAG
 
+from millrace.pipeline import build_dag
+
 
 @pytest.fixture(scope="module")
 def bag(repository: Path) -> DagBag:
@@ -47,6 +49,14 @@ def test_the_chain_is_the_agreed_one(bag: DagBag) -> None:
         assert dag.get_task("gate").downstream_task_ids == {"approve", "roll_out", "close"}
         assert dag.get_task("roll_out").downstream_task_ids == {"watch"}
         assert dag.get_task("watch").downstream_task_ids == {"close"}
+
+
+def test_where_each_row_is_once_in_the_data_set_validation_follows_the_earlier_days(bag: DagBag) -> None:
+    workload = bag.dags["news_topics"].get_task("size").workload
+    dataset = workload.dataset.model_copy(update={"deduplicate": "dataset"})
+    dag = build_dag(workload.model_copy(update={"dataset": dataset}))
+    for before, after in itertools.pairwise(["ingest", "await_earlier_partitions", "validate", "size"]):
+        assert dag.get_task(before).downstream_task_ids == {after}
 
 
 def test_the_form_is_typed_bounded_and_documented(bag: DagBag) -> None:

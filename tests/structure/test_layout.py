@@ -1,6 +1,7 @@
 """The rules of the house, kept by tests."""
 
 import ast
+import re
 import subprocess
 from pathlib import Path
 
@@ -67,7 +68,10 @@ def test_no_path_of_a_machine_and_no_registry_is_named(repository: Path) -> None
 def test_only_the_ledger_reads_sql(repository: Path) -> None:
     for path in tracked(repository, "plugins/*.py", "images/*.py", "dags/*.py"):
         if "ledger" not in path.parts:
-            assert ".sql" not in path.read_text(), f"{path} reads SQL; only the ledger does"
+            # pyspark.sql is a package
+            assert not re.search(r"\.sql\b(?!\.|( import))", path.read_text()), (
+                f"{path} reads SQL; only the ledger does"
+            )
 
 
 def test_settings_are_read_in_one_place(repository: Path) -> None:

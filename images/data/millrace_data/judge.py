@@ -8,7 +8,6 @@ from types import TracebackType
 from typing import Any, Self
 
 import great_expectations as gx
-import pandas as pd
 from great_expectations.expectations.expectation import Expectation
 from pyarrow import fs
 
@@ -20,7 +19,10 @@ logging.getLogger("great_expectations.data_context.types.base").setLevel(logging
 
 
 class Judge:
-    """Runs suites on frames and keeps what it found for the Data Docs."""
+    """Runs suites on frames and keeps what it found for the Data Docs.
+
+    A frame is pandas', or Spark's for suites that are added ``on_spark``: Great Expectations' Spark engine runs those.
+    """
 
     def __init__(self) -> None:
         self._context = gx.get_context(mode="ephemeral")
@@ -38,22 +40,23 @@ class Judge:
     ) -> None:
         shutil.rmtree(self._site_folder, ignore_errors=True)
 
-    def add_suite(self, name: str, expectations: list[Expectation]) -> None:
+    def add_suite(self, name: str, expectations: list[Expectation], on_spark: bool = False) -> None:
         """Name a suite; frames are judged by it afterwards."""
         suite = self._context.suites.add(gx.ExpectationSuite(name=name, expectations=expectations))
-        batch = self._source.add_dataframe_asset(name).add_batch_definition_whole_dataframe(name)
+        source = self._context.data_sources.add_spark("staging on Spark") if on_spark else self._source
+        batch = source.add_dataframe_asset(name).add_batch_definition_whole_dataframe(name)
         self._definitions[name] = self._context.validation_definitions.add(
             gx.ValidationDefinition(name=name, data=batch, suite=suite)
         )
 
-    def judge(self, suite: str, frame: pd.DataFrame, partition: str) -> list[ExpectationOutcome]:
+    def judge(self, suite: str, frame: object, partition: str) -> list[ExpectationOutcome]:
         """One outcome an expectation: yes or no first, with counts (never values) only where one failed."""
         result = self._run(suite, frame, partition, "BOOLEAN_ONLY")
         if not result.success:
             result = self._run(suite, frame, partition, "SUMMARY")
         return [_outcome(found, partition) for found in result.results]
 
-    def _run(self, suite: str, frame: pd.DataFrame, partition: str, result_format: str) -> Any:  # noqa: ANN401
+    def _run(self, suite: str, frame: object, partition: str, result_format: str) -> Any:  # noqa: ANN401
         return self._definitions[suite].run(
             batch_parameters={"dataframe": frame},
             result_format=result_format,

@@ -1,6 +1,6 @@
 """What of a partition's rows the suite judges, small enough for memory."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pandas as pd
 import pyarrow as pa
@@ -16,15 +16,17 @@ _BATCH_BYTES = 4 << 20
 _MAX_BATCH_ROWS = 1 << 14
 
 
-def parquet_batches(uri: str) -> Iterator[pa.RecordBatch]:
-    """A staged file's rows in batches of about 4 MiB.
+def parquet_batches(
+    uri: str, columns: Sequence[str] | None = None, groups: Sequence[int] | None = None
+) -> Iterator[pa.RecordBatch]:
+    """A staged file's rows, or some columns or row groups of them, in batches of about 4 MiB.
 
     Raises BadInputError for a file that is missing or damaged, TransientError where the store fails.
     """
     system, path = files.locate(uri)
     try:
         with pq.ParquetFile(system.open_input_file(path), buffer_size=1 << 20, pre_buffer=False) as file:
-            yield from file.iter_batches(batch_size=_batch_rows(file.metadata))
+            yield from file.iter_batches(_batch_rows(file.metadata), row_groups=groups, columns=columns)
     except (pa.ArrowException, FileNotFoundError) as error:
         raise BadInputError(
             f"the staged file is missing or damaged ({type(error).__name__})",
@@ -55,8 +57,12 @@ class Measurements:
 
     def add(self, batch: pa.RecordBatch) -> None:
         """Take in a batch's measurements; its texts are not kept."""
+        self._batches.append(self.measured(batch))
+
+    def measured(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """A batch's measurements."""
         columns = [self._measured(field.name, batch.column(field.name)) for field in batch.schema]
-        self._batches.append(pa.record_batch(columns, names=batch.schema.names))
+        return pa.record_batch(columns, names=batch.schema.names)
 
     def _measured(self, name: str, array: pa.Array) -> pa.Array:
         if pa.types.is_list(array.type):

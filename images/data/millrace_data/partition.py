@@ -9,7 +9,7 @@ from datetime import date
 import numpy as np
 import pyarrow as pa
 
-from millrace.contracts.data import PARTITION_COLUMN, SPLIT_COLUMN, Dataset, StagedPartition
+from millrace.contracts.data import Dataset, StagedPartition
 from millrace.contracts.errors import BadInputError
 from millrace.step.main import Stop
 from millrace.storage import files
@@ -20,7 +20,7 @@ from millrace_data.rules import first_breach
 from millrace_data.schema import staged_schema
 from millrace_data.sift import Sieve
 from millrace_data.split import deal
-from millrace_data.staging import StagedFile
+from millrace_data.staging import StagedFile, repetitive
 from millrace_data.streams import Digest, NullLineError
 
 log = logging.getLogger(__name__)
@@ -99,7 +99,7 @@ def _stage(delivery: _Delivery, block_bytes: int, sieve: Sieve | None = None) ->
     schema = staged_schema(dataset)
     progress = _Progress(day)
     rows = 0
-    with StagedFile(delivery.out_uri, f"{day}.parquet", schema, _repetitive(dataset)) as file:
+    with StagedFile(delivery.out_uri, f"{day}.parquet", schema, repetitive(dataset)) as file:
         for batch in _checked(dataset, uri, digest, block_bytes, sieve):
             delivery.stop.check(f"partition {day}, {progress.rows} rows read")
             progress.add(batch)
@@ -120,13 +120,6 @@ def _stage(delivery: _Delivery, block_bytes: int, sieve: Sieve | None = None) ->
         source_bytes=delivery.source_bytes,
         content_sha256=digest.hexdigest(),
     )
-
-
-def _repetitive(dataset: Dataset) -> list[str]:
-    """The Parquet paths of columns with few values."""
-    target = dataset.target.column
-    is_list = dataset.column(target).type == "list<string>"
-    return [f"{target}.list.element" if is_list else target, SPLIT_COLUMN, PARTITION_COLUMN]
 
 
 def _checked(

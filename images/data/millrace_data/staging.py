@@ -9,6 +9,7 @@ from typing import Self
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from millrace.contracts.data import PARTITION_COLUMN, SPLIT_COLUMN, Dataset
 from millrace.storage import files
 
 COMPRESSION_LEVEL = 1
@@ -97,3 +98,10 @@ class StagedFile:
         with contextlib.suppress(OSError, ValueError):
             self._writer.close()
         self._file.discard()
+
+
+def repetitive(dataset: Dataset) -> list[str]:
+    """The Parquet paths of columns with few values."""
+    target = dataset.target.column
+    is_list = dataset.column(target).type == "list<string>"
+    return [f"{target}.list.element" if is_list else target, SPLIT_COLUMN, PARTITION_COLUMN]

@@ -2,7 +2,9 @@
 
 import logging
 import operator
+from contextlib import AbstractContextManager, nullcontext
 from functools import reduce
+from typing import TYPE_CHECKING
 
 import pandas as pd
 import pyarrow as pa
@@ -15,7 +17,7 @@ from millrace.contracts.run_spec import RunSpec, ValidateTask
 from millrace.scoring.tokens import TextTokenizer
 from millrace.step.main import Skip, Stop
 from millrace.storage import files
-from millrace_data import expectations
+from millrace_data import expectations, unique
 from millrace_data.judge import Judge
 from millrace_data.measure import Measurements, parquet_batches
 from millrace_data.profile import Profiler
@@ -23,6 +25,9 @@ from millrace_data.schema import staged_schema, text_features
 from millrace_data.streams import store_failed
 from millrace_data.table import DatasetTable
 from millrace_data.token_lengths import TokenLengths, open_tokenizer
+
+if TYPE_CHECKING:
+    from millrace_data.on_spark import Spark
 
 log = logging.getLogger(__name__)
 
@@ -43,8 +48,10 @@ def validate(spec: RunSpec, stop: Stop) -> ValidateResult:
         raise Skip("no new data: nothing was staged")
     dataset = spec.workload.dataset
     table = DatasetTable(task.dataset_uri, dataset)
-    with Judge() as judge:
-        outcomes, profiles = _judge_all(judge, task, dataset, stop)
+    with _engine(task.engine) as spark, Judge() as judge:
+        if dataset.deduplicate == "dataset":
+            task = task.model_copy(update={"staged": _once(task, dataset, spark, spec.attempt_uri, stop)})
+        outcomes, profiles = _judge_all(judge, task, dataset, spark, stop)
         docs_uri = judge.write_docs(files.join(spec.attempt_uri, "out", "docs"))
     _refuse_failures(outcomes, task.dataset_uri, docs_uri)
     return ValidateResult(
@@ -57,10 +64,33 @@ def validate(spec: RunSpec, stop: Stop) -> ValidateResult:
     )
 
 
+def _engine(name: str) -> "AbstractContextManager[Spark | None]":
+    if name != "spark":
+        return nullcontext()
+    from millrace_data.on_spark import Spark  # it needs PySpark, which only the image's variant for Spark has
+
+    return Spark()
+
+
+def _once(
+    task: ValidateTask, dataset: Dataset, spark: "Spark | None", attempt_uri: str, stop: Stop
+) -> tuple[StagedPartition, ...]:
+    """The staged partitions without the rows that an earlier one has; those that lose none stay as they are."""
+    found = unique.sources(task.staged, task.published)
+    folder_uri = files.join(attempt_uri, "out", "staged")
+    if spark is not None:
+        return spark.once(found, task.staged, dataset, folder_uri)
+    repeats = unique.repeated(found, dataset.unique_by, stop)
+    return tuple(
+        unique.without(partition, repeats.get(partition.partition, []), dataset, folder_uri)
+        for partition in task.staged
+    )
+
+
 def _judge_all(
-    judge: Judge, task: ValidateTask, dataset: Dataset, stop: Stop
+    judge: Judge, task: ValidateTask, dataset: Dataset, spark: "Spark | None", stop: Stop
 ) -> tuple[list[ExpectationOutcome], dict[str, Profile]]:
-    judge.add_suite(_ROWS, expectations.row_expectations(dataset))
+    judge.add_suite(_ROWS, expectations.row_expectations(dataset), on_spark=spark is not None)
     judge.add_suite(_LABELS, expectations.label_expectations(dataset))
     judge.add_suite(_BALANCE, expectations.balance_expectations(dataset, task.live_profile is not None))
     tokenizer = _tokenizer(task, dataset)
@@ -68,7 +98,7 @@ def _judge_all(
     profiles: dict[str, Profile] = {}
     for partition in task.staged:
         stop.check(f"before judging partition {partition.partition}")
-        found, profile = _judge_partition(judge, partition, dataset, tokenizer, stop)
+        found, profile = _judge_partition(judge, partition, dataset, tokenizer, spark, stop)
         outcomes += found
         if profile is not None:
             profiles[partition.partition.isoformat()] = profile
@@ -84,25 +114,35 @@ def _tokenizer(task: ValidateTask, dataset: Dataset) -> TextTokenizer | None:
 
 
 def _judge_partition(
-    judge: Judge, partition: StagedPartition, dataset: Dataset, tokenizer: TextTokenizer | None, stop: Stop
+    judge: Judge,
+    partition: StagedPartition,
+    dataset: Dataset,
+    tokenizer: TextTokenizer | None,
+    spark: "Spark | None",
+    stop: Stop,
 ) -> tuple[list[ExpectationOutcome], Profile | None]:
     day = partition.partition.isoformat()
     measurements = Measurements(dataset)
+
+    def frame() -> object:
+        return measurements.frame() if spark is None else spark.measurements(partition.file_uri, dataset)
+
     if not _has_all_columns(partition, dataset):
-        for batch in parquet_batches(partition.file_uri):
+        for batch in parquet_batches(partition.file_uri) if spark is None else ():
             measurements.add(batch)
-        return judge.judge(_ROWS, measurements.frame(), day), None
+        return judge.judge(_ROWS, frame(), day), None
     profiler = Profiler(dataset)
     lengths = TokenLengths(tokenizer, text_features(dataset), partition.rows) if tokenizer else None
     for batch in parquet_batches(partition.file_uri):
         stop.check(f"judging partition {day}")
-        measurements.add(batch)
+        if spark is None:
+            measurements.add(batch)
         profiler.add(batch)
         if lengths is not None:
             lengths.add(batch)
     profile = profiler.profile(lengths.histogram() if lengths else None)
     labels = pd.DataFrame({expectations.LABEL: list(profile.label_counts)}, dtype="object")
-    return [*judge.judge(_ROWS, measurements.frame(), day), *judge.judge(_LABELS, labels, day)], profile
+    return [*judge.judge(_ROWS, frame(), day), *judge.judge(_LABELS, labels, day)], profile
 
 
 def _has_all_columns(partition: StagedPartition, dataset: Dataset) -> bool:

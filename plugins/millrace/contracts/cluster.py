@@ -17,7 +17,7 @@ class Conventions(Contract):
     namespace: str = Field(default="millrace-steps", description="Namespace of step pods.")
     serving_namespace: str = Field(default="millrace-serving", description="Namespace of model servers.")
     images: str = Field(
-        default="millrace/{image}:latest", description="Image of a step; `{image}` is data, train or serve."
+        default="millrace/{image}:latest", description="Image of a step; `{image}` is data, train, serve or spark."
     )
     image_pull_policy: Literal["Always", "IfNotPresent", "Never"] = Field(
         default="IfNotPresent", description="When nodes pull images."
@@ -78,6 +78,10 @@ class Conventions(Contract):
         default=64 << 30,
         ge=1 << 28,
         description="Cap for a step that ran out of memory and is given 1.5 times as much.",
+    )
+    spark_executors: int = Field(default=4, ge=1, description="Executors of a step on Spark.")
+    spark_service_account: str = Field(
+        default="millrace-spark", description="Service account of a Spark driver, which starts executors."
     )
 
 

@@ -73,6 +73,9 @@ class Dataset(Contract):
     target: Target
     split: Split
     unique_by: tuple[FieldName, ...] = Field(default=(), description="rows equal in these are duplicates; () keeps all")
+    deduplicate: Literal["partition", "dataset"] = Field(
+        default="partition", description="within a day, or over all days: a row stays in the earliest one that has it"
+    )
     extra_columns: Literal["refuse", "drop"] = Field(
         default="refuse", description="columns of arrivals that are not declared: an error, or left out and reported"
     )
@@ -98,6 +101,8 @@ class Dataset(Contract):
         }
         if missing := sorted(used - set(known)):
             raise ValueError(f"columns {missing} are used but not declared; declared are {known}")
+        if self.deduplicate == "dataset" and not self.unique_by:
+            raise ValueError("deduplicate: over the whole data set needs unique_by, the columns that tell rows apart")
         if len(set(self.target.labels)) != len(self.target.labels):
             raise ValueError("target.labels: a label occurs twice")
         return self

@@ -31,11 +31,18 @@ class IngestTask(Contract):
 
 
 class ValidateTask(Contract):
-    """Check staged partitions; when all pass, commit them to the Delta table and profile them."""
+    """Check staged partitions; when all pass, commit them to the Delta table and profile them.
+
+    Where the workload has each row once in its whole data set, rows of earlier partitions are left out before that.
+    """
 
     kind: Literal["validate"] = "validate"
     staged: tuple[StagedPartition, ...]
     dataset_uri: Uri
+    published: DatasetVersion | None = Field(
+        default=None, description="what rows must not be in, before their day; None where that does not matter"
+    )
+    engine: Literal["arrow", "spark"] = Field(default="arrow", description="this process alone, or Spark")
     earlier_profile: Profile | None = Field(description="of the committed partitions up to the window, itself left out")
     live_profile: Profile | None = Field(description="of the data that the live model was trained on")
     base_model: BaseModelRef | None = Field(description="its tokenizer counts tokens for the profile")
@@ -124,6 +131,11 @@ class RunSpec(Contract):
     state_uri: Uri
     task: Task
     gang: Gang | None = None
+
+    @property
+    def variant(self) -> str:
+        """Of the image that has the step: "" or "spark"."""
+        return "spark" if isinstance(self.task, ValidateTask) and self.task.engine == "spark" else ""
 
     @property
     def workers(self) -> int:

@@ -40,14 +40,7 @@ def step_pod(cluster: Cluster, image: str, spec: RunSpec, request: Request) -> k
     step = spec.task.kind
     training = step == "train"
     uri = files.join(spec.attempt_uri, SPEC_FILE)
-    labels = {
-        "app.kubernetes.io/name": "millrace-step",
-        "app.kubernetes.io/component": step,
-        "app.kubernetes.io/part-of": "millrace",
-        "app.kubernetes.io/managed-by": "airflow",
-        "millrace/workload": spec.workload.name,
-        "millrace/team": spec.workload.team,
-    }
+    labels = step_labels(spec)
     if training and cluster.queue:
         labels[QUEUE_LABEL] = cluster.queue
     # an autoscaler that empties a node would throw away the work since the last checkpoint
@@ -89,6 +82,18 @@ def step_pod(cluster: Cluster, image: str, spec: RunSpec, request: Request) -> k
             runtime_class_name=(cluster.runtime_class or None) if request.gpus else None,
         ),
     )
+
+
+def step_labels(spec: RunSpec) -> dict[str, str]:
+    """Whose pod it is, and what it does."""
+    return {
+        "app.kubernetes.io/name": "millrace-step",
+        "app.kubernetes.io/component": spec.task.kind,
+        "app.kubernetes.io/part-of": "millrace",
+        "app.kubernetes.io/managed-by": "airflow",
+        "millrace/workload": spec.workload.name,
+        "millrace/team": spec.workload.team,
+    }
 
 
 def resources(cluster: Cluster, request: Request) -> dict[str, dict[str, str]]:

@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 LOG_FILE = "log.txt"
 _PROCESS_FILE = "process.json"
 _POLL_SECONDS = 0.1
-_PASSED_ON = ("PATH", "HOME", "LANG", "TZ", "TMPDIR", "SSL_CERT_FILE", "CUDA_VISIBLE_DEVICES")
+_PASSED_ON = ("PATH", "JAVA_HOME", "HOME", "LANG", "TZ", "TMPDIR", "SSL_CERT_FILE", "CUDA_VISIBLE_DEVICES")
 _PASSED_ON_PREFIXES = ("AWS_", "HADOOP_", "KRB5", "KERAS_", "TF_", "OMP_")
 
 
@@ -103,18 +103,19 @@ class ProcessLauncher:
         return self.scratch / parts.scheme / parts.netloc / unquote(parts.path).lstrip("/")
 
     def _start(self, image: str, spec: RunSpec, attempt: Path, lock: int) -> subprocess.Popen[bytes]:
-        python = self.environments / image / "bin" / "python"
+        environment = spec.variant or image
+        python = self.environments / environment / "bin" / "python"
         if not python.exists():
             raise BadInputError(
-                f"the environment of images/{image} is not there",
+                f"the environment of images/{environment} is not there",
                 where=str(python),
                 rule="each image has an environment, made from its requirements.txt",
-                remedy="run `make setup`, or set MILLRACE_ENVIRONMENTS",
+                remedy="run `make setup` (`make .venvs/spark/.synced` for spark), or set MILLRACE_ENVIRONMENTS",
             )
         uri = files.join(spec.attempt_uri, SPEC_FILE)
         files.write_bytes(uri, spec.model_dump_json(indent=1).encode())
         path = os.pathsep.join([str(self.repository / "plugins"), str(self.repository / "images" / image)])
-        environment = {
+        variables = {
             name: value
             for name, value in os.environ.items()
             if name in _PASSED_ON or name.startswith(_PASSED_ON_PREFIXES)
@@ -126,7 +127,7 @@ class ProcessLauncher:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 cwd=attempt,
-                env={**environment, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1", "HF_HUB_OFFLINE": "1"},
+                env={**variables, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1", "HF_HUB_OFFLINE": "1"},
                 start_new_session=True,
                 pass_fds=(lock,),
             )

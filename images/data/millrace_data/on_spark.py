@@ -1,0 +1,137 @@
+"""The same on Spark, of which it takes the shuffle and the workers: files are read and written by our own code.
+
+So executors need no connector of Hadoop's, the credentials are the usual variables, and a row has one hash wherever it
+is looked at. Importing this module needs PySpark.
+"""
+
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as sql
+from pyspark.sql.pandas.types import from_arrow_schema
+
+from millrace.contracts.data import Dataset, StagedPartition
+from millrace.contracts.errors import BadInputError
+from millrace.contracts.report import ErrorDetail
+from millrace.storage import files
+from millrace_data.measure import Measurements, parquet_batches
+from millrace_data.unique import Rows, keys, without
+
+_GROUPS_A_TASK = 16  # of 8 MiB in memory, as staging writes them
+_LOCAL_SHUFFLE_PARTITIONS = 16
+_SUBMITTED = "PYSPARK_GATEWAY_PORT"
+
+
+class Spark:
+    """A session: the one that spark-submit began, or one of this process with all of its cores."""
+
+    def __enter__(self) -> Self:
+        os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+        builder = SparkSession.builder.appName("millrace").config("spark.ui.showConsoleProgress", "false")
+        if _SUBMITTED not in os.environ:
+            builder = builder.master("local[*]").config("spark.ui.enabled", "false")
+            builder = builder.config("spark.driver.host", "127.0.0.1").config("spark.driver.bindAddress", "127.0.0.1")
+            # its default is for a cluster; each is a task, and what does not fit into memory is spilled
+            builder = builder.config("spark.sql.shuffle.partitions", _LOCAL_SHUFFLE_PARTITIONS)
+        self.session = builder.config("spark.sql.session.timeZone", "UTC").getOrCreate()
+        self.session.sparkContext.setLogLevel("ERROR")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.session.stop()
+
+    def once(
+        self, found: Sequence[Rows], staged: Sequence[StagedPartition], dataset: Dataset, folder_uri: str
+    ) -> tuple[StagedPartition, ...]:
+        """Each staged partition without the rows that an earlier day has; see unique.without."""
+        listed = [(rows.day.isoformat(), rows.uri, rows.staged) for rows in found]
+        files_ = self._spread(listed, "day string, uri string, staged boolean")
+        rows = files_.mapInArrow(_read_keys(dataset.unique_by), "day string, key binary, staged boolean")
+        first = rows.groupBy("key").agg(sql.min("day").alias("first"))
+        repeats = rows.filter("staged").join(first, "key").filter("day > first").select("day", "key")
+        by_day = {partition.partition.isoformat(): partition for partition in staged}
+        written = repeats.groupBy("day").applyInArrow(
+            _rewrite(by_day, dataset, folder_uri), "partition string, error string"
+        )
+        changed = [_told(row.partition, row.error) for row in written.collect()]
+        by_day |= {partition.partition.isoformat(): partition for partition in changed}
+        return tuple(by_day[partition.partition.isoformat()] for partition in staged)
+
+    def measurements(self, uri: str, dataset: Dataset) -> DataFrame:
+        """What the suite judges of a staged file, a row a row; see Measurements."""
+        system, path = files.locate(uri)
+        with system.open_input_file(path) as stream:
+            footer = pq.read_metadata(stream)
+        groups = list(range(footer.num_row_groups))
+        listed = [(uri, groups[start : start + _GROUPS_A_TASK]) for start in range(0, len(groups), _GROUPS_A_TASK)]
+        spread = self._spread(listed, "uri string, groups array<int>")
+        nothing = pa.RecordBatch.from_pylist([], footer.schema.to_arrow_schema())
+        schema = from_arrow_schema(_plain(Measurements(dataset).measured(nothing)).schema)
+        return spread.mapInArrow(_measure(dataset), schema)
+
+    def _spread(self, listed: list[Any], schema: str) -> DataFrame:
+        """A task for each."""
+        return self.session.createDataFrame(self.session.sparkContext.parallelize(listed, max(1, len(listed))), schema)
+
+
+Batches = Iterable[pa.RecordBatch]
+
+
+def _read_keys(unique_by: Sequence[str]) -> Callable[[Batches], Iterator[pa.RecordBatch]]:
+    def read(batches: Batches) -> Iterator[pa.RecordBatch]:
+        for row in (row for batch in batches for row in batch.to_pylist()):
+            for key in keys(row["uri"], unique_by):
+                count = len(key)
+                yield pa.record_batch(
+                    [pa.repeat(row["day"], count), key.cast(pa.binary()), pa.repeat(row["staged"], count)],
+                    names=["day", "key", "staged"],
+                )
+
+    return read
+
+
+def _rewrite(by_day: dict[str, StagedPartition], dataset: Dataset, folder_uri: str) -> Callable[[pa.Table], pa.Table]:
+    def rewrite(repeats: pa.Table) -> pa.Table:
+        partition = by_day[repeats["day"][0].as_py()]
+        told = partition.model_dump_json()
+        error = None
+        try:
+            told = without(partition, repeats["key"].to_pylist(), dataset, folder_uri).model_dump_json()
+        except BadInputError as found:  # Spark would turn it into a text of its own
+            error = ErrorDetail.of(found).model_dump_json()
+        return pa.table({"partition": pa.array([told], pa.string()), "error": pa.array([error], pa.string())})
+
+    return rewrite
+
+
+def _told(partition: str, error: str | None) -> StagedPartition:
+    if error is not None:
+        found = ErrorDetail.model_validate_json(error)
+        raise BadInputError(found.what, where=found.where, rule=found.rule, remedy=found.remedy)
+    return StagedPartition.model_validate_json(partition)
+
+
+def _measure(dataset: Dataset) -> Callable[[Batches], Iterator[pa.RecordBatch]]:
+    def measure(batches: Batches) -> Iterator[pa.RecordBatch]:
+        measurements = Measurements(dataset)
+        for row in (row for batch in batches for row in batch.to_pylist()):
+            for batch in parquet_batches(row["uri"], groups=row["groups"]):
+                yield _plain(measurements.measured(batch))
+
+    return measure
+
+
+def _plain(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Without dictionaries, which Spark does not take."""
+    columns = [
+        column.dictionary_decode() if pa.types.is_dictionary(column.type) else column for column in batch.columns
+    ]
+    return pa.record_batch(columns, names=batch.schema.names)

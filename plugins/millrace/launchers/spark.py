@@ -1,0 +1,65 @@
+"""A step on Spark, as the Spark operator's SparkApplication. Builds specifications only."""
+
+from typing import Any
+
+from millrace.contracts.cluster import HADOOP_FOLDER, Cluster
+from millrace.contracts.restricted import container_security, pod_security
+from millrace.contracts.run_spec import SPEC_FILE, RunSpec
+from millrace.launchers.kubernetes import step_labels
+from millrace.sizing.requests import Request
+from millrace.storage import files
+
+SPARK_VERSION = "4.1.4"
+_PROGRAM = "local:///opt/millrace/launch.py"
+
+
+def spark_application(cluster: Cluster, spec: RunSpec, request: Request) -> dict[str, Any]:
+    """One driver, which is the step, and the cluster's number of executors like it; each within ``request``.
+
+    Half the memory is the JVM's, half Python's. The driver alone has a service account's token, to start executors.
+    """
+    jvm = f"{request.memory_bytes // 2 >> 20}m"
+    pod = {
+        "cores": request.cores,
+        "memory": jvm,
+        "memoryOverhead": jvm,
+        "labels": step_labels(spec),
+        "env": [{"name": "HADOOP_CONF_DIR", "value": HADOOP_FOLDER}] if cluster.hadoop_secret else [],
+        "envFrom": [{"secretRef": {"name": cluster.storage_secret}}],
+        "podSecurityContext": pod_security(),
+        "securityContext": container_security(),
+        "volumeMounts": _mounts(cluster),
+        "tolerations": list(cluster.tolerations),
+    }
+    return {
+        "apiVersion": "sparkoperator.k8s.io/v1beta2",
+        "kind": "SparkApplication",
+        "metadata": {"namespace": cluster.namespace, "labels": step_labels(spec)},
+        "spec": {
+            "type": "Python",
+            "pythonVersion": "3",
+            "mode": "cluster",
+            "sparkVersion": SPARK_VERSION,
+            "image": cluster.image("spark"),
+            "imagePullPolicy": cluster.image_pull_policy,
+            "imagePullSecrets": list(cluster.image_pull_secrets),
+            "mainApplicationFile": _PROGRAM,
+            "arguments": ["--spec", files.join(spec.attempt_uri, SPEC_FILE)],
+            # a retry is Airflow's, with a folder of its own
+            "restartPolicy": {"type": "Never"},
+            "volumes": _volumes(cluster),
+            "driver": {**pod, "serviceAccount": cluster.spark_service_account},
+            "executor": {**pod, "instances": cluster.spark_executors, "deleteOnTermination": True},
+        },
+    }
+
+
+def _volumes(cluster: Cluster) -> list[dict[str, Any]]:
+    secret = {"secretName": cluster.hadoop_secret, "defaultMode": 0o440}
+    hadoop = [{"name": "hadoop", "secret": secret}] if cluster.hadoop_secret else []
+    return [{"name": "tmp", "emptyDir": {}}, *hadoop]
+
+
+def _mounts(cluster: Cluster) -> list[dict[str, Any]]:
+    hadoop = [{"name": "hadoop", "mountPath": HADOOP_FOLDER, "readOnly": True}] if cluster.hadoop_secret else []
+    return [{"name": "tmp", "mountPath": "/tmp"}, *hadoop]  # noqa: S108 - the container's own
