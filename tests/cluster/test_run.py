@@ -30,7 +30,7 @@ def finished(plant: Any, pip: str) -> Any:
         patch.setenv("MILLRACE_HOME", str(plant.airflow.home))
         patch.setenv("MILLRACE_ARRIVALS_URI", f"{plant.site.store}/arrivals")
         days = bring_in(Settings(), cache=REPOSITORY / ".cache", pip=pip)
-    run_id = plant.trigger(DAG, rows=600, partition_from=f"{min(days)}", partition_to=f"{max(days)}")
+    run_id = plant.trigger(DAG, rows=600, partition_from=f"{min(days)}", partition_to=f"{max(days)}", ingest_parts=2)
     pods: dict[str, Any] = {}
     over = threading.Event()
 
@@ -71,6 +71,13 @@ def test_every_step_was_a_pod_and_the_report_its_own(plant: Any, finished: Any) 
         assert ok[step].startswith("pod:millrace-steps/news-topics-"), ok
     steps = {pod["metadata"]["labels"]["app.kubernetes.io/component"] for pod in pods.values()}
     assert steps == {"ingest", "validate", "train", "export", "evaluate"}
+
+
+def test_the_parts_of_ingest_were_pods_side_by_side(plant: Any, finished: Any) -> None:
+    _, _, pods = finished
+    labels = [pod["metadata"]["labels"] for pod in pods.values()]
+    parts = [each["map_index"] for each in labels if each["app.kubernetes.io/component"] == "ingest"]
+    assert sorted(parts) == ["0", "1"]
 
 
 def test_training_asked_for_its_gpu_and_the_plans_memory(plant: Any, finished: Any) -> None:

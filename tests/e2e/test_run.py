@@ -35,7 +35,7 @@ def test_raw_files_become_a_served_measured_model(plant: Any, first_day: date) -
     lines = duplicated.read_text().splitlines()
     duplicated.write_text("\n".join([*lines, lines[-1], lines[-2]]) + "\n")
 
-    run_id = plant.run(partition_from=f"{days[0]}", partition_to=f"{days[2]}")
+    run_id = plant.run(partition_from=f"{days[0]}", partition_to=f"{days[2]}", ingest_parts=2)
     row = plant.finish(run_id)
 
     assert (row["state"], row["decision"]) == ("success", "pass"), row
@@ -45,6 +45,8 @@ def test_raw_files_become_a_served_measured_model(plant: Any, first_day: date) -
         assert row[f"predicted_{measured}"] > 0, measured
         assert row[f"measured_{measured}"] > 0, measured
     assert row["energy_method"] == "estimated"
+    tries = plant.ledger.tries("machine_faults", run_id, 0)
+    assert sorted(each["map_index"] for each in tries if each["step"] == "ingest") == [0, 1]
 
     validated = plant.ledger.committed_report("machine_faults", run_id, "validate").result
     assert isinstance(validated, ValidateResult)
@@ -122,7 +124,8 @@ def test_bad_input_is_named_published_nowhere_and_not_retried(plant: Any, first_
     tries = plant.ledger.tries("machine_faults", run_id, 0)
     ingest = [entry for entry in tries if entry["task_id"] == "ingest"]
     assert len(ingest) == 1, "bad input was retried"
-    assert {entry["task_id"] for entry in tries} == {"ingest", "close"}, "something was asked for after bad input"
+    done = {entry["task_id"] for entry in tries}
+    assert done == {"divide", "ingest", "close"}, "something was asked for after bad input"
     logs = (plant.store / "runs" / "machine_faults").glob("*/ingest/try-1/report.json")
     error = json.loads(max(logs, key=lambda path: path.stat().st_mtime).read_text())["error"]
     assert file.name in error["where"]
