@@ -74,7 +74,8 @@ image-train-cuda: ## the train image with CUDA libraries, as millrace/train:TAG-
 
 sbom: .venvs/sbom/.synced ## a CycloneDX bill of materials of each image, in .cache/sbom
 	@mkdir -p .cache/sbom
-	@for lock in $(IMAGES:%=images/%/requirements.txt) images/airflow/requirements.txt images/train/requirements-cuda.txt; do \
+	@for lock in $(IMAGES:%=images/%/requirements.txt) images/airflow/requirements.txt images/spark/requirements.txt \
+	  images/train/requirements-cuda.txt; do \
 	  name=$$(dirname $$lock); name=$${name#images/}; [ "$${lock##*-}" != cuda.txt ] || name=$$name-cuda; \
 	  .venvs/sbom/bin/cyclonedx-py requirements --output-reproducible --of JSON -o .cache/sbom/$$name.cdx.json $$lock; \
 	  echo ".cache/sbom/$$name.cdx.json"; done
