@@ -1,4 +1,5 @@
 import json
+import os
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
@@ -24,6 +25,10 @@ MakeRows = Callable[[int], list[dict[str, Any]]]
 Rows = list[dict[str, Any]]
 
 
+# "spark" has Great Expectations' Spark engine give the verdicts (make spark-test)
+ENGINE = os.environ.get("MILLRACE_TEST_ENGINE", "arrow")
+
+
 class Lab:
     """Arrivals, ingest and validate of one dataset."""
 
@@ -42,7 +47,7 @@ class Lab:
         return ingest(self.make_spec(self.dataset, task, "ingest"), Stop()).staged
 
     def validate(self, staged: tuple[StagedPartition, ...], stop: Stop | None = None, **task: Any) -> ValidateResult:
-        fields = {"earlier_profile": None, "live_profile": None, "base_model": None} | task
+        fields = {"earlier_profile": None, "live_profile": None, "base_model": None, "engine": ENGINE} | task
         order = ValidateTask(staged=staged, dataset_uri=self.table_uri, **fields)
         return validate(self.make_spec(self.dataset, order, "validate"), stop or Stop())
 
