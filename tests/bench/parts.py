@@ -1,6 +1,6 @@
 """Ingest of a window in one part against two side by side: whole steps, as processes, as the launcher starts them.
 
-PYTHONPATH=plugins:images/data .venvs/data/bin/python tests/bench/parts.py [--bytes 1600000000] [--repeats 3]
+PYTHONPATH=plugins:images/data .venvs/data/bin/python tests/bench/parts.py [--bytes 2400000000] [--repeats 3]
 
 Each process has one core of its own, as a pod of ingest requests one; the start of Python and the imports are in the
 time. The window's days are divided as the task `divide` does it. Beside the ratio, the same without pinning: there one
@@ -81,7 +81,7 @@ def measure(folder: Path, parts: int, pinned: bool) -> tuple[float, list[tuple[s
 def main() -> int:
     """Read the command line; the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--bytes", type=int, default=1_600_000_000, help="of all days together")
+    parser.add_argument("--bytes", type=int, default=2_400_000_000, help="of all days together")
     parser.add_argument("--repeats", type=int, default=3)
     given = parser.parse_args()
     variants = [(parts, pinned) for pinned in (True, False) for parts in (1, 2)]
