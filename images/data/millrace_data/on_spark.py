@@ -5,6 +5,7 @@ is looked at. Importing this module needs PySpark.
 """
 
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import TracebackType
@@ -17,7 +18,7 @@ from pyspark.sql import functions as sql
 from pyspark.sql.pandas.types import from_arrow_schema
 
 from millrace.contracts.data import Dataset, StagedPartition
-from millrace.contracts.errors import BadInputError
+from millrace.contracts.errors import BadInputError, RefusedError
 from millrace.contracts.report import ErrorDetail
 from millrace.storage import files
 from millrace_data.measure import Measurements, parquet_batches
@@ -29,14 +30,28 @@ _SUBMITTED = "PYSPARK_GATEWAY_PORT"
 
 
 class Spark:
-    """A session: the one that spark-submit began, or one of this process with all of its cores."""
+    """A session: the one that spark-submit began, or one of this process with all cores and a quarter of the memory.
+
+    Raises RefusedError where there is no Java.
+    """
+
+    def __init__(self, memory_bytes: int) -> None:
+        self._memory_bytes = memory_bytes
 
     def __enter__(self) -> Self:
+        if "JAVA_HOME" not in os.environ and shutil.which("java") is None:
+            raise RefusedError(
+                "there is no Java",
+                where="PATH, JAVA_HOME",
+                rule="Spark runs on Java 17",
+                remedy="install one, or raise MILLRACE_SPARK_FROM_BYTES so that one process does it",
+            )
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
         builder = SparkSession.builder.appName("millrace").config("spark.ui.showConsoleProgress", "false")
         if _SUBMITTED not in os.environ:
             builder = builder.master("local[*]").config("spark.ui.enabled", "false")
             builder = builder.config("spark.driver.host", "127.0.0.1").config("spark.driver.bindAddress", "127.0.0.1")
+            builder = builder.config("spark.driver.memory", f"{max(1024, self._memory_bytes >> 22)}m")
             # its default is for a cluster; each is a task, and what does not fit into memory is spilled
             builder = builder.config("spark.sql.shuffle.partitions", _LOCAL_SHUFFLE_PARTITIONS)
         self.session = builder.config("spark.sql.session.timeZone", "UTC").getOrCreate()

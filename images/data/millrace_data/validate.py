@@ -48,7 +48,7 @@ def validate(spec: RunSpec, stop: Stop) -> ValidateResult:
         raise Skip("no new data: nothing was staged")
     dataset = spec.workload.dataset
     table = DatasetTable(task.dataset_uri, dataset)
-    with _engine(task.engine) as spark, Judge() as judge:
+    with _engine(spec, task) as spark, Judge() as judge:
         if dataset.deduplicate == "dataset":
             task = task.model_copy(update={"staged": _once(task, dataset, spark, spec.attempt_uri, stop)})
         outcomes, profiles = _judge_all(judge, task, dataset, spark, stop)
@@ -64,12 +64,12 @@ def validate(spec: RunSpec, stop: Stop) -> ValidateResult:
     )
 
 
-def _engine(name: str) -> "AbstractContextManager[Spark | None]":
-    if name != "spark":
+def _engine(spec: RunSpec, task: ValidateTask) -> "AbstractContextManager[Spark | None]":
+    if task.engine != "spark":
         return nullcontext()
     from millrace_data.on_spark import Spark  # it needs PySpark, which only the image's variant for Spark has
 
-    return Spark()
+    return Spark(spec.hardware.memory_bytes)
 
 
 def _once(

@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from millrace.contracts.errors import BadInputError
-from millrace.contracts.run_spec import RunSpec
+from millrace.contracts.run_spec import RunSpec, ValidateTask
 from millrace.launchers.process import ProcessLauncher
 from millrace.storage import files
 
@@ -87,7 +87,7 @@ def test_a_new_try_ends_the_orphan_of_a_killed_supervisor(
         (orphan_folder / "stubborn").touch()
     code = textwrap.dedent(f"""
         from pathlib import Path
-        from millrace.contracts.run_spec import RunSpec
+        from millrace.contracts.run_spec import RunSpec, ValidateTask
         from millrace.launchers.process import ProcessLauncher
         spec = RunSpec.model_validate_json({spec.model_dump_json()!r})
         folders = {[str(launcher.repository), str(launcher.environments), str(launcher.scratch)]!r}
@@ -125,3 +125,13 @@ def test_a_service_outlives_its_starter_and_ends_when_asked(launcher: ProcessLau
 def test_a_missing_environment_names_its_remedy(launcher: ProcessLauncher, spec: RunSpec) -> None:
     with pytest.raises(BadInputError, match="make setup"):
         launcher.run("absent", spec, print)
+
+
+def test_a_step_on_spark_is_the_same_package_in_sparks_environment(launcher: ProcessLauncher, spec: RunSpec) -> None:
+    fields = {"staged": (), "dataset_uri": "file:///t", "earlier_profile": None, "live_profile": None}
+    task = ValidateTask(**fields, base_model=None, engine="spark")
+    on_spark = spec.model_copy(update={"task": task})
+    with pytest.raises(BadInputError, match="images/spark is not there"):
+        launcher.run("fake", on_spark, lambda line: None)
+    (launcher.environments / "fake").rename(launcher.environments / "spark")
+    assert launcher.run("fake", on_spark, lambda line: None).exit_code == 0
