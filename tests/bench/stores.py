@@ -3,18 +3,18 @@
     PYTHONPATH=plugins:images/data:images/train .venvs/data/bin/python tests/bench/stores.py [--bytes 600000000]
 
 In the S3 of AWS_ENDPOINT_URL (botocore) and the HDFS of HDFS_URL (hdfs-native); a store that is not named is left out,
-with the reason. Every run is a fresh process, imports are not timed, and the variants take turns:
+with the reason. Every run is a fresh process that did the same on a tenth of the data before; the variants take turns:
 
 copy        the day's file read from the store and written to it again, in pieces of 8 MiB, the next one read meanwhile
 ingest      what the step does: the same file checked, de-duplicated, dealt and staged, from and to the same store
-local       the same from and to local files, which says what the processors allow
-read plain  the bytes of the table's files
-read rows   what training does with them: one split's rows as record batches, with their keys' hashes
+fetch       the bytes of the published table's files, in pieces of 8 MiB
+read        what training does with them: one split's rows as record batches, with their keys' hashes
+local ...   ingest and read from and to local files, which says what the processors allow
 
-The store is the limit of ingest where the copy takes longer than ingest of local files. Where it does not, the
-processors are, and ingest is held against the local one. A store on the same machine takes its share of the same
-processors, so the client's processor seconds stand beside each time. Memory is the highest resident at one size and at
-a tenth of it.
+The store is the limit where its client library alone (copy, fetch) takes longer than we do on local files. Where it
+does not, the processors are, and we are held against the local time. A store on the same machine takes its share of the
+same processors, so the client's processor seconds stand beside each time. Memory is the highest resident, at one size
+and at a tenth of it.
 Prints a JSON line a run and one a store; exits 1 where a bar is missed.
 """
 
@@ -45,6 +45,7 @@ from millrace_data.table import DatasetTable
 from millrace_train.rows import Selection, read_rows
 
 BARS = {"ingest": 0.7, "read": 0.8, "memory_growth": 1.2}
+SIZES = {"tenth": 0.1, "whole": 1.0}
 PIECE_BYTES = 8 << 20
 STORES = {"s3": "AWS_ENDPOINT_URL", "hdfs": "HDFS_URL"}
 
@@ -70,16 +71,16 @@ def ahead(given: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def copy(root: str) -> int:
-    target, read = f"{root}/copied", ahead(pieces(f"{root}/{DAY}.jsonl"))
+    target, read_ahead = f"{root}/copied", ahead(pieces(f"{root}/{DAY}.jsonl"))
     if root.startswith("hdfs://"):
         client = hdfs.file_system(root).handler.fs.client
         client.delete(hdfs.path_of(target))
         with client.create(hdfs.path_of(target)) as writer:
-            return sum(writer.write(piece) for piece in read)
+            return sum(writer.write(piece) for piece in read_ahead)
     client, at = uploads.client(root), dict(zip(("Bucket", "Key"), s3.bucket_and_key(target), strict=True))
     at["UploadId"] = client.create_multipart_upload(**at)["UploadId"]
     parts, size = [], 0
-    for number, piece in enumerate(read, 1):
+    for number, piece in enumerate(read_ahead, 1):
         answer = client.upload_part(**at, PartNumber=number, Body=piece)
         parts.append({"PartNumber": number, "ETag": answer["ETag"]})
         size += len(piece)
@@ -94,72 +95,72 @@ def ingest(root: str) -> StagedPartition:
     return staged
 
 
-def table_files(root: str) -> list[str]:
-    return DeltaTable(f"{root}/table", storage_options=s3.delta_options(root)).file_uris()
+def publish(root: str) -> None:
+    DatasetTable(f"{root}/table", dataset(root, ("text",))).commit(ingest(root))
 
 
-def read_training_rows(root: str) -> int:
+def fetch(root: str) -> int:
+    table = DeltaTable(f"{root}/table", storage_options=s3.delta_options(root))
+    return sum(len(piece) for uri in table.file_uris() for piece in pieces(uri))
+
+
+def read(root: str) -> int:
     version = DatasetVersion(workload="bench", uri=f"{root}/table", version=1, until=DAY)
     rows = read_rows(Selection(version, "train", "id", 2**32 - 1, 0), ["text", "labels"])
     return sum(batch.nbytes for batch, _ in rows)
 
 
-VARIANTS: dict[str, Callable[[str], int]] = {
-    "copy": copy,
-    "ingest": lambda root: ingest(root).source_bytes,
-    "local": lambda root: ingest(root).source_bytes,
-    "read plain": lambda root: sum(len(piece) for uri in table_files(root) for piece in pieces(uri)),
-    "read rows": read_training_rows,
-}
+VARIANTS: dict[str, Callable[[str], object]] = {"copy": copy, "ingest": ingest, "fetch": fetch, "read": read}
+PLAIN = {"ingest": "copy", "read": "fetch"}
 
 
-def run_one(variant: str, root: str) -> None:
-    """Measure one variant in this process and print it."""
+def run_one(variant: str, roots: list[str]) -> None:
+    """Measure one variant at the last place in this process, after the others, and print it."""
     limit_parsing_memory()
-    started_seconds, started_cpu_seconds = time.perf_counter(), time.process_time()
-    size_bytes = VARIANTS[variant](root)
+    for root in roots:
+        started_seconds, started_cpu_seconds = time.perf_counter(), time.process_time()
+        VARIANTS[variant](root)
     seconds, cpu_seconds = time.perf_counter() - started_seconds, time.process_time() - started_cpu_seconds
-    found = {"variant": variant, "bytes": size_bytes, "seconds": seconds, "cpu_seconds": cpu_seconds}
-    print(json.dumps(found | {"peak_memory_bytes": peak_memory_bytes()}), flush=True)
+    found = {"seconds": seconds, "cpu_seconds": cpu_seconds, "peak_memory_bytes": peak_memory_bytes()}
+    print(json.dumps({"variant": variant} | found), flush=True)
 
 
-def measured(variant: str, root: str) -> dict[str, Any]:
-    command = [sys.executable, __file__, "--variant", variant, "--root", root]
+def measured(variant: str, *roots: str) -> dict[str, Any]:
+    command = [sys.executable, __file__, "--variant", variant, "--roots", *roots]
     line = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
     print(line, end="", flush=True)
     return dict(json.loads(line))
 
 
-def compare(store: str, root: str, arrivals: dict[str, Path], repeats: int) -> bool:
+def compare(store: str, root: str, local: str, repeats: int) -> bool:
     """All variants of a store in turn; whether every bar is kept."""
-    for size, folder in arrivals.items():
-        files.put_file(folder / f"{DAY}.jsonl", f"{root}/{size}/{DAY}.jsonl")
-        staged = ingest(f"{root}/{size}")
-        DatasetTable(f"{root}/{size}/table", dataset(root, ("text",))).commit(staged)
-    runs: dict[str, list[dict[str, Any]]] = {variant: [] for variant in VARIANTS}
+    for size in SIZES:
+        files.put_file(files.local_path(f"{local}/{size}/{DAY}.jsonl"), f"{root}/{size}/{DAY}.jsonl")
+        publish(f"{root}/{size}")
+    runs: dict[str, list[dict[str, Any]]] = {}
     for _ in range(repeats):
-        for variant, found in runs.items():
-            found.append(measured(variant, arrivals["whole"].as_uri() if variant == "local" else f"{root}/whole"))
+        for variant in VARIANTS:
+            runs.setdefault(variant, []).append(measured(variant, *(f"{root}/{size}" for size in SIZES)))
+        for variant in PLAIN:
+            runs.setdefault(f"local {variant}", []).append(measured(variant, *(f"{local}/{size}" for size in SIZES)))
     seconds = {variant: statistics.median(run["seconds"] for run in found) for variant, found in runs.items()}
-    peaks = {name: max(run["peak_memory_bytes"] for run in runs[name]) for name in ("ingest", "read rows")}
-    tenth = {name: measured(name, f"{root}/tenth")["peak_memory_bytes"] for name in peaks}
-    limit = max("copy", "local", key=seconds.__getitem__)
+    peaks = {variant: max(run["peak_memory_bytes"] for run in runs[variant]) for variant in PLAIN}
+    tenth = {variant: measured(variant, f"{root}/tenth")["peak_memory_bytes"] for variant in PLAIN}
+    limits = {variant: max(plain, f"local {variant}", key=seconds.__getitem__) for variant, plain in PLAIN.items()}
     summary: dict[str, Any] = {
         "store": store,
-        "median_seconds": seconds,
-        "least_cpu_seconds": {variant: min(run["cpu_seconds"] for run in found) for variant, found in runs.items()},
-        "limit": {"copy": "store", "local": "processors"}[limit],
-        "ingest": round(seconds[limit] / seconds["ingest"], 2),
-        "ingest_against_copy": round(seconds["copy"] / seconds["ingest"], 2),
-        "read": round(seconds["read plain"] / seconds["read rows"], 2),
+        "median_seconds": {variant: round(value, 2) for variant, value in seconds.items()},
+        "least_cpu_seconds": {name: round(min(run["cpu_seconds"] for run in found), 2) for name, found in runs.items()},
+        "against_client_library": {name: round(seconds[PLAIN[name]] / seconds[name], 2) for name in PLAIN},
+        "limit": {name: "store" if limit == PLAIN[name] else "processors" for name, limit in limits.items()},
+        **{name: round(seconds[limit] / seconds[name], 2) for name, limit in limits.items()},
         "peak_memory_bytes": peaks,
         "peak_memory_bytes_of_a_tenth": tenth,
         "memory_growth": round(max(peaks[name] / tenth[name] for name in peaks), 2),
         "bars": BARS,
     }
     print(json.dumps(summary), flush=True)
-    kept = all(summary[name] >= BARS[name] for name in ("ingest", "read"))
-    return kept and summary["memory_growth"] <= BARS["memory_growth"]
+    return all(summary[name] >= BARS[name] for name in PLAIN) and summary["memory_growth"] <= BARS["memory_growth"]
 
 
 def root_of(store: str) -> str:
@@ -175,14 +176,15 @@ def compare_all(stores: list[str], wanted_bytes: int, repeats: int) -> int:
     """The exit code."""
     kept = True
     with tempfile.TemporaryDirectory(prefix="millrace-bench-") as name:
-        arrivals = {"tenth": Path(name, "tenth"), "whole": Path(name, "whole")}
-        for folder, size_bytes in zip(arrivals.values(), (wanted_bytes // 10, wanted_bytes), strict=True):
+        for size, share in SIZES.items():
+            folder = Path(name, size)
             folder.mkdir()
-            write_documents(folder / f"{DAY}.jsonl", size_bytes)
+            write_documents(folder / f"{DAY}.jsonl", round(wanted_bytes * share))
+            publish(folder.as_uri())
         for store in stores:
             root = root_of(store)
             try:
-                kept &= compare(store, root, arrivals, repeats)
+                kept &= compare(store, root, Path(name).as_uri(), repeats)
             finally:
                 files.delete_folder(root)
     return 0 if kept else 1
@@ -195,10 +197,10 @@ def main() -> int:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--stores", nargs="+", choices=STORES, default=list(STORES))
     parser.add_argument("--variant", choices=VARIANTS, help="measure only this one, in this process")
-    parser.add_argument("--root", help="of the data, with --variant")
+    parser.add_argument("--roots", nargs="+", help="of the data, with --variant")
     given = parser.parse_args()
     if given.variant:
-        run_one(given.variant, given.root)
+        run_one(given.variant, given.roots)
         return 0
     for store in given.stores:
         if not os.environ.get(STORES[store]):
