@@ -1,8 +1,10 @@
 """Settings that must stand before Airflow is imported anywhere."""
 
+import contextlib
 import importlib.util
 import os
 import secrets
+import sqlite3
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -52,6 +54,32 @@ def create_bucket() -> Callable[[str], None]:
             fs.S3FileSystem(endpoint_override=host, scheme=scheme, allow_bucket_creation=True).create_dir(bucket)
 
     return create
+
+
+@pytest.fixture(scope="session")
+def all_that_is_kept() -> Callable[[Path, str], dict[str, bytes]]:
+    """Everything below an Airflow's home and in a store, by its place; databases in words, row by row."""
+
+    def read(home: Path, store_uri: str) -> dict[str, bytes]:
+        from pyarrow import fs
+
+        from millrace.storage import files
+
+        system, root = files.locate(store_uri)
+        below = system.get_file_info(fs.FileSelector(root, recursive=True))
+        kept = {info.path: system.open_input_file(info.path).read() for info in below if info.type == fs.FileType.File}
+        for path in filter(Path.is_file, sorted(home.rglob("*"))):
+            kept[str(path)] = path.read_bytes()
+            if path.suffix == ".db":
+                # a long value lies in pieces in the file
+                with contextlib.closing(sqlite3.connect(path)) as database:
+                    kept[f"{path}, dumped"] = "\n".join(database.iterdump()).encode()
+        assert any(name.endswith("airflow.db, dumped") for name in kept), "XComs and rendered fields were not looked at"
+        for part in ("/log.txt", "/spec.json", "/report.json", "attempt=1.log", ".html"):
+            assert any(part in name for name in kept), f"nothing was looked at that is named {part}"
+        return kept
+
+    return read
 
 
 @pytest.fixture

@@ -38,10 +38,10 @@ LABELS = tuple(f"label{number:02}" for number in range(33))
 DUPLICATES_PER_ROW = 0.02
 
 
-def dataset(folder: Path, unique_by: tuple[str, ...]) -> Dataset:
+def dataset(folder_uri: str, unique_by: tuple[str, ...]) -> Dataset:
     """Messages with several labels each, as in the demonstration."""
     return Dataset(
-        source=Source(uri_template=f"{folder.as_uri()}/{{partition}}.jsonl", format="jsonl"),
+        source=Source(uri_template=f"{folder_uri}/{{partition}}.jsonl", format="jsonl"),
         columns=(
             Column(name="id", type="string", min_length=1, max_length=64),
             Column(name="text", type="string", min_length=1, max_length=1_000_000),
@@ -81,7 +81,7 @@ def write_documents(path: Path, wanted_bytes: int) -> int:
 
 def bare(folder: Path) -> int:
     """The shortest way from JSON Lines to Parquet that pyarrow has."""
-    schema = source_schema(dataset(folder, ()))
+    schema = source_schema(dataset(folder.as_uri(), ()))
     reader = pajson.open_json(
         folder / f"{DAY}.jsonl",
         read_options=pajson.ReadOptions(block_size=BLOCK_BYTES),
@@ -99,7 +99,7 @@ def bare(folder: Path) -> int:
 
 def ours(folder: Path, unique_by: tuple[str, ...]) -> int:
     """What the step ingest does for one partition."""
-    staged = stage_partition(dataset(folder, unique_by), DAY, (folder / "out").as_uri(), Stop())
+    staged = stage_partition(dataset(folder.as_uri(), unique_by), DAY, (folder / "out").as_uri(), Stop())
     if staged is None:
         raise FileNotFoundError(folder)
     return staged.rows + staged.duplicates
@@ -118,10 +118,14 @@ def run_one(variant: str, folder: Path) -> None:
     started_seconds, started_cpu_seconds = time.perf_counter(), time.process_time()
     rows = VARIANTS[variant](folder)
     seconds, cpu_seconds = time.perf_counter() - started_seconds, time.process_time() - started_cpu_seconds
-    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
-    peak_bytes = int(status["VmHWM"].split()[0]) * 1024
     found = {"variant": variant, "rows": rows, "seconds": seconds, "cpu_seconds": cpu_seconds}
-    print(json.dumps(found | {"peak_memory_bytes": peak_bytes}), flush=True)
+    print(json.dumps(found | {"peak_memory_bytes": peak_memory_bytes()}), flush=True)
+
+
+def peak_memory_bytes() -> int:
+    """The highest resident memory of this process so far."""
+    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    return int(status["VmHWM"].split()[0]) * 1024
 
 
 def compare(wanted_bytes: int, repeats: int) -> int:

@@ -41,7 +41,8 @@ def order(folder: Path, part: Window, index: int) -> RunSpec:
         key=TryKey(dag_id="bench", run_id="bench", repeat=0, task_id="ingest", map_index=index, try_number=1),
         workload=Workload(
             name="bench", description="b", owner="bench", team="bench", start=WINDOW.first,
-            dataset=dataset(folder.parent, ()), training=Training(trainer="t"), gate=GatePolicy(quality_floor=0),
+            dataset=dataset(folder.parent.as_uri(), ()),
+            training=Training(trainer="t"), gate=GatePolicy(quality_floor=0),
         ),
         parameters=Parameters(epochs=1, batch_size=8, learning_rate=0.1),
         hardware=Hardware(
@@ -53,7 +54,7 @@ def order(folder: Path, part: Window, index: int) -> RunSpec:
 
 def measure(folder: Path, parts: int, pinned: bool) -> tuple[float, list[tuple[str, int, str]]]:
     """Seconds until the last part has ended, and what was staged."""
-    source = dataset(folder, ()).source
+    source = dataset(folder.as_uri(), ()).source
     windows = divide(WINDOW, {day: arrived_bytes(source, day) or 0 for day in WINDOW.days}, parts)
     with tempfile.TemporaryDirectory(dir=folder) as name:
         orders = [order(Path(name), window, index) for index, window in enumerate(windows)]

@@ -27,6 +27,7 @@ from millrace.ledger.ledger import Ledger
 from millrace.local_airflow import LocalAirflow
 from millrace.serving.secret import serving_secret
 from millrace.settings import Settings
+from millrace.storage import files
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 STEPS, SERVING = "millrace-steps", "millrace-serving"
@@ -137,6 +138,7 @@ def site(tmp_path_factory: pytest.TempPathFactory, create_bucket: Callable[[str]
         yield site
     for namespace in (STEPS, SERVING):
         site.kubectl("-n", namespace, "delete", "deployments,services,hpa,pdb,pods", "--all", "--wait=false")
+    files.delete_folder(site.store)
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 """A real Airflow (scheduler, DAG processor, triggerer, API server) in a folder of its own, and a plant's arrivals."""
 
+import contextlib
 import random
 import shutil
 import socket
@@ -23,10 +24,13 @@ IMPATIENCE = {"AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "15", "MILL
 
 
 def free_port() -> int:
-    """A port whose two successors are most likely free too."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1]) // 4 * 4
+    """A free port with two free ones behind it, below those that the system gives to outgoing connections."""
+    while True:
+        first = random.randrange(20_000, 30_000, 4)
+        with contextlib.suppress(OSError), contextlib.ExitStack() as probes:
+            for port in range(first, first + 3):
+                probes.enter_context(socket.socket()).bind(("127.0.0.1", port))
+            return first
 
 
 def machine_rows(day: date, rows: int = 120) -> list[str]:

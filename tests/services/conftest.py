@@ -28,9 +28,11 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     scheme = "http"
 
-    def __init__(self, change: Change) -> None:
+    def __init__(self, change: Change, real: str, keys: Credentials) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.change = change
+        self.real = real
+        self.keys = keys
         self.seen: list[tuple[str, str, Headers]] = []
 
     @property
@@ -61,10 +63,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(data)
 
     def _forward(self, headers: Headers, body: bytes) -> tuple[http.client.HTTPResponse, bytes]:
-        request = AWSRequest(self.command, f"{os.environ['TEST_S3']}{self.path}", headers, body)
-        keys = Credentials(os.environ["TEST_S3_KEY"], os.environ["TEST_S3_SECRET"])
-        S3SigV4Auth(keys, "s3", "us-east-1").add_auth(request)
-        connection = http.client.HTTPConnection(urlsplit(os.environ["TEST_S3"]).netloc, timeout=60)
+        request = AWSRequest(self.command, f"{self.server.real}{self.path}", headers, body)
+        S3SigV4Auth(self.server.keys, "s3", "us-east-1").add_auth(request)
+        connection = http.client.HTTPConnection(urlsplit(self.server.real).netloc, timeout=60)
         connection.request(self.command, self.path, body, dict(request.headers.items()))
         answer = connection.getresponse()
         return answer, answer.read()
@@ -75,16 +76,15 @@ class _Handler(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
-@pytest.fixture
-def s3_proxy(s3_uri: str, monkeypatch: pytest.MonkeyPatch) -> Callable[[Change], Any]:
-    """Starts a proxy before the S3 of the environment."""
-    monkeypatch.setenv("TEST_S3", os.environ["AWS_ENDPOINT_URL"])
-    monkeypatch.setenv("TEST_S3_KEY", os.environ["AWS_ACCESS_KEY_ID"])
-    monkeypatch.setenv("TEST_S3_SECRET", os.environ["AWS_SECRET_ACCESS_KEY"])
+@pytest.fixture(scope="session")
+def s3_proxy() -> Callable[[Change], Any]:
+    """Starts a proxy before the S3 of the environment, which it reaches by the environment's keys, not its client's."""
+    real = os.environ.get("AWS_ENDPOINT_URL", "")
+    keys = Credentials(os.environ.get("AWS_ACCESS_KEY_ID", ""), os.environ.get("AWS_SECRET_ACCESS_KEY", ""))
 
     @contextmanager
     def start(change: Change, certificate: Path | None = None) -> Iterator[_Server]:
-        server = _Server(change)
+        server = _Server(change, real, keys)
         if certificate is not None:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(certificate)

@@ -6,6 +6,7 @@ import secrets
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -13,8 +14,8 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from cryptography.fernet import Fernet
 from deltalake import DeltaTable
-from pyarrow import fs
 
 from millrace.demonstration.follow import AirflowApi
 from millrace.demonstration.show import bring_in
@@ -38,7 +39,7 @@ class Estate:
 
     plant: Any
     store: str
-    planted: list[str] = field(default_factory=list)
+    planted: dict[str, str]
     row: dict[str, Any] = field(default_factory=dict)
     days: dict[date, int] = field(default_factory=dict)
 
@@ -51,26 +52,51 @@ def settings_of(store: str, home: Path) -> dict[str, str]:
     }
 
 
-def guard(patch: pytest.MonkeyPatch, store: str) -> list[str]:
-    """Give Airflow alone the keys, by a connection, and the ledger a password; returns what no file may hold."""
-    key, secret = os.environ["AWS_ACCESS_KEY_ID"], os.environ["AWS_SECRET_ACCESS_KEY"]
-    extra = {"endpoint_url": os.environ["AWS_ENDPOINT_URL"]}
-    connection = {"conn_type": "aws", "login": key, "password": secret, "extra": extra}
-    patch.setenv("AIRFLOW_CONN_MILLRACE_STORE", json.dumps(connection))
-    patch.setenv("MILLRACE_STORAGE_CONNECTION", "millrace_store")
-    patch.setenv("MILLRACE_ARRIVALS_CONNECTION", "millrace_store")
-    planted = [secret]
+class Planted(dict[str, str]):
+    """Credentials by what they are of: none of them may be found in anything that is kept."""
+
+    def new(self, of: str) -> str:
+        return self.setdefault(of, f"planted{secrets.token_hex(12)}")
+
+
+def plant_everywhere(patch: pytest.MonkeyPatch, folder: Path) -> Planted:
+    """A credential in every place that Millrace and Airflow have for one, but the store's own."""
+    planted = Planted()
+    for variable in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+        patch.setenv(f"{variable}__ELSEWHERE", planted.new(f"{variable} of another bucket"))
+    for variable in ("KRB5CCNAME", "KRB5_CLIENT_KTNAME", "HADOOP_TOKEN_FILE_LOCATION"):
+        # no token, and behind the list what may not be seen
+        (folder / variable).write_bytes(b"HDTS\0\0\0" + planted.new(variable).encode())
+        patch.setenv(variable, str(folder / variable))
+    patch.setenv("MILLRACE_PROMETHEUS_URL", f"http://reader:{planted.new('Prometheus')}@127.0.0.1:9/")
+    patch.setenv("AIRFLOW__API_AUTH__JWT_SECRET", planted.new("Airflow's JWT secret") * 2)
+    patch.setenv("AIRFLOW__CORE__FERNET_KEY", planted.setdefault("Fernet key", Fernet.generate_key().decode()))
     if url := os.environ.get("MILLRACE_TEST_POSTGRES_URL"):
-        password = f"planted-{secrets.token_hex(12)}"
         name = f"estate_{secrets.token_hex(4)}"
         given = sa.make_url(url)
-        engine = sa.create_engine(given, isolation_level="AUTOCOMMIT")
-        with engine.connect() as connection_:
-            connection_.execute(sa.text(f"CREATE DATABASE {name}"))
-        guarded = given.set(password=password, database=name).render_as_string(hide_password=False)
+        with sa.create_engine(given, isolation_level="AUTOCOMMIT").connect() as connection:
+            connection.execute(sa.text(f"CREATE DATABASE {name}"))
+        guarded = given.set(password=planted.new("ledger"), database=name).render_as_string(hide_password=False)
         patch.setenv("MILLRACE_LEDGER_URL", guarded)
-        planted.append(password)
     return planted
+
+
+@contextmanager
+def guarded_store(patch: pytest.MonkeyPatch, planted: Planted, s3_proxy: Any) -> Iterator[None]:
+    """Airflow has the store by a connection alone, whose key, secret and session token are all made up."""
+    token = "x-amz-security-token"
+    with s3_proxy(lambda _, headers: {name: value for name, value in headers.items() if name != token}) as proxy:
+        connection = {
+            "conn_type": "aws",
+            "login": planted.new("S3 key"),
+            "password": planted.new("S3 secret"),
+            "extra": {"endpoint_url": proxy.url, "aws_session_token": planted.new("S3 session token")},
+        }
+        patch.setenv("AIRFLOW_CONN_MILLRACE_STORE", json.dumps(connection))
+        patch.setenv("MILLRACE_STORAGE_CONNECTION", "millrace_store")
+        patch.setenv("MILLRACE_ARRIVALS_CONNECTION", "millrace_store")
+        yield
+        assert {headers.get(token) for _, _, headers in proxy.seen} == {planted["S3 session token"]}
 
 
 @pytest.fixture(scope="module", params=["s3", pytest.param("hdfs", marks=pytest.mark.long)])
@@ -79,6 +105,7 @@ def estate(
     tmp_path_factory: pytest.TempPathFactory,
     e2e: Any,
     create_bucket: Callable[[str], None],
+    s3_proxy: Any,
 ) -> Iterator[Estate]:
     wanted = {"s3": "AWS_ENDPOINT_URL", "hdfs": "HDFS_URL"}[request.param]
     if not os.environ.get(wanted):
@@ -87,12 +114,12 @@ def estate(
     name = secrets.token_hex(6)
     bucket = os.environ.get("MILLRACE_TEST_BUCKET", "millrace-test")
     store = f"s3://{bucket}/{name}" if request.param == "s3" else f"{os.environ['HDFS_URL']}/tmp/millrace-test/{name}"
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, ExitStack() as stack:
         for variable, value in settings_of(store, home).items():
             patch.setenv(variable, value)
         if request.param == "s3":
             create_bucket(bucket)
-        planted = guard(patch, store) if request.param == "s3" else []
+        planted = plant_everywhere(patch, tmp_path_factory.mktemp("credentials"))
         dags = home / "dags"
         dags.mkdir()
         for file in (REPOSITORY / "dags" / f"{DAG}.py", REPOSITORY / "tests" / "e2e" / "dags" / f"{FAULTS}.py"):
@@ -103,7 +130,7 @@ def estate(
         made = Estate(plant, store, planted)
         made.days = bring_in(Settings(), cache=REPOSITORY / ".cache", pip=pip())
         if request.param == "s3":
-            # only Airflow's connection has the keys
+            stack.enter_context(guarded_store(patch, planted, s3_proxy))
             with pytest.MonkeyPatch.context() as without:
                 for variable in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL"):
                     without.delenv(variable)
@@ -158,34 +185,22 @@ def test_a_run_that_fails_says_why_and_publishes_nothing(estate: Estate, e2e: An
     assert estate.plant.ledger.latest_dataset(FAULTS, until=date.max) is None
 
 
-def test_no_secret_is_found_anywhere(estate: Estate) -> None:
-    """Logs, XComs and rendered fields (Airflow's database), the ledger, reports, specifications, Data Docs, models."""
-    if not estate.planted:
-        pytest.skip("this store knows no secret")
-    patterns = [secret.encode() for secret in estate.planted]
-    places = {}
-    for path in sorted(estate.plant.airflow.home.rglob("*")):
-        if path.is_file():
-            places[str(path)] = path.read_bytes()
-    system, root = files.locate(estate.store)
-    for info in system.get_file_info(fs.FileSelector(root, recursive=True)):
-        if info.type == fs.FileType.File:
-            with system.open_input_stream(info.path) as stream:
-                places[info.path] = stream.read()
+def test_no_secret_is_found_anywhere(estate: Estate, all_that_is_kept: Any) -> None:
+    """Logs with their tracebacks, XComs, rendered fields, the ledger, reports, specifications, Data Docs, models."""
+    kept = all_that_is_kept(estate.plant.airflow.home, estate.store)
     if url := os.environ.get("MILLRACE_LEDGER_URL"):
         engine = sa.create_engine(url)
         with engine.connect() as connection:
             for table in sa.inspect(engine).get_table_names():
-                places[table] = str(connection.execute(sa.text(f"SELECT * FROM {table}")).all()).encode()
-    assert any("/log.txt" in name for name in places), "the steps' logs were not looked at"
-    assert any(name.endswith("airflow.db") for name in places)
-    assert any("spec.json" in name for name in places)
-    assert any(name.endswith(".html") for name in places), "no Data Docs were looked at"
-    assert [name for name, data in places.items() if any(pattern in data for pattern in patterns)] == []
+                kept[table] = str(connection.execute(sa.text(f"SELECT * FROM {table}")).all()).encode()
+    found = {
+        of: [name for name, data in kept.items() if secret.encode() in data] for of, secret in estate.planted.items()
+    }
+    assert {of: places for of, places in found.items() if places} == {}
 
 
 def test_no_secret_is_in_what_a_step_says_of_a_store_that_refuses_it(estate: Estate) -> None:
-    if not estate.planted:
+    if not estate.store.startswith("s3://"):
         pytest.skip("this store knows no secret")
     wrong = f"planted-{secrets.token_hex(16)}"
     done = subprocess.run(

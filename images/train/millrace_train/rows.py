@@ -2,21 +2,25 @@
 
 import zlib
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
+from itertools import chain
 from typing import TypeAlias
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from millrace.contracts.data import PARTITION_COLUMN, SPLIT_COLUMN, DatasetVersion
 from millrace.contracts.errors import BadInputError
 from millrace.storage import s3
-from millrace_train.untyped import ArrowDataset
+from millrace_train.untyped import ArrowDataset, ArrowFragment
 
 ROWS_AT_A_TIME = 512
+_PIECE_BYTES = 24 << 20
 
 Hashes: TypeAlias = NDArray[np.uint32]
 
@@ -75,11 +79,40 @@ def _scan(dataset: DatasetVersion, split: str, columns: list[str]) -> Iterator[p
     until: date | str = dataset.until
     if pa.types.is_string(table.schema.field(PARTITION_COLUMN).type):
         until = dataset.until.isoformat()
-    wanted = (pc.field(PARTITION_COLUMN) <= pa.scalar(until)) & (pc.field(SPLIT_COLUMN) == split)
-    # Read-ahead is kept short: a row may hold a megabyte of text.
-    yield from table.to_batches(
-        columns=columns, filter=wanted, batch_size=ROWS_AT_A_TIME, batch_readahead=2, fragment_readahead=1
-    )
+    fragments = table.get_fragments(filter=pc.field(PARTITION_COLUMN) <= pa.scalar(until))
+    for batch in _one_ahead(_pieces(fragments, [*columns, SPLIT_COLUMN])):
+        yield batch.filter(pc.equal(batch.column(SPLIT_COLUMN), split)).select(columns)
+
+
+def _pieces(fragments: Iterator[ArrowFragment], columns: list[str]) -> Iterator[Iterator[pa.RecordBatch]]:
+    """Readers of a few row groups each, whose bytes are fetched together when the first batch is asked for.
+
+    A scan of the whole file would hold all of its bytes in memory, or fetch each column of each row group by itself.
+    """
+    for fragment in fragments:
+        footer = fragment.metadata
+        groups: list[int] = []
+        size_bytes = 0
+        for number in range(footer.num_row_groups):
+            groups.append(number)
+            size_bytes += footer.row_group(number).total_byte_size
+            if size_bytes >= _PIECE_BYTES or number == footer.num_row_groups - 1:
+                file = pq.ParquetFile(
+                    fragment.filesystem.open_input_file(fragment.path), metadata=footer, pre_buffer=True
+                )
+                yield file.iter_batches(ROWS_AT_A_TIME, row_groups=groups, columns=columns)
+                groups, size_bytes = [], 0
+
+
+def _one_ahead(readers: Iterator[Iterator[pa.RecordBatch]]) -> Iterator[pa.RecordBatch]:
+    """All that they give, in order; each one's first batch is fetched while the one before it is read."""
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="fetch") as fetcher:
+        waiting: tuple[Future[pa.RecordBatch | None], Iterator[pa.RecordBatch]] | None = None
+        for reader in chain(readers, [None]):
+            begun, waiting = waiting, None if reader is None else (fetcher.submit(next, reader, None), reader)
+            if begun is not None and (first := begun[0].result()) is not None:
+                yield first
+                yield from begun[1]
 
 
 def _open(dataset: DatasetVersion) -> ArrowDataset:

@@ -16,3 +16,5 @@ Message: TypeAlias = Any
 """A message, or a repeated field, of ONNX's protobuf."""
 ArrowDataset: TypeAlias = Any
 """pyarrow.dataset.Dataset"""
+ArrowFragment: TypeAlias = Any
+"""pyarrow.dataset.ParquetFileFragment"""

@@ -3,10 +3,12 @@
 import zlib
 from collections.abc import Callable
 from datetime import date, timedelta
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import pyarrow as pa
 import pytest
+from deltalake import WriterProperties, write_deltalake
 
 from millrace.contracts.data import DatasetVersion
 from millrace.contracts.errors import BadInputError
@@ -51,6 +53,20 @@ def test_without_a_cap_a_split_is_whole(write_table: WriteTable, make_text_rows:
         selection = select_rows(version, split, "id")
         assert keys_of(selection) == sorted(row["id"] for row in rows if row["split_"] == split)
         assert selection.rows == len(keys_of(selection))
+
+
+@pytest.mark.parametrize("piece_bytes", [1, 2_000, 1 << 30])
+def test_rows_come_once_and_in_order_however_many_row_groups_are_fetched_together(
+    tmp_path: Path, make_text_rows: MakeRows, monkeypatch: pytest.MonkeyPatch, piece_bytes: int
+) -> None:
+    monkeypatch.setattr("millrace_train.rows._PIECE_BYTES", piece_bytes)
+    rows = [{**row, "partition_": date(2024, 1, 1)} for row in make_text_rows(300)]
+    small_groups = WriterProperties(max_row_group_size=16)
+    write_deltalake(tmp_path, pa.Table.from_pylist(rows), partition_by=["partition_"], writer_properties=small_groups)
+    version = DatasetVersion(workload="tiny", uri=tmp_path.as_uri(), version=0, until=date(2024, 1, 1))
+    read = [batch.to_pylist() for batch, _ in read_rows(Selection(version, "test", "id", 2**32 - 1, 0), ["id", "text"])]
+    wanted = [{"id": row["id"], "text": row["text"]} for row in rows if row["split_"] == "test"]
+    assert [row for batch in read for row in batch] == wanted
 
 
 def test_a_cap_above_the_split_takes_all(write_table: WriteTable, make_text_rows: MakeRows) -> None:
