@@ -156,6 +156,10 @@ cluster-test: setup ## with a real cluster (KUBECONFIG, AWS_ENDPOINT_URL, MILLRA
 cluster-bench: setup ## a no-op pod's seconds; 500 plans on simulated nodes (as cluster-test)
 	@$(AIRFLOW_PYTHON) -m pytest -q tests/cluster/bench_pods.py tests/cluster/bench_bind.py
 
+.PHONY: accuracy
+accuracy: setup ## predictions against measured runs, and sizes against traced models: a table
+	@PYTHONPATH=plugins:images/train .venvs/train/bin/python tests/accuracy/models.py
+
 .PHONY: bench
 bench: setup ## speed as ratios, each measured in one run (about 25 minutes on 2 idle cores)
 	@$(AIRFLOW_PYTHON) tests/bench/parse.py

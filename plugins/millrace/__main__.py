@@ -118,6 +118,33 @@ def price_backfill(
 
 
 @app.command()
+def trace_model(
+    dag_id: str,
+    dag_run_conf: Annotated[str, typer.Option(help="Parameters (JSON), as for `airflow dags trigger`.")] = "{}",
+    port: Port = 8080,
+) -> None:
+    """Trace a workload's model in the train image's environment, so that a trainer of one's own can be priced."""
+    import json
+    from datetime import date
+
+    from millrace.backfill import find_workload
+    from millrace.contracts.data import Window
+    from millrace.contracts.parameters import Parameters
+    from millrace.planning import trace_model
+    from millrace.run import Run
+
+    settings = load_settings()
+    workload, defaults = find_workload(dag_id, Path(_airflow(port).environment()["AIRFLOW__CORE__DAGS_FOLDER"]))
+    parameters = Parameters.model_validate({**defaults, **json.loads(dag_run_conf)})
+    today = Window(first=date.today(), last=date.today())
+    run = Run(workload, parameters, today, dag_id, "trace", "manual", 0, settings.store)
+    found = trace_model(run, settings)
+    typer.echo(
+        f"{found.parameters:,} parameters, lengths {[each.length for each in found.lengths]}: {found.order_sha256}"
+    )
+
+
+@app.command()
 def manifests(
     workload: str,
     output: Annotated[Output, typer.Option(help="kserve: an InferenceService.")] = "kubernetes",

@@ -1,29 +1,60 @@
 """A run's plan, from what its site, its base model and its data's profile are."""
 
 import json
+from typing import Any
 
 from millrace import orders
 from millrace.contracts.data import DatasetVersion, Profile
 from millrace.contracts.plan import Plan
+from millrace.contracts.traced import TracedModel, TraceOrder
 from millrace.run import Run
 from millrace.settings import Settings
+from millrace.sizing.families import is_known, trace_order
 from millrace.sizing.plan import make_plan
 from millrace.storage import files
 
 CONFIG_FILE = "config.json"
 
 
+def trace_model(run: Run, settings: Settings) -> TracedModel:
+    """Trace the run's model in the train image's environment on this machine, once for each configuration."""
+    order = trace_order(run.workload, run.parameters, _base_config(run))
+    found = _traced(order, settings)
+    if found is None:
+        answer = settings.process_launcher().answer("train", "trace", order.model_dump_json())
+        found = TracedModel.model_validate_json(answer)
+        files.write_bytes(_trace_uri(order, settings), answer.encode())
+    return found
+
+
 def plan_run(run: Run, dataset: DatasetVersion, profile: Profile | None, settings: Settings) -> Plan:
     """Price ``run`` on ``dataset``. Raises BadInputError as make_plan does, and without the base model."""
-    base = orders.base_model(run)
-    config = json.loads(files.read_bytes(files.join(base.uri, CONFIG_FILE))) if base else None
+    config = _base_config(run)
+    known = is_known(run.workload)
     return make_plan(
         run.workload,
         run.parameters,
         dataset=dataset,
         profile=profile,
         base_config=config,
+        traced=None if known else _traced(trace_order(run.workload, run.parameters, config), settings),
         hardware=settings.hardware(run.parameters.hardware),
         site=settings.site_rates(),
         cluster=settings.cluster().context if settings.launcher == "kubernetes" else None,
     )
+
+
+def _base_config(run: Run) -> dict[str, Any] | None:
+    base = orders.base_model(run)
+    return json.loads(files.read_bytes(files.join(base.uri, CONFIG_FILE))) if base else None
+
+
+def _trace_uri(order: TraceOrder, settings: Settings) -> str:
+    return files.join(settings.store, "traces", f"{order.sha256}.json")
+
+
+def _traced(order: TraceOrder, settings: Settings) -> TracedModel | None:
+    try:
+        return TracedModel.model_validate_json(files.read_bytes(_trace_uri(order, settings)))
+    except FileNotFoundError:
+        return None

@@ -69,6 +69,24 @@ class ProcessLauncher:
                 raise
         return Ended(exit_code, uid)
 
+    def answer(self, image: str, module: str, question: str) -> str:
+        """What a module of the image prints when it is given ``question``.
+
+        Raises BadInputError with its last words where it fails.
+        """
+        done = subprocess.run(
+            [str(self._python(image)), "-m", f"millrace_{image}.{module}"],
+            input=question, env=self._environment(image), capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        if done.returncode:
+            raise BadInputError(
+                (done.stderr.strip().splitlines() or [f"it ended with {done.returncode}"])[-1],
+                where=f"millrace_{image}.{module}",
+                rule="it answers what it is asked",
+                remedy="see above; its whole output is longer when it is run by hand",
+            )
+        return done.stdout
+
     def start_service(self, image: str, spec: RunSpec) -> int:
         """Start a step that goes on by itself, in a session of its own; returns its process id.
 
@@ -102,8 +120,7 @@ class ProcessLauncher:
         parts = urlsplit(uri)
         return self.scratch / parts.scheme / parts.netloc / unquote(parts.path).lstrip("/")
 
-    def _start(self, image: str, spec: RunSpec, attempt: Path, lock: int) -> subprocess.Popen[bytes]:
-        environment = spec.variant or image
+    def _python(self, environment: str) -> Path:
         python = self.environments / environment / "bin" / "python"
         if not python.exists():
             raise BadInputError(
@@ -112,14 +129,21 @@ class ProcessLauncher:
                 rule="each image has an environment, made from its requirements.txt",
                 remedy="run `make setup` (`make .venvs/spark/.synced` for spark), or set MILLRACE_ENVIRONMENTS",
             )
-        uri = files.join(spec.attempt_uri, SPEC_FILE)
-        files.write_bytes(uri, spec.model_dump_json(indent=1).encode())
+        return python
+
+    def _environment(self, image: str) -> dict[str, str]:
         path = os.pathsep.join([str(self.repository / "plugins"), str(self.repository / "images" / image)])
         variables = {
             name: value
             for name, value in os.environ.items()
             if name in _PASSED_ON or name.startswith(_PASSED_ON_PREFIXES)
         }
+        return {**variables, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1", "HF_HUB_OFFLINE": "1"}
+
+    def _start(self, image: str, spec: RunSpec, attempt: Path, lock: int) -> subprocess.Popen[bytes]:
+        python = self._python(spec.variant or image)
+        uri = files.join(spec.attempt_uri, SPEC_FILE)
+        files.write_bytes(uri, spec.model_dump_json(indent=1).encode())
         with (attempt / LOG_FILE).open("ab") as output:
             return subprocess.Popen(
                 [str(python), "-m", f"millrace_{image}", "--spec", uri],
@@ -127,7 +151,7 @@ class ProcessLauncher:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 cwd=attempt,
-                env={**variables, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1", "HF_HUB_OFFLINE": "1"},
+                env=self._environment(image),
                 start_new_session=True,
                 pass_fds=(lock,),
             )

@@ -4,8 +4,7 @@
 work. "Assumed" is a guess of the right size, to be replaced by what the ledger measures.
 """
 
-# A training step does three forward passes' work: one forward, two backward (Kaplan et al., 2020, section 2.1).
-TRAINING_PASSES = 3
+FLOAT_BYTES = 4
 
 # AdamW reads weight, gradient and two moments and writes weight and moments: 7 float32 a parameter and step. What
 # the measured steps take beyond their FLOPs (0.07 s for 22.7 million parameters) is this at 9 GB/s.

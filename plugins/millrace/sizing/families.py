@@ -1,4 +1,4 @@
-"""The trainers that can be sized without being traced."""
+"""Trainers and their models' sizes: by formula where the family is known, else by a trace from the train image."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -6,32 +6,94 @@ from typing import Any
 from millrace.contracts.data import Profile
 from millrace.contracts.errors import BadInputError
 from millrace.contracts.parameters import Parameters
+from millrace.contracts.traced import TracedModel, TraceOrder
 from millrace.contracts.workload import Workload
+from millrace.sizing.layers import Layer, ModelSize
 from millrace.sizing.mlp import mlp_size
-from millrace.sizing.model_size import ModelSize
-from millrace.sizing.transformer import BertShape, bucket_shares
+from millrace.sizing.transformer import Head, TransformerShape, bucket_shares
 
 Family = Callable[[Workload, Parameters, Profile, Mapping[str, Any] | None], ModelSize]
 
 # The train image's own defaults, which cannot be imported here; a test holds the two together.
 DEFAULT_BUCKETS = "16,32,48,64,96,128,192,256,384,512"
 DEFAULT_HIDDEN = "64,32"
+_FLOAT_BYTES = 4
 
 
 def model_size(
-    workload: Workload, parameters: Parameters, profile: Profile, base_config: Mapping[str, Any] | None
+    workload: Workload,
+    parameters: Parameters,
+    profile: Profile,
+    base_config: Mapping[str, Any] | None,
+    traced: TracedModel | None = None,
 ) -> ModelSize:
-    """The model that the workload's trainer builds. Raises BadInputError for an unknown trainer or a lacking config."""
-    try:
-        family = _FAMILIES[workload.training.trainer]
-    except KeyError:
+    """The model that the workload's trainer builds, by its family or else by its trace.
+
+    Raises BadInputError for a trainer of no known family without a trace, and for a lacking configuration.
+    """
+    family = _FAMILIES.get(workload.training.trainer)
+    if family is not None:
+        return family(workload, parameters, profile, base_config)
+    if traced is None:
         raise BadInputError(
-            f"unknown trainer {workload.training.trainer!r}",
+            f"unknown trainer {workload.training.trainer!r}, and no trace of its model",
             where="workload.training.trainer",
-            rule=f"one of {sorted(_FAMILIES)}",
-            remedy="name one of them, or add the family to millrace.sizing",
-        ) from None
-    return family(workload, parameters, profile, base_config)
+            rule=f"one of {sorted(_FAMILIES)}, or a model that was traced",
+            remedy=f"trace it once in the train image: python -m millrace trace-model {workload.name}",
+        )
+    shares = {0: 1.0}
+    if profile.token_lengths is not None:
+        shares = bucket_shares(
+            profile.token_lengths, _traced_lengths(workload, parameters), _longest(workload, parameters)
+        )
+    return traced_size(traced, shares)
+
+
+def is_known(workload: Workload) -> bool:
+    """Whether the workload's model can be sized without a trace."""
+    return workload.training.trainer in _FAMILIES
+
+
+def trace_order(workload: Workload, parameters: Parameters, base_config: Mapping[str, Any] | None) -> TraceOrder:
+    """What the train image is to trace for this workload."""
+    text = parameters.max_length or workload.training.max_length
+    return TraceOrder(
+        trainer=workload.training.trainer,
+        options=workload.training.options,
+        labels=len(workload.dataset.target.labels),
+        single_label=workload.dataset.target.kind == "single_label",
+        features=len(workload.dataset.features),
+        base_config=None if base_config is None else dict(base_config),
+        lengths=_traced_lengths(workload, parameters) if text else (0,),
+    )
+
+
+def traced_size(traced: TracedModel, row_shares: Mapping[int, float]) -> ModelSize:
+    """The size of a traced model over rows of these lengths; what lies between two traced ones counts as the longer."""
+    by_length = sorted(traced.lengths, key=lambda each: each.length)
+    layers = {}
+    for length in row_shares:
+        at = next((each for each in by_length if each.length >= length), by_length[-1])
+        layers[length] = (
+            Layer(
+                "traced",
+                parameters=traced.parameters,
+                forward_flops=at.forward_flops,
+                backward_flops=at.training_flops - at.forward_flops,
+                moved_values=at.kept_bytes / _FLOAT_BYTES,
+                kept_values=at.kept_bytes / _FLOAT_BYTES,
+            ),
+        )
+    return ModelSize(row_shares=row_shares, layers=layers)
+
+
+def _longest(workload: Workload, parameters: Parameters) -> int:
+    return parameters.max_length or workload.training.max_length or 0
+
+
+def _traced_lengths(workload: Workload, parameters: Parameters) -> tuple[int, ...]:
+    longest = _longest(workload, parameters)
+    return (*(each for each in _numbers(workload, "buckets", DEFAULT_BUCKETS) if each < longest), longest)
 
 
 def _bert(
@@ -44,7 +106,7 @@ def _bert(
             rule="bert_text_classifier starts from a pre-trained BERT",
             remedy="name a base model of the model store",
         )
-    shape = BertShape.from_config(base_config)
+    shape = TransformerShape.from_config(base_config)
     max_length = parameters.max_length or workload.training.max_length or shape.positions
     if max_length > shape.positions:
         raise BadInputError(
@@ -55,7 +117,7 @@ def _bert(
         )
     buckets = _numbers(workload, "buckets", DEFAULT_BUCKETS)
     shares = bucket_shares(profile.token_lengths, buckets, max_length)
-    return shape.size(shares, len(workload.dataset.target.labels))
+    return shape.size(shares, Head("classifier", labels=len(workload.dataset.target.labels)))
 
 
 def _mlp(

@@ -3,17 +3,26 @@
 from collections.abc import Sequence
 from itertools import pairwise
 
-from millrace.sizing.model_size import ModelSize
-
-_FLOAT_BYTES = 4
+from millrace.sizing.layers import Layer, ModelSize
 
 
 def mlp_size(features: int, hidden: Sequence[int], labels: int) -> ModelSize:
-    """The size of a perceptron with these hidden layers; weights and biases, without the standardisation."""
-    widths = [features, *hidden, labels]
-    return ModelSize(
-        parameters=sum(inner * outer + outer for inner, outer in pairwise(widths)),
-        row_shares={0: 1.0},
-        forward_flops={0: 2.0 * sum(inner * outer for inner, outer in pairwise(widths))},
-        activation_bytes={0: 2.0 * _FLOAT_BYTES * sum(widths)},
+    """The size of a perceptron with these hidden layers; weights and biases, without the standardisation.
+
+    Nothing asks for the first layer's gradient by its inputs: its backward pass is one product, that of the others two.
+    """
+    widths = list(pairwise([features, *hidden, labels]))
+    layers = tuple(
+        Layer(
+            f"dense_{at}",
+            parameters=inner * outer + outer,
+            forward_flops=2.0 * inner * outer,
+            backward_flops=(4.0 if at else 2.0) * inner * outer,
+            matrix_values=inner + outer,
+            moved_values=4.0 * outer,
+            kept_values=2.0 * outer + (0 if at else 2.0 * inner),
+            kernels=3,
+        )
+        for at, (inner, outer) in enumerate(widths)
     )
+    return ModelSize(row_shares={0: 1.0}, layers={0: layers})

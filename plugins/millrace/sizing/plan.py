@@ -13,12 +13,13 @@ from millrace.contracts.errors import BadInputError
 from millrace.contracts.measurement import Hardware, Quantity
 from millrace.contracts.parameters import Parameters
 from millrace.contracts.plan import Plan
+from millrace.contracts.traced import TracedModel
 from millrace.contracts.workload import Workload
 from millrace.energy.estimate import estimated_joules
 from millrace.sizing import calibration as known
 from millrace.sizing.catalogue import Site
 from millrace.sizing.families import model_size
-from millrace.sizing.model_size import ModelSize
+from millrace.sizing.layers import ModelSize
 
 Bottleneck = Literal["compute", "memory_bandwidth", "input"]
 _TEST_ROWS_AT_LEAST = 1_000
@@ -41,7 +42,7 @@ class _Work:
 
     @property
     def training_flops(self) -> float:
-        return known.TRAINING_PASSES * self.size.forward_flops_per_row * self.train_rows * self.epochs
+        return self.size.training_flops_per_row * self.train_rows * self.epochs
 
 
 def make_plan(
@@ -53,6 +54,7 @@ def make_plan(
     base_config: Mapping[str, Any] | None,
     hardware: Hardware,
     site: Site,
+    traced: TracedModel | None = None,
     cluster: str | None = None,
     made_at: datetime | None = None,
 ) -> Plan:
@@ -63,7 +65,7 @@ def make_plan(
     more than nine in ten. Peak memory is the training step's. Cost and gCO2e are None where the site has no rates.
     Raises BadInputError for an unknown trainer and where there is nothing to train on.
     """
-    work = _work(workload, parameters, profile, base_config, hardware)
+    work = _work(workload, parameters, profile, base_config, traced, hardware)
     seconds = _seconds_by_step(work, workload)
     busy = {step: _busy_cores(step, hardware) for step in seconds}
     machines = {step: parameters.workers if step == "train" else 1 for step in seconds}
@@ -111,6 +113,7 @@ def _work(
     parameters: Parameters,
     profile: Profile | None,
     base_config: Mapping[str, Any] | None,
+    traced: TracedModel | None,
     hardware: Hardware,
 ) -> _Work:
     rows = profile.rows_by_split if profile else {}
@@ -128,7 +131,7 @@ def _work(
         validation_rows = min(validation_rows, max(_TEST_ROWS_AT_LEAST, parameters.rows // 4))
         test_rows = min(test_rows, max(_TEST_ROWS_AT_LEAST, parameters.rows // 2))
     return _Work(
-        size=model_size(workload, parameters, profile, base_config),
+        size=model_size(workload, parameters, profile, base_config, traced),
         train_rows=train_rows,
         validation_rows=min(validation_rows, _VALIDATION_ROWS_AT_MOST),
         test_rows=test_rows,
@@ -196,7 +199,8 @@ def _busy_cores(step: str, hardware: Hardware) -> float:
 
 def _peak_memory_bytes(work: _Work, parameters: Parameters) -> float:
     states = work.size.parameters * known.TRAINING_BYTES_PER_PARAMETER
-    activations = known.ACTIVATION_OVERHEAD * parameters.batch_size * work.size.largest_activation_bytes
+    kept_bytes = known.FLOAT_BYTES * work.size.kept_values(work.size.longest)
+    activations = known.ACTIVATION_OVERHEAD * parameters.batch_size * kept_bytes
     traces = known.TEXT_TRACE_BYTES if work.size.tokens_per_row else 0.0
     return known.FRAMEWORK_BYTES + states + activations + traces
 

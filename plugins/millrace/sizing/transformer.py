@@ -1,15 +1,15 @@
-"""BERT's family: parameters, FLOPs and memory from a Hugging Face ``config.json``."""
+"""Transformers: parameters, FLOPs and activations from a Hugging Face ``config.json``, layer by layer."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from millrace.contracts.data import LengthHistogram
 from millrace.contracts.errors import BadInputError
-from millrace.sizing.model_size import ModelSize
+from millrace.sizing.layers import Layer, ModelSize
 
-_KEYS = {
+_BERT_KEYS = {
     "vocabulary": "vocab_size",
     "hidden": "hidden_size",
     "layers": "num_hidden_layers",
@@ -18,76 +18,172 @@ _KEYS = {
     "positions": "max_position_embeddings",
     "segments": "type_vocab_size",
 }
+_GPT2_KEYS = {
+    "vocabulary": "vocab_size",
+    "hidden": "n_embd",
+    "layers": "n_layer",
+    "heads": "n_head",
+    "positions": "n_positions",
+}
 
 
 @dataclass(frozen=True)
-class BertShape:
-    """The numbers of a BERT encoder that its size follows from."""
+class Head:
+    """What is on top of the layers, and what it is asked for in a row.
 
+    "pooler": BERT's own dense layer over one token. "classifier": a dense layer from the tokens' mean to ``labels``.
+    "language_model": logits over the vocabulary, by the tied embedding, of every token (GPT) or of ``predictions``
+    masked ones, behind a dense layer (BERT, whose pooler then predicts the next sentence).
+    """
+
+    kind: Literal["pooler", "classifier", "language_model"]
+    labels: int = 2
+    predictions: int | None = None
+
+
+@dataclass(frozen=True)
+class TransformerShape:
+    """The numbers of a BERT or GPT-2 that its size follows from; GPT-2 has no ``segments``."""
+
+    family: Literal["bert", "gpt2"]
     vocabulary: int
     hidden: int
     layers: int
     heads: int
     intermediate: int
     positions: int
-    segments: int
+    segments: int = 0
 
     @classmethod
-    def from_config(cls, config: Mapping[str, Any]) -> Self:
+    def from_config(cls, config: Mapping[str, Any], family: Literal["bert", "gpt2"] = "bert") -> Self:
         """Read a ``config.json``. Raises BadInputError for one that lacks a number or is of another family."""
-        numbers = {name: config.get(key) for name, key in _KEYS.items()}
-        bad = sorted(_KEYS[name] for name, number in numbers.items() if type(number) is not int or number < 1)
-        if config.get("model_type", "bert") != "bert" or bad:
+        keys = _BERT_KEYS if family == "bert" else _GPT2_KEYS
+        numbers = {name: config.get(key) for name, key in keys.items()}
+        if family == "gpt2":
+            width = numbers["hidden"]
+            numbers["intermediate"] = config.get("n_inner") or (4 * width if isinstance(width, int) else None)
+        bad = sorted(
+            keys.get(name, "n_inner") for name, number in numbers.items() if type(number) is not int or number < 1
+        )
+        if config.get("model_type", family) != family or bad:
             raise BadInputError(
-                f"this is no BERT configuration; wrong or missing: {bad or ['model_type']}",
+                f"this is no {family} configuration; wrong or missing: {bad or ['model_type']}",
                 where="the base model's config.json",
-                rule=f"model_type bert, and whole numbers above 0 for {sorted(_KEYS.values())}",
-                remedy="bring in a BERT-family base model, or name another trainer",
+                rule=f"model_type {family}, and whole numbers above 0 for {sorted(keys.values())}",
+                remedy=f"bring in a base model of the {family} family, or name another trainer",
             )
-        return cls(**{name: int(number) for name, number in numbers.items() if number is not None})
+        return cls(family=family, **{name: int(number) for name, number in numbers.items() if number is not None})
 
     def backbone_parameters(self) -> int:
-        """Exact, pooler included: embeddings, layers and pooler, as Devlin et al. (2019) define them."""
-        hidden, intermediate = self.hidden, self.intermediate
-        norm = 2 * hidden
-        embeddings = (self.vocabulary + self.positions + self.segments) * hidden + norm
-        attention = 4 * (hidden * hidden + hidden) + norm
-        feed_forward = hidden * intermediate + intermediate + intermediate * hidden + hidden + norm
-        pooler = hidden * hidden + hidden
-        return embeddings + self.layers * (attention + feed_forward) + pooler
+        """Exact, with BERT's pooler: as Devlin et al. (2019) and Radford et al. (2019) define them."""
+        pooler = self.hidden * self.hidden + self.hidden if self.family == "bert" else 0
+        return pooler + sum(layer.copies * layer.parameters for layer in self._body(1))
 
-    def head_parameters(self, labels: int) -> int:
-        """One dense layer from the mean of the tokens to the labels."""
-        return self.hidden * labels + labels
+    def head_parameters(self, head: Head) -> int:
+        """What the head adds to the backbone."""
+        if head.kind == "classifier":
+            return self.hidden * head.labels + head.labels
+        if head.kind == "language_model" and self.family == "bert":
+            return self.hidden**2 + self.hidden + 2 * self.hidden + self.vocabulary
+        return 0
 
-    def forward_flops_by_layer(self, length: int, labels: int) -> dict[str, float]:
-        """Of one row padded to ``length`` tokens, two a multiplication, each kind summed over the layers.
-
-        With N the layers' matrix parameters this is 2·N·T + 4·L·h·T², a third of training's 6·N·T + 12·L·h·T²
-        (Chowdhery et al., 2022, appendix B). The pooler is not run in training.
-        """
-        return {
-            "attention_projections": 8.0 * self.layers * self.hidden**2 * length,
-            "attention_scores": 4.0 * self.layers * self.hidden * length**2,
-            "feed_forward": 4.0 * self.layers * self.hidden * self.intermediate * length,
-            "head": 2.0 * self.hidden * labels,
-        }
-
-    def activation_bytes(self, length: int) -> float:
-        """What training keeps of one row in float32: twice the bytes that Korthikanti et al. (2022, equation 1) count
-        in float16, L·T·(34·h + 5·a·T), with 16 of the 34 written as 4·(the feed-forward width).
-        """
-        dense = 18.0 * self.hidden + 4.0 * self.intermediate
-        return 2.0 * self.layers * length * (dense + 5.0 * self.heads * length)
-
-    def size(self, row_shares: dict[int, float], labels: int) -> ModelSize:
-        """The size with a head for ``labels``, over rows padded to these lengths."""
+    def size(self, row_shares: Mapping[int, float], head: Head) -> ModelSize:
+        """The size over rows padded to these lengths."""
         return ModelSize(
-            parameters=self.backbone_parameters() + self.head_parameters(labels),
             row_shares=row_shares,
-            forward_flops={length: sum(self.forward_flops_by_layer(length, labels).values()) for length in row_shares},
-            activation_bytes={length: self.activation_bytes(length) for length in row_shares},
+            layers={length: (*self._body(length), *self._top(length, head)) for length in row_shares},
         )
+
+    def _body(self, length: int) -> tuple[Layer, ...]:
+        """For one row of ``length`` tokens.
+
+        With N the layers' matrix parameters the FLOPs are 2·N·T + 4·L·h·T², a third of training's 6·N·T + 12·L·h·T²
+        (Chowdhery et al., 2022, appendix B). Kept values are the bytes that Korthikanti et al. (2022, equation 1) count
+        in float16, L·T·(34·h + 5·a·T), halved, with 16 of the 34 written as 4·(the feed-forward width).
+        """
+        hidden, wide, tokens = self.hidden, self.intermediate, float(length)
+        scores = self.heads * tokens * tokens
+        embedded = (self.vocabulary + self.positions + self.segments) * hidden + 2 * hidden
+        return (
+            # GPT-2's norm is behind the last layer, BERT's behind the embeddings: as many parameters
+            Layer("embeddings", 1, embedded, moved_values=8 * tokens * hidden, kernels=6),
+            Layer(
+                "attention_projections",
+                self.layers,
+                4 * (hidden * hidden + hidden),
+                *_products(8.0 * hidden**2 * tokens),
+                matrix_values=8 * tokens * hidden,
+                moved_values=15 * tokens * hidden,
+                kept_values=5.5 * tokens * hidden,
+                checkpoint_values=tokens * hidden,
+                kernels=10,
+            ),
+            Layer(
+                "attention_scores",
+                self.layers,
+                0,
+                *_products(4.0 * hidden * tokens**2),
+                matrix_values=4 * tokens * hidden + 2 * scores,
+                moved_values=10 * scores,
+                kept_values=2.5 * scores,
+                score_values=12 * scores,
+                kept_scores=2.5 * scores,
+                kernels=7,
+            ),
+            Layer(
+                "feed_forward",
+                self.layers,
+                2 * hidden * wide + wide + hidden,
+                *_products(4.0 * hidden * wide * tokens),
+                matrix_values=2 * tokens * (hidden + wide),
+                moved_values=tokens * (4 * wide + 7 * hidden),
+                kept_values=tokens * (1.5 * hidden + 2 * wide),
+                kernels=6,
+            ),
+            Layer(
+                "norms",
+                2 * self.layers,
+                2 * hidden,
+                moved_values=4 * tokens * hidden,
+                kept_values=tokens * hidden,
+                kernels=2,
+            ),
+        )
+
+    def _top(self, length: int, head: Head) -> tuple[Layer, ...]:
+        hidden, labels = self.hidden, head.labels
+        square = hidden * hidden + hidden
+        pooler = Layer("pooler", 1, square, *_products(2.0 * hidden**2), matrix_values=2 * hidden, kept_values=hidden)
+        idle = Layer("pooler", 1, square, kernels=0)
+        if head.kind == "pooler":
+            return (pooler,) if self.family == "bert" else ()
+        if head.kind == "classifier":
+            top = Layer(
+                "head", 1, self.head_parameters(head), *_products(2.0 * hidden * labels), matrix_values=hidden + labels
+            )
+            return (idle, top) if self.family == "bert" else (top,)
+        predicted = float(length if head.predictions is None else head.predictions)
+        flops = 2.0 * predicted * hidden * self.vocabulary
+        logits = predicted * self.vocabulary
+        if self.family == "bert":
+            flops += 2.0 * predicted * hidden**2
+        top = Layer(
+            "head",
+            1,
+            self.head_parameters(head),
+            *_products(flops),
+            matrix_values=predicted * hidden + logits,
+            # log-softmax in float32 and its gradient
+            moved_values=6 * logits,
+            kept_values=3 * logits,
+            kernels=8,
+        )
+        return (pooler, top) if self.family == "bert" else (top,)
+
+
+def _products(flops: float) -> tuple[float, float]:
+    """Forward and backward: the gradients by the weights and by the inputs take a product each."""
+    return flops, 2 * flops
 
 
 def bucket_shares(lengths: LengthHistogram | None, buckets: Sequence[int], max_length: int) -> dict[int, float]:

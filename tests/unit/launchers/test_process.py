@@ -62,6 +62,15 @@ def test_lines_and_exit_code_come_back_and_no_secret_goes_in(
     assert lines[0] == f"path {launcher.repository}/plugins:{launcher.repository}/images/fake"
 
 
+def test_a_module_answers_or_its_last_words_are_said(launcher: ProcessLauncher) -> None:
+    module = launcher.repository / "images" / "fake" / "millrace_fake" / "echo.py"
+    module.write_text("import sys\nprint(sys.stdin.read().upper())")
+    assert launcher.answer("fake", "echo", "what") == "WHAT\n"
+    module.write_text("raise SystemExit('I cannot')")
+    with pytest.raises(BadInputError, match="I cannot"):
+        launcher.answer("fake", "echo", "what")
+
+
 def test_a_signal_is_a_negative_exit_code(launcher: ProcessLauncher, spec: RunSpec) -> None:
     folder = attempt_of(spec)
     (folder / "wait").touch()

@@ -9,6 +9,7 @@ from millrace.contracts.data import Column, Dataset, DatasetVersion, LengthHisto
 from millrace.contracts.measurement import Hardware
 from millrace.contracts.parameters import Parameters
 from millrace.contracts.plan import Plan
+from millrace.contracts.traced import TracedModel
 from millrace.contracts.workload import GatePolicy, Training, Workload
 from millrace.sizing.catalogue import Site
 from millrace.sizing.plan import make_plan
@@ -90,6 +91,7 @@ def plan(text_workload: Workload, machine: Hardware) -> Callable[..., Plan]:
         train_rows: int = 3_200,
         bytes: int = 6_000_000,
         lengths: LengthHistogram | None = None,
+        traced: TracedModel | None = None,
         **changes: object,
     ) -> Plan:
         given = {"epochs": 1, "batch_size": 32, "learning_rate": 1e-4, "max_length": workload.training.max_length}
@@ -105,6 +107,7 @@ def plan(text_workload: Workload, machine: Hardware) -> Callable[..., Plan]:
                 token_lengths=lengths,
             ),
             base_config=base_config,
+            traced=traced,
             hardware=hardware,
             site=site,
             made_at=datetime(2024, 1, 15, tzinfo=UTC),

@@ -1,0 +1,81 @@
+"""``python -m millrace_train.trace``: a TraceOrder on standard input, a TracedModel on standard output."""
+
+import json
+import sys
+import tempfile
+from pathlib import Path
+
+from millrace.contracts.errors import BadInputError
+from millrace.contracts.traced import TracedLength, TracedModel, TraceOrder
+from millrace_train import traced
+from millrace_train.backend import load_keras
+from millrace_train.options import parse_options
+from millrace_train.trainers.registry import TRAINERS
+from millrace_train.trainers.shape import ModelShape
+from millrace_train.untyped import Model
+
+_CONFIG_FILE = "config.json"
+
+
+def trace(order: TraceOrder) -> TracedModel:
+    """Build the trainer's model without weights and trace one row at each length.
+
+    Raises BadInputError for a trainer or an option that this image does not know.
+    """
+    trainer = TRAINERS.get(order.trainer)
+    if trainer is None:
+        raise BadInputError(
+            f"unknown trainer {order.trainer!r}",
+            where="workload.training.trainer",
+            rule=f"one of {sorted(TRAINERS)}",
+            remedy="name one of them, or add yours to the train image's registry",
+        )
+    options = parse_options(trainer.options, order.options)
+    load_keras(backend="jax")
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / _CONFIG_FILE).write_text(json.dumps(order.base_config or {}))
+        shape = ModelShape(
+            labels=order.labels,
+            single_label=order.single_label,
+            features=order.features,
+            base_folder=Path(folder) if order.base_config else None,
+            pretrained=False,
+            mean=(0.0,) * order.features,
+            variance=(1.0,) * order.features,
+        )
+        model = traced.unbuilt(lambda: trainer.build(shape, options))
+    return TracedModel(
+        order_sha256=order.sha256,
+        parameters=traced.parameters(model),
+        lengths=tuple(_at(model, _inputs(order, length, trainer.takes_text), length) for length in order.lengths),
+    )
+
+
+def _inputs(order: TraceOrder, length: int, takes_text: bool) -> traced.Inputs:
+    if takes_text:
+        return {"token_ids": ((1, length), "int32"), "padding_mask": ((1, length), "bool")}
+    return {"features": ((1, order.features), "float32")}
+
+
+def _at(model: Model, inputs: traced.Inputs, length: int) -> TracedLength:
+    return TracedLength(
+        length=length,
+        forward_flops=traced.forward_flops(model, inputs),
+        training_flops=traced.training_flops(model, inputs),
+        kept_bytes=traced.kept_bytes(model, inputs),
+    )
+
+
+def main() -> int:
+    """The step protocol's exit code for a refused order, with its reason on standard error."""
+    try:
+        found = trace(TraceOrder.model_validate_json(sys.stdin.read()))
+    except BadInputError as error:
+        sys.stderr.write(f"{error}\n")
+        return error.exit_code
+    sys.stdout.write(f"{found.model_dump_json()}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

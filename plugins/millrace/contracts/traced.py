@@ -1,0 +1,45 @@
+"""Models whose size no family knows: what is traced in the train image, and what the trace says."""
+
+import hashlib
+import json
+from typing import Any
+
+from pydantic import Field
+
+from millrace.contracts.base import Contract, Name, Sha256
+from millrace.contracts.workload import Option
+
+
+class TraceOrder(Contract):
+    """All that a trainer builds its model from, apart from weights; equal orders have equal digests."""
+
+    trainer: Name
+    options: dict[str, Option]
+    labels: int = Field(ge=1)
+    single_label: bool
+    features: int = Field(ge=1)
+    base_config: dict[str, Any] | None = Field(description="the base model's config.json")
+    lengths: tuple[int, ...] = Field(description="padded lengths in tokens; (0,) for rows of numbers")
+
+    @property
+    def sha256(self) -> str:
+        """Of the canonical JSON: sorted keys, no spaces."""
+        document = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"), allow_nan=False)
+        return hashlib.sha256(document.encode()).hexdigest()
+
+
+class TracedLength(Contract):
+    """One row padded to a length: FLOPs of the matrix products, and what training keeps for the backward pass."""
+
+    length: int = Field(ge=0)
+    forward_flops: float = Field(ge=0)
+    training_flops: float = Field(ge=0)
+    kept_bytes: float = Field(ge=0)
+
+
+class TracedModel(Contract):
+    """A trace's answer; ``order_sha256`` is the order's."""
+
+    order_sha256: Sha256
+    parameters: int = Field(ge=0)
+    lengths: tuple[TracedLength, ...]
