@@ -72,6 +72,24 @@ def _sum(values: Sequence[N | None]) -> N | None:
     return sum(known[1:], known[0]) if len(known) == len(values) else None
 
 
+Precision = Literal["float32", "tf32", "mixed_float16", "mixed_bfloat16", "float8"]
+
+
+class Gpu(Contract):
+    """A product's data sheet: dense peaks by precision, bytes a second and direction, watts of the board."""
+
+    name: str
+    product: str = Field(description="as the node label for it says")
+    memory_bytes: int = Field(gt=0)
+    flops: dict[Precision, float]
+    bytes_per_second: float = Field(gt=0, description="of its memory")
+    link_bytes_per_second: float = Field(gt=0, description="to its peers in the node")
+    idle_watts: float = Field(ge=0)
+    peak_watts: float = Field(gt=0)
+    lowest_limit_watts: float | None = Field(default=None, gt=0, description="that its power limit can be set to")
+    price_per_hour: float | None = Field(default=None, ge=0)
+
+
 class Hardware(Contract):
     """One entry of the site's catalogue, as the estimate and the analytic plan use it."""
 
@@ -83,6 +101,10 @@ class Hardware(Contract):
     memory_bytes: int = Field(gt=0)
     gpu: str | None = Field(default=None, description="product, as the node label for it says")
     gpus: int = Field(default=0, ge=0, description="of that product, in one pod")
+    device: Gpu | None = Field(default=None, description="its data sheet; None is sized as if there were no GPU")
+    bytes_per_second: float = Field(default=9e9, gt=0, description="of the host's memory, sustained")
+    network_bytes_per_second: float | None = Field(default=None, gt=0, description="to other nodes and the store")
+    disk_bytes_per_second: float | None = Field(default=None, gt=0)
     price_per_hour: float | None = Field(default=None, ge=0)
 
 

@@ -10,7 +10,8 @@ from millrace.contracts.plan import Plan
 from millrace.energy.estimate import estimated_joules
 from millrace.sizing import calibration as known
 from millrace.sizing.catalogue import Site
-from millrace.sizing.plan import data_seconds, emissions, money
+from millrace.sizing.plan import data_seconds
+from millrace.sizing.prices import emissions, money
 
 _DATA_STEPS = ("ingest", "validate")
 

@@ -1,8 +1,9 @@
 """The site's hardware catalogue and its sites, from a YAML file."""
 
 import os
+import re
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Annotated, Any, Self, TypeVar
 
 import psutil
 import yaml
@@ -16,8 +17,15 @@ CATALOGUE = Path(__file__).with_name("hardware.yaml")
 _MACHINE = "machine"
 AUTO = "auto"
 _GENERIC = "cpu"
+_HOST = "gpu-host"
+_SHARED = re.compile(r"([1-9][0-9]{0,4})x(.+)\Z")
+# What large float32 matrix products reach of a core's peak. Assumed.
+_REACHED = 0.7
 _CGROUP = Path("/sys/fs/cgroup")
 C = TypeVar("C", bound=Contract)
+Rate = Annotated[float, Field(ge=0)]
+Hourly = Annotated[tuple[Rate, ...], Field(min_length=24, max_length=24)]
+"""A rate for each hour of the day, in UTC."""
 
 
 class Site(Contract):
@@ -26,9 +34,9 @@ class Site(Contract):
     name: str
     hardware: str = Field(default=_GENERIC, description='the entry that "auto" means here')
     pue: float | None = Field(default=None, ge=1, description="facility energy over IT energy")
-    price_per_kwh: float | None = Field(default=None, ge=0)
+    price_per_kwh: Rate | Hourly | None = Field(default=None)
     currency: str | None = Field(default=None, pattern=r"^[A-Z]{3}$")
-    gco2e_per_kwh: float | None = Field(default=None, ge=0)
+    gco2e_per_kwh: Rate | Hourly | None = Field(default=None)
 
     @model_validator(mode="after")
     def _priced_in_something(self) -> Self:
@@ -38,16 +46,29 @@ class Site(Contract):
 
 
 def hardware(name: str, catalogue: Path = CATALOGUE) -> Hardware:
-    """An entry of the catalogue; "auto" is this machine.
+    """An entry of the catalogue; "auto" is this machine, "4xh100-sxm" four GPUs with their share of a host.
 
     Raises BadInputError for a name that the catalogue lacks, and for an entry that is not well formed.
     """
-    entry = _entry(catalogue, "hardware", _GENERIC if name == AUTO else name, extra=[AUTO])
+    shared = _SHARED.match(name)
+    if shared:
+        entry = _shared(int(shared[1]), shared[2], catalogue)
+    else:
+        entry = _entry(catalogue, "hardware", _GENERIC if name == AUTO else name, extra=[AUTO, "4xh100-sxm"])
+    if isinstance(entry.get("device"), str):
+        entry["device"] = _entry(catalogue, "gpus", entry["device"])
     if entry.get("cores") == _MACHINE:
         entry["cores"] = machine_cores()
     if entry.get("memory_bytes") == _MACHINE:
         entry["memory_bytes"] = machine_memory_bytes()
+    if "clock_ghz" in entry:
+        entry["gflops_per_core"] = _sustained_gflops(entry)
     return _checked(Hardware, entry, catalogue, "hardware")
+
+
+def gpu_names(catalogue: Path = CATALOGUE) -> list[str]:
+    """The GPUs that the catalogue has data sheets of."""
+    return sorted(_entries(catalogue, "gpus"))
 
 
 def site(name: str, catalogue: Path = CATALOGUE) -> Site:
@@ -79,10 +100,32 @@ def _words(file: Path, count: int) -> list[str]:
     return (words + [""] * count)[:count]
 
 
-def _entry(catalogue: Path, section: str, name: str, extra: list[str] | None = None) -> dict[str, Any]:
+def _shared(gpus: int, name: str, catalogue: Path) -> dict[str, Any]:
+    """So many GPUs with a host's share for each."""
+    device = _entry(catalogue, "gpus", name)
+    host = _entry(catalogue, "hardware", _HOST)
+    price = device.get("price_per_hour")
+    return {
+        **host,
+        "name": f"{gpus}x{name}",
+        "cores": gpus * host["cores"],
+        "memory_bytes": gpus * host["memory_bytes"],
+        "gpu": device.get("product"),
+        "gpus": gpus,
+        "device": device,
+        "price_per_hour": None if price is None else gpus * price,
+    }
+
+
+def _sustained_gflops(entry: dict[str, Any]) -> float:
+    """Of one scheduled core: clock, lanes of 32 bits, two a multiply-add, and what matrix products reach of that."""
+    clock, bits, units = (entry.pop(key, 0) for key in ("clock_ghz", "vector_bits", "fma_units"))
+    return float(clock * bits / 32 * units * 2 * _REACHED / entry.pop("threads_per_core", 2))
+
+
+def _entries(catalogue: Path, section: str) -> dict[str, Any]:
     try:
-        entries = yaml.safe_load(catalogue.read_text(encoding="utf-8"))[section]
-        known = sorted([*entries, *(extra or [])])
+        return dict(yaml.safe_load(catalogue.read_text(encoding="utf-8"))[section])
     except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
         raise BadInputError(
             f"the catalogue cannot be read: {error}",
@@ -90,6 +133,11 @@ def _entry(catalogue: Path, section: str, name: str, extra: list[str] | None = N
             rule="YAML with the sections hardware and sites",
             remedy="correct the file",
         ) from error
+
+
+def _entry(catalogue: Path, section: str, name: str, extra: list[str] | None = None) -> dict[str, Any]:
+    entries = _entries(catalogue, section)
+    known = sorted([*entries, *(extra or [])])
     if name not in entries:
         raise BadInputError(
             f"{name!r} is not in the catalogue",

@@ -10,8 +10,8 @@ class Layer:
 
     FLOPs are those of the matrix products, two a multiplication. ``matrix_values`` are the products' inputs and outputs
     without weights, ``moved_values`` what the element-wise kernels of the forward pass read and write when nothing is
-    fused, ``kept_values`` what training keeps for the backward pass. ``score_values`` of the moved and
-    ``kept_scores`` of the kept ones are of attention's square matrices, which a fused attention never writes.
+    fused, ``kept_values`` what training keeps for the backward pass. Those called ``…_scores`` are the part of
+    them that is attention's square matrices, which a fused attention never writes.
     ``checkpoint_values`` is what recomputing keeps in their place. ``kernels`` are launched in the forward pass.
     """
 
@@ -23,7 +23,8 @@ class Layer:
     matrix_values: float = 0.0
     moved_values: float = 0.0
     kept_values: float = 0.0
-    score_values: float = 0.0
+    matrix_scores: float = 0.0
+    moved_scores: float = 0.0
     kept_scores: float = 0.0
     checkpoint_values: float = 0.0
     kernels: int = 1

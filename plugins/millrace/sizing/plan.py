@@ -20,6 +20,7 @@ from millrace.sizing import calibration as known
 from millrace.sizing.catalogue import Site
 from millrace.sizing.families import model_size
 from millrace.sizing.layers import ModelSize
+from millrace.sizing.prices import emissions, money
 
 Bottleneck = Literal["compute", "memory_bandwidth", "input"]
 _TEST_ROWS_AT_LEAST = 1_000
@@ -65,6 +66,7 @@ def make_plan(
     more than nine in ten. Peak memory is the training step's. Cost and gCO2e are None where the site has no rates.
     Raises BadInputError for an unknown trainer and where there is nothing to train on.
     """
+    made_at = made_at or datetime.now(UTC)
     work = _work(workload, parameters, profile, base_config, traced, hardware)
     seconds = _seconds_by_step(work, workload)
     busy = {step: _busy_cores(step, hardware) for step in seconds}
@@ -75,9 +77,9 @@ def make_plan(
     machine_seconds = _quantity(sum(wall * machines[step] for step, wall in seconds.items()), known.SECONDS_P90)
     whole_seconds = _quantity(sum(seconds.values()), known.SECONDS_P90)
     whole_joules = _quantity(sum(joules.values()), known.SECONDS_P90)
-    cost = money(machine_seconds, whole_joules, hardware, site)
+    cost = money(machine_seconds, whole_joules, hardware, site, made_at, whole_seconds.p50)
     document = Plan(
-        made_at=made_at or datetime.now(UTC),
+        made_at=made_at,
         dataset=dataset,
         model_parameters=work.size.parameters,
         forward_flops_per_row=work.size.forward_flops_per_row,
@@ -91,7 +93,7 @@ def make_plan(
         joules=whole_joules,
         cost=cost,
         currency=site.currency if cost else None,
-        gco2e=emissions(whole_joules, site),
+        gco2e=emissions(whole_joules, site, made_at, whole_seconds.p50),
         hardware=hardware,
         site=site.name,
         cluster=cluster,
@@ -212,31 +214,6 @@ def _bottleneck(work: _Work) -> Bottleneck:
         "input": _encode_seconds(work),
     }
     return max(candidates, key=lambda name: candidates[name])
-
-
-def money(machine_seconds: Quantity, joules: Quantity, hardware: Hardware, site: Site) -> Quantity | None:
-    """The hardware's price for the time, and the tariff for the energy with the building's share; in site.currency.
-
-    None where the site or the hardware has no rates.
-    """
-    per_joule = None
-    if site.price_per_kwh is not None and site.pue is not None:
-        per_joule = site.price_per_kwh * site.pue / 3.6e6
-    if site.currency is None or (per_joule is None and hardware.price_per_hour is None):
-        return None
-    per_second = (hardware.price_per_hour or 0.0) / 3600
-    return Quantity(
-        p50=machine_seconds.p50 * per_second + joules.p50 * (per_joule or 0.0),
-        p90=machine_seconds.p90 * per_second + joules.p90 * (per_joule or 0.0),
-    )
-
-
-def emissions(joules: Quantity, site: Site) -> Quantity | None:
-    """gCO2e of the energy with the building's share; None where the site has no figures for it."""
-    if site.gco2e_per_kwh is None or site.pue is None:
-        return None
-    grams_per_joule = site.gco2e_per_kwh * site.pue / 3.6e6
-    return Quantity(p50=joules.p50 * grams_per_joule, p90=joules.p90 * grams_per_joule)
 
 
 def _quantity(p50: float, spread: float) -> Quantity:

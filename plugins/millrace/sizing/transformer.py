@@ -124,9 +124,11 @@ class TransformerShape:
                 0,
                 *_products(4.0 * hidden * tokens**2),
                 matrix_values=4 * tokens * hidden + 2 * scores,
-                moved_values=10 * scores,
+                # scaled, masked, softmax in float32 and back, dropped out by random numbers that are written too
+                moved_values=16 * scores,
                 kept_values=2.5 * scores,
-                score_values=12 * scores,
+                matrix_scores=2 * scores,
+                moved_scores=16 * scores,
                 kept_scores=2.5 * scores,
                 kernels=7,
             ),

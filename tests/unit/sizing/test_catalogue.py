@@ -1,13 +1,16 @@
 """The catalogue: this machine, entries of a site's own, and errors that name what there is."""
 
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 
 import psutil
 import pytest
 
 from millrace.contracts.errors import BadInputError
-from millrace.sizing.catalogue import CATALOGUE, hardware, machine_cores, machine_memory_bytes, site
+from millrace.contracts.measurement import Quantity
+from millrace.sizing.catalogue import CATALOGUE, gpu_names, hardware, machine_cores, machine_memory_bytes, site
+from millrace.sizing.prices import emissions
 
 OWN = """
 hardware:
@@ -89,3 +92,33 @@ def test_a_broken_catalogue_names_its_file(tmp_path: Path, text: str) -> None:
     with pytest.raises(BadInputError) as caught:
         hardware("cpu", path)
     assert caught.value.where == str(path)
+
+
+def test_gpus_come_with_their_share_of_a_host() -> None:
+    four = hardware("4xh100-sxm")
+    assert (four.name, four.gpus, four.gpu) == ("4xh100-sxm", 4, "NVIDIA-H100-80GB-HBM3")
+    assert four.device is not None
+    assert (four.device.peak_watts, four.cores) == (700, 4 * hardware("1xt4").cores)
+    assert {"p100-sxm", "v100-sxm", "a100-80-sxm", "h200-sxm", "b200-sxm"} <= set(gpu_names())
+    with pytest.raises(BadInputError, match="h100-sxm"):
+        hardware("4xh900")
+
+
+def test_a_processor_by_its_clock_and_vectors() -> None:
+    # two AVX-512 units at 3 GHz are 192 GFLOP/s a core, 96 a thread
+    assert hardware("xeon-8480").gflops_per_core == pytest.approx(0.7 * 96)
+    assert hardware("epyc-9654").gflops_per_core < hardware("xeon-8480").gflops_per_core
+
+
+def test_rates_by_the_hour(own: Path) -> None:
+    hourly = ", ".join(str(hour) for hour in range(24))
+    own.write_text(own.read_text() + f"  south: {{pue: 1, gco2e_per_kwh: [{hourly}]}}\n")
+    south = site("south", own)
+    one_kwh = Quantity(p50=3.6e6, p90=3.6e6)
+    at = datetime(2024, 1, 1, 22, 30, tzinfo=UTC)
+    found = [emissions(one_kwh, south, at, seconds) for seconds in (1800, 3600, 86_400, 2 * 86_400 + 1800)]
+    grams = [each.p50 for each in found if each]
+    assert grams == pytest.approx([22, 22.5, 11.5, (2 * 86_400 * 11.5 + 1800 * 22) / (2 * 86_400 + 1800)])
+    own.write_text(own.read_text().replace("[0, ", "["))
+    with pytest.raises(BadInputError, match="south"):
+        site("south", own)

@@ -1,0 +1,67 @@
+"""What formulas leave open, by hardware and family of models: priors, until the ledger has learned better."""
+
+from dataclasses import dataclass
+
+from millrace.contracts.measurement import Hardware, Precision
+
+
+@dataclass(frozen=True)
+class Coefficients:
+    """Shares of a data sheet's peaks that training reaches, and what it takes beside them.
+
+    ``unfused`` is the share of the element-wise traffic that compilers leave. ``overlapped`` is the share of the
+    gradients' exchange that goes on behind the backward pass. ``kernel_seconds`` is what the host takes for a kernel.
+    ``kept_overhead`` and ``parameter_bytes`` are the memory's: over the activations that are kept, and a parameter's
+    weight, gradient, moments and copies. The last three are ratios of P90 to P50.
+    """
+
+    products: float
+    memory: float
+    unfused: float
+    overlapped: float
+    kernel_seconds: float
+    kept_overhead: float
+    parameter_bytes: float
+    workspace_bytes: float
+    seconds_p90: float = 1.6
+    memory_p90: float = 1.4
+    joules_p90: float = 1.6
+
+    def of_peak(self, precision: Precision) -> float:
+        """The share of the peak by precision: narrower units starve sooner, plain ones hardly."""
+        return min(1.0, self.products * {"float32": 1.5, "float8": 0.8}.get(precision, 1.0))
+
+
+# GPU: products and unfused traffic are such that BERT-large in float16 trains on an A100 at what NVIDIA's TensorFlow 2
+# scripts publish (3,799 sequences a second on eight at length 128, 650 at 512); the rest is assumed.
+GPU = Coefficients(
+    products=0.5,
+    memory=0.8,
+    unfused=0.5,
+    overlapped=0.5,
+    kernel_seconds=6e-6,
+    kept_overhead=1.2,
+    # float32 weight and gradient, two moments, and a copy of weight and gradient while gradients are clipped
+    parameter_bytes=22,
+    workspace_bytes=0.3e9,
+    seconds_p90=1.35,
+    memory_p90=1.2,
+    joules_p90=1.35,
+)
+
+# CPU: the catalogue's figure is sustained already, and was fitted with all element-wise work in it (calibration.py).
+CPU = Coefficients(
+    products=1 / 1.5,
+    memory=1.0,
+    unfused=0.0,
+    overlapped=0.0,
+    kernel_seconds=0.0,
+    kept_overhead=1.6,
+    parameter_bytes=39,
+    workspace_bytes=0.0,
+)
+
+
+def prior(hardware: Hardware) -> Coefficients:
+    """The coefficients that nothing has been learned for."""
+    return CPU if hardware.device is None else GPU

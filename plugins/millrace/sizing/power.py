@@ -1,0 +1,147 @@
+"""A GPU's watts and its speed under a power limit.
+
+A board holds a limit by its clock: what is computed slows, what waits for memory or for the host does not. Its draw
+is idle power, a part that grows with the clock, and one that grows with the work and steeply with the clock, since
+the last of it is bought with voltage.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from millrace.sizing.least_squares import fit
+
+_LOWEST_CLOCK = 0.08
+_NOISE = 0.05
+_HALVINGS = 30
+
+
+@dataclass(frozen=True)
+class PowerCurve:
+    """Shares of the board's peak watts: idle, with the clock, with work at full clock; ``held`` is the share of a limit
+    that is drawn under it.
+    """
+
+    idle: float
+    clock: float
+    work: float
+    exponent: float
+    held: float
+
+    def share(self, clock: float, busy: float) -> float:
+        """Drawn at a share of the full clock, when the device works for that share of the time."""
+        return float(self.idle + self.clock * clock + self.work * busy * clock**self.exponent)
+
+
+# Between what Zeus's traces of an A40 and a V100 say of each (You et al., NSDI 2023).
+TYPICAL = PowerCurve(idle=0.19, clock=0.48, work=0.21, exponent=10.0, held=0.965)
+_CURVE_SPREAD = (0.1, 0.15, 0.2, 3.0, 0.03)
+
+
+@dataclass(frozen=True)
+class Pace:
+    """A model's time on a device: seconds of a row in large batches; what a step takes on the host, in rows; how a
+    row's time grows with the batch (padding to its longest); and the share that does not follow the clock.
+    """
+
+    row_seconds: float
+    step_rows: float
+    growth: float
+    memory_share: float
+
+    def device_rows(self, batch: float, clock: float) -> float:
+        """The device's part of a row's time, in rows."""
+        share = self.memory_share + (1 - self.memory_share) / clock
+        return float((batch / 32) ** self.growth) * share
+
+    def rows(self, batch: float, clock: float) -> float:
+        """A row's whole time: device and host work beside each other."""
+        return math.hypot(self.step_rows / batch, self.device_rows(batch, clock))
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One setting of one workload: seconds of a row and the device's mean watts."""
+
+    workload: str
+    batch: float
+    limit_watts: float
+    row_seconds: float
+    watts: float
+
+
+@dataclass(frozen=True)
+class Limited:
+    """A model on a device whose power can be limited."""
+
+    curve: PowerCurve
+    pace: Pace
+    peak_watts: float
+
+    def under(self, batch: float, limit_watts: float) -> tuple[float, float]:
+        """Seconds of a row and mean watts of the device."""
+        highest = self.curve.held * limit_watts / self.peak_watts
+        clock = 1.0
+        if self._share(batch, clock) > highest:
+            low, clock = _LOWEST_CLOCK, 1.0
+            for _ in range(_HALVINGS):
+                middle = (low + clock) / 2
+                low, clock = (low, middle) if self._share(batch, middle) > highest else (middle, clock)
+            clock = low
+        return self.pace.row_seconds * self.pace.rows(batch, clock), self.peak_watts * self._share(batch, clock)
+
+    def choose_limit(
+        self, batch: float, limits: Sequence[float], most_slowdown: float, measured: Sequence[Measured] = ()
+    ) -> float:
+        """The limit with the least energy among those that slow the batch down by at most that share.
+
+        Where all of the limits were ``measured`` at this batch, that counts and not the model.
+        """
+        seen = {each.limit_watts: (each.row_seconds, each.watts) for each in measured if each.batch == batch}
+        at = seen if seen.keys() >= set(limits) else {limit: self.under(batch, limit) for limit in limits}
+        fastest = at[max(limits)][0]
+        kept = [limit for limit in limits if at[limit][0] <= fastest * (1 + most_slowdown)]
+        return min(kept, key=lambda limit: at[limit][0] * at[limit][1])
+
+    def _share(self, batch: float, clock: float) -> float:
+        busy = self.pace.device_rows(batch, clock) / self.pace.rows(batch, clock)
+        return self.curve.share(clock, min(1.0, busy))
+
+
+def fit_limits(measured: Sequence[Measured], peak_watts: float, curve: PowerCurve = TYPICAL) -> Mapping[str, Limited]:
+    """The device's curve, which its workloads share, with ``curve`` as its prior, and each workload's pace."""
+    workloads = sorted({each.workload for each in measured})
+    prior = [curve.idle, curve.clock, curve.work, curve.exponent, curve.held]
+    spread = list(_CURVE_SPREAD)
+    for workload in workloads:
+        own = [each.row_seconds for each in measured if each.workload == workload]
+        prior += [math.log(min(own)), 4.0, 0.0, 0.3]
+        spread += [1.0, 6.0, 0.1, 0.2]
+
+    def models(at: Sequence[float]) -> dict[str, Limited]:
+        idle, clock, work, exponent, held = at[:5]
+        shared = PowerCurve(max(idle, 0.01), max(clock, 0.0), max(work, 0.01), min(max(exponent, 1.0), 30.0), held)
+        paces = [at[5 + 4 * index : 9 + 4 * index] for index in range(len(workloads))]
+        return {
+            workload: Limited(
+                shared,
+                Pace(math.exp(pace[0]), max(pace[1], 0.0), pace[2], min(max(pace[3], 0.0), 0.95)),
+                peak_watts,
+            )
+            for workload, pace in zip(workloads, paces, strict=True)
+        }
+
+    def residuals(at: Sequence[float]) -> list[float]:
+        by_workload, found = models(at), []
+        for each in measured:
+            seconds, watts = by_workload[each.workload].under(each.batch, each.limit_watts)
+            found += [math.log(seconds / each.row_seconds) / _NOISE, math.log(watts / each.watts) / _NOISE]
+        return found
+
+    return models(fit(residuals, prior, spread))
+
+
+def on_other_device(known: Limited, peak_watts: float, row_seconds_ratio: float) -> Limited:
+    """The same model on a device that was never measured: its own peak, a row's time by the roofline's ratio."""
+    pace = replace(known.pace, row_seconds=known.pace.row_seconds * row_seconds_ratio)
+    return Limited(known.curve, pace, peak_watts)

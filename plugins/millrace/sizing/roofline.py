@@ -1,0 +1,142 @@
+"""Seconds of a training step and of a request, layer by layer: products, memory, launches, exchange of gradients."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from millrace.contracts.errors import BadInputError
+from millrace.contracts.measurement import Hardware, Precision
+from millrace.sizing.coefficients import Coefficients
+from millrace.sizing.layers import Layer, ModelSize
+
+Bound = Literal["compute", "memory_bandwidth", "launch", "network"]
+_WIDTH: dict[Precision, int] = {"float32": 4, "tf32": 4, "mixed_float16": 2, "mixed_bfloat16": 2, "float8": 2}
+# AdamW reads weight, gradient and two moments and writes weight and moments, in float32 whatever the precision.
+OPTIMISER_BYTES = 28
+_GRADIENT_BYTES = 4
+# A forward and a backward pass read and write three times what a forward pass does.
+_PASSES = 3
+
+
+@dataclass(frozen=True)
+class Setup:
+    """How a model is trained: ``rows`` of a step on each device, in ``accumulation`` parts, by ``devices`` together."""
+
+    rows: int
+    devices: int = 1
+    accumulation: int = 1
+    precision: Precision = "float32"
+    fused_attention: bool = False
+    recompute: bool = False
+
+
+@dataclass(frozen=True)
+class StepSeconds:
+    """A step's parts on one device. Launches go on behind the device's work, and hold it up where they are slower."""
+
+    products: float
+    elementwise: float
+    optimiser: float
+    launches: float
+    exchange: float
+
+    @property
+    def device(self) -> float:
+        """In which the device itself works."""
+        return self.products + self.elementwise + self.optimiser
+
+    @property
+    def total(self) -> float:
+        """Without input; the device's work and its launches overlap, less so the nearer they are to each other."""
+        return float((self.device**2 + self.launches**2) ** 0.5) + self.exchange
+
+    @property
+    def busy(self) -> float:
+        """The share of the step in which the device works."""
+        return self.device / self.total if self.total else 0.0
+
+    @property
+    def bound(self) -> Bound:
+        """What takes longest."""
+        parts: dict[Bound, float] = {
+            "compute": self.products,
+            "memory_bandwidth": self.elementwise + self.optimiser,
+            "launch": self.launches,
+            "network": self.exchange,
+        }
+        return max(parts, key=lambda name: parts[name])
+
+
+def step_seconds(size: ModelSize, setup: Setup, hardware: Hardware, known: Coefficients) -> StepSeconds:
+    """The mean step over the rows' lengths. Raises BadInputError for a precision that the device lacks."""
+    products = elementwise = launches = 0.0
+    flops, memory = _peaks(hardware, setup.precision, known)
+    for length, share in size.row_shares.items():
+        for layer in size.layers[length]:
+            worked = (layer.forward_flops + layer.backward_flops) * setup.rows
+            moved = (layer.moved_values - (layer.moved_scores if setup.fused_attention else 0)) * known.unfused
+            passes = _PASSES if layer.backward_flops or not layer.forward_flops else 1
+            if setup.recompute and layer.copies > 1:
+                worked, passes = worked + layer.forward_flops * setup.rows, passes + 1
+            width = _WIDTH[setup.precision]
+            # a processor's sustained figure has its memory in it
+            carried = (_carried(layer, setup) * setup.rows + layer.parameters) * passes * width * bool(hardware.device)
+            products += share * layer.copies * max(worked / flops, carried / memory)
+            elementwise += share * layer.copies * max(0.0, moved) * width * passes * setup.rows / memory
+            launches += share * layer.copies * layer.kernels * passes * known.kernel_seconds * setup.accumulation
+    return StepSeconds(
+        products=products,
+        elementwise=elementwise,
+        optimiser=size.parameters * OPTIMISER_BYTES / memory,
+        launches=launches,
+        exchange=_exchange(size, setup, hardware, known),
+    )
+
+
+def request_seconds(
+    size: ModelSize, length: int, rows: int, hardware: Hardware, known: Coefficients, precision: Precision = "float32"
+) -> float:
+    """One forward pass of a batch of rows at a length: reading the weights, the products, and the launches."""
+    flops, memory = _peaks(hardware, precision, known)
+    seconds = launches = 0.0
+    for layer in size.layers[length]:
+        carried = (layer.matrix_values * rows + layer.parameters) * _WIDTH[precision]
+        moved = layer.moved_values * rows * known.unfused * _WIDTH[precision]
+        weights = carried if layer.forward_flops else 0.0
+        seconds += layer.copies * (max(layer.forward_flops * rows / flops, weights / memory) + moved / memory)
+        launches += layer.copies * layer.kernels * known.kernel_seconds
+    return float((seconds**2 + launches**2) ** 0.5)
+
+
+def _carried(layer: Layer, setup: Setup) -> float:
+    if not layer.forward_flops:
+        return 0.0
+    return max(0.0, layer.matrix_values - (layer.matrix_scores if setup.fused_attention else 0))
+
+
+def _peaks(hardware: Hardware, precision: Precision, known: Coefficients) -> tuple[float, float]:
+    """FLOPs and bytes a second that are reached."""
+    device = hardware.device
+    if device is None:
+        return hardware.cores * hardware.gflops_per_core * 1e9 * known.of_peak("float32"), (
+            hardware.bytes_per_second * known.memory
+        )
+    if precision not in device.flops:
+        raise BadInputError(
+            f"{device.name} has no {precision}",
+            where="the precision that was asked for",
+            rule=f"one of {sorted(device.flops)}",
+            remedy="name one of them, or other hardware",
+        )
+    return device.flops[precision] * known.of_peak(precision), device.bytes_per_second * known.memory
+
+
+def _exchange(size: ModelSize, setup: Setup, hardware: Hardware, known: Coefficients) -> float:
+    """A ring's all-reduce: 2·(n-1)/n of the gradients over the slowest link (Patarasuk and Yuan, 2009)."""
+    if setup.devices < 2:
+        return 0.0
+    within = hardware.device.link_bytes_per_second if hardware.device else None
+    inside = max(1, hardware.gpus)
+    slowest = within if setup.devices <= inside and within else hardware.network_bytes_per_second or 1.25e9
+    width = _WIDTH[setup.precision] if setup.precision != "tf32" else _GRADIENT_BYTES
+    crossed = 2 * (setup.devices - 1) / setup.devices * size.parameters * width
+    return crossed / (slowest * known.memory) * (1 - known.overlapped)
