@@ -159,7 +159,9 @@ cluster-bench: setup ## a no-op pod's seconds; 500 plans on simulated nodes (as 
 .PHONY: accuracy
 accuracy: setup ## predictions against measured runs, and sizes against traced models: a table
 	@PYTHONPATH=plugins:images/train .venvs/train/bin/python tests/accuracy/models.py
+	@PYTHONPATH=plugins:tests/accuracy $(AIRFLOW_PYTHON) tests/accuracy/throughput.py
 	@PYTHONPATH=plugins:tests/accuracy $(AIRFLOW_PYTHON) tests/accuracy/power_limits.py
+	@PYTHONPATH=plugins:tests/accuracy $(AIRFLOW_PYTHON) tests/accuracy/replay.py
 
 .PHONY: bench
 bench: setup ## speed as ratios, each measured in one run (about 25 minutes on 2 idle cores)

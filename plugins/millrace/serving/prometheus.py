@@ -1,14 +1,11 @@
 """A version's figures by Prometheus: errors and p99 from the servers' metrics, joules from whoever meters pods."""
 
-import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from string import Template
-from typing import Any
 
-import httpx
-
+from millrace.energy.prometheus import Prometheus, PrometheusError
 from millrace.serving.figures import Reading, UnmeasuredError
 from millrace.serving.manifests import service_name
 
@@ -17,7 +14,6 @@ _KEPLER_PODS = 'kepler_pod_cpu_joules_total{pod_namespace="$namespace",pod_name=
 KEPLER_JOULES = f"sum(max_over_time({_KEPLER_PODS}) - min_over_time({_KEPLER_PODS}))"
 _LATE_SCRAPES = 4
 _LOOKS_A_SCRAPE = 10
-_REQUEST_SECONDS = 10
 
 
 @dataclass(frozen=True)
@@ -103,32 +99,15 @@ class PrometheusSource:
         return value
 
     def _ask(self, query: str, at: float | None = None) -> float | None:
-        """The one number that a query gives at a time, now where None; None where it gives nothing or no number."""
-        given = {"query": query} | ({"time": f"{at:.3f}"} if at else {})
         try:
-            answer = httpx.get(
-                f"{self.url.rstrip('/')}/api/v1/query", params=given, timeout=_REQUEST_SECONDS, trust_env=False
-            )
-            body = answer.json()
-            numbers = _numbers(body["data"]) if body["status"] == "success" else None
-        except (httpx.HTTPError, httpx.InvalidURL, ValueError, TypeError, KeyError) as error:
-            # its URL may hold a password, so that no message names it
-            raise UnmeasuredError(f"Prometheus does not answer: {type(error).__name__}") from error
-        if numbers is None:
-            raise UnmeasuredError(f"Prometheus refuses {query}: {body.get('error')}")
-        if len(numbers) > 1:
-            raise UnmeasuredError(f"{query} gives {len(numbers)} series, not one")
-        return numbers[0] if numbers and math.isfinite(numbers[0]) else None
+            return Prometheus(self.url).number(query, at)
+        except PrometheusError as error:
+            raise UnmeasuredError(str(error)) from error
 
 
 def _grown(series: str) -> str:
     """By how much counters grew; ``increase`` would guess beyond the samples, and more so for old counters."""
     return f"max_over_time({series}) - min_over_time({series})"
-
-
-def _numbers(data: dict[str, Any]) -> list[float]:
-    samples = [data["result"]] if data["resultType"] == "scalar" else [each["value"] for each in data["result"]]
-    return [float(value) for _, value in samples]
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,79 @@
+"""A run's joules by meters that a Prometheus scrapes: an energy counter where there is one, else a power gauge."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from millrace.energy.prometheus import Prometheus, PrometheusError, Series
+from millrace.energy.window import of_counter, of_gauge
+
+# Names of one physical meter in the labels of dcgm-exporter and of node meters; a pod's name may change over one.
+_METER_LABELS = ("UUID", "gpu_uuid", "Hostname", "instance", "node")
+_GAP_SCRAPES = 4
+
+
+@dataclass(frozen=True)
+class MeterQuery:
+    """A selector of series, e.g. ``DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION{pod=~"…"}``, which counts millijoules."""
+
+    kind: Literal["counter", "gauge"]
+    selector: str
+    unit_joules: float = 1.0
+
+
+@dataclass(frozen=True)
+class Metered:
+    """Joules of a window, and the share of it that meters saw; None with the ``reason`` where too little was seen."""
+
+    joules: float | None
+    coverage: float
+    query: MeterQuery | None
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class MeteredEnergy:
+    """Asks the queries in order (counters first) and takes the first one that covers enough of the window."""
+
+    prometheus: Prometheus
+    queries: tuple[MeterQuery, ...]
+    scrape_seconds: float = 30.0
+    coverage_at_least: float = 0.95
+
+    def read(self, begin: float, end: float) -> Metered:
+        """Joules from ``begin`` to ``end`` (Unix seconds), all chosen meters together. Never raises."""
+        best = Metered(None, 0.0, None, "no meter has a sample in the window")
+        for query in self.queries:
+            try:
+                found = self._by(query, begin, end)
+            except PrometheusError as error:
+                found = Metered(None, 0.0, query, str(error))
+            if found.joules is not None:
+                return found
+            if found.coverage >= best.coverage:
+                best = found
+        return best
+
+    def _by(self, query: MeterQuery, begin: float, end: float) -> Metered:
+        meters = _meters(self.prometheus.samples(query.selector, begin, end))
+        rule = of_counter if query.kind == "counter" else of_gauge
+        if not meters or end <= begin:
+            return Metered(None, 0.0, query, f"no sample of {query.selector}")
+        found = [rule(samples, begin, end, _GAP_SCRAPES * self.scrape_seconds) for samples in meters]
+        # one meter without samples is a part of the run that nobody saw
+        coverage = min(1.0, min(covered for _, covered in found) / (end - begin))
+        if coverage < self.coverage_at_least:
+            seen = f"{query.selector} covers {coverage:.0%} of the window, {self.coverage_at_least:.0%} at least"
+            return Metered(None, coverage, query, seen)
+        return Metered(sum(joules for joules, _ in found) * query.unit_joules, coverage, query)
+
+
+def _meters(series: Sequence[Series]) -> list[list[tuple[float, float]]]:
+    """The samples of each physical meter, though several series may show it."""
+    by_meter: dict[tuple[str, ...], list[tuple[float, float]]] = {}
+    for each in series:
+        named = tuple(each.labels[label] for label in _METER_LABELS if label in each.labels)
+        # a UUID is enough; without one the host and the GPU's number on it are
+        meter = named[:1] if "UUID" in each.labels else (*named, each.labels.get("gpu", ""))
+        by_meter.setdefault(meter, []).extend(each.samples)
+    return list(by_meter.values())

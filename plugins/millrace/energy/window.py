@@ -1,0 +1,65 @@
+"""Joules of a window from samples of a power gauge or an energy counter.
+
+Only samples within the window count: what a shared meter shows before and after is somebody else's. From the edge to
+the first and from the last sample, power is taken to be that of the sample (or of the counter's nearest interval). A
+gauge's gap longer than ``longest_gap_seconds`` is not bridged, and what is not bridged is not covered.
+"""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+Sample = tuple[float, float]
+
+
+def of_gauge(samples: Sequence[Sample], begin: float, end: float, longest_gap_seconds: float) -> tuple[float, float]:
+    """Joules and the seconds that they cover, of watts: the trapezoidal rule."""
+    inside = _inside(samples, begin, end)
+    joules = covered = 0.0
+    for (before, low), (after, high) in pairwise(inside):
+        if after - before <= longest_gap_seconds:
+            joules += (after - before) * (low + high) / 2
+            covered += after - before
+    for seconds, watts in _edges(inside, begin, end, longest_gap_seconds):
+        joules += seconds * watts
+        covered += seconds
+    return joules, covered
+
+
+def of_counter(samples: Sequence[Sample], begin: float, end: float, longest_gap_seconds: float) -> tuple[float, float]:
+    """Joules and the seconds that they cover, of a counter in joules.
+
+    A counter knows what was drawn in a gap. One that went back began anew meanwhile: what it shows since is counted,
+    and the time between the two samples is not covered.
+    """
+    inside = _inside(samples, begin, end)
+    joules = covered = 0.0
+    rates: list[Sample] = []
+    for (before, low), (after, high) in pairwise(inside):
+        if high < low:
+            joules += high
+            continue
+        joules += high - low
+        covered += after - before
+        rates.append((before, (high - low) / (after - before)))
+    if not rates:
+        return joules, covered
+    ends = [(inside[0][0], rates[0][1]), (inside[-1][0], rates[-1][1])]
+    for seconds, watts in _edges(ends, begin, end, longest_gap_seconds):
+        joules += seconds * watts
+        covered += seconds
+    return joules, covered
+
+
+def _inside(samples: Sequence[Sample], begin: float, end: float) -> list[Sample]:
+    """By time; of several samples at one time (two scrapers of one meter) the first counts."""
+    found = {at: value for at, value in sorted(samples, reverse=True) if begin <= at <= end}
+    return sorted(found.items())
+
+
+def _edges(inside: Sequence[Sample], begin: float, end: float, longest_gap_seconds: float) -> list[Sample]:
+    """The seconds at each edge, with the watts of the nearest sample."""
+    if not inside:
+        return []
+    (first, low), (last, high) = inside[0], inside[-1]
+    edges = ((first - begin, low), (end - last, high))
+    return [(seconds, watts) for seconds, watts in edges if 0 < seconds <= longest_gap_seconds]
