@@ -9,8 +9,8 @@ from typing import Annotated, Literal
 import typer
 
 from millrace.contracts.errors import StepError
+from millrace.contracts.measurement import Precision
 from millrace.local_airflow import AirflowDidNotStartError, LocalAirflow
-from millrace.model_server import resume_servers
 from millrace.settings import load_settings
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
@@ -30,6 +30,8 @@ def _airflow(port: int) -> LocalAirflow:
 @app.command()
 def up(port: Port = 8080) -> None:
     """Start Airflow with its UI on this machine."""
+    from millrace.model_server import resume_servers
+
     airflow = _airflow(port)
     typer.echo("Airflow is coming up …")
     load_settings().ledger().migrate()
@@ -115,6 +117,45 @@ def price_backfill(
     for line in describe(found, datetime.now(UTC)):
         typer.echo(line)
     typer.echo(f"to start it: python -m millrace airflow backfill create {shlex.join(asked)}")
+
+
+@app.command()
+def plan(
+    model: Annotated[str, typer.Option(help="Of the catalogue, like bert-base or gpt2-xl, or a config.json.")],
+    rows: Annotated[int, typer.Option(min=1, help="Training rows.")],
+    hardware: Annotated[list[str], typer.Option(help="Like auto or 4xh100-sxm; several are compared.")] = ["auto"],  # noqa: B006
+    length: Annotated[int, typer.Option(min=1, help="Tokens of a row, padding included.")] = 128,
+    head: Annotated[Literal["classifier", "language_model"], typer.Option()] = "classifier",
+    labels: Annotated[int, typer.Option(min=1)] = 2,
+    epochs: Annotated[int, typer.Option(min=1)] = 3,
+    batch_size: Annotated[int, typer.Option(min=1, help="Rows of a step, of all devices together.")] = 32,
+    workers: Annotated[int, typer.Option(min=1, help="Pods that train together.")] = 1,
+    precision: Annotated[Precision, typer.Option()] = "float32",
+    fused_attention: Annotated[bool, typer.Option("--fused-attention")] = False,
+    recompute: Annotated[bool, typer.Option("--recompute", help="Keep the blocks' inputs, do the rest twice.")] = False,
+    best: Annotated[bool, typer.Option("--best", help="Only what nothing beats in time, energy and money.")] = False,
+    output: Annotated[Literal["table", "json"], typer.Option()] = "table",
+) -> None:
+    """What a training would take on some hardware: seconds, memory, joules, money, gCO2e; no model is built."""
+    import json
+    from datetime import UTC, datetime
+
+    from millrace.sizing import frontier, question
+
+    settings = load_settings()
+    config = json.loads(Path(model).read_text()) if model.endswith(".json") else None
+    asked = question.Question(
+        model, rows, length, head, labels, epochs, batch_size, workers, 1, precision, fused_attention, recompute, config
+    )
+    job, site, now = asked.job(), settings.site_rates(), datetime.now(UTC)
+    found = [frontier.choice(job, settings.hardware(name), site, starts_at=now) for name in hardware]
+    found = frontier.frontier(found) if best else found
+    if not found:
+        typer.echo("nothing of it fits: ask without --best for the reasons")
+    elif output == "json":
+        typer.echo(question.document(asked, found))
+    else:
+        typer.echo("\n".join(question.table(asked, found)))
 
 
 @app.command()

@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
 import psutil
 
 _REPOSITORY = Path(__file__).resolve().parents[2]
@@ -127,6 +126,8 @@ class LocalAirflow:
 
     def healthy(self) -> bool:
         """Whether scheduler, DAG processor and triggerer beat and the API answers."""
+        import httpx  # a fifth of a second, and few commands ask
+
         try:
             health = httpx.get(f"{self.url}/api/v2/monitor/health", timeout=5).json()
         except (httpx.HTTPError, ValueError):

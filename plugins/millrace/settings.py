@@ -2,7 +2,7 @@
 
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -11,10 +11,12 @@ from millrace.contracts.cluster import Cluster, Conventions
 from millrace.contracts.measurement import Hardware
 from millrace.contracts.retention import RetentionPolicy
 from millrace.launchers.process import ProcessLauncher
-from millrace.ledger.ledger import Ledger
 from millrace.serving.prometheus import KEPLER_JOULES, PrometheusSource
 from millrace.sizing.catalogue import AUTO, CATALOGUE, Site, hardware, site
 from millrace.storage import files
+
+if TYPE_CHECKING:
+    from millrace.ledger.ledger import Ledger
 
 _REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -112,8 +114,11 @@ class Settings(BaseSettings):
         """The URI that ``{arrivals}`` stands for."""
         return self.arrivals_uri or files.to_uri(self.home / "arrivals")
 
-    def ledger(self) -> Ledger:
+    def ledger(self) -> "Ledger":
         """The ledger, not yet connected."""
+        # its SQLAlchemy is half of what starting the command takes
+        from millrace.ledger.ledger import Ledger
+
         return Ledger(self.ledger_url or f"sqlite:///{self.home / 'ledger.db'}")
 
     def retention(self) -> RetentionPolicy:

@@ -33,5 +33,15 @@ class Plan(Contract):
     hardware: Hardware
     site: str = "local"
     cluster: str | None = Field(default=None, description="kubeconfig context; None without a cluster")
-    bottleneck: Literal["compute", "memory_bandwidth", "input", "network", "disk"]
+    bottleneck: Literal["compute", "memory_bandwidth", "launch", "input", "network", "disk"]
+    memory_by_part: dict[str, float] = Field(default_factory=dict, description="peak_memory_bytes.p50, taken apart")
+    gpu_memory_by_part: dict[str, float] = Field(default_factory=dict, description="of one GPU")
+    joules_by_part: dict[str, float] = Field(default_factory=dict, description="joules.p50: idle, active, host, GPU")
+    facility_joules: Quantity | None = Field(default=None, description="with the building's share, PUE")
+    network_bytes_per_second: float | None = Field(default=None, ge=0)
+    disk_bytes_per_second: float | None = Field(default=None, ge=0)
+    storage_bytes: float | None = Field(default=None, ge=0)
+    power_limit_watts: float | None = Field(default=None, gt=0, description="least energy at 3 % slow-down, predicted")
+    unfit: tuple[str, ...] = Field(default=(), description="what the hardware does not hold")
+    calibration: int | None = Field(default=None, description="version of the coefficients; None for the priors")
     sha256: Sha256

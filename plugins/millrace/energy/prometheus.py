@@ -4,8 +4,6 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-import httpx
-
 _REQUEST_SECONDS = 10
 
 
@@ -52,6 +50,8 @@ class Prometheus:
         ]
 
     def _ask(self, query: str, at: float | None) -> dict[str, Any]:
+        import httpx  # a fifth of a second, in each process that reads the settings
+
         given = {"query": query} | ({"time": f"{at:.3f}"} if at else {})
         try:
             answer = httpx.get(

@@ -1,15 +1,10 @@
-"""The constants behind the first plan's seconds and bytes, each with where it comes from.
+"""The constants behind a plan's seconds and bytes that no coefficient stands for, each with where it comes from.
 
 "Measured" is: for this project, on two cores of an AVX-512 Xeon, TensorFlow 2.21, float32, before the machine's other
 work. "Assumed" is a guess of the right size, to be replaced by what the ledger measures.
 """
 
 FLOAT_BYTES = 4
-
-# AdamW reads weight, gradient and two moments and writes weight and moments: 7 float32 a parameter and step. What
-# the measured steps take beyond their FLOPs (0.07 s for 22.7 million parameters) is this at 9 GB/s.
-OPTIMISER_BYTES = 28
-HOST_BYTES_PER_SECOND = 9e9
 
 # Measured, resident. TensorFlow's import with Keras, KerasHub and pyarrow: 0.9 GB. MiniLM with 22.7 and with 68.6
 # million parameters, all else equal: 39 bytes a parameter (weight, gradient and two moments are 16; the checkpoint's
@@ -53,7 +48,17 @@ SMALL_STEP_SECONDS = 1.0
 # The share of the cores that is busy, for the estimate of energy: training and scoring use all of them nearly always.
 BUSY_SHARE = 0.95
 
-# What nine runs in ten stay under, over the median. Assumed, until runs have been measured: seconds and joules for
-# the uncertainty of the hardware entry and the machine's other work, memory for the allocator.
+# Assumed: of a GPU's host, whose fans and supplies follow the GPUs' load too.
+GPU_HOST_BUSY_SHARE = 0.5
+
+# Measured: a no-op step as a pod takes this longer than as a process, with its image on the node (make cluster-bench).
+POD_START_SECONDS = 3.9
+# The trainers' default between two checkpoints.
+CHECKPOINT_SECONDS = 30.0
+
+# Assumed: a request's parsing, tokens and answer, and its P99 over its P50.
+REQUEST_SECONDS = 0.002
+REQUEST_P99 = 2.0
+
+# What nine data steps in ten stay under, over the median. Assumed, until runs have been measured.
 SECONDS_P90 = 1.6
-MEMORY_P90 = 1.4

@@ -21,7 +21,7 @@ _PASSES = 3
 class Setup:
     """How a model is trained: ``rows`` of a step on each device, in ``accumulation`` parts, by ``devices`` together."""
 
-    rows: int
+    rows: float
     devices: int = 1
     accumulation: int = 1
     precision: Precision = "float32"

@@ -1,0 +1,251 @@
+"""What a job takes on some hardware at a site, from formulas alone."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Literal
+
+from millrace.contracts.measurement import Hardware, Quantity
+from millrace.energy.estimate import estimated_joules
+from millrace.sizing import calibration as known
+from millrace.sizing.catalogue import Site
+from millrace.sizing.coefficients import Coefficients, prior
+from millrace.sizing.job import Job
+from millrace.sizing.memory import CONTEXT_BYTES, device_memory, host_memory
+from millrace.sizing.power import TYPICAL, Limited, Pace
+from millrace.sizing.prices import emissions, money
+from millrace.sizing.roofline import Setup, StepSeconds, request_seconds, step_seconds
+
+Bottleneck = Literal["compute", "memory_bandwidth", "launch", "input", "network", "disk"]
+# Of weights and moments in float32, kept in two generations; of a sealed version, trained and exported.
+_CHECKPOINT_BYTES = 12
+_CHECKPOINTS = 2
+_VERSION_BYTES = 8
+_LIMIT_STEPS = 8
+_SLOWDOWN = 0.03
+_PODS = ("ingest", "validate", "train", "export", "evaluate")
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Predictions, each with the value that nine runs in ten stay under. None is unknown.
+
+    ``joules`` are the IT's, of all machines and steps, and ``joules_by_part`` add up to them; ``facility_joules`` have
+    the building's share (PUE). ``device_memory`` is of one device, ``network`` and ``disk`` what training reads and
+    writes a second. ``unfit`` says what the hardware does not hold.
+    """
+
+    step: StepSeconds
+    seconds_by_step: Mapping[str, Quantity]
+    seconds: Quantity
+    machine_seconds: Quantity
+    rows_per_second: float
+    host_memory: Mapping[str, float]
+    host_memory_bytes: Quantity
+    device_memory: Mapping[str, float]
+    device_memory_bytes: Quantity | None
+    joules_by_part: Mapping[str, float]
+    joules: Quantity
+    facility_joules: Quantity | None
+    cost: Quantity | None
+    currency: str | None
+    gco2e: Quantity | None
+    network_bytes_per_second: float
+    disk_bytes_per_second: float
+    storage_bytes: float
+    power_limit_watts: float | None
+    bottleneck: Bottleneck
+    unfit: tuple[str, ...]
+
+
+def estimate(
+    job: Job,
+    hardware: Hardware,
+    site: Site,
+    *,
+    coefficients: Coefficients | None = None,
+    starts_at: datetime | None = None,
+    on_cluster: bool = False,
+) -> Estimate:
+    """Predict. Seconds are by step of the run, without queue and approval; the P90 of a sum is the sum of the P90s,
+    which is more than nine in ten. Raises BadInputError for a precision that the device lacks.
+    """
+    found = coefficients or prior(hardware)
+    devices = job.workers * max(1, hardware.gpus)
+    rows = job.train_rows * job.epochs / max(1, job.steps) / devices
+    setup = Setup(rows, devices, job.accumulation, job.precision, job.fused_attention, job.recompute)
+    step = step_seconds(job.size, setup, hardware, found)
+    walls = _walls(job, hardware, found, step, on_cluster)
+    machines = {name: job.workers if name == "train" else 1 for name in walls}
+    parts = _joules(job, hardware, step, walls, machines)
+    seconds = _quantity(sum(walls.values()), found.seconds_p90)
+    machine_seconds = _quantity(sum(wall * machines[name] for name, wall in walls.items()), found.seconds_p90)
+    joules = _quantity(sum(parts.values()), found.joules_p90)
+    host, device = host_memory(job, hardware, found), device_memory(job, hardware, found)
+    cost = money(machine_seconds, joules, hardware, site, starts_at, seconds.p50)
+    whole = Estimate(
+        step=step,
+        seconds_by_step={name: _quantity(wall, found.seconds_p90) for name, wall in walls.items()},
+        seconds=seconds,
+        machine_seconds=machine_seconds,
+        rows_per_second=rows * devices / step.total if step.total else 0.0,
+        host_memory=host,
+        host_memory_bytes=_quantity(sum(host.values()), found.memory_p90),
+        device_memory=device,
+        device_memory_bytes=_quantity(sum(device.values()), found.memory_p90) if device else None,
+        joules_by_part=parts,
+        joules=joules,
+        facility_joules=None if site.pue is None else Quantity(p50=joules.p50 * site.pue, p90=joules.p90 * site.pue),
+        cost=cost,
+        currency=site.currency if cost else None,
+        gco2e=emissions(joules, site, starts_at, seconds.p50),
+        network_bytes_per_second=_read(job) / max(walls["train"], 1.0) + _exchanged(job, step),
+        disk_bytes_per_second=_CHECKPOINT_BYTES * job.size.parameters / known.CHECKPOINT_SECONDS,
+        storage_bytes=job.bytes + (_CHECKPOINTS * _CHECKPOINT_BYTES + _VERSION_BYTES) * job.size.parameters,
+        power_limit_watts=_power_limit(step, rows, hardware),
+        bottleneck=_bottleneck(job, hardware, step),
+        unfit=(),
+    )
+    return _judged(whole, hardware)
+
+
+def data_walls(size_bytes: int) -> dict[str, float]:
+    """Seconds of ingesting and validating arrivals of that size."""
+    return {
+        "ingest": known.INGEST_START_SECONDS + size_bytes / known.INGEST_BYTES_PER_SECOND,
+        "validate": known.VALIDATE_START_SECONDS + size_bytes / known.VALIDATE_BYTES_PER_SECOND,
+    }
+
+
+def serving(job: Job, length: int, rows: int, hardware: Hardware) -> tuple[Quantity, float]:
+    """Seconds of a request of ``rows`` rows at a length (P50, and P99 in the place of P90), and joules of a request.
+
+    Idle power is left to who reserved the machine.
+    """
+    seconds = request_seconds(job.size, length, rows, hardware, prior(hardware)) + known.REQUEST_SECONDS
+    if hardware.device is None:
+        watts = hardware.active_watts_per_core * hardware.cores
+    else:
+        watts = hardware.device.peak_watts * TYPICAL.share(1.0, 1.0) - hardware.device.idle_watts
+    return Quantity(p50=seconds, p90=seconds * known.REQUEST_P99), seconds * watts
+
+
+def _walls(job: Job, hardware: Hardware, found: Coefficients, step: StepSeconds, on_cluster: bool) -> dict[str, float]:
+    trace = known.TABLE_TRACE_SECONDS
+    if job.text:
+        trace = known.FIRST_TRACE_SECONDS + known.SECOND_TRACE_SECONDS * (len(job.size.row_shares) > 1)
+    # scoring is by processors, also where training is by devices
+    row_seconds = job.size.forward_flops_per_row / (hardware.cores * hardware.gflops_per_core * 1e9)
+    validation_seconds = row_seconds
+    if hardware.device is not None:
+        validation_seconds = request_seconds(job.size, job.size.longest, 1, hardware, found)
+    train = known.IMPORT_SECONDS + known.TRAIN_FILES_SECONDS + trace + encode_seconds(job)
+    train += job.steps * step.total + job.validation_rows * validation_seconds
+    train += _checkpoint_seconds(job, hardware, job.steps * step.total)
+    evaluate = known.EVALUATE_START_SECONDS + job.train_rows / known.BASELINE_ROWS_PER_SECOND
+    evaluate += (job.test_rows + known.LATENCY_REQUESTS) * row_seconds
+    walls = {
+        **data_walls(job.bytes),
+        "size": known.SMALL_STEP_SECONDS,
+        "train": train,
+        "export": known.IMPORT_SECONDS + (known.EXPORT_SECONDS if job.text else known.TABLE_EXPORT_SECONDS),
+        "evaluate": evaluate,
+        "gate": known.SMALL_STEP_SECONDS,
+        "roll_out": known.ROLL_OUT_SECONDS,
+        "watch": job.watch_seconds,
+        "close": known.SMALL_STEP_SECONDS,
+    }
+    return {name: wall + known.POD_START_SECONDS * (on_cluster and name in _PODS) for name, wall in walls.items()}
+
+
+def encode_seconds(job: Job) -> float:
+    """Tokens of all rows, once."""
+    return (job.train_rows + job.validation_rows) / known.ROWS_ENCODED_PER_SECOND
+
+
+def _checkpoint_seconds(job: Job, hardware: Hardware, training_seconds: float) -> float:
+    """Where the disk's pace is known; elsewhere TRAIN_FILES_SECONDS has them."""
+    if hardware.disk_bytes_per_second is None:
+        return 0.0
+    written = _CHECKPOINT_BYTES * job.size.parameters / hardware.disk_bytes_per_second
+    return training_seconds / known.CHECKPOINT_SECONDS * written
+
+
+def _joules(
+    job: Job, hardware: Hardware, step: StepSeconds, walls: Mapping[str, float], machines: Mapping[str, int]
+) -> dict[str, float]:
+    idle = sum(estimated_joules(hardware, wall, 0.0) * machines[name] for name, wall in walls.items())
+    active = sum(
+        estimated_joules(hardware, 0.0, wall * _busy_cores(name, hardware)) * machines[name]
+        for name, wall in walls.items()
+    )
+    parts = {"host_idle": idle, "host_active": active}
+    device = hardware.device
+    if device is not None:
+        boards = max(1, hardware.gpus) * job.workers
+        worked = job.steps * step.total
+        drawn = device.peak_watts * TYPICAL.share(1.0, step.busy) - device.idle_watts
+        parts["gpu_idle"] = boards * device.idle_watts * walls["train"]
+        parts["gpu_active"] = boards * max(0.0, drawn) * worked
+    return parts
+
+
+def _busy_cores(step: str, hardware: Hardware) -> float:
+    if step == "train" and hardware.device is not None:
+        return known.GPU_HOST_BUSY_SHARE * hardware.cores
+    if step in ("train", "evaluate"):
+        return known.BUSY_SHARE * hardware.cores
+    return 0.1 if step == "watch" else 1.0
+
+
+def _power_limit(step: StepSeconds, rows: float, hardware: Hardware) -> float | None:
+    """The board's limit that takes the least energy and slows training by at most three per cent."""
+    device = hardware.device
+    if device is None or device.lowest_limit_watts is None or not step.device:
+        return None
+    still = (step.elementwise + step.optimiser) / step.device
+    pace = Pace(step.device / rows, step.launches / step.device * rows, 0.0, min(still, 0.95))
+    lowest, highest = device.lowest_limit_watts, device.peak_watts
+    limits = [lowest + (highest - lowest) * at / _LIMIT_STEPS for at in range(_LIMIT_STEPS + 1)]
+    return Limited(TYPICAL, pace, highest).choose_limit(rows, limits, _SLOWDOWN)
+
+
+def _read(job: Job) -> float:
+    return job.bytes * job.train_rows / max(1, job.train_rows + job.validation_rows + job.test_rows)
+
+
+def _exchanged(job: Job, step: StepSeconds) -> float:
+    """Gradients that leave a pod, where workers train together."""
+    if job.workers < 2 or not step.total:
+        return 0.0
+    return 2 * (job.workers - 1) / job.workers * job.size.parameters * known.FLOAT_BYTES / step.total
+
+
+def _bottleneck(job: Job, hardware: Hardware, step: StepSeconds) -> Bottleneck:
+    candidates: dict[Bottleneck, float] = {
+        "compute": job.steps * step.products,
+        "memory_bandwidth": job.steps * (step.elementwise + step.optimiser),
+        "launch": job.steps * step.launches,
+        "network": job.steps * step.exchange,
+        "input": encode_seconds(job),
+        "disk": _checkpoint_seconds(job, hardware, job.steps * step.total),
+    }
+    return max(candidates, key=lambda name: candidates[name])
+
+
+def _judged(found: Estimate, hardware: Hardware) -> Estimate:
+    unfit = []
+    if found.host_memory_bytes.p90 > hardware.memory_bytes:
+        unfit.append(f"host memory: {_gib(found.host_memory_bytes.p90)}, and it has {_gib(hardware.memory_bytes)}")
+    device, needed = hardware.device, found.device_memory_bytes
+    if device is not None and needed is not None and needed.p90 + CONTEXT_BYTES > device.memory_bytes:
+        unfit.append(f"GPU memory: {_gib(needed.p90 + CONTEXT_BYTES)}, and it has {_gib(device.memory_bytes)}")
+    return replace(found, unfit=tuple(unfit))
+
+
+def _gib(size: float) -> str:
+    return f"{size / 2**30:,.1f} GiB"
+
+
+def _quantity(p50: float, spread: float) -> Quantity:
+    return Quantity(p50=p50, p90=p50 * spread)

@@ -1,0 +1,150 @@
+"""A plan that a person asks for: a model of the catalogue, rows of a length, hardware by name; a table or JSON."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from millrace.contracts.measurement import Precision, Quantity
+from millrace.sizing.estimate import serving
+from millrace.sizing.frontier import Choice
+from millrace.sizing.job import Job
+from millrace.sizing.models import shape
+from millrace.sizing.transformer import Head, TransformerShape
+
+_KWH = 3.6e6
+_GIB = 2**30
+_TOKEN_BYTES = 4.5
+"""Of a text's token in UTF-8. Assumed."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """``config`` is a Hugging Face ``config.json`` in the place of a model of the catalogue."""
+
+    model: str
+    rows: int
+    length: int
+    head: Literal["classifier", "language_model"] = "classifier"
+    labels: int = 2
+    epochs: int = 3
+    batch_rows: int = 32
+    workers: int = 1
+    accumulation: int = 1
+    precision: Precision = "float32"
+    fused_attention: bool = False
+    recompute: bool = False
+    config: Mapping[str, Any] | None = None
+
+    def job(self) -> Job:
+        """The work; a tenth of the rows beside the training rows are validated on, and a tenth is the test's.
+
+        Raises BadInputError for an unknown model, or a configuration that cannot be read.
+        """
+        found = shape(self.model) if self.config is None else self._configured(self.config)
+        return Job(
+            size=found.size({self.length: 1.0}, Head(self.head, labels=self.labels)),
+            train_rows=self.rows,
+            validation_rows=self.rows // 10,
+            test_rows=self.rows // 10,
+            bytes=round(1.2 * self.rows * self.length * _TOKEN_BYTES),
+            epochs=self.epochs,
+            batch_rows=self.batch_rows,
+            workers=self.workers,
+            accumulation=self.accumulation,
+            precision=self.precision,
+            fused_attention=self.fused_attention,
+            recompute=self.recompute,
+        )
+
+    @staticmethod
+    def _configured(config: Mapping[str, Any]) -> TransformerShape:
+        return TransformerShape.from_config(config, "gpt2" if config.get("model_type") == "gpt2" else "bert")
+
+
+def table(question: Question, choices: Sequence[Choice]) -> list[str]:
+    """One choice in full, several side by side."""
+    return _full(question, choices[0]) if len(choices) == 1 else _beside(choices)
+
+
+def document(question: Question, choices: Sequence[Choice]) -> str:
+    """The same as JSON, in SI units."""
+    found = [
+        {
+            "hardware": each.hardware.name,
+            "accumulation": each.job.accumulation,
+            "unfit": each.unfit,
+            "flops_by_layer": each.job.size.flops_by_layer(question.length),
+            "training_flops": each.job.training_flops,
+            "optimiser_flops": each.job.size.optimiser_flops * each.job.steps,
+            "parameters": each.job.size.parameters,
+            **asdict(each.estimate),
+        }
+        for each in choices
+    ]
+    return json.dumps(found, default=lambda value: value.model_dump(), indent=1)
+
+
+def _full(question: Question, each: Choice) -> list[str]:
+    found, size = each.estimate, each.job.size
+    step = found.step
+    latency, request_joules = serving(each.job, question.length, 1, each.hardware)
+    lines = [
+        f"{question.model} on {each.hardware.name}, {each.job.batch_rows} rows a step"
+        + (f" in {each.job.accumulation} parts" if each.job.accumulation > 1 else "")
+        + f", {question.precision}",
+        f"parameters      {size.parameters:,}",
+        f"FLOPs           {each.job.training_flops:.4g} in all, {size.training_flops_per_row:.4g} a row, "
+        f"{size.optimiser_flops:.3g} a step of the optimiser",
+        *(
+            f"  {name:22} {forward:10.4g} forward {backward:10.4g} backward"
+            for name, (forward, backward) in size.flops_by_layer(question.length).items()
+            if forward
+        ),
+        f"step            {step.total:.4g} s, {found.rows_per_second:,.0f} rows/s; bound by {found.bottleneck}",
+        f"  products {step.products:.3g}, element-wise {step.elementwise:.3g}, optimiser {step.optimiser:.3g}, "
+        f"launches {step.launches:.3g}, exchange {step.exchange:.3g} s",
+        f"whole run       {_both(found.seconds, 1)} s",
+        *(f"  {name:12} {_both(quantity, 1)} s" for name, quantity in found.seconds_by_step.items() if quantity.p50),
+        f"host memory     {_both(found.host_memory_bytes, _GIB)} GiB: {_parts(found.host_memory, _GIB)}",
+    ]
+    if found.device_memory_bytes:
+        lines.append(
+            f"GPU memory      {_both(found.device_memory_bytes, _GIB)} GiB: {_parts(found.device_memory, _GIB)}"
+        )
+    lines += [
+        f"energy          {_both(found.joules, _KWH)} kWh: {_parts(found.joules_by_part, _KWH)}",
+        f"  with the building's share {_both(found.facility_joules, _KWH)} kWh",
+        f"money           {_both(found.cost, 1)} {found.currency or ''}".rstrip(),
+        f"gCO2e           {_both(found.gco2e, 1)}",
+        f"network, disk   {found.network_bytes_per_second / 1e6:,.2f}, {found.disk_bytes_per_second / 1e6:,.2f} MB/s; "
+        f"storage {found.storage_bytes / 1e9:,.2f} GB",
+        f"a request       p50 {latency.p50 * 1e3:,.2f} ms, p99 {latency.p90 * 1e3:,.2f} ms, {request_joules:,.3g} J",
+    ]
+    if found.power_limit_watts:
+        lines.append(f"power limit     {found.power_limit_watts:,.0f} W a GPU slows it by 3 % at most")
+    lines.append(f"fits            {'yes' if not each.unfit else 'no: ' + '; '.join(each.unfit)}")
+    return lines
+
+
+def _beside(choices: Sequence[Choice]) -> list[str]:
+    lines = [f"{'hardware':18} {'hours':>9} {'90 %':>9} {'kWh':>10} {'money':>10} {'gCO2e':>10}  bound by"]
+    for each in choices:
+        found = each.estimate
+        cost, carbon = (f"{value.p50:,.2f}" if value else "unknown" for value in (found.cost, found.gco2e))
+        says = found.bottleneck if not each.unfit else f"does not fit: {'; '.join(each.unfit)}"
+        lines.append(
+            f"{each.hardware.name:18} {found.seconds.p50 / 3600:9.3f} {found.seconds.p90 / 3600:9.3f} "
+            f"{found.joules.p50 / _KWH:10.4f} {cost:>10} {carbon:>10}  {says}"
+        )
+    return lines
+
+
+def _both(quantity: Quantity | None, unit: float) -> str:
+    if quantity is None:
+        return "unknown: the site has no rates for it in the catalogue"
+    return f"{quantity.p50 / unit:,.4g} (90 %: {quantity.p90 / unit:,.4g})"
+
+
+def _parts(parts: Mapping[str, float], unit: float) -> str:
+    return ", ".join(f"{name.replace('_', ' ')} {value / unit:,.3g}" for name, value in parts.items())
