@@ -31,6 +31,7 @@ def plan_run(run: Run, dataset: DatasetVersion, profile: Profile | None, setting
     """Price ``run`` on ``dataset``. Raises BadInputError as make_plan does, and without the base model."""
     config = _base_config(run)
     known = is_known(run.workload)
+    hardware = settings.hardware(run.parameters.hardware)
     return make_plan(
         run.workload,
         run.parameters,
@@ -38,7 +39,8 @@ def plan_run(run: Run, dataset: DatasetVersion, profile: Profile | None, setting
         profile=profile,
         base_config=config,
         traced=None if known else _traced(trace_order(run.workload, run.parameters, config), settings),
-        hardware=settings.hardware(run.parameters.hardware),
+        hardware=hardware,
+        calibration=settings.ledger().calibration(hardware.name, run.workload.training.trainer),
         site=settings.site_rates(),
         cluster=settings.cluster().context if settings.launcher == "kubernetes" else None,
     )

@@ -3,6 +3,7 @@
 import csv
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from score import HEADER, row
@@ -83,14 +84,16 @@ def choices(gpu: str, rows: list[Measured], known: bool) -> tuple[list[float], l
 
 
 def ratio(known: str, other: str, length: int = 384) -> float:
-    """Of a row's seconds by the roofline, in float32 (tf32 where the device has it)."""
+    """Of a row's seconds by the roofline, in float32 or tf32; nothing is fused: the traces are of eager PyTorch."""
     size = shape("bert-base").size({length: 1.0}, Head("classifier"))
     seconds = []
     for gpu in (known, other):
         chosen = hardware(f"1x{DEVICES[gpu]}")
         assert chosen.device is not None
         precision = "tf32" if "tf32" in chosen.device.flops else "float32"
-        seconds.append(step_seconds(size, Setup(rows=32, precision=precision), chosen, GPU).device)
+        seconds.append(
+            step_seconds(size, Setup(rows=32, precision=precision), chosen, replace(GPU, unfused=1.0)).device
+        )
     return seconds[1] / seconds[0]
 
 

@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import Field
 
 from millrace.contracts.base import Contract, Sha256
+from millrace.contracts.calibration import Parts, Predicted
 from millrace.contracts.data import DatasetVersion
 from millrace.contracts.measurement import Hardware, Quantity
 
@@ -43,5 +44,7 @@ class Plan(Contract):
     storage_bytes: float | None = Field(default=None, ge=0)
     power_limit_watts: float | None = Field(default=None, gt=0, description="least energy at 3 % slow-down, predicted")
     unfit: tuple[str, ...] = Field(default=(), description="what the hardware does not hold")
-    calibration: int | None = Field(default=None, description="version of the coefficients; None for the priors")
+    family: str | None = Field(default=None, description="the trainer's name")
+    parts: dict[Predicted, Parts] = Field(default_factory=dict, description="the priors' word on the training step")
+    calibration: int | None = Field(default=None, description="version of what was learned; None for the priors")
     sha256: Sha256

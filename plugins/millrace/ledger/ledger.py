@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from datetime import date
 from pathlib import Path
 
+from millrace.contracts.calibration import Calibration
 from millrace.contracts.data import DatasetVersion, Profile, Window
 from millrace.contracts.measurement import MeterReading
 from millrace.contracts.plan import Plan
@@ -12,7 +13,7 @@ from millrace.contracts.retention import Found, StoredSize
 from millrace.contracts.run_spec import TryKey
 from millrace.contracts.serving import Verdict
 from millrace.contracts.store import StoreTraits
-from millrace.ledger import datasets, migrations, models, plans, retention, runs, stores, tries
+from millrace.ledger import calibrations, datasets, migrations, models, plans, retention, runs, stores, tries
 from millrace.ledger.database import Database, Row
 from millrace.ledger.records import LiveModel, RecordedModel, RunKey
 
@@ -34,6 +35,20 @@ class Ledger:
         Raises RefusedError for a ledger that a newer version made, or whose applied migrations were edited.
         """
         return migrations.migrate(self._database)
+
+    # --- what sizing learned ---
+
+    def trained_runs(self) -> list[Row]:
+        """Plan and measurements of every run whose training took one try, the oldest first."""
+        return calibrations.trained_runs(self._database)
+
+    def store_calibration(self, learned: Calibration) -> bool:
+        """Keep a version; False where another process was first."""
+        return calibrations.store(self._database, learned)
+
+    def calibration(self, hardware: str, family: str) -> Calibration | None:
+        """The newest version; None where nothing was learned yet."""
+        return calibrations.newest(self._database, hardware, family)
 
     # --- runs ---
 

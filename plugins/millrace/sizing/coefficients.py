@@ -65,11 +65,3 @@ CPU = Coefficients(
 def prior(hardware: Hardware) -> Coefficients:
     """The coefficients that nothing has been learned for."""
     return CPU if hardware.device is None else GPU
-
-
-@dataclass(frozen=True)
-class Calibrated:
-    """Coefficients that were learned, and which version of them these are."""
-
-    version: int
-    coefficients: Coefficients

@@ -1,16 +1,19 @@
 """What a job takes on some hardware at a site, from formulas alone."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
+from millrace.contracts.calibration import Calibration, Parts, Predicted
 from millrace.contracts.measurement import Hardware, Quantity
 from millrace.energy.estimate import estimated_joules
 from millrace.sizing import calibration as known
 from millrace.sizing.catalogue import Site
 from millrace.sizing.coefficients import Coefficients, prior
 from millrace.sizing.job import Job
+from millrace.sizing.learning import scaled
 from millrace.sizing.memory import CONTEXT_BYTES, device_memory, host_memory
 from millrace.sizing.power import TYPICAL, Limited, Pace
 from millrace.sizing.prices import emissions, money
@@ -32,7 +35,8 @@ class Estimate:
 
     ``joules`` are the IT's, of all machines and steps, and ``joules_by_part`` add up to them; ``facility_joules`` have
     the building's share (PUE). ``device_memory`` is of one device, ``network`` and ``disk`` what training reads and
-    writes a second. ``unfit`` says what the hardware does not hold.
+    writes a second. ``unfit`` says what the hardware does not hold. ``parts`` are what the priors say of the training
+    step: calibration learns their factors.
     """
 
     step: StepSeconds
@@ -56,6 +60,7 @@ class Estimate:
     power_limit_watts: float | None
     bottleneck: Bottleneck
     unfit: tuple[str, ...]
+    parts: Mapping[Predicted, Parts]
 
 
 def estimate(
@@ -63,36 +68,44 @@ def estimate(
     hardware: Hardware,
     site: Site,
     *,
-    coefficients: Coefficients | None = None,
+    calibration: Calibration | None = None,
     starts_at: datetime | None = None,
     on_cluster: bool = False,
 ) -> Estimate:
     """Predict. Seconds are by step of the run, without queue and approval; the P90 of a sum is the sum of the P90s,
     which is more than nine in ten. Raises BadInputError for a precision that the device lacks.
     """
-    found = coefficients or prior(hardware)
+    found = prior(hardware)
     devices = job.workers * max(1, hardware.gpus)
     rows = job.train_rows * job.epochs / max(1, job.steps) / devices
     setup = Setup(rows, devices, job.accumulation, job.precision, job.fused_attention, job.recompute)
     step = step_seconds(job.size, setup, hardware, found)
-    walls = _walls(job, hardware, found, step, on_cluster)
+    train = _train_seconds(job, hardware, found, step)
+    scales: Mapping[Predicted, Parts] = calibration.scales if calibration else {}
+    walls = _walls(job, hardware, sum(scaled(train, scales.get("seconds")).values()), on_cluster)
     machines = {name: job.workers if name == "train" else 1 for name in walls}
-    parts = _joules(job, hardware, step, walls, machines)
-    seconds = _quantity(sum(walls.values()), found.seconds_p90)
-    machine_seconds = _quantity(sum(wall * machines[name] for name, wall in walls.items()), found.seconds_p90)
-    joules = _quantity(sum(parts.values()), found.joules_p90)
-    host, device = host_memory(job, hardware, found), device_memory(job, hardware, found)
+    watts = _train_watts(job, hardware, step, sum(train.values()))
+    parts = _joules(hardware, walls, machines, scaled(watts, scales.get("watts")))
+    learned: Mapping[Predicted, float] = calibration.p90 if calibration else {}
+    seconds_p90 = learned.get("seconds", found.seconds_p90)
+    seconds = _quantity(sum(walls.values()), seconds_p90)
+    machine_seconds = _quantity(sum(wall * machines[name] for name, wall in walls.items()), seconds_p90)
+    joules = _quantity(sum(parts.values()), max(seconds_p90, learned.get("watts", found.joules_p90)))
+    of_host, of_device = host_memory(job, hardware, found), device_memory(job, hardware, found)
+    host, device = scaled(of_host, scales.get("memory")), scaled(of_device, scales.get("gpu_memory"))
     cost = money(machine_seconds, joules, hardware, site, starts_at, seconds.p50)
     whole = Estimate(
         step=step,
-        seconds_by_step={name: _quantity(wall, found.seconds_p90) for name, wall in walls.items()},
+        seconds_by_step={name: _quantity(wall, seconds_p90) for name, wall in walls.items()},
         seconds=seconds,
         machine_seconds=machine_seconds,
         rows_per_second=rows * devices / step.total if step.total else 0.0,
         host_memory=host,
-        host_memory_bytes=_quantity(sum(host.values()), found.memory_p90),
+        host_memory_bytes=_quantity(sum(host.values()), learned.get("memory", found.memory_p90)),
         device_memory=device,
-        device_memory_bytes=_quantity(sum(device.values()), found.memory_p90) if device else None,
+        device_memory_bytes=_quantity(sum(device.values()), learned.get("gpu_memory", found.memory_p90))
+        if device
+        else None,
         joules_by_part=parts,
         joules=joules,
         facility_joules=None if site.pue is None else Quantity(p50=joules.p50 * site.pue, p90=joules.p90 * site.pue),
@@ -105,6 +118,7 @@ def estimate(
         power_limit_watts=_power_limit(step, rows, hardware),
         bottleneck=_bottleneck(job, hardware, step),
         unfit=(),
+        parts={"seconds": train, "watts": watts, "memory": of_host, "gpu_memory": of_device},
     )
     return _judged(whole, hardware)
 
@@ -130,20 +144,37 @@ def serving(job: Job, length: int, rows: int, hardware: Hardware) -> tuple[Quant
     return Quantity(p50=seconds, p90=seconds * known.REQUEST_P99), seconds * watts
 
 
-def _walls(job: Job, hardware: Hardware, found: Coefficients, step: StepSeconds, on_cluster: bool) -> dict[str, float]:
+def _train_seconds(job: Job, hardware: Hardware, found: Coefficients, step: StepSeconds) -> Parts:
     trace = known.TABLE_TRACE_SECONDS
     if job.text:
         trace = known.FIRST_TRACE_SECONDS + known.SECOND_TRACE_SECONDS * (len(job.size.row_shares) > 1)
-    # scoring is by processors, also where training is by devices
-    row_seconds = job.size.forward_flops_per_row / (hardware.cores * hardware.gflops_per_core * 1e9)
-    validation_seconds = row_seconds
+    scored = _scored_seconds(job, hardware)
     if hardware.device is not None:
-        validation_seconds = request_seconds(job.size, job.size.longest, 1, hardware, found)
-    train = known.IMPORT_SECONDS + known.TRAIN_FILES_SECONDS + trace + encode_seconds(job)
-    train += job.steps * step.total + job.validation_rows * validation_seconds
-    train += _checkpoint_seconds(job, hardware, job.steps * step.total)
+        scored = request_seconds(job.size, job.size.longest, 1, hardware, found)
+    # work and launches overlap: each counts by its share of the squares, so that the parts add up
+    together = math.hypot(step.device, step.launches)
+    share = step.device / together if together else 0.0
+    return {
+        "start": known.IMPORT_SECONDS + known.TRAIN_FILES_SECONDS + trace,
+        "input": encode_seconds(job),
+        "products": job.steps * step.products * share,
+        "elementwise": job.steps * step.elementwise * share,
+        "optimiser": job.steps * step.optimiser * share,
+        "launches": job.steps * (step.launches**2 / together if together else 0.0),
+        "exchange": job.steps * step.exchange,
+        "scoring": job.validation_rows * scored,
+        "checkpoints": _checkpoint_seconds(job, hardware, job.steps * step.total),
+    }
+
+
+def _scored_seconds(job: Job, hardware: Hardware) -> float:
+    """Of a row on processors, where evaluation is done also when training is not."""
+    return job.size.forward_flops_per_row / (hardware.cores * hardware.gflops_per_core * 1e9)
+
+
+def _walls(job: Job, hardware: Hardware, train: float, on_cluster: bool) -> dict[str, float]:
     evaluate = known.EVALUATE_START_SECONDS + job.train_rows / known.BASELINE_ROWS_PER_SECOND
-    evaluate += (job.test_rows + known.LATENCY_REQUESTS) * row_seconds
+    evaluate += (job.test_rows + known.LATENCY_REQUESTS) * _scored_seconds(job, hardware)
     walls = {
         **data_walls(job.bytes),
         "size": known.SMALL_STEP_SECONDS,
@@ -171,22 +202,31 @@ def _checkpoint_seconds(job: Job, hardware: Hardware, training_seconds: float) -
     return training_seconds / known.CHECKPOINT_SECONDS * written
 
 
-def _joules(
-    job: Job, hardware: Hardware, step: StepSeconds, walls: Mapping[str, float], machines: Mapping[str, int]
-) -> dict[str, float]:
-    idle = sum(estimated_joules(hardware, wall, 0.0) * machines[name] for name, wall in walls.items())
-    active = sum(
-        estimated_joules(hardware, 0.0, wall * _busy_cores(name, hardware)) * machines[name]
-        for name, wall in walls.items()
-    )
-    parts = {"host_idle": idle, "host_active": active}
+def _train_watts(job: Job, hardware: Hardware, step: StepSeconds, train_seconds: float) -> Parts:
+    """Means over the training step, of all its workers."""
+    busy = _busy_cores("train", hardware)
+    watts = {
+        "host_idle": estimated_joules(hardware, 1.0, 0.0) * job.workers,
+        "host_active": estimated_joules(hardware, 0.0, busy) * job.workers,
+    }
     device = hardware.device
     if device is not None:
         boards = max(1, hardware.gpus) * job.workers
-        worked = job.steps * step.total
-        drawn = device.peak_watts * TYPICAL.share(1.0, step.busy) - device.idle_watts
-        parts["gpu_idle"] = boards * device.idle_watts * walls["train"]
-        parts["gpu_active"] = boards * max(0.0, drawn) * worked
+        drawn = max(0.0, device.peak_watts * TYPICAL.share(1.0, step.busy) - device.idle_watts)
+        watts["gpu_idle"] = boards * device.idle_watts
+        watts["gpu_active"] = boards * drawn * job.steps * step.total / train_seconds
+    return watts
+
+
+def _joules(
+    hardware: Hardware, walls: Mapping[str, float], machines: Mapping[str, int], train_watts: Parts
+) -> dict[str, float]:
+    """GPUs are the training step's; the other steps have the host alone."""
+    parts = {name: watts * walls["train"] for name, watts in train_watts.items()}
+    for name, wall in walls.items():
+        if name != "train":
+            parts["host_idle"] += estimated_joules(hardware, wall, 0.0) * machines[name]
+            parts["host_active"] += estimated_joules(hardware, 0.0, wall * _busy_cores(name, hardware))
     return parts
 
 

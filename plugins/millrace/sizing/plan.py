@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from millrace.contracts.calibration import Calibration
 from millrace.contracts.data import DatasetVersion, Profile
 from millrace.contracts.errors import BadInputError
 from millrace.contracts.measurement import Hardware
@@ -14,7 +15,6 @@ from millrace.contracts.plan import Plan
 from millrace.contracts.traced import TracedModel
 from millrace.contracts.workload import Workload
 from millrace.sizing.catalogue import Site
-from millrace.sizing.coefficients import Calibrated
 from millrace.sizing.estimate import data_walls, estimate
 from millrace.sizing.families import model_size
 from millrace.sizing.job import Job
@@ -35,12 +35,12 @@ def make_plan(
     traced: TracedModel | None = None,
     cluster: str | None = None,
     made_at: datetime | None = None,
-    calibrated: Calibrated | None = None,
+    calibration: Calibration | None = None,
 ) -> Plan:
     """Predict what the run will take on ``hardware``, from formulas alone: no model is built.
 
     ``profile`` is the published data's; ``base_config`` the base model's ``config.json``, None without one;
-    ``calibrated`` what was learned for this hardware and family, None for the priors. Seconds are by step and in all,
+    ``calibration`` what was learned for this hardware and family, None for the priors. Seconds are by step and in all,
     without queue and approval. Peak memory is the training step's. Cost and gCO2e are None where the site has no rates.
     Raises BadInputError for an unknown trainer and where there is nothing to train on.
     """
@@ -50,7 +50,7 @@ def make_plan(
         job,
         hardware,
         site,
-        coefficients=calibrated.coefficients if calibrated else None,
+        calibration=calibration,
         starts_at=made_at,
         on_cluster=cluster is not None,
     )
@@ -84,7 +84,9 @@ def make_plan(
         storage_bytes=found.storage_bytes,
         power_limit_watts=found.power_limit_watts,
         unfit=found.unfit,
-        calibration=calibrated.version if calibrated else None,
+        family=workload.training.trainer,
+        parts={name: dict(parts) for name, parts in found.parts.items()},
+        calibration=calibration.version if calibration else None,
         sha256="0" * 64,
     )
     return document.model_copy(update={"sha256": plan_digest(document)})

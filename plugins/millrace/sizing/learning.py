@@ -1,0 +1,134 @@
+"""Learns the parts of a prediction from runs that ended: least squares with priors, conformal intervals, a drift alarm.
+
+A prediction is a sum of parts (a step's products, its start, the states in memory, …), and what is learned is a factor
+for each, held near 1 until runs say otherwise. A part that no run has told apart from another moves with it.
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import get_args
+
+from millrace.contracts.calibration import Calibration, Parts, Predicted
+from millrace.sizing.least_squares import fit
+
+_NOISE = 0.03
+# of the logarithm of a factor: half or twice as much is no surprise
+_SPREAD = 0.7
+_CONFORMAL_RUNS = 9
+_SMALLEST_SPREAD = 0.02
+_ALARM_SIGMAS = 2.0
+_ALARM_RUNS = 3
+
+
+@dataclass(frozen=True)
+class Observation:
+    """One run: the parts that the priors predicted, and what was measured; what is unknown is left out."""
+
+    parts: Mapping[Predicted, Parts]
+    measured: Mapping[Predicted, float]
+
+
+def scaled(parts: Parts, scales: Parts | None) -> Parts:
+    """The parts by their factors."""
+    return {name: value * (scales or {}).get(name, 1.0) for name, value in parts.items()}
+
+
+def learn(
+    hardware: str, family: str, runs: Sequence[Observation], current: Calibration | None, learned_at: datetime
+) -> Calibration | None:
+    """The next version, from all runs, the oldest first; None where there is no new run.
+
+    What is predicted with new factors is so only where they err no more than ``current`` (the priors, at first) on the
+    runs that ``current`` had not seen, each predicted from all others; elsewhere the factors stay what they were.
+    """
+    seen = current.runs if current else 0
+    if len(runs) <= seen:
+        return None
+    scales: dict[Predicted, Parts] = {}
+    p90: dict[Predicted, float] = {}
+    spread: dict[Predicted, float] = {}
+    before: dict[Predicted, float] = {}
+    after: dict[Predicted, float] = {}
+    alarms = []
+    for predicted in get_args(Predicted):
+        old = current.scales.get(predicted, {}) if current else {}
+        known = [index for index, run in enumerate(runs) if run.measured.get(predicted) and run.parts.get(predicted)]
+        if not known:
+            continue
+        left_out = {index: _left_out(predicted, runs, known, index) for index in known}
+        new = [index for index in known if index >= seen]
+        stale = {index: _error(predicted, runs[index], old) for index in known}
+        alarm = _drifted(predicted, [stale[index] for index in new], current)
+        alarms += [alarm] if alarm else []
+        if new:
+            before[predicted] = _mean(stale[index] for index in new)
+            after[predicted] = _mean(left_out[index] for index in new)
+        better = not new or after[predicted] <= before[predicted]
+        scales[predicted] = _fitted(predicted, [runs[index] for index in known]) if better else old
+        errors = left_out if better else stale
+        spread[predicted] = max(_SMALLEST_SPREAD, math.sqrt(sum(error**2 for error in errors.values()) / len(errors)))
+        bound = _conformal(list(errors.values()))
+        if bound is not None:
+            p90[predicted] = bound
+    return Calibration(
+        hardware=hardware,
+        family=family,
+        version=current.version + 1 if current else 1,
+        runs=len(runs),
+        scales=scales,
+        p90=p90,
+        spread=spread,
+        error_before=before,
+        error_after=after,
+        drift="; ".join(alarms) or None,
+        learned_at=learned_at,
+    )
+
+
+def _fitted(predicted: Predicted, runs: Sequence[Observation]) -> Parts:
+    names = sorted({name for run in runs for name, value in run.parts[predicted].items() if value})
+
+    def residuals(at: Sequence[float]) -> list[float]:
+        scales = {name: math.exp(value) for name, value in zip(names, at, strict=True)}
+        return [_error(predicted, run, scales) / _NOISE for run in runs]
+
+    found = fit(residuals, [0.0] * len(names), [_SPREAD] * len(names))
+    return {name: math.exp(value) for name, value in zip(names, found, strict=True)}
+
+
+def _left_out(predicted: Predicted, runs: Sequence[Observation], known: Sequence[int], index: int) -> float:
+    """The run's error by what all others say."""
+    others = [runs[other] for other in known if other != index]
+    return _error(predicted, runs[index], _fitted(predicted, others) if others else {})
+
+
+def _error(predicted: Predicted, run: Observation, scales: Parts) -> float:
+    """The logarithm of measured over predicted."""
+    return math.log(run.measured[predicted] / sum(scaled(run.parts[predicted], scales).values()))
+
+
+def _mean(errors: Iterable[float]) -> float:
+    sizes = [abs(math.expm1(error)) for error in errors]
+    return math.fsum(sizes) / len(sizes)
+
+
+def _conformal(errors: list[float]) -> float | None:
+    """The factor that nine of ten further runs stay under, whatever the errors' distribution (split conformal); None
+    while there are too few runs to say.
+    """
+    if len(errors) < _CONFORMAL_RUNS:
+        return None
+    rank = math.ceil(0.9 * (len(errors) + 1))
+    return max(1.0, math.exp(sorted(errors)[min(rank, len(errors)) - 1]))
+
+
+def _drifted(predicted: Predicted, new: Sequence[float], current: Calibration | None) -> str | None:
+    """Whether the newest runs lie further off than the version's own spread explains, all to one side."""
+    if current is None or predicted not in current.spread or len(new) < _ALARM_RUNS:
+        return None
+    mean = math.fsum(new) / len(new)
+    if abs(mean) <= _ALARM_SIGMAS * current.spread[predicted] / math.sqrt(len(new)):
+        return None
+    return f"{predicted}: {len(new)} new runs took {math.exp(mean):.2f} of what version {current.version} predicted"
