@@ -133,22 +133,27 @@ def plan(
     precision: Annotated[Precision, typer.Option()] = "float32",
     fused_attention: Annotated[bool, typer.Option("--fused-attention")] = False,
     recompute: Annotated[bool, typer.Option("--recompute", help="Keep the blocks' inputs, do the rest twice.")] = False,
+    cluster: Annotated[
+        Path | None, typer.Option(help="What `kubectl get resourcequotas,nodes,pods -A -o json` printed.")
+    ] = None,
     best: Annotated[bool, typer.Option("--best", help="Only what nothing beats in time, energy and money.")] = False,
     output: Annotated[Literal["table", "json"], typer.Option()] = "table",
 ) -> None:
     """What a training would take on some hardware: seconds, memory, joules, money, gCO2e; no model is built."""
-    import json
     from datetime import UTC, datetime
 
     from millrace.sizing import frontier, question
+    from millrace.sizing.rooms import rooms
 
     settings = load_settings()
-    config = json.loads(Path(model).read_text()) if model.endswith(".json") else None
+    config = question.read_json(Path(model)) if model.endswith(".json") else None
     asked = question.Question(
         model, rows, length, head, labels, epochs, batch_size, workers, 1, precision, fused_attention, recompute, config
     )
     job, site, now = asked.job(), settings.site_rates(), datetime.now(UTC)
-    found = [frontier.choice(job, settings.hardware(name), site, starts_at=now) for name in hardware]
+    pods = settings.cluster()
+    left = rooms(question.read_json(cluster), pods.namespace, pods.gpu_resource) if cluster else []
+    found = [frontier.choice(job, settings.hardware(name), site, rooms=left, starts_at=now) for name in hardware]
     found = frontier.frontier(found) if best else found
     if not found:
         typer.echo("nothing of it fits: ask without --best for the reasons")

@@ -16,12 +16,13 @@ Aim = Literal["seconds", "joules", "cost"]
 
 @dataclass(frozen=True)
 class Room:
-    """What a quota leaves, or the freest node has; None is without limit."""
+    """What a quota leaves to all workers together, or the freest node has for ``one_pod``; None is without limit."""
 
     name: str
     cores: float | None = None
     memory_bytes: float | None = None
     gpus: int | None = None
+    one_pod: bool = False
 
 
 @dataclass(frozen=True)
@@ -51,10 +52,11 @@ def unfit(found: Estimate, hardware: Hardware, workers: int, rooms: Sequence[Roo
     """What the training pods ask for and a quota or the freest node does not have."""
     reasons = []
     for room in rooms:
+        pods = 1 if room.one_pod else workers
         asked = {
-            "cores": (workers * hardware.cores, room.cores),
-            "bytes of memory": (workers * found.host_memory_bytes.p90, room.memory_bytes),
-            "GPUs": (workers * hardware.gpus, room.gpus),
+            "cores": (pods * hardware.cores, room.cores),
+            "bytes of memory": (pods * found.host_memory_bytes.p90, room.memory_bytes),
+            "GPUs": (pods * hardware.gpus, room.gpus),
         }
         reasons += [
             f"{room.name}: {need:,.0f} {what}, and {free:,.0f} are free"

@@ -3,8 +3,10 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, Literal
 
+from millrace.contracts.errors import BadInputError
 from millrace.contracts.measurement import Precision, Quantity
 from millrace.sizing.estimate import serving
 from millrace.sizing.frontier import Choice
@@ -60,6 +62,22 @@ class Question:
     @staticmethod
     def _configured(config: Mapping[str, Any]) -> TransformerShape:
         return TransformerShape.from_config(config, "gpt2" if config.get("model_type") == "gpt2" else "bert")
+
+
+def read_json(path: Path) -> Mapping[str, Any]:
+    """A JSON object from a file. Raises BadInputError where there is none."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        found = error
+    if not isinstance(found, dict):
+        raise BadInputError(
+            f"it cannot be read: {found}",
+            where=str(path),
+            rule="a JSON object in a file",
+            remedy="name such a file, or a model of the catalogue",
+        )
+    return found
 
 
 def table(question: Question, choices: Sequence[Choice]) -> list[str]:

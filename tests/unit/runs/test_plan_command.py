@@ -26,6 +26,8 @@ def test_one_plan_in_full_and_several_side_by_side(repository: Path) -> None:
 def test_a_refusal_says_what_there_is(repository: Path) -> None:
     refused = plan(repository, "--hardware", "1xt4")
     assert (refused.returncode, "has no tf32" in refused.stderr) == (2, True)
+    absent = plan(repository, "--model", "nowhere.json")
+    assert (absent.returncode, "where:  nowhere.json" in absent.stderr) == (2, True)
 
 
 def test_airflow_is_not_needed(repository: Path) -> None:
