@@ -123,7 +123,9 @@ def price_backfill(
 def plan(
     model: Annotated[str, typer.Option(help="Of the catalogue, like bert-base or gpt2-xl, or a config.json.")],
     rows: Annotated[int, typer.Option(min=1, help="Training rows.")],
-    hardware: Annotated[list[str], typer.Option(help="Like auto or 4xh100-sxm; several are compared.")] = ["auto"],  # noqa: B006
+    hardware: Annotated[
+        list[str], typer.Option(help="Like auto or 4xh100-sxm; several are compared; any: 1 to 8 of every GPU.")
+    ] = ["auto"],  # noqa: B006
     length: Annotated[int, typer.Option(min=1, help="Tokens of a row, padding included.")] = 128,
     head: Annotated[Literal["classifier", "language_model"], typer.Option()] = "classifier",
     labels: Annotated[int, typer.Option(min=1)] = 2,
@@ -137,6 +139,10 @@ def plan(
         Path | None, typer.Option(help="What `kubectl get resourcequotas,nodes,pods -A -o json` printed.")
     ] = None,
     best: Annotated[bool, typer.Option("--best", help="Only what nothing beats in time, energy and money.")] = False,
+    aim: Annotated[
+        Literal["seconds", "joules", "cost"] | None, typer.Option(help="Take the one choice with the least of it.")
+    ] = None,
+    within_hours: Annotated[float | None, typer.Option(min=0, help="Nine times in ten.")] = None,
     output: Annotated[Literal["table", "json"], typer.Option()] = "table",
 ) -> None:
     """What a training would take on some hardware: seconds, memory, joules, money, gCO2e; no model is built."""
@@ -153,10 +159,19 @@ def plan(
     job, site, now = asked.job(), settings.site_rates(), datetime.now(UTC)
     pods = settings.cluster()
     left = rooms(question.read_json(cluster), pods.namespace, pods.gpu_resource) if cluster else []
-    found = [frontier.choice(job, settings.hardware(name), site, rooms=left, starts_at=now) for name in hardware]
-    found = frontier.frontier(found) if best else found
+    named = [
+        each
+        for name in hardware
+        for each in (settings.any_hardware(precision) if name == "any" else [settings.hardware(name)])
+    ]
+    found = [frontier.choice(job, each, site, rooms=left, starts_at=now) for each in named]
+    if aim or within_hours is not None:
+        decided = frontier.decide(found, aim or "joules", None if within_hours is None else within_hours * 3600)
+        found = [decided] if decided else []
+    elif best:
+        found = frontier.frontier(found)
     if not found:
-        typer.echo("nothing of it fits: ask without --best for the reasons")
+        typer.echo("nothing of it fits, or not in time: ask for one hardware alone to see why")
     elif output == "json":
         typer.echo(question.document(asked, found))
     else:

@@ -8,11 +8,11 @@ from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from millrace.contracts.cluster import Cluster, Conventions
-from millrace.contracts.measurement import Hardware
+from millrace.contracts.measurement import Hardware, Precision
 from millrace.contracts.retention import RetentionPolicy
 from millrace.launchers.process import ProcessLauncher
 from millrace.serving.prometheus import KEPLER_JOULES, PrometheusSource
-from millrace.sizing.catalogue import AUTO, CATALOGUE, Site, hardware, site
+from millrace.sizing.catalogue import AUTO, CATALOGUE, Site, gpu_names, hardware, site
 from millrace.storage import files
 
 if TYPE_CHECKING:
@@ -133,6 +133,11 @@ class Settings(BaseSettings):
     def hardware(self, name: str) -> Hardware:
         """An entry of the catalogue; "auto" is the one that the site names. Raises BadInputError."""
         return hardware(self.site_rates().hardware if name == AUTO else name, self.catalogue)
+
+    def any_hardware(self, precision: Precision) -> list[Hardware]:
+        """One, two, four and eight of each GPU of the catalogue that has the precision."""
+        every = [self.hardware(f"{count}x{name}") for name in gpu_names(self.catalogue) for count in (1, 2, 4, 8)]
+        return [each for each in every if each.device and precision in each.device.flops]
 
     def site_rates(self) -> Site:
         """This site's entry of the catalogue. Raises BadInputError."""

@@ -53,6 +53,10 @@ GPU_HOST_BUSY_SHARE = 0.5
 
 # Measured: a no-op step as a pod takes this longer than as a process, with its image on the node (make cluster-bench).
 POD_START_SECONDS = 3.9
+# Measured: the images of data and train, unpacked. Assumed: how fast a node fetches and unpacks them. Most runs find
+# them on their node, one in ten does not.
+PULLED_BYTES = {"ingest": 0.93e9, "train": 3.65e9}
+PULL_BYTES_PER_SECOND = 100e6
 # The trainers' default between two checkpoints.
 CHECKPOINT_SECONDS = 30.0
 

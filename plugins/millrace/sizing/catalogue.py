@@ -2,6 +2,7 @@
 
 import os
 import re
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Self, TypeVar
 
@@ -123,9 +124,15 @@ def _sustained_gflops(entry: dict[str, Any]) -> float:
     return float(clock * bits / 32 * units * 2 * _REACHED / entry.pop("threads_per_core", 2))
 
 
+@lru_cache(maxsize=4)
+def _read(catalogue: Path, changed_at: int) -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load(catalogue.read_text(encoding="utf-8"))
+    return found
+
+
 def _entries(catalogue: Path, section: str) -> dict[str, Any]:
     try:
-        return dict(yaml.safe_load(catalogue.read_text(encoding="utf-8"))[section])
+        return dict(_read(catalogue, catalogue.stat().st_mtime_ns)[section])
     except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
         raise BadInputError(
             f"the catalogue cannot be read: {error}",

@@ -1,7 +1,7 @@
 """What a job takes on some hardware at a site, from formulas alone."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
@@ -88,15 +88,18 @@ def estimate(
     parts = _joules(hardware, walls, machines, scaled(watts, scales.get("watts")))
     learned: Mapping[Predicted, float] = calibration.p90 if calibration else {}
     seconds_p90 = learned.get("seconds", found.seconds_p90)
-    seconds = _quantity(sum(walls.values()), seconds_p90)
-    machine_seconds = _quantity(sum(wall * machines[name] for name, wall in walls.items()), seconds_p90)
+    by_step = {name: _wall(name, wall, seconds_p90, on_cluster) for name, wall in walls.items()}
+    seconds = _sum(by_step.values())
+    machine_seconds = _sum(
+        Quantity(p50=wall.p50 * machines[name], p90=wall.p90 * machines[name]) for name, wall in by_step.items()
+    )
     joules = _quantity(sum(parts.values()), max(seconds_p90, learned.get("watts", found.joules_p90)))
     of_host, of_device = host_memory(job, hardware, found), device_memory(job, hardware, found)
     host, device = scaled(of_host, scales.get("memory")), scaled(of_device, scales.get("gpu_memory"))
     cost = money(machine_seconds, joules, hardware, site, starts_at, seconds.p50)
     whole = Estimate(
         step=step,
-        seconds_by_step={name: _quantity(wall, seconds_p90) for name, wall in walls.items()},
+        seconds_by_step=by_step,
         seconds=seconds,
         machine_seconds=machine_seconds,
         rows_per_second=rows * devices / step.total if step.total else 0.0,
@@ -187,6 +190,17 @@ def _walls(job: Job, hardware: Hardware, train: float, on_cluster: bool) -> dict
         "close": known.SMALL_STEP_SECONDS,
     }
     return {name: wall + known.POD_START_SECONDS * (on_cluster and name in _PODS) for name, wall in walls.items()}
+
+
+def _wall(step: str, seconds: float, spread: float, on_cluster: bool) -> Quantity:
+    """In nine pods of ten the image is on the node already."""
+    pulled = known.PULLED_BYTES.get(step, 0.0) / known.PULL_BYTES_PER_SECOND if on_cluster else 0.0
+    return Quantity(p50=seconds, p90=seconds * spread + pulled)
+
+
+def _sum(walls: Iterable[Quantity]) -> Quantity:
+    each = list(walls)
+    return Quantity(p50=sum(wall.p50 for wall in each), p90=sum(wall.p90 for wall in each))
 
 
 def encode_seconds(job: Job) -> float:

@@ -18,6 +18,8 @@ _NOISE = 0.03
 _SPREAD = 0.7
 _CONFORMAL_RUNS = 9
 _SMALLEST_SPREAD = 0.02
+_NEWEST_RUNS = 200
+_FOLDS = 10
 _ALARM_SIGMAS = 2.0
 _ALARM_RUNS = 3
 
@@ -38,10 +40,10 @@ def scaled(parts: Parts, scales: Parts | None) -> Parts:
 def learn(
     hardware: str, family: str, runs: Sequence[Observation], current: Calibration | None, learned_at: datetime
 ) -> Calibration | None:
-    """The next version, from all runs, the oldest first; None where there is no new run.
+    """The next version, from the newest 200 of all runs, given the oldest first; None where there is no new run.
 
     What is predicted with new factors is so only where they err no more than ``current`` (the priors, at first) on the
-    runs that ``current`` had not seen, each predicted from all others; elsewhere the factors stay what they were.
+    runs that ``current`` had not seen, each predicted from others alone; elsewhere the factors stay what they were.
     """
     seen = current.runs if current else 0
     if len(runs) <= seen:
@@ -54,10 +56,11 @@ def learn(
     alarms = []
     for predicted in get_args(Predicted):
         old = current.scales.get(predicted, {}) if current else {}
-        known = [index for index, run in enumerate(runs) if run.measured.get(predicted) and run.parts.get(predicted)]
+        newest = range(max(0, len(runs) - _NEWEST_RUNS), len(runs))
+        known = [index for index in newest if runs[index].measured.get(predicted) and runs[index].parts.get(predicted)]
         if not known:
             continue
-        left_out = {index: _left_out(predicted, runs, known, index) for index in known}
+        left_out = _left_out(predicted, runs, known)
         new = [index for index in known if index >= seen]
         stale = {index: _error(predicted, runs[index], old) for index in known}
         alarm = _drifted(predicted, [stale[index] for index in new], current)
@@ -98,10 +101,15 @@ def _fitted(predicted: Predicted, runs: Sequence[Observation]) -> Parts:
     return {name: math.exp(value) for name, value in zip(names, found, strict=True)}
 
 
-def _left_out(predicted: Predicted, runs: Sequence[Observation], known: Sequence[int], index: int) -> float:
-    """The run's error by what all others say."""
-    others = [runs[other] for other in known if other != index]
-    return _error(predicted, runs[index], _fitted(predicted, others) if others else {})
+def _left_out(predicted: Predicted, runs: Sequence[Observation], known: Sequence[int]) -> dict[int, float]:
+    """Each run's error by what others say: all of them while they are few, nine tenths later."""
+    folds = min(len(known), _FOLDS)
+    found: dict[int, float] = {}
+    for fold in range(folds):
+        others = [runs[index] for at, index in enumerate(known) if at % folds != fold]
+        scales = _fitted(predicted, others) if others else {}
+        found |= {index: _error(predicted, runs[index], scales) for index in known[fold::folds]}
+    return found
 
 
 def _error(predicted: Predicted, run: Observation, scales: Parts) -> float:

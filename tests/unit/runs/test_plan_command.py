@@ -23,6 +23,14 @@ def test_one_plan_in_full_and_several_side_by_side(repository: Path) -> None:
     assert {each["hardware"] for each in json.loads(several.stdout)} <= {"1xa100-80-sxm", "1xh100-sxm"}
 
 
+def test_the_thriftiest_of_any_hardware_in_time(repository: Path) -> None:
+    found = plan(repository, "--hardware", "any", "--aim", "joules", "--within-hours", "100", "--output", "json")
+    (chosen,) = json.loads(found.stdout)
+    assert chosen["seconds"]["p90"] <= 360_000
+    never = plan(repository, "--hardware", "any", "--within-hours", "0.0001")
+    assert "or not in time" in never.stdout
+
+
 def test_a_refusal_says_what_there_is(repository: Path) -> None:
     refused = plan(repository, "--hardware", "1xt4")
     assert (refused.returncode, "has no tf32" in refused.stderr) == (2, True)

@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime
 
 import pytest
 
+from millrace.contracts.calibration import Calibration
 from millrace.contracts.data import Column, Dataset, DatasetVersion, LengthHistogram, Profile, Source, Split, Target
 from millrace.contracts.measurement import Hardware
 from millrace.contracts.parameters import Parameters
@@ -92,6 +93,7 @@ def plan(text_workload: Workload, machine: Hardware) -> Callable[..., Plan]:
         bytes: int = 6_000_000,
         lengths: LengthHistogram | None = None,
         traced: TracedModel | None = None,
+        calibration: Calibration | None = None,
         **changes: object,
     ) -> Plan:
         given = {"epochs": 1, "batch_size": 32, "learning_rate": 1e-4, "max_length": workload.training.max_length}
@@ -108,6 +110,7 @@ def plan(text_workload: Workload, machine: Hardware) -> Callable[..., Plan]:
             ),
             base_config=base_config,
             traced=traced,
+            calibration=calibration,
             hardware=hardware,
             site=site,
             made_at=datetime(2024, 1, 15, tzinfo=UTC),

@@ -60,8 +60,9 @@ def test_workers_divide_the_steps_and_reserve_more() -> None:
 
 
 def test_pods_take_longer_than_processes() -> None:
-    here, there = (estimate(JOB, hardware("1xt4"), LOCAL, on_cluster=on).seconds.p50 for on in (False, True))
-    assert there - here == pytest.approx(5 * 3.9)
+    here, there = (estimate(JOB, hardware("1xt4"), LOCAL, on_cluster=on).seconds for on in (False, True))
+    assert there.p50 - here.p50 == pytest.approx(5 * 3.9)
+    assert there.p90 - here.p90 > 30, "an image may have to be fetched first"
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime
 
 import pytest
 
+from millrace.contracts.calibration import Calibration
 from millrace.contracts.data import DatasetVersion, LengthHistogram, Profile
 from millrace.contracts.errors import BadInputError
 from millrace.contracts.measurement import Hardware
@@ -155,6 +156,33 @@ def test_the_digest_is_of_everything_else(plan: MakePlan) -> None:
     assert plan(epochs=2).sha256 != found.sha256
     better = found.model_copy(update={"train_rows": 1})
     assert plan_digest(better) != found.sha256
+
+
+def test_what_was_learned_moves_the_parts_that_it_is_about(plan: MakePlan) -> None:
+    cold = plan()
+    assert (cold.family, cold.calibration) == ("bert_text_classifier", None)
+    learned = Calibration(
+        hardware="cpu",
+        family="bert_text_classifier",
+        version=4,
+        runs=12,
+        scales={"seconds": {"products": 0.5}, "memory": {"states": 2.0}, "watts": {"host_active": 3.0}},
+        p90={"seconds": 1.1, "memory": 1.05},
+        learned_at=datetime(2024, 1, 1, tzinfo=UTC),
+    )
+    warm = plan(calibration=learned)
+    assert warm.calibration == 4
+    assert warm.parts == cold.parts, "the next lesson is from the priors' word too"
+    saved = cold.seconds_by_step["train"].p50 - warm.seconds_by_step["train"].p50
+    assert saved == pytest.approx(0.5 * cold.parts["seconds"]["products"])
+    assert warm.seconds.p90 == pytest.approx(1.1 * warm.seconds.p50)
+    more = warm.peak_memory_bytes.p50 - cold.peak_memory_bytes.p50
+    assert more == pytest.approx(cold.memory_by_part["states"])
+    assert warm.peak_memory_bytes.p90 == pytest.approx(1.05 * warm.peak_memory_bytes.p50)
+    watts = warm.joules_by_part["host_active"] / cold.joules_by_part["host_active"]
+    assert 1 < watts < 3, "of the training step, whose time is half"
+    assert sum(cold.parts["seconds"].values()) == pytest.approx(cold.seconds_by_step["train"].p50)
+    assert sum(cold.parts["memory"].values()) == pytest.approx(cold.peak_memory_bytes.p50)
 
 
 def test_a_trainer_of_ones_own_is_priced_by_its_trace(plan: MakePlan, text_workload: Workload) -> None:
