@@ -32,5 +32,7 @@ def describe(plan: Plan) -> list[str]:
         f"seconds {plan.seconds.p50:,.0f} (90 %: {plan.seconds.p90:,.0f})",
         f"memory  {plan.peak_memory_bytes.p50 / 2**20:,.0f} MiB (90 %: {plan.peak_memory_bytes.p90 / 2**20:,.0f})",
         f"energy  {plan.joules.p50 / 3600:,.2f} Wh (90 %: {plan.joules.p90 / 3600:,.2f})",
-        f"on {plan.hardware.name}, {plan.hardware.cores} cores; plan {plan.sha256[:12]}",
+        f"on {plan.hardware.name}, {plan.hardware.cores} cores; plan {plan.sha256[:12]}, "
+        + ("from priors alone" if plan.calibration is None else f"calibration {plan.calibration}"),
+        *(f"it may not fit: {reason}" for reason in plan.unfit),
     ]
