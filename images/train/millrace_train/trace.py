@@ -61,7 +61,7 @@ def _at(model: Model, inputs: traced.Inputs, length: int) -> TracedLength:
     return TracedLength(
         length=length,
         forward_flops=traced.forward_flops(model, inputs),
-        training_flops=traced.training_flops(model, inputs),
+        layers=traced.layer_flops(model, inputs),
         kept_bytes=traced.kept_bytes(model, inputs),
     )
 

@@ -4,6 +4,7 @@ Needs Keras on JAX. A model is built in a stateless scope, where variables have 
 """
 
 import math
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeAlias
 
@@ -35,10 +36,30 @@ def forward_flops(model: Model, inputs: Inputs) -> float:
 
 def training_flops(model: Model, inputs: Inputs) -> float:
     """Of one forward pass and the gradients of all weights that are trained."""
+    return sum(forward + backward for forward, backward in layer_flops(model, inputs).values())
+
+
+def layer_flops(model: Model, inputs: Inputs) -> dict[str, tuple[float, float]]:
+    """Forward and backward FLOPs by the layer's path in the model, in the order of the forward pass."""
     import jax
 
     weights, state, given = _shapes(model, inputs)
-    return _count(jax.value_and_grad(_loss(model)), weights, state, given)
+    found: dict[str, tuple[float, float]] = {}
+    for equation, times in _traced(jax.value_and_grad(_loss(model)), weights, state, given):
+        flops = _flops(equation) * times
+        if flops:
+            layer, backward = _layer(str(equation.source_info.name_stack))
+            forward_before, backward_before = found.get(layer, (0.0, 0.0))
+            found[layer] = (forward_before + flops * (not backward), backward_before + flops * backward)
+    return found
+
+
+def _layer(stack: str) -> tuple[str, bool]:
+    """A layer's path, and whether it is gone backwards: jax marks scopes as jvp(…) and transpose(jvp(…)); an einsum's
+    own scope is no layer.
+    """
+    path = [re.sub(r"^(?:\w+\()+|\)+$", "", part) for part in stack.split("/")]
+    return "/".join(part for part in path if part and "," not in part) or "model", "transpose(" in stack
 
 
 def kept_bytes(model: Model, inputs: Inputs) -> float:
@@ -78,12 +99,17 @@ def _shapes(model: Model, inputs: Inputs) -> tuple[Any, Any, Any]:
 
 
 def _count(call: Callable[..., Any], *arguments: Any) -> float:  # noqa: ANN401 - jax's trees
+    return sum(times * _flops(equation) for equation, times in _traced(call, *arguments))
+
+
+def _traced(call: Callable[..., Any], *arguments: Any) -> Iterator[tuple[Any, int]]:  # noqa: ANN401 - jax's trees
+    """The operations that some output needs, and how often each is done."""
     import jax
     from jax.interpreters import partial_eval
 
     closed = jax.make_jaxpr(call)(*arguments)
     needed, _ = partial_eval.dce_jaxpr(closed.jaxpr, [True] * len(closed.jaxpr.outvars))
-    return sum(times * _flops(equation) for equation, times in _equations(needed, 1))
+    return _equations(needed, 1)
 
 
 def _equations(jaxpr: Jaxpr, times: int) -> Iterator[tuple[Any, int]]:

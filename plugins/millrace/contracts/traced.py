@@ -33,7 +33,7 @@ class TracedLength(Contract):
 
     length: int = Field(ge=0)
     forward_flops: float = Field(ge=0)
-    training_flops: float = Field(ge=0)
+    layers: dict[str, tuple[float, float]] = Field(description="forward and backward of training, by the layer's path")
     kept_bytes: float = Field(ge=0)
 
 

@@ -74,15 +74,11 @@ def traced_size(traced: TracedModel, row_shares: Mapping[int, float]) -> ModelSi
     layers = {}
     for length in row_shares:
         at = next((each for each in by_length if each.length >= length), by_length[-1])
+        values = at.kept_bytes / _FLOAT_BYTES
+        whole = Layer("model", parameters=traced.parameters, moved_values=values, kept_values=values)
         layers[length] = (
-            Layer(
-                "traced",
-                parameters=traced.parameters,
-                forward_flops=at.forward_flops,
-                backward_flops=at.training_flops - at.forward_flops,
-                moved_values=at.kept_bytes / _FLOAT_BYTES,
-                kept_values=at.kept_bytes / _FLOAT_BYTES,
-            ),
+            whole,
+            *(Layer(name, forward_flops=ahead, backward_flops=back) for name, (ahead, back) in at.layers.items()),
         )
     return ModelSize(row_shares=row_shares, layers=layers)
 

@@ -66,7 +66,14 @@ def test_the_trainers_bert_is_what_sizing_says() -> None:
     for each in found.lengths:
         flops = size.flops_by_layer(each.length).values()
         assert each.forward_flops == sum(forward for forward, _ in flops)
-        assert each.training_flops == sum(forward + backward for forward, backward in flops)
+        assert sum(map(sum, each.layers.values())) == sum(forward + backward for forward, backward in flops)
+        # 8·h² a token are four products of 2·h², each with two gradients
+        (query,) = [
+            found
+            for name, found in each.layers.items()
+            if name.endswith("transformer_layer_1/self_attention_layer/query")
+        ]
+        assert query == (2 * 32**2 * each.length, 4 * 32**2 * each.length)
     by_trace = traced_size(found, {16: 0.5, 64: 0.5})
     assert by_trace.parameters == size.parameters
     assert by_trace.training_flops_per_row == size.training_flops_per_row
@@ -78,7 +85,7 @@ def test_the_trainers_perceptron_is_what_sizing_says() -> None:
     assert found.parameters == size.parameters
     (only,) = found.lengths
     assert only.forward_flops == size.forward_flops_per_row
-    assert only.training_flops == size.training_flops_per_row
+    assert only.layers == dict(zip(only.layers, size.flops_by_layer(0).values(), strict=True))
 
 
 def test_an_unknown_trainer_is_refused() -> None:

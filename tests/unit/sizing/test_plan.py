@@ -190,7 +190,7 @@ def test_a_trainer_of_ones_own_is_priced_by_its_trace(plan: MakePlan, text_workl
     own = text_workload.model_copy(update={"training": training})
     order = trace_order(own, Parameters(epochs=1, batch_size=8, learning_rate=1), {"a": 1})
     assert (order.lengths, order.labels, order.single_label) == ((16, 32, 48, 64), 33, True)
-    at = [TracedLength(length=t, forward_flops=1e9, training_flops=3e9, kept_bytes=1e6) for t in order.lengths]
+    at = [TracedLength(length=t, forward_flops=1e9, layers={"a": (1e9, 2e9)}, kept_bytes=1e6) for t in order.lengths]
     found = plan(workload=own, traced=TracedModel(order_sha256=order.sha256, parameters=5, lengths=tuple(at)))
     assert (found.model_parameters, found.training_flops) == (5, 3e9 * 3_200)
 
