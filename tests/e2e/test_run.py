@@ -1,11 +1,13 @@
 """A tabular workload from raw files to a served model, through a real Airflow."""
 
 import json
+import math
 from datetime import date
 from typing import Any
 
 import httpx
 
+from millrace.calibrate import calibrate
 from millrace.contracts.report import EvaluateResult, ValidateResult
 from millrace.contracts.run_spec import METER_FILE
 from millrace.contracts.serving import ServingStatus
@@ -95,6 +97,19 @@ def test_every_steps_meter_reached_the_ledger(plant: Any) -> None:
     meters = list((plant.store / "runs").glob(f"**/{METER_FILE}"))
     assert meters
     assert {meter.parent.parent.name for meter in meters} >= {"ingest", "validate", "train", "export", "evaluate"}
+
+
+def test_the_next_plan_has_learned_from_what_runs_took(plant: Any, first_day: date) -> None:
+    (learned,) = [each for each in calibrate(plant.ledger) if each.family == "mlp_classifier"]
+    run_id = plant.run(partition_from=f"{first_day}", partition_to=f"{first_day}", dry_run=True)
+    plant.finish(run_id)
+    plan = plant.ledger.plan("machine_faults", run_id)
+    assert plan.calibration == learned.version == 1
+    trained = [row for row in plant.ledger.trained_runs() if '"mlp_classifier"' in row["plan"]]
+    assert trained
+    (newest, cold) = trained[-1]["wall_seconds"], sum(plan.parts["seconds"].values())
+    warm = plan.seconds_by_step["train"].p50
+    assert abs(math.log(warm / newest)) <= abs(math.log(cold / newest))
 
 
 def test_a_scaffolded_workload_runs(plant: Any, first_day: date) -> None:

@@ -9,7 +9,7 @@ from types import ModuleType
 
 import pytest
 
-from millrace.energy.metered import MeteredEnergy, MeterQuery
+from millrace.energy.metered import MeteredEnergy, pod_gpu_queries
 from millrace.energy.prometheus import Prometheus
 
 ACCURACY = Path(__file__).resolve().parents[1] / "accuracy"
@@ -41,14 +41,15 @@ def url(replay: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         for uuid in GPUS:
             # the exporter was asked twice, so that every meter has two series
             for job in ("a", "b"):
-                labels = f'pod="{pod}",UUID="{uuid}",job="{job}"'
+                labels = f'namespace="steps",pod="{pod}",UUID="{uuid}",job="{job}"'
                 for at in range(0, seen + 1, 15):
                     lines.append(f"DCGM_FI_DEV_POWER_USAGE{{{labels}}} 290 {BEGIN + at}")
-    lines.append("# TYPE DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION counter")
+    # no counter to OpenMetrics, whose counters' names end in _total
+    lines.append("# TYPE DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION unknown")
     for uuid in GPUS:
         for at in range(0, 601, 15):
-            labels = f'pod="both",UUID="{uuid}"'
-            lines.append(f"DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION_total{{{labels}}} {5e9 + 300_000 * at} {BEGIN + at}")
+            labels = f'namespace="steps",pod="both",UUID="{uuid}"'
+            lines.append(f"DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION{{{labels}}} {5e9 + 300_000 * at} {BEGIN + at}")
     metrics = home / "metrics"
     metrics.write_text("\n".join([*lines, "# EOF", ""]))
     with replay.prometheus(home, metrics) as address:
@@ -56,11 +57,7 @@ def url(replay: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 
 def meter(url: str, pod: str) -> MeteredEnergy:
-    queries = (
-        MeterQuery("counter", f'DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION_total{{pod="{pod}"}}', 1e-3),
-        MeterQuery("gauge", f'DCGM_FI_DEV_POWER_USAGE{{pod="{pod}"}}'),
-    )
-    return MeteredEnergy(Prometheus(url), queries, scrape_seconds=15)
+    return MeteredEnergy(Prometheus(url), pod_gpu_queries("steps", pod), scrape_seconds=15)
 
 
 def test_a_counter_counts_before_a_gauge_and_a_meter_once(url: str) -> None:

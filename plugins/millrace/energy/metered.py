@@ -21,6 +21,18 @@ class MeterQuery:
     unit_joules: float = 1.0
 
 
+def pod_gpu_queries(namespace: str, pods: str) -> tuple[MeterQuery, ...]:
+    """dcgm-exporter's meters of the GPUs of pods named like ``pods``: NVML's counter (Volta and later), then watts.
+
+    The scrape has to keep the exporter's own labels (``honor_labels``), which name the pod.
+    """
+    chosen = f'{{namespace="{namespace}",pod=~"{pods}"}}'
+    return (
+        MeterQuery("counter", f"DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION{chosen}", 1e-3),
+        MeterQuery("gauge", f"DCGM_FI_DEV_POWER_USAGE{chosen}"),
+    )
+
+
 @dataclass(frozen=True)
 class Metered:
     """Joules of a window, and the share of it that meters saw; None with the ``reason`` where too little was seen."""

@@ -16,6 +16,7 @@ from millrace.sizing.transformer import Head, TransformerShape
 
 _KWH = 3.6e6
 _GIB = 2**30
+_REQUEST_ROWS = (1, 8, 32)
 _TOKEN_BYTES = 4.5
 """Of a text's token in UTF-8. Assumed."""
 
@@ -97,6 +98,10 @@ def document(question: Question, choices: Sequence[Choice]) -> str:
             "optimiser_flops": each.job.size.optimiser_flops * each.job.steps,
             "parameters": each.job.size.parameters,
             **asdict(each.estimate),
+            "requests": [
+                {"rows": rows, "seconds_p50": latency.p50, "seconds_p99": latency.p90, "joules": joules}
+                for rows, (latency, joules) in _served(question, each).items()
+            ],
         }
         for each in choices
     ]
@@ -106,7 +111,6 @@ def document(question: Question, choices: Sequence[Choice]) -> str:
 def _full(question: Question, each: Choice) -> list[str]:
     found, size = each.estimate, each.job.size
     step = found.step
-    latency, request_joules = serving(each.job, question.length, 1, each.hardware)
     lines = [
         f"{question.model} on {each.hardware.name}, {each.job.batch_rows} rows a step"
         + (f" in {each.job.accumulation} parts" if each.job.accumulation > 1 else "")
@@ -137,12 +141,20 @@ def _full(question: Question, each: Choice) -> list[str]:
         f"gCO2e           {_both(found.gco2e, 1)}",
         f"network, disk   {found.network_bytes_per_second / 1e6:,.2f}, {found.disk_bytes_per_second / 1e6:,.2f} MB/s; "
         f"storage {found.storage_bytes / 1e9:,.2f} GB",
-        f"a request       p50 {latency.p50 * 1e3:,.2f} ms, p99 {latency.p90 * 1e3:,.2f} ms, {request_joules:,.3g} J",
+        "a request",
     ]
+    for rows, (latency, joules) in _served(question, each).items():
+        lines.append(
+            f"  of {rows:2} rows     p50 {latency.p50 * 1e3:,.2f} ms, p99 {latency.p90 * 1e3:,.2f} ms, {joules:,.3g} J"
+        )
     if found.power_limit_watts:
         lines.append(f"power limit     {found.power_limit_watts:,.0f} W a GPU slows it by 3 % at most")
     lines.append(f"fits            {'yes' if not each.unfit else 'no: ' + '; '.join(each.unfit)}")
     return lines
+
+
+def _served(question: Question, each: Choice) -> dict[int, tuple[Quantity, float]]:
+    return {rows: serving(each.job, question.length, rows, each.hardware) for rows in _REQUEST_ROWS}
 
 
 def _beside(choices: Sequence[Choice]) -> list[str]:

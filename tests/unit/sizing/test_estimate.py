@@ -152,6 +152,7 @@ def test_a_question_is_answered_as_table_and_json() -> None:
     assert first["parameters"] == 109_483_778
     assert first["seconds"]["p50"] == pytest.approx(found[0].estimate.seconds.p50)
     assert Quantity.model_validate(first["gco2e"]).p90 > 0
+    assert [each["rows"] for each in first["requests"]] == [1, 8, 32]
 
 
 def test_a_configuration_in_the_place_of_a_name() -> None:
