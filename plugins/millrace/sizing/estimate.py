@@ -30,6 +30,15 @@ _PODS = ("ingest", "validate", "train", "export", "evaluate")
 
 
 @dataclass(frozen=True)
+class PowerLimit:
+    """A board's limit, and the shares by which steps are slower and the board's energy is less."""
+
+    watts: float
+    slower: float
+    saved: float
+
+
+@dataclass(frozen=True)
 class Estimate:
     """Predictions, each with the value that nine runs in ten stay under. None is unknown.
 
@@ -57,7 +66,7 @@ class Estimate:
     network_bytes_per_second: float
     disk_bytes_per_second: float
     storage_bytes: float
-    power_limit_watts: float | None
+    power_limit: PowerLimit | None
     bottleneck: Bottleneck
     unfit: tuple[str, ...]
     parts: Mapping[Predicted, Parts]
@@ -118,7 +127,7 @@ def estimate(
         network_bytes_per_second=_read(job) / max(walls["train"], 1.0) + _exchanged(job, step),
         disk_bytes_per_second=_CHECKPOINT_BYTES * job.size.parameters / known.CHECKPOINT_SECONDS,
         storage_bytes=job.bytes + (_CHECKPOINTS * _CHECKPOINT_BYTES + _VERSION_BYTES) * job.size.parameters,
-        power_limit_watts=_power_limit(step, rows, hardware),
+        power_limit=_power_limit(step, rows, hardware),
         bottleneck=_bottleneck(job, hardware, step),
         unfit=(),
         parts={"seconds": train, "watts": watts, "memory": of_host, "gpu_memory": of_device},
@@ -153,7 +162,8 @@ def _train_seconds(job: Job, hardware: Hardware, found: Coefficients, step: Step
         trace = known.FIRST_TRACE_SECONDS + known.SECOND_TRACE_SECONDS * (len(job.size.row_shares) > 1)
     scored = _scored_seconds(job, hardware)
     if hardware.device is not None:
-        scored = request_seconds(job.size, job.size.longest, 1, hardware, found)
+        rows = max(1, job.batch_rows // (job.workers * max(1, hardware.gpus)))
+        scored = request_seconds(job.size, job.size.longest, rows, hardware, found) / rows
     # work and launches overlap: each counts by its share of the squares, so that the parts add up
     together = math.hypot(step.device, step.launches)
     share = step.device / together if together else 0.0
@@ -252,7 +262,7 @@ def _busy_cores(step: str, hardware: Hardware) -> float:
     return 0.1 if step == "watch" else 1.0
 
 
-def _power_limit(step: StepSeconds, rows: float, hardware: Hardware) -> float | None:
+def _power_limit(step: StepSeconds, rows: float, hardware: Hardware) -> PowerLimit | None:
     """The board's limit that takes the least energy and slows training by at most three per cent."""
     device = hardware.device
     if device is None or device.lowest_limit_watts is None or not step.device:
@@ -261,7 +271,10 @@ def _power_limit(step: StepSeconds, rows: float, hardware: Hardware) -> float | 
     pace = Pace(step.device / rows, step.launches / step.device * rows, 0.0, min(still, 0.95))
     lowest, highest = device.lowest_limit_watts, device.peak_watts
     limits = [lowest + (highest - lowest) * at / _LIMIT_STEPS for at in range(_LIMIT_STEPS + 1)]
-    return Limited(TYPICAL, pace, highest).choose_limit(rows, limits, _SLOWDOWN)
+    limited = Limited(TYPICAL, pace, highest)
+    chosen = limited.choose_limit(rows, limits, _SLOWDOWN)
+    (free_seconds, free_watts), (seconds, watts) = limited.under(rows, highest), limited.under(rows, chosen)
+    return PowerLimit(chosen, seconds / free_seconds - 1, 1 - seconds * watts / (free_seconds * free_watts))
 
 
 def _read(job: Job) -> float:

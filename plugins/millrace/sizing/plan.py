@@ -82,7 +82,7 @@ def make_plan(
         network_bytes_per_second=found.network_bytes_per_second,
         disk_bytes_per_second=found.disk_bytes_per_second,
         storage_bytes=found.storage_bytes,
-        power_limit_watts=found.power_limit_watts,
+        power_limit_watts=found.power_limit.watts if found.power_limit else None,
         unfit=found.unfit,
         family=workload.training.trainer,
         parts={name: dict(parts) for name, parts in found.parts.items()},

@@ -147,8 +147,11 @@ def _full(question: Question, each: Choice) -> list[str]:
         lines.append(
             f"  of {rows:2} rows     p50 {latency.p50 * 1e3:,.2f} ms, p99 {latency.p90 * 1e3:,.2f} ms, {joules:,.3g} J"
         )
-    if found.power_limit_watts:
-        lines.append(f"power limit     {found.power_limit_watts:,.0f} W a GPU slows it by 3 % at most")
+    if found.power_limit:
+        limit = found.power_limit
+        lines.append(
+            f"power limit     {limit.watts:,.0f} W a GPU: {limit.slower:.1%} slower, {limit.saved:.0%} less GPU energy"
+        )
     lines.append(f"fits            {'yes' if not each.unfit else 'no: ' + '; '.join(each.unfit)}")
     return lines
 

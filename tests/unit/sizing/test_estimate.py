@@ -126,6 +126,14 @@ def test_a_deadline_takes_more_energy() -> None:
     assert decide(_choices(), "seconds", within_seconds=1) is None
 
 
+def test_a_power_limit_saves_more_than_it_slows() -> None:
+    limit = estimate(JOB, hardware("1xa40"), LOCAL).power_limit
+    assert limit is not None
+    assert 100 <= limit.watts < 300
+    assert 0 <= limit.slower <= 0.03 < limit.saved
+    assert estimate(replace(JOB, precision="float32"), hardware("cpu"), LOCAL).power_limit is None
+
+
 def test_a_request() -> None:
     (one, joules), (many, _) = (serving(JOB, 128, rows, hardware("1xt4")) for rows in (1, 32))
     assert 0 < one.p50 < one.p90
