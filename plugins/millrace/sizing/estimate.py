@@ -26,6 +26,7 @@ _CHECKPOINTS = 2
 _VERSION_BYTES = 8
 _LIMIT_STEPS = 8
 _SLOWDOWN = 0.03
+_STEP_PARTS = ("products", "elementwise", "optimiser", "launches", "exchange")
 _PODS = ("ingest", "validate", "train", "export", "evaluate")
 
 
@@ -91,18 +92,21 @@ def estimate(
     step = step_seconds(job.size, setup, hardware, found)
     train = _train_seconds(job, hardware, found, step)
     scales: Mapping[Predicted, Parts] = calibration.scales if calibration else {}
-    walls = _walls(job, hardware, sum(scaled(train, scales.get("seconds")).values()), on_cluster)
+    trained = scaled(train, scales.get("seconds"))
+    walls = _walls(job, hardware, sum(trained.values()), on_cluster)
     machines = {name: job.workers if name == "train" else 1 for name in walls}
     watts = _train_watts(job, hardware, step, sum(train.values()))
     parts = _joules(hardware, walls, machines, scaled(watts, scales.get("watts")))
     learned: Mapping[Predicted, float] = calibration.p90 if calibration else {}
-    seconds_p90 = learned.get("seconds", found.seconds_p90)
-    by_step = {name: _wall(name, wall, seconds_p90, on_cluster) for name, wall in walls.items()}
+    spreads = {"train": learned.get("seconds", found.seconds_p90)}
+    by_step = {
+        name: _wall(name, wall, spreads.get(name, known.SECONDS_P90), on_cluster) for name, wall in walls.items()
+    }
     seconds = _sum(by_step.values())
     machine_seconds = _sum(
         Quantity(p50=wall.p50 * machines[name], p90=wall.p90 * machines[name]) for name, wall in by_step.items()
     )
-    joules = _quantity(sum(parts.values()), max(seconds_p90, learned.get("watts", found.joules_p90)))
+    joules = _quantity(sum(parts.values()), _of_both(spreads["train"], learned.get("watts")) or found.joules_p90)
     of_host, of_device = host_memory(job, hardware, found), device_memory(job, hardware, found)
     host, device = scaled(of_host, scales.get("memory")), scaled(of_device, scales.get("gpu_memory"))
     cost = money(machine_seconds, joules, hardware, site, starts_at, seconds.p50)
@@ -111,7 +115,7 @@ def estimate(
         seconds_by_step=by_step,
         seconds=seconds,
         machine_seconds=machine_seconds,
-        rows_per_second=rows * devices / step.total if step.total else 0.0,
+        rows_per_second=job.train_rows * job.epochs / (sum(trained[name] for name in _STEP_PARTS) or math.inf),
         host_memory=host,
         host_memory_bytes=_quantity(sum(host.values()), learned.get("memory", found.memory_p90)),
         device_memory=device,
@@ -128,7 +132,7 @@ def estimate(
         disk_bytes_per_second=_CHECKPOINT_BYTES * job.size.parameters / known.CHECKPOINT_SECONDS,
         storage_bytes=job.bytes + (_CHECKPOINTS * _CHECKPOINT_BYTES + _VERSION_BYTES) * job.size.parameters,
         power_limit=_power_limit(step, rows, hardware),
-        bottleneck=_bottleneck(job, hardware, step),
+        bottleneck=_bottleneck(trained),
         unfit=(),
         parts={"seconds": train, "watts": watts, "memory": of_host, "gpu_memory": of_device},
     )
@@ -213,6 +217,13 @@ def _sum(walls: Iterable[Quantity]) -> Quantity:
     return Quantity(p50=sum(wall.p50 for wall in each), p90=sum(wall.p90 for wall in each))
 
 
+def _of_both(seconds_p90: float, watts_p90: float | None) -> float | None:
+    """The spread of a product of two that know nothing of each other."""
+    if watts_p90 is None:
+        return None
+    return math.exp(math.hypot(math.log(seconds_p90), math.log(watts_p90)))
+
+
 def encode_seconds(job: Job) -> float:
     """Tokens of all rows, once."""
     return (job.train_rows + job.validation_rows) / known.ROWS_ENCODED_PER_SECOND
@@ -288,14 +299,14 @@ def _exchanged(job: Job, step: StepSeconds) -> float:
     return 2 * (job.workers - 1) / job.workers * job.size.parameters * known.FLOAT_BYTES / step.total
 
 
-def _bottleneck(job: Job, hardware: Hardware, step: StepSeconds) -> Bottleneck:
+def _bottleneck(trained: Parts) -> Bottleneck:
     candidates: dict[Bottleneck, float] = {
-        "compute": job.steps * step.products,
-        "memory_bandwidth": job.steps * (step.elementwise + step.optimiser),
-        "launch": job.steps * step.launches,
-        "network": job.steps * step.exchange,
-        "input": encode_seconds(job),
-        "disk": _checkpoint_seconds(job, hardware, job.steps * step.total),
+        "compute": trained["products"],
+        "memory_bandwidth": trained["elementwise"] + trained["optimiser"],
+        "launch": trained["launches"],
+        "network": trained["exchange"],
+        "input": trained["input"],
+        "disk": trained["checkpoints"],
     }
     return max(candidates, key=lambda name: candidates[name])
 
