@@ -47,6 +47,8 @@ def open_run(
             at=now(),
         )
         row = transaction.one("select_running_repeat", dag_id=dag_id, run_id=run_id)
+        if row is not None:
+            refresh_figures(transaction, RunKey(dag_id, run_id, int(row["repeat"])))
     if row is None:
         raise TransientError(
             "the run was closed while it was opened",
@@ -68,6 +70,11 @@ def lock_run(transaction: Transaction, run: RunKey) -> Row:
             remedy="trigger the run again",
         )
     return row
+
+
+def refresh_figures(transaction: Transaction, run: RunKey) -> None:
+    """Sum the run's figures up anew, after anything that they follow from was changed."""
+    transaction.execute("refresh_run_figures", dag_id=run.dag_id, run_id=run.run_id, repeat=run.repeat)
 
 
 def close_run(database: Database, run: RunKey, *, state: str, reason: str, decision: str | None) -> None:
@@ -95,6 +102,7 @@ def close_run(database: Database, run: RunKey, *, state: str, reason: str, decis
         stores.release_locks(transaction, run)
         if closed and state == "failed":
             datasets.give_up(transaction, run, row, reason)
+        refresh_figures(transaction, run)
 
 
 def record_verdict(database: Database, run: RunKey, verdict: Verdict) -> None:
