@@ -124,9 +124,41 @@ CREATE INDEX run_figures_by_seconds_error
 ON run_figures (dag_id, COALESCE(seconds_error, -1e300), started_at, run_id, repeat, state);
 CREATE INDEX run_figures_by_joules_error
 ON run_figures (dag_id, COALESCE(joules_error, -1e300), started_at, run_id, repeat, state);
-CREATE INDEX run_figures_by_day
-ON run_figures (started_at, dag_id, workload, measured_joules, measured_seconds, cost, currency, energy_method);
 CREATE INDEX models_by_creation ON models (workload, created_at);
+CREATE INDEX evaluations_by_run ON evaluations (dag_id, run_id, repeat);
+
+-- The sums of the runs that began on a day. No scan of the runs for a chart of a year.
+CREATE TABLE day_figures (
+    day TEXT NOT NULL,
+    dag_id TEXT NOT NULL,
+    workload TEXT NOT NULL,
+    runs BIGINT NOT NULL,
+    unmeasured BIGINT NOT NULL,
+    joules DOUBLE PRECISION,
+    estimated_joules DOUBLE PRECISION,
+    seconds DOUBLE PRECISION,
+    cost DOUBLE PRECISION,
+    currency TEXT,
+    PRIMARY KEY (day, dag_id)
+);
+
+-- A day's sum of money is known where all of it is in one currency.
+INSERT INTO day_figures (
+    day, dag_id, workload, runs, unmeasured, joules, estimated_joules, seconds, cost, currency
+)
+SELECT
+    SUBSTR(started_at, 1, 10) AS day,
+    dag_id,
+    MIN(workload) AS workload,
+    COUNT(*) AS runs,
+    SUM(CASE WHEN measured_joules IS NULL THEN 1 ELSE 0 END) AS unmeasured,
+    SUM(measured_joules) AS joules,
+    SUM(CASE WHEN energy_method = 'estimated' THEN measured_joules END) AS estimated_joules,
+    SUM(measured_seconds) AS seconds,
+    CASE WHEN MIN(currency) = MAX(currency) THEN SUM(cost) END AS cost,
+    CASE WHEN MIN(currency) = MAX(currency) THEN MIN(currency) END AS currency
+FROM run_figures
+GROUP BY SUBSTR(started_at, 1, 10), dag_id;
 
 -- The public view as it was, with the sums read and not made.
 DROP VIEW run_summary;

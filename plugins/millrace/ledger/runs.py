@@ -1,13 +1,13 @@
 """Runs: opened, judged and closed."""
 
-from datetime import date
+from datetime import date, timedelta
 from typing import get_args
 
 from millrace.contracts.errors import BadInputError, TransientError
 from millrace.contracts.serving import Verdict
 from millrace.contracts.workload import GatePolicy
 from millrace.ledger import datasets, stores
-from millrace.ledger.database import Database, Row, Transaction, now
+from millrace.ledger.database import Database, Row, Transaction, Value, now
 from millrace.ledger.records import RunKey
 
 TERMINAL_STATES = ("success", "failed", "skipped", "dry_run", "rejected", "rolled_back", "superseded")
@@ -73,8 +73,13 @@ def lock_run(transaction: Transaction, run: RunKey) -> Row:
 
 
 def refresh_figures(transaction: Transaction, run: RunKey) -> None:
-    """Sum the run's figures up anew, after anything that they follow from was changed."""
-    transaction.execute("refresh_run_figures", dag_id=run.dag_id, run_id=run.run_id, repeat=run.repeat)
+    """Sum the run's figures up anew, and those of its day, after anything that they follow from was changed."""
+    key: dict[str, Value] = {"dag_id": run.dag_id, "run_id": run.run_id, "repeat": run.repeat}
+    transaction.execute("refresh_run_figures", **key)
+    row = transaction.one("lock_day", **key)
+    if row is not None:
+        following = date.fromisoformat(row["day"]) + timedelta(days=1)
+        transaction.execute("refresh_day_figures", dag_id=run.dag_id, day=row["day"], next_day=following.isoformat())
 
 
 def close_run(database: Database, run: RunKey, *, state: str, reason: str, decision: str | None) -> None:
