@@ -5,16 +5,10 @@
 Without a URL, SQLite in a temporary folder; the ledger is filled with SQL, as 20 workloads over a year would.
 """
 
-import argparse
 import json
 import random
-import sys
-import tempfile
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from statistics import median
 from typing import Any
 
 import sqlalchemy as sa
@@ -23,7 +17,6 @@ from millrace.contracts.data import DatasetVersion
 from millrace.contracts.measurement import Hardware, Quantity
 from millrace.contracts.plan import Plan
 from millrace.ledger.database import Database
-from millrace.ledger.ledger import Ledger
 
 DAGS = [f"workload_{number:02}" for number in range(20)]
 STEPS = {"ingest": 8, "validate": 20, "size": 1, "train": 300, "export": 30, "evaluate": 25, "close": 1}
@@ -46,7 +39,7 @@ def fill(database: Database, runs: int) -> None:
                 some = rows[table]
                 names = list(some[0])
                 text = f"INSERT INTO {table} ({', '.join(names)}) VALUES ({', '.join(':' + name for name in names)})"
-                transaction._connection.execute(sa.text(text), some)  # noqa: SLF001
+                transaction._connection.execute(sa.text(text), some)
     sums = (database.sql / "migrations" / "0007_run_figures.sql").read_text().split(";")
     with database.write() as transaction:
         transaction.script(";".join(text for text in sums if "INSERT INTO" in text) + ";ANALYZE;")
@@ -115,7 +108,9 @@ def _plan(dag: str, number: int, at: datetime) -> str:
         made_at=at, dataset=DatasetVersion(workload=dag, uri=f"file:///data/{dag}", version=number, until=at.date()),
         model_parameters=22_700_000, forward_flops_per_row=1e9, training_flops=1e15, train_rows=4000,
         seconds_by_step={step: Quantity(p50=p50, p90=p50 * 1.6) for step, p50 in STEPS.items()}, seconds=whole,
-        peak_memory_bytes=Quantity(p50=2e9, p90=3e9), joules=Quantity(p50=77000, p90=120000), cost=Quantity(p50=0.02, p90=0.03),
+        peak_memory_bytes=Quantity(p50=2e9, p90=3e9), joules=Quantity(p50=77000, p90=120000),
+        cost=Quantity(p50=0.02, p90=0.03),
         currency="EUR", bottleneck="compute", sha256="0" * 64,
-        hardware=Hardware(name="cpu", cores=2, gflops_per_core=88, idle_watts_per_core=1, active_watts_per_core=3, memory_bytes=2**33),
+        hardware=Hardware(name="cpu", cores=2, gflops_per_core=88, idle_watts_per_core=1, active_watts_per_core=3,
+                          memory_bytes=2**33),
     ).model_dump_json()  # fmt: skip

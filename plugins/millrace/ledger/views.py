@@ -89,6 +89,12 @@ class Views:
         with self._database.read() as transaction:
             return transaction.all("select_run_evaluations", dag_id=dag_id, run_id=run_id, repeat=repeat)
 
+    def docs_uri(self, dag_id: str, version: int) -> str | None:
+        """Where the Data Docs of a version are that this DAG published."""
+        with self._database.read() as transaction:
+            row = transaction.one("select_docs_uri", dag_id=dag_id, version=version)
+        return None if row is None else str(row["docs_uri"])
+
     def models(self, workload: str, before: tuple[str, str] | None = None, limit: int = 50) -> list[Row]:
         """Versions, the newest first, with what made them and at what cost; ``before`` is a creation and a version."""
         created_at, version = before or (_LAST_DAY, "")

@@ -20,13 +20,15 @@ def seconds(value: float | None, unknown: str = UNMEASURED) -> str:
 
 
 def energy(joules: float | None, unknown: str = UNMEASURED) -> str:
-    """Joules up to a kilojoule, then watt-hours and kilowatt-hours."""
+    """Watt-hours, and joules below ten of them."""
     if joules is None:
         return unknown
-    if joules < 1000:
+    if joules < 10:
         return f"{joules:.3g} J"
     hours = joules / 3600
-    return f"{hours:,.2f} Wh" if hours < 1000 else f"{hours / 1000:,.2f} kWh"
+    if hours < 10:
+        return f"{hours:.3f} Wh"
+    return f"{hours:,.1f} Wh" if hours < 1000 else f"{hours / 1000:,.2f} kWh"
 
 
 def size(value: float | None, unknown: str = UNMEASURED) -> str:
