@@ -251,13 +251,15 @@ class Ledger:
         """A version, whatever its state."""
         return models.model(self._database, workload, version)
 
-    def promote(self, workload: str, version: str, *, dag_id: str, run_id: str, actor: str | None = None) -> str | None:
+    def promote(
+        self, workload: str, version: str, *, dag_id: str, run_id: str, actor: str = "", reason: str = "rolled out"
+    ) -> str | None:
         """Make a candidate live and retire the live version, whose name is returned; once more changes nothing.
 
         Raises RefusedError where the live version was trained on newer data (a later last day, or the same day in a
         later dataset version) and for a version that is no candidate, BadInputError for an unknown one.
         """
-        return models.promote(self._database, workload, version, actor or f"{dag_id} / {run_id}")
+        return models.promote(self._database, workload, version, actor or f"{dag_id} / {run_id}", reason)
 
     def revert(self, workload: str, version: str, reason: str, *, actor: str = "millrace") -> str | None:
         """Roll a version back; if it was live, its nearest predecessor that was not is live again.
