@@ -101,7 +101,7 @@ def live_inference_service(settings: Settings, workload: str) -> Manifest:
 def serve_live(settings: Settings, workload: str, instead_of: ModelVersion | None) -> None:
     """Let the live version's pods answer alone: they are ready before they have a request, and the others go then.
 
-    Without a live version nothing of ``instead_of`` is left. Raises TransientError with what pods say that do not start.
+    Without a live version nothing of ``instead_of`` is left. Raises TransientError with what their pods say.
     """
     at = open_cluster(settings)
     found = settings.ledger().live_model(workload)

@@ -118,6 +118,11 @@ class Views:
         with self._database.read() as transaction:
             return transaction.all("select_energy_by_day", dag_ids=tuple(dag_ids), since=since.isoformat())
 
+    def storage(self, store_uri: str, since: date) -> list[Row]:
+        """What each workload stored at each measurement, oldest first."""
+        with self._database.read() as transaction:
+            return transaction.all("select_storage_since", store_uri=store_uri, since=since.isoformat())
+
 
 def cursor(row: Row) -> RunCursor:
     """Where the page after this row begins."""

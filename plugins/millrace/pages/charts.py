@@ -1,5 +1,6 @@
 """Charts as SVG by pygal. It places lines, axes and labels; colours and type are the style sheet's, light and dark."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,7 @@ from markupsafe import Markup
 from millrace.pages import figures
 
 _WIDE, _NARROW = 1060, 420
+_STEPS_SECONDS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 28800, 86400)
 Chart = Callable[[dict[str, Any]], Any]
 
 
@@ -46,8 +48,8 @@ def timeline(bars: Sequence[Bar], steps: Sequence[str], title: str) -> Markup:
         # the scale on the right has a label beside each of these, so they lie evenly
         labels = {0: "", **{row: step for step, row in reversed(rows.items())}, len(steps) + 1: ""}
         chart.y_labels = [{"value": row, "label": step} for row, step in labels.items()]
-        ticks = 3 if options["width"] == _NARROW else 8
-        chart.x_labels = [end * tick / ticks for tick in range(ticks + 1)]
+        step = _round_step(end / (3 if options["width"] == _NARROW else 8))
+        chart.x_labels = [step * tick for tick in range(int(end / step) + 1)]
         for bar in bars:
             text = f"{bar.step}: {figures.seconds(bar.end_seconds - bar.begin_seconds)}, {bar.state}"
             text += f", {figures.watts(bar.watts, 'power not measured')}"
@@ -108,6 +110,11 @@ def points(found: Sequence[tuple[float, float, str]], title: str, units: tuple[s
         return chart
 
     return _both(make, title, ["points color-0"])
+
+
+def _round_step(seconds: float) -> float:
+    """The next span of time that people count in."""
+    return next((step for step in _STEPS_SECONDS if step >= seconds), math.ceil(seconds / 86400) * 86400)
 
 
 def _both(make: Chart, title: str, classes: Sequence[str]) -> Markup:

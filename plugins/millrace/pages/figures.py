@@ -12,8 +12,10 @@ def seconds(value: float | None, unknown: str = UNMEASURED) -> str:
     """A span of time: 8.2 s, 4 min 12 s, 3 h 05 min."""
     if value is None:
         return unknown
-    if value < 100:
+    if value < 10:
         return f"{value:.1f} s"
+    if value < 60:
+        return f"{value:.0f} s"
     if value < 3600:
         return f"{int(value // 60)} min {int(value % 60):02} s"
     return f"{int(value // 3600):,} h {int(value % 3600 // 60):02} min"

@@ -27,7 +27,7 @@ from millrace.storage import files
 router = APIRouter()
 
 _ORDER = (
-    "ingest", "validate", "await_earlier_partitions", "size", "train", "export", "evaluate", "gate", "approve",
+    "divide", "ingest", "validate", "await_earlier_partitions", "size", "train", "export", "evaluate", "gate", "approve",
     "roll_out", "watch", "close",
 )  # fmt: skip
 _REFRESH_SECONDS = 3
