@@ -76,13 +76,13 @@ def stacked(days: Sequence[str], series: Mapping[str, Sequence[float | None]], t
             height=300,
             legend_at_bottom=True,
             show_minor_x_labels=False,
-            value_formatter=lambda value: f"{value:,.3g} {unit}",
+            value_formatter=lambda value: f"{_short(value)} {unit}",
         )
         chart.x_labels = list(days)
         chart.x_labels_major = list(days)[:: max(1, len(days) // (3 if narrow else 8))]
         for name, values in series.items():
             parts = [
-                {"value": value, "label": f"{name}, {day}: {value or 0:,.3g} {unit}"}
+                {"value": value, "label": f"{name}, {day}: {_short(value or 0)} {unit}"}
                 for day, value in zip(days, values, strict=True)
             ]
             chart.add(name, parts)
@@ -103,13 +103,17 @@ def points(found: Sequence[tuple[float, float, str]], title: str, units: tuple[s
             show_legend=False,
             x_title=units[0],
             y_title=units[1],
-            value_formatter=lambda value: f"{value:,.3g}",
-            x_value_formatter=lambda value: f"{value:,.3g}",
+            value_formatter=_short,
+            x_value_formatter=_short,
         )
         chart.add(None, [{"value": (x, y), "label": name} for x, y, name in found])
         return chart
 
     return _both(make, title, ["points color-0"])
+
+
+def _short(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
 def _round_step(seconds: float) -> float:

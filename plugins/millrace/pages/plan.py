@@ -3,7 +3,7 @@
 import itertools
 import json
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated, Any, Literal
@@ -46,11 +46,14 @@ _LONGEST_DAYS = 3661
 
 @dataclass(frozen=True)
 class Field:
-    """A field of the form, as the DAG's own trigger form has it."""
+    """A field of the form, with the bounds that the DAG's own trigger form has."""
 
     name: str
     value: Any
-    schema: Mapping[str, Any]
+    kind: Literal["choice", "yes_or_no", "whole", "number", "date", "text"]
+    choices: tuple[str, ...]
+    minimum: float | None
+    maximum: float | None
     description: str
 
 
@@ -90,15 +93,15 @@ def page(
         options, error = _options(workload, asked, settings), None
     except StepError as refused:
         options, error = [], refused
+    fields = list(_fields(asked, defaults, ["auto", *hardware_names(settings.catalogue)]))
     points = [(o.plan.seconds.p50, o.plan.joules.p50 / 3600, _named(o)) for o in options]
     return show(
         request,
         "plan.html",
         dag_id=chosen,
         dags=sorted(known),
-        fields=[field for field in _fields(asked, defaults) if field.name in _SIZED],
-        others=[field for field in _fields(asked, defaults) if field.name not in _SIZED],
-        hardware=["auto", *hardware_names(settings.catalogue)],
+        fields=[field for field in fields if field.name in _SIZED],
+        others=[field for field in fields if field.name not in _SIZED],
         options=options,
         error=error,
         chart=charts.points(points, "Time and energy of each choice", ("time, s", "energy, Wh")) if options else None,
@@ -199,9 +202,31 @@ def _conf(given: Mapping[str, str], defaults: Mapping[str, Any]) -> dict[str, An
     return {name: value for name, value in checked.model_dump(mode="json").items() if name in defaults}
 
 
-def _fields(asked: Mapping[str, Any], defaults: Mapping[str, Any]) -> Iterator[Field]:
+def _fields(asked: Mapping[str, Any], defaults: Mapping[str, Any], hardware: Sequence[str]) -> Iterator[Field]:
     for name, param in defaults.items():
-        yield Field(name, asked.get(name), param.schema, str(param.description or ""))
+        schema = param.schema
+        choices = tuple(hardware) if name == "hardware" else tuple(schema.get("enum") or ())
+        yield Field(
+            name=name,
+            value=asked.get(name),
+            kind="choice" if choices else _kind(schema),
+            choices=choices,
+            minimum=schema.get("minimum"),
+            maximum=schema.get("maximum"),
+            description=str(param.description or ""),
+        )
+
+
+def _kind(schema: Mapping[str, Any]) -> Literal["yes_or_no", "whole", "number", "date", "text"]:
+    types = schema.get("type") or ()
+    types = {types} if isinstance(types, str) else set(types)
+    if "boolean" in types:
+        return "yes_or_no"
+    if "integer" in types:
+        return "whole"
+    if "number" in types:
+        return "number"
+    return "date" if schema.get("format") == "date" else "text"
 
 
 def _options(workload: Workload, asked: Mapping[str, Any], settings: Settings) -> list[Option]:
@@ -221,7 +246,8 @@ def _options(workload: Workload, asked: Mapping[str, Any], settings: Settings) -
     names = dict.fromkeys((parameters.hardware, *hardware_names(settings.catalogue)))
     workers = _WORKERS if settings.launcher == "kubernetes" else (1,)
     made: list[tuple[Parameters, Plan]] = []
-    rows = min(parameters.rows or profile.rows, profile.rows)
+    rows = profile.rows_by_split.get("train", 0)
+    rows = min(parameters.rows or rows, rows)
     for part, name, number in itertools.product(_PARTS, names, dict.fromkeys((parameters.workers, *workers))):
         fewer = {} if part == 1 else {"rows": max(1, rows // part)}
         one = parameters.model_copy(update={"hardware": name, "workers": number, **fewer})
