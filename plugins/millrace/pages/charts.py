@@ -30,7 +30,7 @@ class Bar:
 def timeline(bars: Sequence[Bar], steps: Sequence[str], title: str) -> Markup:
     """Steps as bars from top to bottom, and the mean watts of each try drawn over them, scaled on the right."""
     rows = {step: len(steps) - index for index, step in enumerate(steps)}
-    end = max((bar.end_seconds for bar in bars), default=0.0) or 1.0
+    end = max([1.0, *(bar.end_seconds for bar in bars)])
 
     def make(options: dict[str, Any]) -> Any:  # noqa: ANN401
         chart = pygal.XY(

@@ -123,10 +123,10 @@ def _bars(row: Row, tries: Sequence[Row], tasks: Sequence[Task]) -> tuple[list[B
     for each in tries:
         if each["started_at"] is None or each["wall_seconds"] is None:
             continue
-        at = (datetime.fromisoformat(each["started_at"]) - begin).total_seconds()
+        at = max(0.0, (datetime.fromisoformat(each["started_at"]) - begin).total_seconds())
         known = each["joules"] is not None and each["wall_seconds"] > 0
         watts = each["joules"] / each["wall_seconds"] if known else None
-        bars.append(Bar(each["task_id"], max(0.0, at), at + each["wall_seconds"], each["outcome"], watts))
+        bars.append(Bar(each["task_id"], at, at + each["wall_seconds"], each["outcome"], watts))
     now = datetime.now(UTC)
     for task in tasks:
         if task.state in ("running", "deferred", "awaiting_input") and task.start_date:
