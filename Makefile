@@ -153,6 +153,7 @@ cluster-bench: setup ## a no-op pod's seconds; 500 plans on simulated nodes (as 
 bench: setup ## speed as ratios, each measured in one run (about 25 minutes on 2 idle cores)
 	@$(AIRFLOW_PYTHON) tests/bench/parse.py
 	@$(AIRFLOW_PYTHON) tests/bench/handoff.py
+	@$(AIRFLOW_PYTHON) tests/bench/pages.py
 	@PYTHONPATH=plugins:images/data .venvs/data/bin/python tests/bench/ingest.py
 	@PYTHONPATH=plugins:images/data .venvs/data/bin/python tests/bench/parts.py
 	@$(MILLRACE) demo-material --pip $(CURDIR)/.venvs/uv/bin/python

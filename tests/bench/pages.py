@@ -5,18 +5,38 @@
 Without a URL, SQLite in a temporary folder; the ledger is filled with SQL, as 20 workloads over a year would.
 """
 
+import argparse
 import json
+import os
 import random
+import sys
+import tempfile
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+from urllib.parse import quote
 
 import sqlalchemy as sa
+from airflow.api_fastapi.common.db.common import _get_session
+from airflow.api_fastapi.core_api import security
+from airflow.models.dag import DagModel
+from fastapi.testclient import TestClient
 
+from millrace import settings
 from millrace.contracts.data import DatasetVersion
 from millrace.contracts.measurement import Hardware, Quantity
 from millrace.contracts.plan import Plan
 from millrace.ledger.database import Database
+from millrace.ledger.ledger import Ledger
+from millrace.ledger.views import SORTS, RunFilter, cursor
+from millrace.pages import access, runs
+from millrace.pages.app import create_app
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "unit" / "pages"))
+from conftest import Everyone
 
 DAGS = [f"workload_{number:02}" for number in range(20)]
 STEPS = {"ingest": 8, "validate": 20, "size": 1, "train": 300, "export": 30, "evaluate": 25, "close": 1}
@@ -25,14 +45,14 @@ PAGE_SECONDS, QUERY_SECONDS = 1.0, 0.1
 BATCH = 5_000
 
 
-def fill(database: Database, runs: int) -> None:
+def fill(database: Database, count: int) -> None:
     """Runs with their tries, plans, data, models and evaluations; every tenth failed, every hundredth is running."""
     chance = random.Random(7)
     begin = datetime.now(UTC) - timedelta(days=365)
-    for first in range(0, runs, BATCH):
+    for first in range(0, count, BATCH):
         rows: dict[str, list[dict[str, Any]]] = {}
-        for number in range(first, min(runs, first + BATCH)):
-            for table, row in _of_run(number, begin + timedelta(seconds=number * 365 * 86400 / runs), chance):
+        for number in range(first, min(count, first + BATCH)):
+            for table, row in _of_run(number, begin + timedelta(seconds=number * 365 * 86400 / count), chance):
                 rows.setdefault(table, []).append(row)
         with database.write() as transaction:
             for table in ("runs", "tries", "plans", "dataset_versions", "models", "evaluations"):
@@ -114,3 +134,93 @@ def _plan(dag: str, number: int, at: datetime) -> str:
         hardware=Hardware(name="cpu", cores=2, gflops_per_core=88, idle_watts_per_core=1, active_watts_per_core=3,
                           memory_bytes=2**33),
     ).model_dump_json()  # fmt: skip
+
+
+class Clock:
+    """Every query's seconds, by the page that asked for it."""
+
+    def __init__(self) -> None:
+        self.queries: list[tuple[float, str]] = []
+        sa.event.listen(sa.engine.Engine, "before_cursor_execute", self._before)
+        sa.event.listen(sa.engine.Engine, "after_cursor_execute", self._after)
+
+    def _before(self, connection: sa.Connection, *_: Any) -> None:
+        connection.info["began"] = time.perf_counter()
+
+    def _after(self, connection: sa.Connection, _cursor: Any, statement: str, *_: Any) -> None:
+        self.queries.append((time.perf_counter() - connection.info["began"], " ".join(statement.split())[:90]))
+
+
+def addresses(ledger: Ledger) -> list[str]:
+    """Each page, in each order, the first of its pages and one further on."""
+    views = ledger.views
+    row = views.runs(RunFilter(tuple(DAGS), state="success"), None, 1)[0]
+    of_run = f"dag_id={row['dag_id']}&run_id={quote(row['run_id'])}"
+    found = [
+        "runs",
+        "runs?state=running",
+        "runs?state=superseded&sort=cost",
+        f"runs?dag_id={DAGS[3]}",
+        "models",
+        "site",
+    ]
+    for sort in SORTS:
+        for ascending in ("", "true"):
+            found.append(f"runs?sort={sort}&ascending={ascending}")
+            wanted = RunFilter(tuple(DAGS), sort=sort, descending=not ascending)
+            last = views.runs(wanted, None, 2_000)[-1]
+            found.append(f"{found[-1]}&after={runs._write(cursor(last))}")
+    middle = datetime.now(UTC).date() - timedelta(days=180)
+    found += [f"runs?since={middle}&until={middle + timedelta(days=2)}&sort=measured_joules", f"run?{of_run}"]
+    return [*found, f"models?dag_id={row['dag_id']}", "site?days=365"]
+
+
+def measure(ledger: Ledger, url: str) -> bool:
+    """Print a line a page; whether all are quick enough. The best of five: this machine may do other things."""
+    os.environ["MILLRACE_LEDGER_URL"] = url
+    settings.load_settings.cache_clear()
+    manager = Everyone()
+    manager.readable = set(DAGS)
+    access.get_auth_manager = security.get_auth_manager = lambda: manager
+    DagModel.get_team_name = staticmethod(lambda dag_id: None)
+    app = create_app()
+    app.dependency_overrides[_get_session] = lambda: SimpleNamespace(execute=lambda _: [], scalar=lambda _: None)
+    app.dependency_overrides[security.get_user] = lambda: SimpleNamespace(get_id=lambda: "a", get_name=lambda: "a")
+    client, clock, good = TestClient(app), Clock(), True
+    print(f"{'page':72}{'s':>8}{'queries':>9}{'slowest, ms':>13}")
+    for address in addresses(ledger):
+        tries = []
+        for _ in range(5):
+            clock.queries.clear()
+            began = time.perf_counter()
+            answer = client.get(f"/{address}")
+            assert answer.status_code == 200, answer.text
+            tries.append((time.perf_counter() - began, max(clock.queries), len(clock.queries)))
+        page, slowest = min(each[0] for each in tries), min(each[1] for each in tries)
+        good &= page < PAGE_SECONDS and slowest[0] < QUERY_SECONDS
+        print(f"{address[:70]:72}{page:8.3f}{tries[0][2]:9}{slowest[0] * 1e3:13.1f}")
+        if slowest[0] >= QUERY_SECONDS:
+            print(f"    too slow: {slowest[1]}")
+    return good
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=int, default=100_000)
+    parser.add_argument("--url", default="")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        url = arguments.url or f"sqlite:///{folder}/ledger.db"
+        ledger = Ledger(url)
+        if ledger.migrate():
+            began = time.perf_counter()
+            fill(Database(url), arguments.runs)
+            print(
+                f"{arguments.runs:,} runs in {sa.make_url(url).get_backend_name()}, {time.perf_counter() - began:.0f} s"
+            )
+        if not measure(ledger, url):
+            sys.exit(f"a page takes {PAGE_SECONDS:g} s or a query {QUERY_SECONDS * 1e3:g} ms")
+
+
+if __name__ == "__main__":
+    main()

@@ -47,7 +47,7 @@ def wanted(
     since: Annotated[date | None, BeforeValidator(_none_if_empty), Query()] = None,
     until: Annotated[date | None, BeforeValidator(_none_if_empty), Query()] = None,
     sort: Annotated[Sort, Query()] = "started_at",
-    ascending: Annotated[bool, Query()] = False,
+    ascending: Annotated[bool | None, BeforeValidator(_none_if_empty), Query()] = None,
 ) -> RunFilter:
     """What the address asks for, of the DAGs that this person may see; 403 for another DAG."""
     if dag_id and dag_id not in dags:

@@ -19,6 +19,7 @@ from millrace.settings import load_settings
 router = APIRouter()
 
 _SHOWN = 7  # workloads with a colour of their own
+_DAYS_SHOWN = 31
 _STORAGE_DAYS = 90
 _JOULES_PER_WH = 3600
 
@@ -55,7 +56,7 @@ def page(
 
 
 def _chart(rows: Sequence[Row], since: date, today: date) -> Markup | None:
-    """Watt-hours by day; the workloads that used most are shown by name, the others together."""
+    """Watt-hours by day, or by week where days are many; the largest workloads by name, the others together."""
     known = [row for row in rows if row["joules"] is not None]
     if not known:
         return None
@@ -63,16 +64,18 @@ def _chart(rows: Sequence[Row], since: date, today: date) -> Markup | None:
     for row in known:
         totals[row["workload"]] += row["joules"]
     named = sorted(totals, key=lambda name: -totals[name])[:_SHOWN]
-    all_days = [(since + timedelta(days=offset)).isoformat() for offset in range((today - since).days + 1)]
-    series: dict[str, list[float | None]] = {name: [None] * len(all_days) for name in named}
+    length = 1 if (today - since).days < _DAYS_SHOWN else 7
+    bars = [(since + timedelta(days=offset)).isoformat() for offset in range(0, (today - since).days + 1, length)]
+    series: dict[str, list[float | None]] = {name: [None] * len(bars) for name in named}
     if len(totals) > _SHOWN:
-        series["all others"] = [None] * len(all_days)
-    place = {day: index for index, day in enumerate(all_days)}
+        series["all others"] = [None] * len(bars)
     for row in known:
-        if row["day"] in place:
+        place = (date.fromisoformat(row["day"]) - since).days // length
+        if place < len(bars):
             values = series[row["workload"] if row["workload"] in named else "all others"]
-            values[place[row["day"]]] = (values[place[row["day"]]] or 0) + row["joules"] / _JOULES_PER_WH
-    return charts.stacked(all_days, series, "Energy by day and workload, in watt-hours", "Wh")
+            values[place] = (values[place] or 0) + row["joules"] / _JOULES_PER_WH
+    span = "day" if length == 1 else "week"
+    return charts.stacked(bars, series, f"Energy by {span} and workload, in watt-hours", "Wh")
 
 
 def _totals(rows: Sequence[Row]) -> dict[str, Any]:

@@ -88,6 +88,7 @@ def test_a_filter_holds(client: TestClient, run: Callable[..., None]) -> None:
     run("good")
     run("bad", state="failed")
     assert runs_in(shown(client, "runs?state=failed")) == ["bad"]
+    assert runs_in(shown(client, "runs?dag_id=&state=&since=&until=&ascending=&sort=started_at")) == ["bad", "good"]
     assert runs_in(shown(client, "runs?since=2000-01-01&until=2000-01-02")) == []
     assert "No run fits this filter" in shown(client, "runs?state=skipped")
     assert client.get("/sub/millrace/runs?state=nonsense").status_code == 422
