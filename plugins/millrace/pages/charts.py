@@ -76,10 +76,13 @@ def stacked(days: Sequence[str], series: Mapping[str, Sequence[float | None]], t
             height=300,
             legend_at_bottom=True,
             show_minor_x_labels=False,
+            truncate_label=-1,
+            truncate_legend=-1,
             value_formatter=lambda value: f"{_short(value)} {unit}",
         )
-        chart.x_labels = list(days)
-        chart.x_labels_major = list(days)[:: max(1, len(days) // (3 if narrow else 8))]
+        labels = [day[5:] for day in days] if narrow else list(days)
+        chart.x_labels = labels
+        chart.x_labels_major = labels[:: max(1, math.ceil(len(days) / (5 if narrow else 9)))]
         for name, values in series.items():
             parts = [
                 {"value": value, "label": f"{name}, {day}: {_short(value or 0)} {unit}"}
