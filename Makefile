@@ -45,8 +45,9 @@ setup: .venv/.synced $(IMAGES:%=.venvs/%/.synced) ## install every environment (
 
 .PHONY: lock
 lock: $(UV) ## compile every requirements.in into a lock with hashes
-	@for lock in requirements .ci/requirements tests/requirements $(IMAGES:%=images/%/requirements) images/airflow/requirements images/spark/requirements \
-	  images/train/requirements-cuda; do (cd $$(dirname $$lock) && $(UV) pip compile -q --universal --python-version 3.11 \
+	@for lock in requirements .ci/requirements tests/requirements tests/browser/requirements images/airflow/requirements \
+	  $(IMAGES:%=images/%/requirements) images/spark/requirements images/train/requirements-cuda; do \
+	  (cd $$(dirname $$lock) && $(UV) pip compile -q --universal --python-version 3.11 \
 	  --generate-hashes --custom-compile-command "make lock" $$(basename $$lock).in -o $$(basename $$lock).txt); done
 
 # --- container images ---
@@ -143,6 +144,14 @@ test-e2e: setup
 fault-test: setup ## every fault, and the kill matrix at every point (four minutes on two cores)
 	@MILLRACE_TEST_POINTS=all $(AIRFLOW_PYTHON) -m pytest -q tests/faults -m "not s3"
 
+.venvs/browser/.synced: tests/browser/requirements.txt .venv/.synced
+	@$(UV) pip install -q --require-hashes --python .venv/bin/python --target .venvs/browser -r $<
+	@touch $@
+
+.PHONY: browser-test
+browser-test: setup .venvs/browser/.synced ## the pages in a real Chromium (CHROMIUM=…) against a running Airflow; pictures in .cache/pages
+	@PYTHONPATH=$(CURDIR)/plugins:$(CURDIR)/.venvs/browser $(AIRFLOW_PYTHON) -m pytest -q tests/browser
+
 .PHONY: service-test cluster-test cluster-bench
 service-test: setup .venvs/pytest/.synced ## with a real S3 (AWS_ENDPOINT_URL), HDFS (HDFS_URL), PostgreSQL and Prometheus; ONLY='not outage'
 	@$(AIRFLOW_PYTHON) -m pytest -q tests/services $(if $(ONLY),-m "$(ONLY)")
@@ -167,6 +176,7 @@ accuracy: setup ## predictions against measured runs, and sizes against traced m
 bench: setup ## speed as ratios, each measured in one run (about 25 minutes on 2 idle cores)
 	@$(AIRFLOW_PYTHON) tests/bench/parse.py
 	@$(AIRFLOW_PYTHON) tests/bench/handoff.py
+	@$(AIRFLOW_PYTHON) tests/bench/pages.py
 	@PYTHONPATH=plugins:images/data .venvs/data/bin/python tests/bench/ingest.py
 	@PYTHONPATH=plugins:images/data .venvs/data/bin/python tests/bench/parts.py
 	@PYTHONPATH=plugins:images/data:images/train .venvs/data/bin/python tests/bench/stores.py

@@ -8,6 +8,7 @@ from airflow.plugins_manager import AirflowPlugin
 
 import millrace.listeners
 import millrace.pipeline
+from millrace.pages.entry import EXTERNAL_VIEWS, PREFIX, pages
 
 millrace.pipeline.load_operators()
 
@@ -17,4 +18,6 @@ class MillracePlugin(AirflowPlugin):
 
     name = "millrace"
     listeners = [millrace.listeners]  # noqa: RUF012 - Airflow wants a list
+    fastapi_apps = [{"app": pages, "url_prefix": PREFIX, "name": "Millrace"}]  # noqa: RUF012
+    external_views = EXTERNAL_VIEWS
     build_dag = staticmethod(millrace.pipeline.build_dag)

@@ -16,8 +16,9 @@ from millrace.run import SERVE_STEP, Run
 from millrace.serving import kserve, live
 from millrace.serving.client import read_replay
 from millrace.serving.cluster import ServingCluster
-from millrace.serving.cluster_rollout import ClusterRollout
-from millrace.serving.manifests import PORT, SECRETS_FOLDER, Manifest
+from millrace.serving.cluster_rollout import READY_TIMEOUT_SECONDS, ClusterRollout
+from millrace.serving.manifests import PORT, SECRETS_FOLDER, Manifest, service_name
+from millrace.serving.shares import Shares, contenders
 from millrace.settings import Settings
 from millrace.storage import files
 
@@ -95,6 +96,33 @@ def live_inference_service(settings: Settings, workload: str) -> Manifest:
     """A workload's live version as KServe's InferenceService. Raises BadInputError where none is live."""
     version, policy, folder = _live(settings, workload)
     return kserve.inference_service(settings.cluster(), workload, version, policy, folder)
+
+
+def serve_live(settings: Settings, workload: str, instead_of: ModelVersion | None) -> None:
+    """Let the live version's pods answer alone: they are ready before they have a request, and the others go then.
+
+    Without a live version nothing of ``instead_of`` is left. Raises TransientError with what their pods say.
+    """
+    at = open_cluster(settings)
+    found = settings.ledger().live_model(workload)
+    if found is None:
+        if instead_of is not None:
+            Shares(at, ServingPolicy(), instead_of, None).back()
+        return
+    _, policy, folder = _live(settings, workload)
+    shares = Shares(at, policy, found.model, None if instead_of == found.model else instead_of)
+    shares.put(folder)
+    at.await_ready(shares.deployment, 1, READY_TIMEOUT_SECONDS, lambda _: None)
+    shares.give(100)
+    shares.settle()
+
+
+def canary(settings: Settings, workload: str) -> str | None:
+    """A version beside the live one that has servers: it is being rolled out."""
+    found = settings.ledger().live_model(workload)
+    besides = [service_name(workload, found.model.version)] if found else []
+    names = contenders(open_cluster(settings), workload, besides)
+    return names[0] if found and names else None
 
 
 def _live(settings: Settings, workload: str) -> tuple[str, ServingPolicy, str]:

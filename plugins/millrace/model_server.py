@@ -3,7 +3,7 @@
 import socket
 from urllib.parse import urlsplit
 
-from millrace.contracts.errors import BadInputError
+from millrace.contracts.errors import BadInputError, TransientError
 from millrace.contracts.run_spec import SPEC_FILE, RunSpec, ServeTask
 from millrace.run import SERVE_STEP, Run
 from millrace.serving.room import ServingRoom
@@ -13,6 +13,7 @@ from millrace.storage import files
 _PORTS = 100
 _STATE = "process"
 _BEGIN_SECONDS = 120.0
+_FOLLOW_SECONDS = 90.0
 
 
 def ensure_server(run: Run, settings: Settings) -> ServingRoom:
@@ -52,14 +53,57 @@ def withdraw(room: ServingRoom, settings: Settings) -> None:
         files.delete(uri)
 
 
-def resume_servers(settings: Settings) -> list[str]:
-    """Start again every server that once ran here and does not now; returns their addresses."""
+def serve_live(settings: Settings, workload: str) -> None:
+    """Let the workload's server serve the ledger's live version alone; without one it ends.
+
+    Raises BadInputError for a workload that was never served, TransientError where the server does not follow in time.
+    """
+    room = ServingRoom(settings.store, workload)
+    target, live = room.read_target(), settings.ledger().live_model(workload)
+    if live is None:
+        withdraw(room, settings)
+        return
+    if target is None:
+        raise BadInputError(
+            "this workload has no server",
+            where=room.target_uri,
+            rule="a rollout starts the server",
+            remedy="run the workload's DAG to its end",
+        )
+    if (target.stable, target.canary) != (live.model, None):
+        target = room.write_target(target.policy, live.model)
+    resume_servers(settings, workload)
+    status = room.wait_for(
+        lambda status: status.generation >= target.generation and status.state != "loading",
+        f"version {live.model.version} to be served",
+        _FOLLOW_SECONDS,
+    )
+    if status.state in {"reverted", "failed"}:
+        raise TransientError(
+            f"the server does not serve {live.model.version}: {status.reason or status.state}",
+            where=room.status_uri,
+            rule="the live version answers",
+            remedy=f"read {room.log_uri}, then do this again",
+        )
+
+
+def canary(settings: Settings, workload: str) -> str | None:
+    """The version that is being rolled out now; None where none is, or where the server took it away."""
+    room = ServingRoom(settings.store, workload)
+    target, status = room.read_target(), room.read_status()
+    if target is None or target.canary is None or (status and status.state in ("reverted", "failed")):
+        return None
+    return target.canary.version
+
+
+def resume_servers(settings: Settings, workload: str | None = None) -> list[str]:
+    """Start again every server (or this workload's) that once ran here and does not now; returns their addresses."""
     launcher = settings.process_launcher()
     root = files.join(settings.store, "serving")
     addresses = []
     for name in files.names(root):
         uri = files.join(root, name, SPEC_FILE)
-        if not files.exists(uri):
+        if workload not in (None, name) or not files.exists(uri):
             continue
         spec = RunSpec.model_validate_json(files.read_bytes(uri))
         if isinstance(spec.task, ServeTask) and not launcher.service_running(spec.state_uri):

@@ -86,6 +86,7 @@ def build_dag(workload: Workload) -> DAG:
             task_id="size",
             execution_timeout=_SHORT,
             doc="Seconds, memory, joules and money, before they are spent.",
+            doc_json=workload.model_dump_json(),  # for who has the DAG from Airflow's database, and not its file
             **of,
         )
         train = gang(

@@ -18,7 +18,7 @@ SQL_FOLDER = Path(__file__).resolve().parents[3] / "sql"
 _BUSY_SECONDS = 30
 _WRITE = "millrace_write"
 
-Value = str | int | float | None
+Value = str | int | float | None | tuple[str, ...]
 Row = dict[str, Any]
 
 
@@ -28,7 +28,10 @@ def now() -> str:
 
 
 class Transaction:
-    """Runs statements by the name of their file; every value is bound, none is written into the text."""
+    """Runs statements by the name of their file; every value is bound, none is written into the text.
+
+    A tuple is bound as the list behind IN.
+    """
 
     def __init__(self, connection: sa.Connection, queries: Path) -> None:
         self._connection = connection
@@ -36,20 +39,28 @@ class Transaction:
 
     def execute(self, query: str, **values: Value) -> int:
         """Run a statement; how many rows it changed."""
-        return self._connection.execute(self._text(query), values).rowcount
+        return self._connection.execute(self._text(query, values), values).rowcount
 
     def execute_each(self, query: str, rows: Sequence[Mapping[str, Value]]) -> None:
         """Run a statement once for each row."""
         if rows:
-            self._connection.execute(self._text(query), [dict(row) for row in rows])
+            self._connection.execute(self._text(query, {}), [dict(row) for row in rows])
 
     def all(self, query: str, **values: Value) -> list[Row]:
         """The rows that a statement gives."""
-        return [dict(row) for row in self._connection.execute(self._text(query), values).mappings()]
+        return [dict(row) for row in self._connection.execute(self._text(query, values), values).mappings()]
+
+    def all_by(self, query: str, words: Mapping[str, str], **values: Value) -> list[Row]:
+        """As ``all``, of a statement with ``{names}`` for the caller's own words: a column to sort by, a direction.
+
+        What comes from outside is never one of them.
+        """
+        text = sa.text(self._read(query).format_map(words))
+        return [dict(row) for row in self._connection.execute(text, values).mappings()]
 
     def one(self, query: str, **values: Value) -> Row | None:
         """The first row that a statement gives."""
-        row = self._connection.execute(self._text(query), values).mappings().first()
+        row = self._connection.execute(self._text(query, values), values).mappings().first()
         return None if row is None else dict(row)
 
     def script(self, text: str) -> None:
@@ -58,8 +69,14 @@ class Transaction:
             if any(line.strip() and not line.lstrip().startswith("--") for line in statement.splitlines()):
                 self._connection.exec_driver_sql(statement)
 
-    def _text(self, query: str) -> sa.TextClause:
-        return sa.text((self._queries / f"{query}.sql").read_text(encoding="utf-8"))
+    def _text(self, query: str, values: Mapping[str, Value]) -> sa.TextClause:
+        lists: list[sa.BindParameter[Any]] = [
+            sa.bindparam(name, expanding=True) for name, value in values.items() if isinstance(value, tuple)
+        ]
+        return sa.text(self._read(query)).bindparams(*lists)
+
+    def _read(self, query: str) -> str:
+        return (self._queries / f"{query}.sql").read_text(encoding="utf-8")
 
 
 class Database:

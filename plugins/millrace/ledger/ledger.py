@@ -16,6 +16,7 @@ from millrace.contracts.store import StoreTraits
 from millrace.ledger import calibrations, datasets, migrations, models, plans, retention, runs, stores, tries
 from millrace.ledger.database import Database, Row
 from millrace.ledger.records import LiveModel, RecordedModel, RunKey
+from millrace.ledger.views import Views
 
 
 class Ledger:
@@ -24,10 +25,12 @@ class Ledger:
     ``url`` is SQLAlchemy's, for SQLite or PostgreSQL; nothing is opened before the first call. ``sql`` is the folder
     of statements, the repository's own by default. Every method is one transaction: it happened as a whole or not at
     all. All of them raise TransientError where the database does not answer. Times are UTC ISO-8601 text.
+    ``views`` is what pages show of many runs.
     """
 
     def __init__(self, url: str, sql: Path | None = None) -> None:
         self._database = Database(url, sql)
+        self.views = Views(self._database)
 
     def migrate(self) -> list[str]:
         """Apply missing migrations; their names. Several processes may call it at once.
@@ -263,13 +266,15 @@ class Ledger:
         """A version, whatever its state."""
         return models.model(self._database, workload, version)
 
-    def promote(self, workload: str, version: str, *, dag_id: str, run_id: str) -> str | None:
+    def promote(
+        self, workload: str, version: str, *, dag_id: str, run_id: str, actor: str = "", reason: str = "rolled out"
+    ) -> str | None:
         """Make a candidate live and retire the live version, whose name is returned; once more changes nothing.
 
         Raises RefusedError where the live version was trained on newer data (a later last day, or the same day in a
         later dataset version) and for a version that is no candidate, BadInputError for an unknown one.
         """
-        return models.promote(self._database, workload, version, f"{dag_id} / {run_id}")
+        return models.promote(self._database, workload, version, actor or f"{dag_id} / {run_id}", reason)
 
     def revert(self, workload: str, version: str, reason: str, *, actor: str = "millrace") -> str | None:
         """Roll a version back; if it was live, its nearest predecessor that was not is live again.

@@ -100,7 +100,7 @@ def model(database: Database, workload: str, version: str) -> RecordedModel | No
     return None if row is None else recorded_model(row)
 
 
-def promote(database: Database, workload: str, version: str, actor: str) -> str | None:
+def promote(database: Database, workload: str, version: str, actor: str, reason: str) -> str | None:
     """See Ledger.promote."""
     with database.write() as transaction:
         transaction.one("lock_workload", workload=workload)
@@ -125,7 +125,7 @@ def promote(database: Database, workload: str, version: str, actor: str) -> str 
             _move(transaction, workload, previous, "live", "retired")
             _event(transaction, workload, previous, "retired", actor, f"{version} went live")
         transaction.execute("promote_model", workload=workload, version=version, previous_version=previous, at=now())
-        _event(transaction, workload, version, "promoted", actor, "rolled out")
+        _event(transaction, workload, version, "promoted", actor, reason)
         return previous
 
 

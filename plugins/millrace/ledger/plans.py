@@ -4,7 +4,7 @@ from millrace.contracts.errors import RefusedError
 from millrace.contracts.plan import Plan
 from millrace.ledger.database import Database, Transaction, Value, now
 from millrace.ledger.records import RunKey
-from millrace.ledger.runs import lock_run
+from millrace.ledger.runs import lock_run, refresh_figures
 
 
 def store_plan(database: Database, run: RunKey, plan: Plan) -> None:
@@ -23,6 +23,7 @@ def store_plan(database: Database, run: RunKey, plan: Plan) -> None:
                 remedy="clear the whole run: its repeat is planned anew",
             )
         transaction.execute("upsert_plan", **key, **_columns(plan), at=now())
+        refresh_figures(transaction, run)
 
 
 def learn_memory(database: Database, workload: str, step: str, memory_bytes: int) -> None:

@@ -1,13 +1,13 @@
 """Runs: opened, judged and closed."""
 
-from datetime import date
+from datetime import date, timedelta
 from typing import get_args
 
 from millrace.contracts.errors import BadInputError, TransientError
 from millrace.contracts.serving import Verdict
 from millrace.contracts.workload import GatePolicy
 from millrace.ledger import datasets, stores
-from millrace.ledger.database import Database, Row, Transaction, now
+from millrace.ledger.database import Database, Row, Transaction, Value, now
 from millrace.ledger.records import RunKey
 
 TERMINAL_STATES = ("success", "failed", "skipped", "dry_run", "rejected", "rolled_back", "superseded")
@@ -47,6 +47,8 @@ def open_run(
             at=now(),
         )
         row = transaction.one("select_running_repeat", dag_id=dag_id, run_id=run_id)
+        if row is not None:
+            refresh_figures(transaction, RunKey(dag_id, run_id, int(row["repeat"])))
     if row is None:
         raise TransientError(
             "the run was closed while it was opened",
@@ -68,6 +70,16 @@ def lock_run(transaction: Transaction, run: RunKey) -> Row:
             remedy="trigger the run again",
         )
     return row
+
+
+def refresh_figures(transaction: Transaction, run: RunKey) -> None:
+    """Sum the run's figures up anew, and those of its day, after anything that they follow from was changed."""
+    key: dict[str, Value] = {"dag_id": run.dag_id, "run_id": run.run_id, "repeat": run.repeat}
+    transaction.execute("refresh_run_figures", **key)
+    row = transaction.one("lock_day", **key)
+    if row is not None:
+        following = date.fromisoformat(row["day"]) + timedelta(days=1)
+        transaction.execute("refresh_day_figures", dag_id=run.dag_id, day=row["day"], next_day=following.isoformat())
 
 
 def close_run(database: Database, run: RunKey, *, state: str, reason: str, decision: str | None) -> None:
@@ -95,6 +107,7 @@ def close_run(database: Database, run: RunKey, *, state: str, reason: str, decis
         stores.release_locks(transaction, run)
         if closed and state == "failed":
             datasets.give_up(transaction, run, row, reason)
+        refresh_figures(transaction, run)
 
 
 def record_verdict(database: Database, run: RunKey, verdict: Verdict) -> None:

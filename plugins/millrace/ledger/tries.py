@@ -8,7 +8,7 @@ from millrace.contracts.run_spec import TryKey
 from millrace.ledger import datasets, models, stores
 from millrace.ledger.database import Database, Row, Transaction, Value, now
 from millrace.ledger.records import RunKey
-from millrace.ledger.runs import lock_run, printable
+from millrace.ledger.runs import lock_run, printable, refresh_figures
 
 _TRANSIENT = 20
 _COMMITTING = "validate"
@@ -39,6 +39,7 @@ def commit_report(database: Database, key: TryKey, report: Report, process_uid: 
         )
         if new:
             _take(transaction, run, row, step_of(key.task_id), report)
+        refresh_figures(transaction, run)
         # not with a lost try: the one that counts it has the lock already
         if step_of(key.task_id) == _COMMITTING:
             stores.release_locks(transaction, run)
@@ -85,6 +86,7 @@ def commit_lost_try(
             report=None,
             at=now(),
         )
+        refresh_figures(transaction, RunKey(key.dag_id, key.run_id, key.repeat))
 
 
 def committed_report(database: Database, dag_id: str, run_id: str, task_id: str) -> Report | None:

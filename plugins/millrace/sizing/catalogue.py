@@ -72,6 +72,11 @@ def gpu_names(catalogue: Path = CATALOGUE) -> list[str]:
     return sorted(_entries(catalogue, "gpus"))
 
 
+def hardware_names(catalogue: Path = CATALOGUE) -> list[str]:
+    """The entries of the catalogue. Raises BadInputError for a file that cannot be read."""
+    return sorted(_entries(catalogue, "hardware"))
+
+
 def site(name: str, catalogue: Path = CATALOGUE) -> Site:
     """A site's rates. Raises BadInputError for a site that the catalogue lacks or that is not well formed."""
     return _checked(Site, _entry(catalogue, "sites", name), catalogue, "sites")
@@ -153,6 +158,19 @@ def _entry(catalogue: Path, section: str, name: str, extra: list[str] | None = N
             remedy="name one of them, or add an entry to the catalogue",
         )
     return {**(entries[name] or {}), "name": name}
+
+
+def _section(catalogue: Path, section: str) -> dict[str, Any]:
+    try:
+        entries = yaml.safe_load(catalogue.read_text(encoding="utf-8"))[section]
+        return dict(entries)
+    except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
+        raise BadInputError(
+            f"the catalogue cannot be read: {error}",
+            where=str(catalogue),
+            rule="YAML with the sections hardware and sites",
+            remedy="correct the file",
+        ) from error
 
 
 def _checked(kind: type[C], entry: dict[str, Any], catalogue: Path, section: str) -> C:

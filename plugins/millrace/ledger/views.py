@@ -1,0 +1,168 @@
+"""What pages show of many runs: each read is bounded by an index, however many runs there are."""
+
+import heapq
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from itertools import islice
+from typing import Any, Literal, get_args
+
+from millrace.contracts.plan import Plan
+from millrace.ledger.database import Database, Row, Transaction
+
+Sort = Literal["started_at", "measured_seconds", "measured_joules", "cost", "quality", "seconds_error", "joules_error"]
+SORTS: tuple[Sort, ...] = get_args(Sort)
+_UNKNOWN = "-1e300"  # as the indexes of 0007_run_figures.sql have it, to the letter
+_BEYOND_ALL = 1e308
+_FIRST_DAY, _LAST_DAY = "0", "9999"
+
+
+@dataclass(frozen=True)
+class RunCursor:
+    """The last row of a page: the next page begins behind it."""
+
+    value: float | str
+    started_at: str
+    dag_id: str
+    run_id: str
+    repeat: int
+
+
+@dataclass(frozen=True)
+class RunFilter:
+    """Which runs, in which order. Sorted by a figure, the largest come first and unknown ones last; ascending, runs
+    without the figure are left out.
+    """
+
+    dag_ids: tuple[str, ...]
+    state: str | None = None
+    since: date | None = None
+    until: date | None = None
+    sort: Sort = "started_at"
+    descending: bool = True
+
+
+class Views:
+    """Reads for pages; every method is one transaction. Raises TransientError as the ledger does."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def dags(self) -> list[str]:
+        """Each DAG that has a run, by name."""
+        with self._database.read() as transaction:
+            return [row["dag_id"] for row in transaction.all("select_dags")]
+
+    def runs(self, wanted: RunFilter, after: RunCursor | None = None, limit: int = 50) -> list[Row]:
+        """A page of run_summary's rows with ``seconds_error`` and ``joules_error``, one row a run and repeat."""
+        with self._database.read() as transaction:
+            pages = [_keys(transaction, dag_id, wanted, after, limit) for dag_id in sorted(set(wanted.dag_ids))]
+            keys = list(islice(heapq.merge(*pages, key=_order, reverse=wanted.descending), limit))
+            found = transaction.all(
+                "select_run_rows",
+                dag_ids=tuple({key["dag_id"] for key in keys}),
+                run_ids=tuple({key["run_id"] for key in keys}),
+            )
+        rows = {(row["dag_id"], row["run_id"], row["repeat"]): row for row in found}
+        return [{**rows[key["dag_id"], key["run_id"], key["repeat"]], **key} for key in keys]
+
+    def every_run(self, wanted: RunFilter, page: int = 500) -> Iterator[Row]:
+        """All rows, read a page at a time, so that neither memory nor one transaction grows with them."""
+        after: RunCursor | None = None
+        while rows := self.runs(wanted, after, page):
+            yield from rows
+            after = cursor(rows[-1])
+
+    def repeats(self, dag_id: str, run_id: str) -> list[Row]:
+        """A run's rows of run_summary, the newest repeat first, with its verdict, its kind and its Data Docs."""
+        with self._database.read() as transaction:
+            return transaction.all("select_run_repeats", dag_id=dag_id, run_id=run_id)
+
+    def plan(self, dag_id: str, run_id: str, repeat: int) -> Plan | None:
+        """This repeat's own plan."""
+        with self._database.read() as transaction:
+            row = transaction.one("select_plan_of_repeat", dag_id=dag_id, run_id=run_id, repeat=repeat)
+        return None if row is None else Plan.model_validate_json(row["plan"])
+
+    def evaluations(self, dag_id: str, run_id: str, repeat: int) -> list[Row]:
+        """The candidate's figures and the live version's, as this run measured them."""
+        with self._database.read() as transaction:
+            return transaction.all("select_run_evaluations", dag_id=dag_id, run_id=run_id, repeat=repeat)
+
+    def docs_uri(self, dag_id: str, version: int) -> str | None:
+        """Where the Data Docs of a version are that this DAG published."""
+        with self._database.read() as transaction:
+            row = transaction.one("select_docs_uri", dag_id=dag_id, version=version)
+        return None if row is None else str(row["docs_uri"])
+
+    def models(self, workload: str, before: tuple[str, str] | None = None, limit: int = 50) -> list[Row]:
+        """Versions, the newest first, with what made them and at what cost; ``before`` is a creation and a version."""
+        created_at, version = before or (_LAST_DAY, "")
+        with self._database.read() as transaction:
+            return transaction.all(
+                "select_model_page", workload=workload, before=created_at, before_version=version, row_limit=limit
+            )
+
+    def live_models(self, dag_ids: Sequence[str]) -> list[Row]:
+        """The live version of each workload."""
+        with self._database.read() as transaction:
+            return transaction.all("select_live_models", dag_ids=tuple(dag_ids))
+
+    def model_events(self, workload: str, limit: int = 50) -> list[Row]:
+        """Who did what to which version, the newest first."""
+        with self._database.read() as transaction:
+            return transaction.all("select_newest_model_events", workload=workload, row_limit=limit)
+
+    def energy_by_day(self, dag_ids: Sequence[str], since: date) -> list[Row]:
+        """Runs, joules, seconds and money by the day that runs began, and by workload."""
+        with self._database.read() as transaction:
+            return transaction.all("select_energy_by_day", dag_ids=tuple(dag_ids), since=since.isoformat())
+
+    def storage(self, store_uri: str, since: date) -> list[Row]:
+        """What each workload stored at each measurement, oldest first."""
+        with self._database.read() as transaction:
+            return transaction.all("select_storage_since", store_uri=store_uri, since=since.isoformat())
+
+
+def cursor(row: Row) -> RunCursor:
+    """Where the page after this row begins."""
+    return RunCursor(row["sort_value"], row["started_at"], row["dag_id"], row["run_id"], row["repeat"])
+
+
+def _order(row: Row) -> tuple[Any, ...]:
+    return row["sort_value"], row["started_at"], row["dag_id"]
+
+
+def _keys(transaction: Transaction, dag_id: str, wanted: RunFilter, after: RunCursor | None, limit: int) -> list[Row]:
+    timed = wanted.sort == "started_at"
+    words = {
+        "value": wanted.sort if timed else f"COALESCE({wanted.sort}, {_UNKNOWN})",
+        # an expression, so that no database takes the index by start where the order is another index's
+        "start": wanted.sort if timed else "(started_at || '')",
+        "direction": "DESC" if wanted.descending else "ASC",
+        "beyond": "<" if wanted.descending else ">",
+        "states": "AND state = :state" if wanted.state else "",
+    }
+    values: dict[str, str] = {"state": wanted.state} if wanted.state else {}
+    edge = after or _edge(timed, wanted.descending)
+    return transaction.all_by(
+        "select_run_keys",
+        words,
+        **values,
+        dag_id=dag_id,
+        since=wanted.since.isoformat() if wanted.since else _FIRST_DAY,
+        until=(wanted.until + timedelta(days=1)).isoformat() if wanted.until else _LAST_DAY,
+        value=edge.value,
+        after_start=edge.started_at,
+        after_dag=edge.dag_id,
+        after_run=edge.run_id,
+        after_repeat=edge.repeat,
+        row_limit=limit,
+    )
+
+
+def _edge(timed: bool, descending: bool) -> RunCursor:
+    """What lies before the first row."""
+    if descending:
+        return RunCursor(_LAST_DAY if timed else _BEYOND_ALL, _LAST_DAY, "", "", 0)
+    return RunCursor(_FIRST_DAY if timed else float(_UNKNOWN), _FIRST_DAY if timed else _LAST_DAY, "", "", 0)

@@ -1,0 +1,1 @@
+"""Pages in Airflow's UI: runs, models, plans and the site, rendered here and shown in frames."""

@@ -1,0 +1,53 @@
+"""Who may see and do what: Airflow's own answers, by DAG, and proof that a form came from our page."""
+
+from typing import Annotated
+
+from airflow.api_fastapi.app import get_auth_manager
+from airflow.api_fastapi.auth.managers.models.resource_details import DagDetails
+from airflow.api_fastapi.auth.tokens import get_signing_key
+from airflow.api_fastapi.core_api.security import GetUserDep, requires_access_dag
+from airflow.models.dag import DagModel
+from fastapi import Depends, Form, HTTPException, Request
+from itsdangerous import BadSignature, URLSafeTimedSerializer
+
+_FORM_SECONDS = 3600
+
+
+def _readable(user: GetUserDep) -> frozenset[str]:
+    return frozenset(get_auth_manager().get_authorized_dag_ids(user=user, method="GET"))
+
+
+ReadableDags = Annotated[frozenset[str], Depends(_readable)]
+"""The DAGs that this person may see."""
+
+DagReader = Depends(requires_access_dag("GET"))
+"""403 unless this person may see the DAG that the address names."""
+
+DagEditor = Depends(requires_access_dag("PUT"))
+"""403 unless this person may change the DAG that the address names."""
+
+
+def may_edit(user: GetUserDep, dag_id: str) -> bool:
+    """Whether this person may change that DAG: buttons are shown by this, and the routes ask again."""
+    details = DagDetails(id=dag_id, team_name=DagModel.get_team_name(dag_id))
+    return bool(get_auth_manager().is_authorized_dag(method="PUT", details=details, user=user))
+
+
+def form_token(user: GetUserDep, purpose: str) -> str:
+    """Goes into a form as a hidden field; it is good for this person and purpose, for an hour."""
+    return str(_signer(purpose).dumps(user.get_id()))
+
+
+def came_from_our_page(request: Request, user: GetUserDep, token: Annotated[str, Form()] = "") -> None:
+    """403 for a form that another site sent, or that is too old: the browser says whence, and the token proves it."""
+    purpose = request.url.path.rpartition("/")[2]
+    try:
+        known = _signer(purpose).loads(token, max_age=_FORM_SECONDS) == user.get_id()
+    except BadSignature:
+        known = False
+    if not known or request.headers.get("sec-fetch-site", "same-origin") != "same-origin":
+        raise HTTPException(403, "This form is too old or came from another page: open the page again")
+
+
+def _signer(purpose: str) -> URLSafeTimedSerializer:
+    return URLSafeTimedSerializer(get_signing_key("api", "secret_key"), salt=f"millrace {purpose}")

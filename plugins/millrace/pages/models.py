@@ -1,0 +1,124 @@
+"""Models: versions, what they were made from and at what cost, and a person's hand on which one is live."""
+
+from typing import Annotated, Literal
+
+from airflow.api_fastapi.core_api.security import GetUserDep
+from fastapi import APIRouter, Depends, Form, HTTPException, Query, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+
+from millrace import live_version, model_server
+from millrace.connections import reach_stores
+from millrace.contracts.errors import StepError
+from millrace.pages.access import DagEditor, ReadableDags, came_from_our_page, form_token, may_edit
+from millrace.pages.rendering import show
+from millrace.settings import Settings, load_settings
+
+router = APIRouter()
+
+Change = Literal["promote", "roll_back"]
+_PAGE = 50
+
+
+@router.get("/models")
+def page(
+    request: Request,
+    user: GetUserDep,
+    dags: ReadableDags,
+    dag_id: Annotated[str | None, Query()] = None,
+    before: Annotated[str | None, Query(max_length=120)] = None,
+    done: Annotated[str | None, Query(max_length=200)] = None,
+) -> HTMLResponse:
+    """All workloads with their live versions, or one workload's versions, the newest first."""
+    if dag_id and dag_id not in dags:
+        raise HTTPException(403, "You may not see this DAG")
+    settings = load_settings()
+    views = settings.ledger().views
+    known = sorted(set(views.dags()) & dags)
+    live = {row["workload"]: row for row in views.live_models(known)}
+    chosen = dag_id or (known[0] if len(known) == 1 else "")
+    if not chosen:
+        return show(request, "workloads.html", dags=known, live=live)
+    created_at, _, version = (before or "").partition("|")
+    rows = views.models(chosen, (created_at, version) if before else None, _PAGE + 1)
+    return show(
+        request,
+        "models.html",
+        dag_id=chosen,
+        dags=known,
+        rows=rows[:_PAGE],
+        live=live.get(chosen),
+        canary=_canary(settings, chosen),
+        following=f"{rows[_PAGE - 1]['created_at']}|{rows[_PAGE - 1]['version']}" if len(rows) > _PAGE else None,
+        events=views.model_events(chosen),
+        may_edit=may_edit(user, chosen),
+        done=done,
+    )
+
+
+@router.get("/models/{change}", dependencies=[DagEditor])
+def ask(
+    request: Request,
+    user: GetUserDep,
+    change: Change,
+    dag_id: Annotated[str, Query()],
+    version: Annotated[str, Query()],
+) -> HTMLResponse:
+    """What the change will do, and a form to confirm it."""
+    ledger = load_settings().ledger()
+    model = ledger.model(dag_id, version)
+    if model is None:
+        raise HTTPException(404, "The ledger knows no such version")
+    return show(
+        request,
+        "confirm.html",
+        change=change,
+        dag_id=dag_id,
+        model=model,
+        live=ledger.live_model(dag_id),
+        previous=model.previous_version,
+        token=form_token(user, change),
+    )
+
+
+@router.post("/models/{change}", dependencies=[DagEditor, Depends(came_from_our_page)])
+def do(
+    request: Request,
+    user: GetUserDep,
+    change: Change,
+    dag_id: Annotated[str, Query()],
+    version: Annotated[str, Query()],
+    reason: Annotated[str, Form(min_length=3, max_length=500)],
+) -> Response:
+    """Change what is live. Who did it and why is in the ledger's events."""
+    settings = load_settings()
+    reach_stores(settings)
+    actor = f"{user.get_name()} in Airflow's UI"
+    if change == "roll_back":
+        now = live_version.roll_back(settings, dag_id, version, reason=reason, actor=actor)
+        done = f"{version} was rolled back; {now or 'no version'} is live"
+    else:
+        _refuse_in_flight(settings, dag_id, version)
+        previous = live_version.promote(settings, dag_id, version, reason=reason, actor=actor)
+        done = f"{version} is live" + (f", in place of {previous}" if previous else "")
+    here = request.scope.get("root_path", "")
+    address = request.url.replace(path=f"{here}/models").replace_query_params(dag_id=dag_id, done=done)
+    return RedirectResponse(f"{address.path}?{address.query}", 303)
+
+
+def _refuse_in_flight(settings: Settings, dag_id: str, version: str) -> None:
+    model = settings.ledger().model(dag_id, version)
+    if model is None:
+        raise HTTPException(404, "The ledger knows no such version")
+    rows = settings.ledger().views.repeats(model.run.dag_id, model.run.run_id)
+    if any(row["state"] == "running" for row in rows):
+        raise HTTPException(409, "The run that made this version is not over: answer its question in Required Actions")
+
+
+def _canary(settings: Settings, workload: str) -> str | None:
+    """The version that has a part of the requests now, where that is known without asking a cluster."""
+    if settings.launcher != "process":
+        return None
+    try:
+        return model_server.canary(settings, workload)
+    except (StepError, OSError):
+        return None

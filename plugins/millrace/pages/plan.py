@@ -1,0 +1,306 @@
+"""Plan: what a run or a backfill will take, before it is triggered."""
+
+import itertools
+import json
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Annotated, Any, Literal
+
+from airflow.api_fastapi.app import get_auth_manager
+from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity, DagDetails
+from airflow.api_fastapi.common.db.common import SessionDep
+from airflow.api_fastapi.core_api.security import GetUserDep
+from airflow.models.backfill import ReprocessBehavior, _do_dry_run
+from airflow.models.dag import DagModel
+from airflow.models.serialized_dag import SerializedDagModel
+from fastapi import APIRouter, HTTPException, Query, Request
+from fastapi.responses import HTMLResponse
+from pydantic import ValidationError
+from sqlalchemy import select
+
+from millrace import backfill
+from millrace.connections import reach_stores
+from millrace.contracts.data import DatasetVersion, Profile, Window
+from millrace.contracts.errors import BadInputError, StepError
+from millrace.contracts.parameters import Parameters
+from millrace.contracts.plan import Plan
+from millrace.contracts.workload import Workload
+from millrace.opening import located
+from millrace.pages import charts, figures
+from millrace.pages.access import DagReader, ReadableDags
+from millrace.pages.rendering import show
+from millrace.planning import plan_run
+from millrace.run import Run
+from millrace.settings import Settings, load_settings
+from millrace.sizing.catalogue import hardware_names
+
+router = APIRouter()
+
+_SIZED = ("rows", "epochs", "batch_size", "max_length", "hardware", "workers")
+_WORKERS = (1, 2, 4)
+_PARTS = (1, 2, 4)
+_LONGEST_DAYS = 3661
+
+
+@dataclass(frozen=True)
+class Field:
+    """A field of the form, with the bounds that the DAG's own trigger form has."""
+
+    name: str
+    value: Any
+    kind: Literal["choice", "yes_or_no", "whole", "number", "date", "text"]
+    choices: tuple[str, ...]
+    minimum: float | None
+    maximum: float | None
+    description: str
+
+
+@dataclass(frozen=True)
+class Option:
+    """One way to run it; ``conf`` is what a trigger is given. No other with its rows beats a ``best`` one in both time
+    and energy.
+    """
+
+    plan: Plan
+    workers: int
+    conf: str
+    best: bool
+    asked: bool
+
+
+@router.get("/plan")
+def page(
+    request: Request,
+    session: SessionDep,
+    user: GetUserDep,
+    dags: ReadableDags,
+    dag_id: Annotated[str | None, Query()] = None,
+) -> HTMLResponse:
+    """The form, and with a workload the plan of each choice of hardware."""
+    if dag_id and dag_id not in dags:
+        raise HTTPException(403, "You may not see this DAG")
+    known = {name: dag for name in _candidates(session, dags, dag_id) if (dag := _workload(session, name))}
+    chosen = dag_id or next(iter(known), "")
+    if chosen not in known:
+        return show(request, "plan_none.html", dag_id=chosen)
+    workload, defaults = known[chosen]
+    settings = load_settings()
+    reach_stores(settings)
+    asked = _conf(request.query_params, defaults)
+    try:
+        options, error = _options(workload, asked, settings), None
+    except StepError as refused:
+        options, error = [], refused
+    fields = list(_fields(asked, defaults, ["auto", *hardware_names(settings.catalogue)]))
+    points = [(o.plan.seconds.p50, o.plan.joules.p50 / 3600, _named(o)) for o in options]
+    return show(
+        request,
+        "plan.html",
+        dag_id=chosen,
+        dags=sorted(known),
+        fields=[field for field in fields if field.name in _SIZED],
+        others=[field for field in fields if field.name not in _SIZED],
+        options=options,
+        error=error,
+        chart=charts.points(points, "Time and energy of each choice", ("time, s", "energy, Wh")) if options else None,
+        may_trigger=_may_trigger(user, chosen),
+        paused=session.scalar(select(DagModel.is_paused).where(DagModel.dag_id == chosen)),
+        latest=settings.ledger().latest_dataset(workload.name, until=date.max),
+        today=datetime.now(UTC).date(),
+    )
+
+
+@router.get("/backfill", dependencies=[DagReader])
+def price(
+    request: Request,
+    session: SessionDep,
+    dag_id: Annotated[str, Query()],
+    first: Annotated[date, Query()],
+    last: Annotated[date, Query()],
+    reprocess: Annotated[Literal["none", "failed", "completed"], Query()] = "none",
+    train: Annotated[Literal["auto", "always", "never"], Query()] = "auto",
+) -> HTMLResponse:
+    """What a backfill would take, by Airflow's own dry run, and the line that starts it."""
+    found = _workload(session, dag_id)
+    if found is None:
+        raise HTTPException(404, "This DAG is no workload of Millrace's")
+    if not 0 <= (last - first).days < _LONGEST_DAYS:
+        raise HTTPException(422, f"The last day comes after the first, by {_LONGEST_DAYS:,} days at most")
+    workload, defaults = found
+    settings = load_settings()
+    reach_stores(settings)
+    conf = {"train": train} if train != "auto" else {}
+    days = _days(session, dag_id, first, last, reprocess)
+    priced = backfill.price(workload, {**_plain(defaults), **conf}, days, settings, 8)
+    asked = ["--dag-id", dag_id, "--from-date", f"{first}", "--to-date", f"{last}"]
+    asked += ["--reprocess-behavior", reprocess, *(["--dag-run-conf", json.dumps(conf)] if conf else [])]
+    return show(
+        request,
+        "backfill.html",
+        dag_id=dag_id,
+        first=first,
+        last=last,
+        days=days,
+        price=priced,
+        finish=datetime.now(UTC) + timedelta(seconds=priced.seconds.p50),
+        finish_late=datetime.now(UTC) + timedelta(seconds=priced.seconds.p90),
+        line=f"python -m millrace airflow backfill create {shlex.join(asked)}",
+        price_line=f"python -m millrace price-backfill {shlex.join(asked)}",
+    )
+
+
+def _days(session: Any, dag_id: str, first: date, last: date, reprocess: str) -> list[date]:  # noqa: ANN401
+    begin, end = (datetime.combine(day, time(), UTC) for day in (first, last))
+    infos = _do_dry_run(
+        dag_id=dag_id,
+        from_date=begin,
+        to_date=end,
+        reverse=False,
+        reprocess_behavior=ReprocessBehavior(reprocess),
+        session=session,
+    )
+    return sorted({info.logical_date.date() for info in infos if info.logical_date})
+
+
+def _candidates(session: Any, dags: frozenset[str], dag_id: str | None) -> list[str]:  # noqa: ANN401
+    """The workload that was asked for, and all others that the ledger or Airflow's tags know."""
+    tagged = select(DagModel.dag_id).where(DagModel.tags.any(name="millrace"), ~DagModel.is_stale)
+    return sorted({name for name in session.scalars(tagged) if name in dags} | ({dag_id} if dag_id else set()))
+
+
+def _workload(session: Any, dag_id: str) -> tuple[Workload, dict[str, Any]] | None:  # noqa: ANN401
+    """A DAG's workload and the fields of its form, from Airflow's database: no DAG file is run here."""
+    dag = SerializedDagModel.get_dag(dag_id, session=session)
+    text = dag.get_task("size").doc_json if dag and dag.has_task("size") else None
+    if dag is None or not text:
+        return None
+    workload = Workload.model_validate_json(text)
+    return workload, {name: dag.params.get_param(name) for name in dag.params}
+
+
+def _plain(defaults: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: param.value for name, param in defaults.items()}
+
+
+def _conf(given: Mapping[str, str], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """The form's values over the defaults. Raises BadInputError for one that does not fit."""
+    conf = _plain(defaults)
+    conf.update({name: value for name, value in given.items() if name in defaults and value != ""})
+    try:
+        given_texts = {name: str(value) for name, value in conf.items() if value is not None}
+        checked = Parameters.model_validate_strings(given_texts)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise BadInputError(
+            f"{first['loc'][0]}: {first['msg']}",
+            where="the form",
+            rule="the bounds of the DAG's own trigger form",
+            remedy="correct the field",
+        ) from error
+    return {name: value for name, value in checked.model_dump(mode="json").items() if name in defaults}
+
+
+def _fields(asked: Mapping[str, Any], defaults: Mapping[str, Any], hardware: Sequence[str]) -> Iterator[Field]:
+    for name, param in defaults.items():
+        schema = param.schema
+        choices = tuple(hardware) if name == "hardware" else tuple(schema.get("enum") or ())
+        yield Field(
+            name=name,
+            value=asked.get(name),
+            kind="choice" if choices else _kind(schema),
+            choices=choices,
+            minimum=schema.get("minimum"),
+            maximum=schema.get("maximum"),
+            description=str(param.description or ""),
+        )
+
+
+def _kind(schema: Mapping[str, Any]) -> Literal["yes_or_no", "whole", "number", "date", "text"]:
+    types = schema.get("type") or ()
+    types = {types} if isinstance(types, str) else set(types)
+    if "boolean" in types:
+        return "yes_or_no"
+    if "integer" in types:
+        return "whole"
+    if "number" in types:
+        return "number"
+    return "date" if schema.get("format") == "date" else "text"
+
+
+def _options(workload: Workload, asked: Mapping[str, Any], settings: Settings) -> list[Option]:
+    """The plan that was asked for; beside it other hardware, more workers, and half and a quarter of the rows."""
+    ledger = settings.ledger()
+    parameters = Parameters.model_validate(dict(asked))
+    window_end = parameters.partition_to or date.max
+    dataset = ledger.latest_dataset(workload.name, until=window_end)
+    profile = ledger.profile(workload.name, until=window_end)
+    if dataset is None or profile is None:
+        raise BadInputError(
+            "nothing is known of this workload's data yet",
+            where=f"workload {workload.name}",
+            rule="a run is planned from the profile of validated data",
+            remedy="trigger it for one day with train=never, which ingests and validates, and come back",
+        )
+    names = dict.fromkeys((parameters.hardware, *hardware_names(settings.catalogue)))
+    workers = _WORKERS if settings.launcher == "kubernetes" else (1,)
+    made: list[tuple[Parameters, Plan]] = []
+    rows = profile.rows_by_split.get("train", 0)
+    rows = min(parameters.rows or rows, rows)
+    for part, name, number in itertools.product(_PARTS, names, dict.fromkeys((parameters.workers, *workers))):
+        fewer = {} if part == 1 else {"rows": max(1, rows // part)}
+        one = parameters.model_copy(update={"hardware": name, "workers": number, **fewer})
+        made.append((one, _plan(workload, one, dataset, profile, settings)))
+    return _distinct(made, parameters, asked)
+
+
+def _distinct(made: list[tuple[Parameters, Plan]], wanted: Parameters, asked: Mapping[str, Any]) -> list[Option]:
+    """Each choice once; the one that was asked for comes first."""
+    kept: dict[tuple[str, int, int], tuple[Parameters, Plan]] = {}
+    for one, plan in made:
+        kept.setdefault((plan.hardware.name, one.workers, plan.train_rows), (one, plan))
+    plans = [plan for _, plan in kept.values()]
+    return [
+        Option(
+            plan=plan,
+            workers=one.workers,
+            conf=json.dumps({**asked, "hardware": one.hardware, "workers": one.workers, "rows": one.rows}),
+            best=not any(_beats(other, plan) for other in plans),
+            asked=one == wanted,
+        )
+        for one, plan in kept.values()
+    ]
+
+
+def _beats(other: Plan, plan: Plan) -> bool:
+    ours, theirs = (plan.seconds.p50, plan.joules.p50), (other.seconds.p50, other.joules.p50)
+    same_rows = other.train_rows == plan.train_rows
+    return same_rows and theirs != ours and theirs[0] <= ours[0] and theirs[1] <= ours[1]
+
+
+def _plan(workload: Workload, one: Parameters, dataset: DatasetVersion, profile: Profile, settings: Settings) -> Plan:
+    day = dataset.until
+    run = Run(
+        workload=located(workload, settings.arrivals),
+        parameters=one,
+        window=Window(first=day, last=day),
+        dag_id=workload.name,
+        run_id="plan",
+        run_type="manual",
+        repeat=0,
+        store=settings.store,
+    )
+    return plan_run(run, dataset, profile, settings)
+
+
+def _named(option: Option) -> str:
+    plan, workers = option.plan, f", {option.workers} workers" if option.workers > 1 else ""
+    where = f"{plan.hardware.name}{workers}, {plan.train_rows:,} rows"
+    return f"{where}: {figures.seconds(plan.seconds.p50)}, {figures.energy(plan.joules.p50)}"
+
+
+def _may_trigger(user: GetUserDep, dag_id: str) -> bool:
+    details = DagDetails(id=dag_id, team_name=DagModel.get_team_name(dag_id))
+    manager = get_auth_manager()
+    return bool(manager.is_authorized_dag(method="POST", access_entity=DagAccessEntity.RUN, details=details, user=user))

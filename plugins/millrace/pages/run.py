@@ -1,0 +1,181 @@
+"""A run: its steps on a time line with their power, predicted beside measured, and why its model is live or not."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from airflow.api_fastapi.common.db.common import SessionDep
+from airflow.models.taskinstance import TaskInstance
+from fastapi import APIRouter, HTTPException, Query, Request
+from fastapi.responses import HTMLResponse
+from sqlalchemy import select
+
+from millrace.contracts.errors import StepError
+from millrace.contracts.plan import Plan
+from millrace.contracts.report import Quality
+from millrace.contracts.serving import Verdict
+from millrace.ledger.database import Row
+from millrace.pages import charts
+from millrace.pages.access import DagReader
+from millrace.pages.charts import Bar
+from millrace.pages.rendering import HEADERS, show
+from millrace.serving.room import ServingRoom
+from millrace.settings import load_settings
+from millrace.storage import files
+
+router = APIRouter()
+
+_ORDER = (
+    "divide", "ingest", "validate", "await_earlier_partitions", "size", "train", "export", "evaluate", "gate",
+    "approve", "roll_out", "watch", "close",
+)  # fmt: skip
+_REFRESH_SECONDS = 3
+_DOCS_BYTES = 20 * 2**20
+_DOCS_POLICY = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'"
+
+
+@dataclass(frozen=True)
+class Task:
+    """A task of Airflow's: what it does now, for steps that have not reported yet."""
+
+    task_id: str
+    map_index: int
+    state: str | None
+    try_number: int
+    start_date: datetime | None
+    end_date: datetime | None
+
+
+@router.get("/run", dependencies=[DagReader])
+def page(
+    request: Request,
+    session: SessionDep,
+    dag_id: Annotated[str, Query()],
+    run_id: Annotated[str, Query()],
+    repeat: Annotated[int | None, Query(ge=0)] = None,
+) -> HTMLResponse:
+    """The newest repeat, or the one asked for."""
+    views = load_settings().ledger().views
+    tasks = _tasks(session, dag_id, run_id)
+    repeats = views.repeats(dag_id, run_id)
+    if not repeats:
+        if not tasks:
+            raise HTTPException(404, "Neither the ledger nor Airflow knows this run")
+        return show(request, "run_new.html", dag_id=dag_id, run_id=run_id, tasks=tasks, refresh=_REFRESH_SECONDS)
+    row = next((each for each in repeats if repeat in (None, each["repeat"])), None)
+    if row is None:
+        raise HTTPException(404, "This run has no such repeat")
+    newest = row is repeats[0]
+    tries = load_settings().ledger().tries(dag_id, run_id, row["repeat"])
+    plan = views.plan(dag_id, run_id, row["repeat"])
+    verdict = Verdict.model_validate_json(row["verdict"]) if row["verdict"] else None
+    bars, steps = _bars(row, tries, tasks if newest else [])
+    qualities = _qualities(views.evaluations(dag_id, run_id, row["repeat"]))
+    return show(
+        request,
+        "run.html",
+        row=row,
+        repeats=repeats,
+        newest=newest,
+        plan=plan,
+        steps=_steps(tries, tasks if newest else [], plan),
+        timeline=charts.timeline(bars, steps, f"Steps of {run_id} over time, with power") if bars else None,
+        known_power=any(bar.watts is not None for bar in bars),
+        verdict=verdict,
+        now=qualities.get("candidate"),
+        live=qualities.get("live"),
+        rollout=_rollout(row["workload"], row["model_version"]),
+        asking=[task for task in tasks if task.state == "awaiting_input"] if newest else [],
+        refresh=_REFRESH_SECONDS if newest and row["state"] == "running" else None,
+    )
+
+
+@router.get("/docs", dependencies=[DagReader])
+def docs(dag_id: Annotated[str, Query()], version: Annotated[int, Query(ge=0)]) -> HTMLResponse:
+    """What validation saw of a dataset version, from the store; nothing in it runs."""
+    uri = load_settings().ledger().views.docs_uri(dag_id, version)
+    if uri is None:
+        raise HTTPException(404, "The ledger knows no such dataset version of this DAG")
+    try:
+        text = files.read_bytes(uri, limit=_DOCS_BYTES)
+    except FileNotFoundError as error:
+        raise HTTPException(404, "These Data Docs were swept away, or the store is elsewhere") from error
+    return HTMLResponse(text, headers={**HEADERS, "Content-Security-Policy": _DOCS_POLICY})
+
+
+def _tasks(session: Any, dag_id: str, run_id: str) -> list[Task]:  # noqa: ANN401 - Airflow's session
+    columns = (TaskInstance.task_id, TaskInstance.map_index, TaskInstance.state, TaskInstance.try_number)
+    times = (TaskInstance.start_date, TaskInstance.end_date)
+    where = (TaskInstance.dag_id == dag_id, TaskInstance.run_id == run_id)
+    found = [Task(*row) for row in session.execute(select(*columns, *times).where(*where))]
+    return sorted(found, key=lambda task: (_place(task.task_id), task.map_index))
+
+
+def _place(task_id: str) -> int:
+    return _ORDER.index(task_id) if task_id in _ORDER else len(_ORDER)
+
+
+def _bars(row: Row, tries: Sequence[Row], tasks: Sequence[Task]) -> tuple[list[Bar], list[str]]:
+    """Every try that was metered, and what runs now; a row for each task that has begun, in the order of the run."""
+    begin = datetime.fromisoformat(row["started_at"])
+    bars = []
+    for each in tries:
+        if each["started_at"] is None or each["wall_seconds"] is None:
+            continue
+        at = max(0.0, (datetime.fromisoformat(each["started_at"]) - begin).total_seconds())
+        known = each["joules"] is not None and each["wall_seconds"] > 0
+        watts = each["joules"] / each["wall_seconds"] if known else None
+        bars.append(Bar(each["task_id"], at, at + each["wall_seconds"], each["outcome"], watts))
+    now = datetime.now(UTC)
+    for task in tasks:
+        if task.state in ("running", "deferred", "awaiting_input") and task.start_date:
+            at = max(0.0, (task.start_date - begin).total_seconds())
+            bars.append(Bar(task.task_id, at, (now - begin).total_seconds(), "running", None))
+    return bars, sorted({bar.step for bar in bars}, key=_place)
+
+
+def _steps(tries: Sequence[Row], tasks: Sequence[Task], plan: Plan | None) -> list[dict[str, Any]]:
+    """A row for each try, and for each task without one; the prediction beside a step's first row."""
+    predicted = plan.seconds_by_step if plan else {}
+    rows: list[dict[str, Any]] = []
+    tried = {(each["task_id"], each["map_index"]) for each in tries}
+    for each in tries:
+        watts = each["joules"] / each["wall_seconds"] if each["joules"] is not None and each["wall_seconds"] else None
+        rows.append({**each, "state": each["outcome"], "watts": watts})
+    empty = dict.fromkeys(("wall_seconds", "peak_memory_bytes", "joules", "watts", "energy_method"))
+    for task in tasks:
+        reported = (task.task_id, task.map_index) in tried
+        if not reported or task.state in ("running", "awaiting_input", "deferred", "up_for_retry"):
+            rows.append(
+                {
+                    **empty, "task_id": task.task_id, "map_index": task.map_index, "try_number": task.try_number,
+                    "state": task.state or "waiting", "reason": "",
+                }
+            )  # fmt: skip
+    rows.sort(key=lambda each: (_place(each["task_id"]), each["map_index"], each["try_number"]))
+    seen: set[str] = set()
+    for each in rows:
+        first = each["task_id"] not in seen
+        seen.add(each["task_id"])
+        each["predicted"] = predicted.get(each["task_id"]) if first else None
+        each["first"] = first
+    return rows
+
+
+def _qualities(evaluations: Sequence[Row]) -> dict[str, Quality]:
+    return {each["role"]: Quality.model_validate_json(each["quality"]) for each in evaluations}
+
+
+def _rollout(workload: str, version: str | None) -> dict[str, Any] | None:
+    """What the workload's server on this machine serves now, where that concerns this run's model."""
+    if version is None or load_settings().launcher != "process":
+        return None
+    room = ServingRoom(load_settings().store, workload)
+    try:
+        target, status = room.read_target(), room.read_status()
+    except (StepError, OSError) as error:
+        return {"error": str(error).splitlines()[0]}
+    if target is None or version not in (target.stable.version, target.canary.version if target.canary else None):
+        return None
+    return {"target": target, "status": status, "error": None}

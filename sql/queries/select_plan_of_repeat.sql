@@ -1,0 +1,3 @@
+SELECT plan
+FROM plans
+WHERE dag_id = :dag_id AND run_id = :run_id AND repeat = :repeat
