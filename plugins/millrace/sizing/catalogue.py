@@ -160,19 +160,6 @@ def _entry(catalogue: Path, section: str, name: str, extra: list[str] | None = N
     return {**(entries[name] or {}), "name": name}
 
 
-def _section(catalogue: Path, section: str) -> dict[str, Any]:
-    try:
-        entries = yaml.safe_load(catalogue.read_text(encoding="utf-8"))[section]
-        return dict(entries)
-    except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
-        raise BadInputError(
-            f"the catalogue cannot be read: {error}",
-            where=str(catalogue),
-            rule="YAML with the sections hardware and sites",
-            remedy="correct the file",
-        ) from error
-
-
 def _checked(kind: type[C], entry: dict[str, Any], catalogue: Path, section: str) -> C:
     try:
         return kind.model_validate(entry)
