@@ -45,6 +45,7 @@ def open_run(
             partition_last=window.last,
             run_type=str(dag_run.run_type.value),
             quality_metric=workload.gate.metric,
+            pue=settings.site_rates().pue,
         )
     return Run(
         workload=located(workload, settings.arrivals),

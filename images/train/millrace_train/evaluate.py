@@ -16,6 +16,7 @@ from millrace.contracts.measurement import Hardware
 from millrace.contracts.model import ModelVersion
 from millrace.contracts.report import EvaluateResult, Quality
 from millrace.contracts.run_spec import EvaluateTask, RunSpec
+from millrace.energy.meter import begin_phase
 from millrace.scoring.scorer import Scorer
 from millrace.step.main import Stop
 from millrace.storage import files
@@ -42,6 +43,7 @@ def evaluate(spec: RunSpec, stop: Stop) -> EvaluateResult:
     """
     if not isinstance(spec.task, EvaluateTask):
         raise TypeError(spec.task.kind)
+    begin_phase("load")
     task, job = spec.task, read_job(spec)
     key = job.dataset.split.key
     limit = max(_TEST_ROWS_AT_LEAST, spec.parameters.rows // 2) if spec.parameters.rows else 0
@@ -57,6 +59,7 @@ def evaluate(spec: RunSpec, stop: Stop) -> EvaluateResult:
     replay_uri = files.join(spec.attempt_uri, "out", REPLAY_FILE)
     files.write_bytes(replay_uri, "".join(f"{json.dumps(row)}\n" for row in replay).encode())
     trial = _Trial(job.dataset, test, replay, task.latency_requests, spec.hardware)
+    begin_phase("evaluate")
     candidate = _judge(task.candidate, trial, stop)
     live = None if task.live is None else _judge(task.live, trial, stop)
     baseline = None

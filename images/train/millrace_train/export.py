@@ -15,6 +15,7 @@ from millrace.contracts.errors import RefusedError
 from millrace.contracts.model import MANIFEST_FILE, ModelManifest, ModelVersion
 from millrace.contracts.report import ExportResult
 from millrace.contracts.run_spec import ExportTask, RunSpec
+from millrace.energy.meter import begin_phase
 from millrace.scoring.scorer import MODEL_FILE
 from millrace.scoring.tokens import TOKENIZER_FILE
 from millrace.step.main import Stop
@@ -49,6 +50,7 @@ def export(spec: RunSpec, stop: Stop) -> ExportResult:
     """
     if not isinstance(spec.task, ExportTask):
         raise TypeError(spec.task.kind)
+    begin_phase("load")
     job = read_job(spec)
     with tempfile.TemporaryDirectory() as temporary:
         scratch = Path(temporary)
@@ -58,12 +60,15 @@ def export(spec: RunSpec, stop: Stop) -> ExportResult:
         model = rebuild(job, trained, weights, base, spec.task.trained_uri)
         folder = scratch / "version"
         folder.mkdir()
+        begin_phase("export")
         write_onnx(model, folder / MODEL_FILE)
         log.info("%s written, %d bytes", MODEL_FILE, (folder / MODEL_FILE).stat().st_size)
         stop.check("between export and comparison")
+        begin_phase("evaluate")
         rows = _rows_to_compare(spec.task, job, base, scratch, stop)
         error = largest_difference(model, folder / MODEL_FILE, _comparisons(rows, job))
         _check_error(error, spec.task.trained_uri)
+        begin_phase("export")
         save_arrays(folder / WEIGHTS_FILE, weights)
         if base is not None:
             shutil.copyfile(base.folder / TOKENIZER_FILE, folder / TOKENIZER_FILE)

@@ -11,6 +11,7 @@ from millrace.contracts.data import Target
 from millrace.contracts.errors import BadInputError
 from millrace.contracts.report import TrainResult
 from millrace.contracts.run_spec import RunSpec, TrainTask
+from millrace.energy.meter import begin_phase
 from millrace.step.main import Stop
 from millrace.storage import files
 from millrace_train.accumulation import loss_reduction
@@ -44,6 +45,7 @@ def train(spec: RunSpec, stop: Stop) -> TrainResult | None:
     """
     if not isinstance(spec.task, TrainTask):
         raise TypeError(spec.task.kind)
+    begin_phase("load")
     job = read_job(spec)
     with tempfile.TemporaryDirectory() as temporary:
         scratch = Path(temporary)
@@ -92,6 +94,7 @@ def _train(
     total_steps = recipe.epochs * recipe.steps_per_epoch(stores["train"].rows)
     with device_memory(recipe.rows_at_once), workers.held_together():
         model = build_compiled(job, shape, spec.parameters.learning_rate, total_steps, recipe.parts)
+        begin_phase("train")
         outcome = run_training(model, stores["train"], recipe, spec.state_uri, stop, workers)
         weights = read_variables("model", model.variables)
         workers.part(weights)
@@ -101,6 +104,7 @@ def _train(
         # the leader's own copy, that it judges without the others
         model = build_compiled(job, shape, spec.parameters.learning_rate, total_steps, recipe.parts)
         assign_variables("model", model.variables, weights, spec.state_uri)
+    begin_phase("evaluate")
     with device_memory(recipe.rows_at_once):
         thresholds, micro_f1 = judge_validation(model, stores["validation"], job, recipe)
     log.info("validation micro-F1 %.4f on %d rows", micro_f1, stores["validation"].rows)
@@ -116,6 +120,7 @@ def _train(
         losses=epoch_losses,
         validation_micro_f1=micro_f1,
     )
+    begin_phase("export")
     uri = files.join(spec.attempt_uri, "out", "trained")
     sha256 = write_trained(uri, trained, weights, scratch)
     for split in limits:

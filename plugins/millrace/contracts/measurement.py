@@ -2,21 +2,34 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Literal, TypeVar
+from typing import Literal, Self, TypeVar
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from millrace.contracts.base import Contract
 
 N = TypeVar("N", int, float)
 EnergyMethod = Literal["nvml+rapl", "nvml", "rapl", "estimated"]
+Phase = Literal["load", "train", "evaluate", "export"]
+
+
+class PhaseReading(Contract):
+    """A phase's part of a reading, by the same sensors."""
+
+    phase: Phase
+    wall_seconds: float = Field(ge=0)
+    cpu_seconds: float = Field(ge=0)
+    joules: float | None = Field(default=None, ge=0)
+    idle_joules: float | None = Field(default=None, ge=0)
+    energy_coverage: float | None = Field(default=None, ge=0, le=1)
 
 
 class MeterReading(Contract):
     """One try's use of the machine, its children included.
 
     ``energy_method`` names the sensors behind ``joules``; "estimated" means CPU time and the site's hardware entry.
-    ``energy_coverage`` is the share of ``wall_seconds`` that the sensors saw.
+    ``energy_coverage`` is the share of ``wall_seconds`` that the sensors saw. ``idle_joules`` is the part of ``joules``
+    that the reserved hardware draws in any case; the building's share (PUE) is in neither.
     """
 
     started_at: datetime
@@ -27,8 +40,25 @@ class MeterReading(Contract):
     read_bytes: int | None = Field(default=None, ge=0)
     written_bytes: int | None = Field(default=None, ge=0)
     joules: float | None = Field(default=None, ge=0)
+    idle_joules: float | None = Field(default=None, ge=0)
     energy_method: EnergyMethod | None = None
     energy_coverage: float | None = Field(default=None, ge=0, le=1)
+    phases: tuple[PhaseReading, ...] = ()
+
+
+class MeteredJoules(Contract):
+    """A run's joules as meters outside its steps saw them; None with the ``reason`` where they saw too little."""
+
+    joules: float | None = Field(default=None, ge=0)
+    coverage: float = Field(ge=0, le=1)
+    meter: str | None = None
+    reason: str | None = None
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if (self.joules is None) != (self.reason is not None):
+            raise ValueError("joules, or the reason why there are none")
+        return self
 
 
 def together(readings: Sequence[MeterReading]) -> MeterReading:
@@ -40,15 +70,9 @@ def together(readings: Sequence[MeterReading]) -> MeterReading:
     first = readings[0]
     if len(readings) == 1:
         return first
-    wall = sum(reading.wall_seconds for reading in readings)
-    covered = [reading.energy_coverage for reading in readings]
     methods = {reading.energy_method for reading in readings}
     order: tuple[EnergyMethod | None, ...] = (None, "estimated", "rapl", "nvml", "nvml+rapl")
-    coverage = None
-    if wall and all(each is not None for each in covered):
-        coverage = (
-            sum((each or 0) * reading.wall_seconds for each, reading in zip(covered, readings, strict=True)) / wall
-        )
+    coverage = _coverage([(reading.energy_coverage, reading.wall_seconds) for reading in readings])
     return first.model_copy(
         update={
             "cpu_seconds": sum(reading.cpu_seconds for reading in readings),
@@ -57,10 +81,34 @@ def together(readings: Sequence[MeterReading]) -> MeterReading:
             "read_bytes": _sum([reading.read_bytes for reading in readings]),
             "written_bytes": _sum([reading.written_bytes for reading in readings]),
             "joules": _sum([reading.joules for reading in readings]),
+            "idle_joules": _sum([reading.idle_joules for reading in readings]),
             "energy_method": min(methods, key=order.index),
             "energy_coverage": coverage,
+            "phases": tuple(_phase([phase, *_same(phase, readings[1:])]) for phase in first.phases),
         }
     )
+
+
+def _same(phase: PhaseReading, readings: Sequence[MeterReading]) -> list[PhaseReading]:
+    return [each for reading in readings for each in reading.phases if each.phase == phase.phase]
+
+
+def _phase(parts: Sequence[PhaseReading]) -> PhaseReading:
+    return parts[0].model_copy(
+        update={
+            "cpu_seconds": sum(part.cpu_seconds for part in parts),
+            "joules": _sum([part.joules for part in parts]),
+            "idle_joules": _sum([part.idle_joules for part in parts]),
+            "energy_coverage": _coverage([(part.energy_coverage, part.wall_seconds) for part in parts]),
+        }
+    )
+
+
+def _coverage(parts: Sequence[tuple[float | None, float]]) -> float | None:
+    wall = sum(seconds for _, seconds in parts)
+    if not wall or any(covered is None for covered, _ in parts):
+        return None
+    return min(1.0, sum((covered or 0) * seconds for covered, seconds in parts) / wall)
 
 
 def _highest(values: Sequence[int | None]) -> int | None:

@@ -1,6 +1,6 @@
 """Joules where no sensor is: CPU time and the site's hardware entry."""
 
-from millrace.contracts.measurement import Hardware
+from millrace.contracts.measurement import EnergyMethod, Hardware
 
 
 def estimated_joules(hardware: Hardware, wall_seconds: float, cpu_seconds: float) -> float:
@@ -10,3 +10,19 @@ def estimated_joules(hardware: Hardware, wall_seconds: float, cpu_seconds: float
     (ISCA 2007, section 3.2) with utilisation integrated over time. It is an estimate and is labelled as one.
     """
     return hardware.idle_watts_per_core * hardware.cores * wall_seconds + hardware.active_watts_per_core * cpu_seconds
+
+
+def idle_joules(hardware: Hardware, wall_seconds: float, method: EnergyMethod, joules: float) -> float | None:
+    """The part of ``joules`` that the hardware behind the method's sensors draws doing nothing for that time.
+
+    By the catalogue's idle watts, and never more than was drawn; None where GPUs are in it whose idle watts the
+    catalogue lacks. What remains is the active part. The building's share (PUE) is in neither.
+    """
+    watts = 0.0
+    if method != "nvml":
+        watts += hardware.idle_watts_per_core * hardware.cores
+    if method in ("nvml", "nvml+rapl"):
+        if hardware.device is None:
+            return None
+        watts += hardware.device.idle_watts * hardware.gpus
+    return min(joules, watts * wall_seconds)

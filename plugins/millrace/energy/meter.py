@@ -10,8 +10,9 @@ from typing import Self
 
 import psutil
 
-from millrace.contracts.measurement import EnergyMethod, Hardware, MeterReading
-from millrace.energy.estimate import estimated_joules
+from millrace.contracts.measurement import EnergyMethod, Hardware, MeterReading, Phase, PhaseReading
+from millrace.energy.estimate import estimated_joules, idle_joules
+from millrace.energy.phases import Mark, Phases
 from millrace.energy.processes import ProcessTree, Usage
 from millrace.energy.sensors import Sensors, open_sensors
 
@@ -20,6 +21,13 @@ log = logging.getLogger(__name__)
 WRITE_EVERY_SECONDS = 5.0
 _SAMPLE_EVERY_SECONDS = 0.5
 _LAST_WRITE_SECONDS = 30.0
+_running: "Meter | None" = None
+
+
+def begin_phase(phase: Phase) -> None:
+    """See Meter.begin_phase, of the meter that this process runs under; without one nothing happens."""
+    if _running is not None:
+        _running.begin_phase(phase)
 
 
 class Meter:
@@ -28,7 +36,8 @@ class Meter:
     ``on_reading`` gets a reading every five seconds and at the end, so that a killed step leaves one behind.
     Joules come from ``sensors`` where there are any; else they are estimated from CPU time and ``hardware``,
     ``energy_method`` says so and the coverage is 0: no sensor saw any of it. Nothing that fails in here (a sensor,
-    a process that ends while it is looked at, ``on_reading`` itself) fails the step.
+    a process that ends while it is looked at, ``on_reading`` itself) fails the step. What ``begin_phase`` named is
+    read at the phase's edges and told apart.
     """
 
     def __init__(
@@ -48,19 +57,24 @@ class Meter:
         self._tree = ProcessTree()
         self._last = Usage(0.0, None, None)
         self._final: MeterReading | None = None
+        self._phases = Phases()
 
     def __enter__(self) -> Self:
+        global _running
         self._started_at = datetime.now(UTC)
         self._start_seconds = time.monotonic()
         self._sensors.start()
         self._sample()
         self._start = self._last
         self._thread.start()
+        _running = self
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        global _running
+        _running = None
         self._stop.set()
         self._final = self._measure(at_end=True)
         # A store that hangs must not hold the step; the report carries the final reading in any case.
@@ -71,34 +85,62 @@ class Meter:
         """What was used so far; after ``__exit__``, what was used in all."""
         return self._final or self._measure()
 
+    def begin_phase(self, phase: Phase) -> None:
+        """From now on, until the next phase or the end, what is used is this phase's."""
+        with self._lock:
+            self._sample()
+            self._phases.begin(phase, self._mark())
+
+    def _mark(self) -> Mark:
+        return Mark(
+            time.monotonic() - self._start_seconds,
+            max(0.0, self._last.cpu_seconds - self._start.cpu_seconds),
+            self._sensors.joules(),
+            self._sensors.seen_seconds,
+        )
+
     def _measure(self, at_end: bool = False) -> MeterReading:
         with self._lock:
             self._sample()
-            used, start = self._last, self._start
-            wall_seconds = time.monotonic() - self._start_seconds
-            cpu_seconds = max(0.0, used.cpu_seconds - start.cpu_seconds)
-            joules, method, coverage = self._energy(wall_seconds, cpu_seconds)
+            used, start, now = self._last, self._start, self._mark()
+            joules, idle, method, coverage = self._energy(now)
             return MeterReading(
                 started_at=self._started_at,
-                wall_seconds=wall_seconds,
-                cpu_seconds=cpu_seconds,
+                wall_seconds=now.wall_seconds,
+                cpu_seconds=now.cpu_seconds,
                 peak_memory_bytes=self._tree.peak_memory_bytes or None,
                 peak_gpu_memory_bytes=self._sensors.peak_gpu_memory_bytes() if at_end else None,
                 read_bytes=_grown(start.read_bytes, used.read_bytes),
                 written_bytes=_grown(start.written_bytes, used.written_bytes),
                 joules=joules,
+                idle_joules=idle,
                 energy_method=method,
                 energy_coverage=coverage,
+                phases=tuple(self._of_phase(phase, used) for phase, used in self._phases.until(now).items()),
             )
 
-    def _energy(self, wall_seconds: float, cpu_seconds: float) -> tuple[float, EnergyMethod, float]:
-        joules, method = self._sensors.joules(), self._sensors.method
+    def _of_phase(self, phase: Phase, used: Mark) -> PhaseReading:
+        joules, idle, _, coverage = self._energy(used)
+        return PhaseReading(
+            phase=phase,
+            wall_seconds=used.wall_seconds,
+            cpu_seconds=used.cpu_seconds,
+            joules=joules,
+            idle_joules=idle,
+            energy_coverage=coverage,
+        )
+
+    def _energy(self, used: Mark) -> tuple[float, float | None, EnergyMethod, float]:
+        method: EnergyMethod | None = self._sensors.method
+        wall_seconds, joules, coverage = used.wall_seconds, used.joules, 0.0
         if joules is None or method is None:
-            return estimated_joules(self._hardware, wall_seconds, cpu_seconds), "estimated", 0.0
-        # The last counter reading and the wall time are taken a moment apart; that moment is no gap.
-        gap_seconds = wall_seconds - self._sensors.seen_seconds
-        covered = gap_seconds < _SAMPLE_EVERY_SECONDS / 10 or wall_seconds <= 0
-        return joules, method, 1.0 if covered else max(0.0, 1 - gap_seconds / wall_seconds)
+            method, joules = "estimated", estimated_joules(self._hardware, wall_seconds, used.cpu_seconds)
+        else:
+            # The last counter reading and the wall time are taken a moment apart; that moment is no gap.
+            gap_seconds = wall_seconds - used.seen_seconds
+            covered = gap_seconds < _SAMPLE_EVERY_SECONDS / 10 or wall_seconds <= 0
+            coverage = 1.0 if covered else max(0.0, 1 - gap_seconds / wall_seconds)
+        return joules, idle_joules(self._hardware, wall_seconds, method, joules), method, coverage
 
     def _sample(self) -> None:
         try:

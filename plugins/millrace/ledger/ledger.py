@@ -6,7 +6,7 @@ from pathlib import Path
 
 from millrace.contracts.calibration import Calibration
 from millrace.contracts.data import DatasetVersion, Profile, Window
-from millrace.contracts.measurement import MeterReading
+from millrace.contracts.measurement import MeteredJoules, MeterReading
 from millrace.contracts.plan import Plan
 from millrace.contracts.report import Report
 from millrace.contracts.retention import Found, StoredSize
@@ -14,7 +14,7 @@ from millrace.contracts.run_spec import TryKey
 from millrace.contracts.serving import Verdict
 from millrace.contracts.store import StoreTraits
 from millrace.ledger import calibrations, datasets, migrations, models, plans, retention, runs, stores, tries
-from millrace.ledger.database import Database, Row
+from millrace.ledger.database import Database, Row, Value
 from millrace.ledger.records import LiveModel, RecordedModel, RunKey
 from millrace.ledger.views import Views
 
@@ -67,10 +67,12 @@ class Ledger:
         partition_last: date,
         run_type: str,
         quality_metric: str = "micro_f1",
+        pue: float | None = None,
     ) -> int:
         """The run's repeat that is running; the first call, and the first after a close, open a new one.
 
-        ``quality_metric`` is the one that run_summary shows: micro_f1 or macro_f1.
+        ``quality_metric`` is the one that run_summary shows: micro_f1 or macro_f1. ``pue`` is the site's now,
+        by which run_energy tells the building's share.
         """
         return runs.open_run(
             self._database,
@@ -83,6 +85,7 @@ class Ledger:
             partition_last=partition_last,
             run_type=run_type,
             quality_metric=quality_metric,
+            pue=pue,
         )
 
     def last_repeat(self, dag_id: str, run_id: str) -> int | None:
@@ -152,6 +155,22 @@ class Ledger:
         with self._database.read() as transaction:
             return transaction.all("select_tries", dag_id=dag_id, run_id=run_id, repeat=repeat)
 
+    # --- energy ---
+
+    def phases(self, dag_id: str, run_id: str, repeat: int) -> list[Row]:
+        """What each phase of each step used, over all tries, in the order of their commits."""
+        with self._database.read() as transaction:
+            return transaction.all("select_phases", dag_id=dag_id, run_id=run_id, repeat=repeat)
+
+    def run_energy(self, dag_id: str, run_id: str) -> list[Row]:
+        """Rows of the view run_energy, one a repeat: active, idle and the building's joules, and what meters saw."""
+        with self._database.read() as transaction:
+            return transaction.all("select_run_energy", dag_id=dag_id, run_id=run_id)
+
+    def record_metered(self, dag_id: str, run_id: str, repeat: int, metered: MeteredJoules) -> None:
+        """Keep what meters outside saw of a run; a later reading takes its place."""
+        runs.record_metered(self._database, RunKey(dag_id, run_id, repeat), metered)
+
     # --- plans ---
 
     def store_plan(self, dag_id: str, run_id: str, repeat: int, plan: Plan) -> None:
@@ -172,6 +191,17 @@ class Ledger:
         with self._database.read() as transaction:
             row = transaction.one("select_memory_lesson", workload=workload, step=step)
         return None if row is None else int(row["memory_bytes"])
+
+    def learn_memory_factor(self, family: str, hardware: str, calibration: int, factor: float) -> None:
+        """Keep by how much plans of a family missed its peak memory, while that calibration is in use."""
+        plans.learn_memory_factor(self._database, family, hardware, calibration, factor)
+
+    def memory_factor(self, family: str, hardware: str, calibration: int) -> float:
+        """By how much to multiply what the coefficients say of a family's peak memory; 1 until something was learned."""
+        with self._database.read() as transaction:
+            key: dict[str, Value] = {"family": family, "hardware": hardware, "calibration": calibration}
+            row = transaction.one("select_memory_factor", **key)
+        return 1.0 if row is None else float(row["factor"])
 
     def learn_rows(self, workload: str, hardware: str, rows_at_once: int) -> None:
         """Keep how many rows at once to try where a device had no room for more; a larger number changes nothing."""

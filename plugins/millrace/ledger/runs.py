@@ -4,6 +4,7 @@ from datetime import date, timedelta
 from typing import get_args
 
 from millrace.contracts.errors import BadInputError, TransientError
+from millrace.contracts.measurement import MeteredJoules
 from millrace.contracts.serving import Verdict
 from millrace.contracts.workload import GatePolicy
 from millrace.ledger import datasets, stores
@@ -26,6 +27,7 @@ def open_run(
     partition_last: date,
     run_type: str,
     quality_metric: str,
+    pue: float | None = None,
 ) -> int:
     """See Ledger.open_run."""
     if quality_metric not in _METRICS:
@@ -44,6 +46,7 @@ def open_run(
             partition_last=partition_last.isoformat(),
             run_type=run_type,
             quality_metric=quality_metric,
+            pue=pue,
             at=now(),
         )
         row = transaction.one("select_running_repeat", dag_id=dag_id, run_id=run_id)
@@ -129,6 +132,14 @@ def verdict(database: Database, run: RunKey) -> Verdict | None:
     with database.read() as transaction:
         row = transaction.one("select_run_verdict", dag_id=run.dag_id, run_id=run.run_id, repeat=run.repeat)
     return None if row is None or row["verdict"] is None else Verdict.model_validate_json(row["verdict"])
+
+
+def record_metered(database: Database, run: RunKey, metered: MeteredJoules) -> None:
+    """See Ledger.record_metered."""
+    key: dict[str, Value] = {"dag_id": run.dag_id, "run_id": run.run_id, "repeat": run.repeat}
+    with database.write() as transaction:
+        lock_run(transaction, run)
+        transaction.execute("upsert_metered_run", **key, **metered.model_dump(), at=now())
 
 
 def printable(text: str) -> str:

@@ -38,6 +38,8 @@ def commit_report(database: Database, key: TryKey, report: Report, process_uid: 
             at=now(),
         )
         if new:
+            if not counted:
+                _keep_phases(transaction, key, process_uid, report.meter)
             _take(transaction, run, row, step_of(key.task_id), report)
         refresh_figures(transaction, run)
         # not with a lost try: the one that counts it has the lock already
@@ -86,7 +88,16 @@ def commit_lost_try(
             report=None,
             at=now(),
         )
+        if reading is not None:
+            _keep_phases(transaction, key, process_uid, reading)
         refresh_figures(transaction, RunKey(key.dag_id, key.run_id, key.repeat))
+
+
+def _keep_phases(transaction: Transaction, key: TryKey, process_uid: str, reading: MeterReading) -> None:
+    for phase in reading.phases:
+        transaction.execute(
+            "insert_phase", **_task(key), **phase.model_dump(), try_number=key.try_number, process_uid=process_uid
+        )
 
 
 def committed_report(database: Database, dag_id: str, run_id: str, task_id: str) -> Report | None:
@@ -125,7 +136,7 @@ def _text_time(reading: MeterReading) -> str:
 
 
 def _measures(reading: MeterReading | None) -> dict[str, Value]:
-    names = set(MeterReading.model_fields) - {"started_at"}
+    names = set(MeterReading.model_fields) - {"started_at", "phases"}
     if reading is None:
         return {**dict.fromkeys(names), "started_at": None}
     return {**reading.model_dump(include=names), "started_at": _text_time(reading)}

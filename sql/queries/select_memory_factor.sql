@@ -1,0 +1,1 @@
+SELECT factor FROM memory_factors WHERE family = :family AND hardware = :hardware AND calibration = :calibration
