@@ -197,7 +197,7 @@ class Ledger:
         plans.learn_memory_factor(self._database, family, hardware, calibration, factor)
 
     def memory_factor(self, family: str, hardware: str, calibration: int) -> float:
-        """By how much to multiply what the coefficients say of a family's peak memory; 1 until something was learned."""
+        """What to multiply a family's predicted peak memory by; 1 until something was learned."""
         with self._database.read() as transaction:
             key: dict[str, Value] = {"family": family, "hardware": hardware, "calibration": calibration}
             row = transaction.one("select_memory_factor", **key)
