@@ -15,7 +15,7 @@ _COVERAGE_AT_LEAST = 0.9
 def calibrate(ledger: Ledger) -> list[Calibration]:
     """Store a new version wherever there are new runs; those that were stored.
 
-    Only runs whose training took one try count: a resumed one took less, and its elder no whole training. Energy is
+    Of a training that took several tries only its last one's memory counts: it did a part of the work. Energy is
     learned from runs whose joules came the way the newest run's did, since an estimate says nothing of a sensor.
     """
     rows: dict[tuple[str, str], list[tuple[Plan, Row]]] = {}
@@ -48,7 +48,7 @@ def _measured(row: Row, method: str | None) -> dict[Predicted, float]:
     joules, coverage = row["joules"], row["energy_coverage"]
     # an estimate is of the whole time, and no sensor covers any of it
     whole = method == "estimated" or (coverage or 0) >= _COVERAGE_AT_LEAST
-    known = joules is not None and row["energy_method"] == method and whole
+    known = joules is not None and row["wall_seconds"] and row["energy_method"] == method and whole
     values: dict[Predicted, float | None] = {
         "seconds": row["wall_seconds"],
         "watts": joules / row["wall_seconds"] if known else None,

@@ -68,14 +68,3 @@ LEFT JOIN (
     FROM tries
     GROUP BY dag_id, run_id, repeat
 ) AS t ON t.dag_id = r.dag_id AND t.run_id = r.run_id AND t.repeat = r.repeat;
-
--- Peak memory of a family of models over what its plans said, learned from a training that was killed for want of it. A
--- calibration of coefficients (0: none yet) makes what was learned beside the one before it void.
-CREATE TABLE memory_factors (
-    family TEXT NOT NULL,
-    hardware TEXT NOT NULL,
-    calibration BIGINT NOT NULL,
-    factor DOUBLE PRECISION NOT NULL CHECK (factor > 0),
-    learned_at TEXT NOT NULL,
-    PRIMARY KEY (family, hardware, calibration)
-);

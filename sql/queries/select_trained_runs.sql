@@ -1,13 +1,19 @@
-SELECT p.plan, t.wall_seconds, t.peak_memory_bytes, t.peak_gpu_memory_bytes, t.joules, t.energy_method, t.energy_coverage
+-- A training of several tries did a part of its work in each: only what the last one held in memory is a whole run's.
+SELECT
+    p.plan,
+    CASE WHEN o.tries = 1 THEN t.wall_seconds END AS wall_seconds,
+    t.peak_memory_bytes,
+    t.peak_gpu_memory_bytes,
+    CASE WHEN o.tries = 1 THEN t.joules END AS joules,
+    t.energy_method,
+    t.energy_coverage
 FROM plans AS p
 JOIN tries AS t ON t.dag_id = p.dag_id AND t.run_id = p.run_id AND t.repeat = p.repeat
-WHERE
-    t.step = 'train' AND t.outcome = 'ok' AND t.wall_seconds > 0
-    AND NOT EXISTS (
-        SELECT 1
-        FROM tries AS other
-        WHERE
-            other.dag_id = t.dag_id AND other.run_id = t.run_id AND other.repeat = t.repeat AND other.step = 'train'
-            AND (other.try_number <> t.try_number OR other.process_uid <> t.process_uid)
-    )
+JOIN (
+    SELECT dag_id, run_id, repeat, COUNT(*) AS tries
+    FROM tries
+    WHERE step = 'train'
+    GROUP BY dag_id, run_id, repeat
+) AS o ON o.dag_id = p.dag_id AND o.run_id = p.run_id AND o.repeat = p.repeat
+WHERE t.step = 'train' AND t.outcome = 'ok' AND t.wall_seconds > 0
 ORDER BY t.committed_at, t.dag_id, t.run_id, t.repeat

@@ -14,7 +14,7 @@ from millrace.contracts.run_spec import TryKey
 from millrace.contracts.serving import Verdict
 from millrace.contracts.store import StoreTraits
 from millrace.ledger import calibrations, datasets, migrations, models, plans, retention, runs, stores, tries
-from millrace.ledger.database import Database, Row, Value
+from millrace.ledger.database import Database, Row
 from millrace.ledger.records import LiveModel, RecordedModel, RunKey
 from millrace.ledger.views import Views
 
@@ -191,17 +191,6 @@ class Ledger:
         with self._database.read() as transaction:
             row = transaction.one("select_memory_lesson", workload=workload, step=step)
         return None if row is None else int(row["memory_bytes"])
-
-    def learn_memory_factor(self, family: str, hardware: str, calibration: int, factor: float) -> None:
-        """Keep by how much plans of a family missed its peak memory, while that calibration is in use."""
-        plans.learn_memory_factor(self._database, family, hardware, calibration, factor)
-
-    def memory_factor(self, family: str, hardware: str, calibration: int) -> float:
-        """What to multiply a family's predicted peak memory by; 1 until something was learned."""
-        with self._database.read() as transaction:
-            key: dict[str, Value] = {"family": family, "hardware": hardware, "calibration": calibration}
-            row = transaction.one("select_memory_factor", **key)
-        return 1.0 if row is None else float(row["factor"])
 
     def learn_rows(self, workload: str, hardware: str, rows_at_once: int) -> None:
         """Keep how many rows at once to try where a device had no room for more; a larger number changes nothing."""

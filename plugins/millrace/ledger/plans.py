@@ -39,13 +39,6 @@ def learn_rows(database: Database, workload: str, hardware: str, rows_at_once: i
         transaction.execute("upsert_rows_lesson", **key, rows_at_once=rows_at_once, at=now())
 
 
-def learn_memory_factor(database: Database, family: str, hardware: str, calibration: int, factor: float) -> None:
-    """See Ledger.learn_memory_factor."""
-    key: dict[str, Value] = {"family": family, "hardware": hardware, "calibration": calibration}
-    with database.write() as transaction:
-        transaction.execute("upsert_memory_factor", **key, factor=factor, at=now())
-
-
 def newest_plan(transaction: Transaction, dag_id: str, run_id: str) -> Plan | None:
     """The plan of the run's newest repeat that has one."""
     row = transaction.one("select_plan", dag_id=dag_id, run_id=run_id)

@@ -12,6 +12,7 @@ from kubernetes.client import models as k8s
 from urllib3.exceptions import HTTPError
 
 from millrace import attempts
+from millrace.calibrate import calibrate, describe
 from millrace.contracts.cluster import Cluster
 from millrace.contracts.errors import RefusedError
 from millrace.contracts.report import Report
@@ -34,8 +35,9 @@ class PodStepOperator(OrderOperator, KubernetesPodOperator):
 
     Spec and report travel through storage. A pod that was evicted, preempted or deleted is followed by one that goes on
     from the checkpoint, one that was killed for want of memory by one with 1.5 times as much, one whose GPU had no room
-    by one that feeds it half the rows at once; none of them uses up a retry. A pod that cannot start ends the task
-    within the start budget, with the scheduler's own reason.
+    by one that feeds it half the rows at once; none of them uses up a retry. What a training took in the end that had
+    been killed for want of memory, its family's next plan knows. A pod that cannot start ends the task within the start
+    budget, with the scheduler's own reason.
     """
 
     # an API server that is away for a minute ends the trigger once; a long training may see several
@@ -73,7 +75,9 @@ class PodStepOperator(OrderOperator, KubernetesPodOperator):
             report = attempts.with_workers(report, spec)
             if report.outcome != "interrupted" or end.kind == "ended":
                 try:
-                    return attempts.conclude(spec, report, uid, self.ledger, self.log.info)
+                    said = attempts.conclude(spec, report, uid, self.ledger, self.log.info)
+                    self._plan_better(spec)
+                    return said
                 except attempts.FewerRowsError as error:
                     self.log.info("%s", error)
                     return self._again(spec, context)
@@ -159,6 +163,14 @@ class PodStepOperator(OrderOperator, KubernetesPodOperator):
             raise attempts.failure(str(error), error.exit_code)
         self.log.info("%s: another pod goes on with %s MiB", reason, f"{enough >> 20:,}")
         self.ledger.learn_memory(spec.workload.name, spec.task.kind, enough)
+
+    def _plan_better(self, spec: RunSpec) -> None:
+        """A plan that let its training be killed for want of memory errs for its whole family: learn at once."""
+        if spec.task.kind != "train" or not self.ledger.memory_lesson(spec.workload.name, "train"):
+            return
+        for learned in calibrate(self.ledger):
+            for line in describe(learned):
+                self.log.info("%s", line)
 
     def _refuse(self, reason: str) -> NoReturn:
         error = RefusedError(

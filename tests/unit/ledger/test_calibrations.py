@@ -68,10 +68,12 @@ def test_another_family_is_learned_by_itself(ledger: Ledger, train: Train) -> No
     assert found["mlp"] == pytest.approx(0.5, rel=0.01)
 
 
-def test_a_training_of_several_tries_says_nothing(ledger: Ledger, train: Train) -> None:
-    train("resumed", tries=2, wall_seconds=3.0)
+def test_a_training_of_several_tries_says_what_memory_it_took_and_nothing_else(ledger: Ledger, train: Train) -> None:
     train("older", family=None, wall_seconds=3.0)
     assert calibrate(ledger) == []
+    train("resumed", tries=2, wall_seconds=3.0, peak_memory_bytes=2500, joules=100.0)
+    (learned,) = calibrate(ledger)
+    assert learned.scales == {"memory": {"states": pytest.approx(2.5, rel=0.01)}}
 
 
 def test_a_sensors_joules_are_not_mixed_with_estimates(ledger: Ledger, train: Train) -> None:

@@ -60,11 +60,3 @@ def test_what_meters_saw_is_kept_beside_it_or_why_they_did_not(ledger: Ledger, o
     assert (row["metered_joules"], row["meter"], row["metered_reason"]) == (90.0, "kepler", None)
     with pytest.raises(ValueError, match="the reason why"):
         MeteredJoules(coverage=0.0)
-
-
-def test_a_familys_factor_of_memory_is_that_of_its_calibration(ledger: Ledger) -> None:
-    assert ledger.memory_factor("mlp_classifier", "cpu", 0) == 1.0
-    for factor in (3.0, 2.0):
-        ledger.learn_memory_factor("mlp_classifier", "cpu", 0, factor)
-    assert ledger.memory_factor("mlp_classifier", "cpu", 0) == 2.0
-    assert ledger.memory_factor("mlp_classifier", "cpu", 1) == 1.0
