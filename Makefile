@@ -180,6 +180,7 @@ bench: setup ## speed as ratios, each measured in one run (about 25 minutes on 2
 	@PYTHONPATH=plugins:images/data .venvs/data/bin/python tests/bench/ingest.py
 	@PYTHONPATH=plugins:images/data .venvs/data/bin/python tests/bench/parts.py
 	@PYTHONPATH=plugins:images/data:images/train .venvs/data/bin/python tests/bench/stores.py
+	@PYTHONPATH=plugins:images/train .venvs/train/bin/python tests/bench/meter.py
 	@$(MILLRACE) demo-material --pip $(CURDIR)/.venvs/uv/bin/python
 	@PYTHONPATH=plugins:images/train .venvs/train/bin/python tests/bench/train.py \
 	  --base-model $(STATE)/store/base-models/minilm-l6 --data $(STATE)/arrivals/news_topics

@@ -19,7 +19,8 @@ from millrace.energy.sensors import Sensors, open_sensors
 log = logging.getLogger(__name__)
 
 WRITE_EVERY_SECONDS = 5.0
-_SAMPLE_EVERY_SECONDS = 0.5
+_SAMPLE_EVERY_SECONDS = 1.0
+_NO_GAP_SECONDS = 0.05
 _LAST_WRITE_SECONDS = 30.0
 _running: "Meter | None" = None
 
@@ -138,7 +139,7 @@ class Meter:
         else:
             # The last counter reading and the wall time are taken a moment apart; that moment is no gap.
             gap_seconds = wall_seconds - used.seen_seconds
-            covered = gap_seconds < _SAMPLE_EVERY_SECONDS / 10 or wall_seconds <= 0
+            covered = gap_seconds < _NO_GAP_SECONDS or wall_seconds <= 0
             coverage = 1.0 if covered else max(0.0, 1 - gap_seconds / wall_seconds)
         return joules, idle_joules(self._hardware, wall_seconds, method, joules), method, coverage
 

@@ -1,5 +1,8 @@
 """What a process and everything that it started have used."""
 
+import contextlib
+import os
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -60,6 +63,11 @@ class ProcessTree:
         total = _usage(self.root)
         resident_bytes = self.root.memory_info().rss
         alive = {(child.pid, child.create_time()): child for child in self._descendants()}
+        # the kernel may leave a child out while its brother ends: whose parent is here has not left
+        here = {self.root.pid, *(pid for pid, _ in alive), *(pid for pid, _ in self._seen)}
+        for key, seen in list(self._seen.items()):
+            if key not in alive and not seen.detached and _parent(seen.process) in here:
+                alive[key] = seen.process
         for key, seen in list(self._seen.items()):
             if key not in alive and not self._follow(seen):
                 del self._seen[key]
@@ -73,13 +81,16 @@ class ProcessTree:
 
     def _descendants(self) -> list[psutil.Process]:
         found = []
-        for child in self.root.children(recursive=True):
-            try:
-                child.create_time()
-            except psutil.Error:
-                continue
-            found.append(child)
-        return found
+        waiting = [self.root.pid]
+        try:
+            while waiting:
+                for pid in _children(waiting.pop()):
+                    waiting.append(pid)
+                    with contextlib.suppress(psutil.Error):
+                        found.append(psutil.Process(pid))
+        except OSError:  # a kernel without these files: every process of the machine is looked at
+            found = self.root.children(recursive=True)
+        return [child for child in found if _began(child)]
 
     def _look(self, key: tuple[int, float], child: psutil.Process) -> None:
         try:
@@ -100,6 +111,35 @@ class ProcessTree:
         except psutil.Error:
             pass
         return seen.detached
+
+
+def _children(pid: int) -> Iterator[int]:
+    """By the kernel's own lists, one a thread: a look at all processes takes as long as there are some."""
+    try:
+        threads = os.listdir(f"/proc/{pid}/task")
+    except FileNotFoundError:
+        return
+    own = pid == os.getpid()
+    for thread in threads:
+        try:
+            yield from map(int, Path(f"/proc/{pid}/task/{thread}/children").read_text().split())
+        except (FileNotFoundError, ProcessLookupError):
+            if own and int(thread) == pid:
+                raise
+
+
+def _began(process: psutil.Process) -> bool:
+    try:
+        return bool(process.create_time())
+    except psutil.Error:
+        return False
+
+
+def _parent(process: psutil.Process) -> int | None:
+    try:
+        return int(process.ppid()) if process.is_running() else None
+    except psutil.Error:
+        return None
 
 
 def _usage(process: psutil.Process) -> Usage:

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from millrace.contracts.measurement import Hardware, MeterReading
+from millrace.energy import processes
 from millrace.energy.meter import Meter
+from millrace.energy.processes import ProcessTree
 from millrace.energy.sensors import NullSensors, ReplaySensors
 
 BURN = "import time\nwhile time.process_time() < {seconds}: pass\n"
@@ -97,6 +99,21 @@ def test_a_grandchild_whose_parent_left_stays_counted(hardware: Hardware, tmp_pa
     assert gone >= orphaned - 0.05
 
 
+def test_a_child_that_the_kernels_list_left_out_counts_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    tree = ProcessTree()
+    before = tree.sample().cpu_seconds
+    code = f"{BURN.format(seconds=1.0)}\nprint(flush=True)\ninput()"
+    with subprocess.Popen(python(code), stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        assert child.stdout
+        child.stdout.readline()
+        tree.sample()
+        with monkeypatch.context() as blind:
+            blind.setattr(processes, "_children", lambda pid: iter(()))
+            assert tree.sample().cpu_seconds - before >= 0.9
+        child.communicate(b"\n")
+    assert 0.9 <= tree.sample().cpu_seconds - before < 1.7
+
+
 def test_peak_memory_sees_a_child(hardware: Hardware) -> None:
     code = "block = bytearray(200 << 20)\nprint(flush=True)\ninput()"
     with Meter(hardware, sensors=NullSensors()) as meter:
@@ -116,7 +133,9 @@ def test_peak_memory_of_its_own_needs_no_luck_in_sampling() -> None:
     # In a process of its own: the kernel's mark holds a peak that was over between two samples.
     code = """
     from millrace.contracts.measurement import Hardware
-    from millrace.energy.meter import Meter
+    from millrace.energy import processes
+from millrace.energy.meter import Meter
+from millrace.energy.processes import ProcessTree
     from millrace.energy.sensors import NullSensors
     hardware = Hardware(name="x", cores=1, gflops_per_core=1, idle_watts_per_core=1, active_watts_per_core=1,
                         memory_bytes=1)
@@ -199,7 +218,9 @@ def test_a_killed_step_leaves_its_last_reading(tmp_path: Path) -> None:
     code = f"""
     import os, pathlib, time
     from millrace.contracts.measurement import Hardware
-    from millrace.energy.meter import Meter
+    from millrace.energy import processes
+from millrace.energy.meter import Meter
+from millrace.energy.processes import ProcessTree
     hardware = Hardware(name="x", cores=1, gflops_per_core=1, idle_watts_per_core=1, active_watts_per_core=1,
                         memory_bytes=1)
     def keep(reading):
