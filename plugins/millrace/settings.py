@@ -10,7 +10,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from millrace.contracts.cluster import Cluster, Conventions
 from millrace.contracts.measurement import Hardware, Precision
 from millrace.contracts.retention import RetentionPolicy
+from millrace.energy.prometheus import Prometheus
 from millrace.launchers.process import ProcessLauncher
+from millrace.metering import RunMeters
 from millrace.serving.prometheus import KEPLER_JOULES, PrometheusSource
 from millrace.sizing.catalogue import AUTO, CATALOGUE, Site, gpu_names, hardware, site
 from millrace.storage import files
@@ -83,7 +85,8 @@ class Settings(BaseSettings):
     prometheus_url: str = Field(
         default="",
         repr=False,
-        description="Prometheus that a canary's steps are judged by; the servers' own metrics when empty.",
+        description="Prometheus that a canary's steps are judged by (the servers' own metrics when empty), and that "
+        "the DAG `meters` asks for ended runs' joules.",
     )
     prometheus_scrape_seconds: float = Field(
         default=30,
@@ -158,6 +161,12 @@ class Settings(BaseSettings):
             self.prometheus_joules,
             self.prometheus_joules_estimated,
         )
+
+    def run_meters(self) -> RunMeters | None:
+        """Who is asked for the joules of ended runs' pods; None where nobody is."""
+        if not self.prometheus_url:
+            return None
+        return RunMeters(Prometheus(self.prometheus_url), self.prometheus_scrape_seconds)
 
     def process_launcher(self) -> ProcessLauncher:
         """The launcher that runs a step in its image's own environment on this machine."""

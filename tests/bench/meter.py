@@ -2,11 +2,11 @@
 
 PYTHONPATH=plugins:images/train .venvs/train/bin/python tests/bench/meter.py [--seconds 40]
 
-The step is a process that multiplies matrices on every core, with a child of its own, under a Meter that writes a
-reading every five seconds to a store. The meter's CPU time is that of its thread, of what it does at either end and at four
-phases. Counters are read from files like RAPL's that are written for this (``--sensors``: no machine has to have
-them), through the class that zeus's are read through. Memory is the growth of resident bytes by importing and
-starting the meter, and by importing zeus as a machine with a GPU does. Prints one JSON object; exit code 1 beyond a bar.
+The step is a process that multiplies matrices on every core, with a child of its own, under a Meter that keeps
+a reading every five seconds. The meter's CPU time is that of its thread, of what it does at either end and at four
+phases. Its counters are files like RAPL's that are written for this, since no machine has to have them. Memory is the
+growth of resident bytes by importing and starting the meter, and by importing zeus as a machine with a GPU does.
+Prints one JSON object; exit code 1 beyond a bar.
 """
 
 import argparse

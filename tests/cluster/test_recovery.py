@@ -5,13 +5,15 @@ import os
 import signal
 import subprocess
 import time
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 
 import httpx
 import psutil
 import pytest
 from kubernetes import client, config, watch
+
+from millrace.contracts.calibration import Calibration
 
 KILL, FAULTS = "machine_kill", "machine_faults"
 
@@ -149,6 +151,40 @@ def test_a_step_without_enough_memory_is_given_more_and_the_next_run_asks_for_it
     assert plant.finish(FAULTS, run_id)["state"] == "success"
     tries = tries_of(plant, FAULTS, run_id, "validate")
     assert [row["outcome"] for row in tries] == ["ok"], "the lesson was not kept"
+
+
+@pytest.mark.timeout(900)
+def test_a_training_sized_too_small_is_killed_once_resized_and_the_next_plan_is_right(
+    plant: Any, machine_rows: Any, await_: Any
+) -> None:
+    # on purpose: what was "learned" of this family says that it holds a third of what it does
+    few = {"framework": 0.33, "states": 0.33, "activations": 0.33}
+    family, hardware = "mlp_classifier", "gpu"
+    wrong = Calibration(
+        hardware=hardware, family=family, version=1, runs=1, scales={"memory": few}, learned_at=datetime.now(UTC)
+    )
+    known = plant.ledger.calibration(hardware, family)
+    assert plant.ledger.store_calibration(
+        wrong if known is None else wrong.model_copy(update={"version": known.version + 1, "runs": known.runs})
+    )
+    plant.ledger.learn_memory(FAULTS, "validate", 1 << 30)
+    plans, peaks = [], []
+    for day in (date(2026, 4, 10), date(2026, 4, 11)):
+        deliver(plant, machine_rows, FAULTS, day, 240)
+        run_id = plant.trigger(FAULTS, partition_from=f"{day}", partition_to=f"{day}", train="always")
+        row = plant.finish(FAULTS, run_id)
+        assert row["state"] in ("success", "rejected"), row
+        tries = tries_of(plant, FAULTS, run_id, "train")
+        killed = [each for each in tries if "killed for want of memory" in each["reason"]]
+        assert [each["outcome"] for each in tries][-1] == "ok"
+        assert len(killed) == (not plans), [each["reason"] for each in tries]
+        assert {each["try_number"] for each in tries} == {1}
+        plans.append(plant.ledger.plan(FAULTS, run_id))
+        peaks.append(tries[-1]["peak_memory_bytes"])
+    assert plans[0].peak_memory_bytes.p90 < peaks[0], "it was not too small"
+    assert plans[1].peak_memory_bytes.p50 == pytest.approx(peaks[1], rel=0.1)
+    assert plans[1].peak_memory_bytes.p90 >= peaks[1]
+    assert plans[1].calibration > plans[0].calibration
 
 
 @pytest.mark.timeout(600)

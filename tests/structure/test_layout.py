@@ -37,7 +37,7 @@ def test_files_are_short_and_named_for_what_they_hold(repository: Path) -> None:
         assert path.name not in EMPTY_NAMES, f"{path}: a name that says nothing"
 
 
-@pytest.mark.parametrize("room", ["operators", "sensors"])
+@pytest.mark.parametrize("room", ["operators", "sensors", "triggers"])
 def test_one_public_class_a_file_named_like_it(repository: Path, room: str) -> None:
     suffix = room.removesuffix("s").capitalize()
     files = [path for path in (repository / "plugins" / "millrace" / room).glob("*.py") if path.name != "__init__.py"]

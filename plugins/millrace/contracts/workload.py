@@ -40,6 +40,9 @@ class GatePolicy(Contract):
     max_joules_increase: float = Field(
         default=0.25, ge=0, description="per request; judged only when both were measured"
     )
+    needs_energy: bool = Field(
+        default=False, description="joules that are unknown, or an estimate, make the verdict inconclusive"
+    )
     min_test_rows: int = Field(default=100, ge=1, description="below it the verdict is inconclusive")
 
 

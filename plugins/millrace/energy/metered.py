@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from millrace.energy.prometheus import Prometheus, PrometheusError, Series
-from millrace.energy.window import of_counter, of_gauge
+from millrace.energy.window import Sample, of_counter, of_gauge
 
 # Names of one physical meter in the labels of dcgm-exporter and of node meters; a pod's name may change over one.
 _METER_LABELS = ("UUID", "gpu_uuid", "Hostname", "instance", "node")
@@ -80,12 +80,26 @@ class MeteredEnergy:
         return Metered(sum(joules for joules, _ in found) * query.unit_joules, coverage, query)
 
 
-def _meters(series: Sequence[Series]) -> list[list[tuple[float, float]]]:
+def _meters(series: Sequence[Series]) -> list[list[Sample]]:
     """The samples of each physical meter, though several series may show it."""
-    by_meter: dict[tuple[str, ...], list[tuple[float, float]]] = {}
+    by_meter: dict[tuple[str, ...], list[Series]] = {}
     for each in series:
         named = tuple(each.labels[label] for label in _METER_LABELS if label in each.labels)
         # a UUID is enough; without one the host and the GPU's number on it are
         meter = named[:1] if "UUID" in each.labels else (*named, each.labels.get("gpu", ""))
-        by_meter.setdefault(meter, []).extend(each.samples)
-    return list(by_meter.values())
+        by_meter.setdefault(meter, []).append(each)
+    return [_one_after_another(shown) for shown in by_meter.values()]
+
+
+def _one_after_another(series: Sequence[Series]) -> list[Sample]:
+    """Samples of one meter that no two series show for the same time: clocks of scrapers differ, and a counter that is
+    read by both would seem to go back. The longest series comes first.
+    """
+    kept: list[Sample] = []
+    spans: list[tuple[float, float]] = []
+    for each in sorted(series, key=lambda shown: len(shown.samples), reverse=True):
+        new = [sample for sample in each.samples if not any(first <= sample[0] <= last for first, last in spans)]
+        if new:
+            kept += new
+            spans.append((new[0][0], new[-1][0]))
+    return sorted(kept)

@@ -116,15 +116,15 @@ class ProcessTree:
 def _children(pid: int) -> Iterator[int]:
     """By the kernel's own lists, one a thread: a look at all processes takes as long as there are some."""
     try:
-        threads = os.listdir(f"/proc/{pid}/task")
+        threads = list(Path(f"/proc/{pid}/task").iterdir())
     except FileNotFoundError:
         return
     own = pid == os.getpid()
     for thread in threads:
         try:
-            yield from map(int, Path(f"/proc/{pid}/task/{thread}/children").read_text().split())
+            yield from map(int, (thread / "children").read_text().split())
         except (FileNotFoundError, ProcessLookupError):
-            if own and int(thread) == pid:
+            if own and int(thread.name) == pid:
                 raise
 
 

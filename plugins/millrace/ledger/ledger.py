@@ -167,6 +167,10 @@ class Ledger:
         with self._database.read() as transaction:
             return transaction.all("select_run_energy", dag_id=dag_id, run_id=run_id)
 
+    def unmetered_runs(self) -> list[Row]:
+        """Runs that ended within a day and that no meter has answered about."""
+        return runs.unmetered(self._database)
+
     def record_metered(self, dag_id: str, run_id: str, repeat: int, metered: MeteredJoules) -> None:
         """Keep what meters outside saw of a run; a later reading takes its place."""
         runs.record_metered(self._database, RunKey(dag_id, run_id, repeat), metered)

@@ -1,6 +1,6 @@
 """Runs: opened, judged and closed."""
 
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import get_args
 
 from millrace.contracts.errors import BadInputError, TransientError
@@ -132,6 +132,13 @@ def verdict(database: Database, run: RunKey) -> Verdict | None:
     with database.read() as transaction:
         row = transaction.one("select_run_verdict", dag_id=run.dag_id, run_id=run.run_id, repeat=run.repeat)
     return None if row is None or row["verdict"] is None else Verdict.model_validate_json(row["verdict"])
+
+
+def unmetered(database: Database) -> list[Row]:
+    """See Ledger.unmetered_runs."""
+    since = (datetime.now(UTC) - timedelta(days=1)).isoformat(timespec="microseconds")
+    with database.read() as transaction:
+        return transaction.all("select_unmetered_runs", since=since)
 
 
 def record_metered(database: Database, run: RunKey, metered: MeteredJoules) -> None:

@@ -89,16 +89,17 @@ def _memory(candidate: Quality, live: Quality) -> Finding:
 
 def _joules(policy: GatePolicy, candidate: Quality, live: Quality) -> Finding:
     before, after = live.serving, candidate.serving
+    unjudged: Outcome = "inconclusive" if policy.needs_energy else "pass"
     if before.joules_per_request is None or after.joules_per_request is None:
-        return "pass", "joules per request are not known for both versions, so they are not judged"
+        return unjudged, "joules per request are not known for both versions, so they are not judged"
     figures = (
         f"{after.joules_per_request:.3g} joules per request ({after.energy_method}), "
         f"the live version's are {before.joules_per_request:.3g} ({before.energy_method})"
     )
     if {before.energy_method, after.energy_method} & {"estimated", None}:
-        return "pass", f"{figures}: estimated joules are shown, never judged"
+        return unjudged, f"{figures}: estimated joules are shown, never judged"
     if before.energy_method != after.energy_method:
-        return "pass", f"{figures}: different sensors are not compared"
+        return unjudged, f"{figures}: different sensors are not compared"
     increase = _increase(before.joules_per_request, after.joules_per_request)
     return (
         _worse(increase, policy.max_joules_increase),

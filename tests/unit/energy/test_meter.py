@@ -133,9 +133,7 @@ def test_peak_memory_of_its_own_needs_no_luck_in_sampling() -> None:
     # In a process of its own: the kernel's mark holds a peak that was over between two samples.
     code = """
     from millrace.contracts.measurement import Hardware
-    from millrace.energy import processes
-from millrace.energy.meter import Meter
-from millrace.energy.processes import ProcessTree
+    from millrace.energy.meter import Meter
     from millrace.energy.sensors import NullSensors
     hardware = Hardware(name="x", cores=1, gflops_per_core=1, idle_watts_per_core=1, active_watts_per_core=1,
                         memory_bytes=1)
@@ -218,9 +216,7 @@ def test_a_killed_step_leaves_its_last_reading(tmp_path: Path) -> None:
     code = f"""
     import os, pathlib, time
     from millrace.contracts.measurement import Hardware
-    from millrace.energy import processes
-from millrace.energy.meter import Meter
-from millrace.energy.processes import ProcessTree
+    from millrace.energy.meter import Meter
     hardware = Hardware(name="x", cores=1, gflops_per_core=1, idle_watts_per_core=1, active_watts_per_core=1,
                         memory_bytes=1)
     def keep(reading):

@@ -1,0 +1,85 @@
+"""A run's joules as meters saw its pods: processors by Kepler, GPUs by dcgm-exporter, through a Prometheus."""
+
+import math
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from millrace.contracts.measurement import MeteredJoules
+from millrace.energy.metered import Metered, MeteredEnergy, MeterQuery
+from millrace.energy.prometheus import Prometheus, PrometheusError
+from millrace.ledger.database import Row
+
+# One zone: Kepler's overlap.
+_CPU = 'kepler_pod_cpu_joules_total{{pod_namespace="{namespace}",pod_name="{pod}",zone="package"}}'
+_GPU_COUNTER = 'DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION{{namespace="{namespace}",pod="{pod}"}}'
+_GPU_POWER = 'DCGM_FI_DEV_POWER_USAGE{{namespace="{namespace}",pod="{pod}"}}'
+_POD = re.compile(r"pod:(?P<namespace>[a-z0-9-]+)/(?P<pod>[a-z0-9.-]+)\Z")
+
+
+@dataclass(frozen=True)
+class RunMeters:
+    """The meters at a Prometheus. What they do not cover is unknown, with the reason; nothing here raises."""
+
+    prometheus: Prometheus
+    scrape_seconds: float = 30.0
+    coverage_at_least: float = 0.95
+
+    def read(self, tries: Sequence[Row], gpu_steps: Iterable[str] = ()) -> MeteredJoules:
+        """The joules of a run's tries, each from its pod's start to its end; those of ``gpu_steps`` have GPUs."""
+        parts: list[tuple[Metered, float]] = []
+        for row in tries:
+            pod = _POD.match(row["process_uid"])
+            if row["started_at"] is None or row["wall_seconds"] is None:
+                continue  # it used nothing, or nobody knows when
+            if pod is None:
+                return MeteredJoules(coverage=0.0, reason=f"{row['process_uid']} is no pod, and meters know pods")
+            begin = datetime.fromisoformat(row["started_at"]).timestamp()
+            end = begin + row["wall_seconds"]
+            for metered in self._of_pod(pod.groupdict(), begin, end, row["step"] in set(gpu_steps)):
+                parts.append((metered, end - begin))
+        return _together(parts)
+
+    def _of_pod(self, pod: dict[str, str], begin: float, end: float, gpus: bool) -> list[Metered]:
+        found = [self._by((MeterQuery("counter", _CPU.format(**pod)),), begin, end)]
+        if gpus:
+            shared = self._shared(pod, begin, end)
+            queries = (
+                MeterQuery("counter", _GPU_COUNTER.format(**pod), 1e-3),
+                MeterQuery("gauge", _GPU_POWER.format(**pod)),
+            )
+            found.append(Metered(None, 0.0, None, shared) if shared else self._by(queries, begin, end))
+        return found
+
+    def _by(self, queries: tuple[MeterQuery, ...], begin: float, end: float) -> Metered:
+        return MeteredEnergy(self.prometheus, queries, self.scrape_seconds, self.coverage_at_least).read(begin, end)
+
+    def _shared(self, pod: dict[str, str], begin: float, end: float) -> str | None:
+        """Why a GPU's watts are not this pod's alone: under time-slicing each pod shows all of them."""
+        try:
+            own = self.prometheus.samples(_GPU_POWER.format(**pod), begin, end)
+            boards = sorted({series.labels["UUID"] for series in own if "UUID" in series.labels})
+            if any(series.labels.get("GPU_I_ID") for series in own):
+                return "a slice of a GPU (MIG) has no meter of its own"
+            if not boards:
+                return None
+            all_pods = self.prometheus.samples(f'DCGM_FI_DEV_POWER_USAGE{{UUID=~"{"|".join(boards)}"}}', begin, end)
+        except PrometheusError as error:
+            return str(error)
+        others = {name for series in all_pods if (name := series.labels.get("pod")) and series.samples} - {pod["pod"]}
+        return f"its GPU was shared with {len(others)} other pods" if others else None
+
+
+def _together(parts: Sequence[tuple[Metered, float]]) -> MeteredJoules:
+    """The sum; unknown where one part is. Coverage is the mean by time."""
+    seconds = math.fsum(lasted for _, lasted in parts)
+    if not seconds:
+        return MeteredJoules(coverage=0.0, reason="no pod of the run did anything")
+    coverage = min(1.0, math.fsum(metered.coverage * lasted for metered, lasted in parts) / seconds)
+    reasons = [metered.reason or "unknown" for metered, _ in parts if metered.joules is None]
+    if reasons:
+        return MeteredJoules(coverage=coverage, reason=reasons[0])
+    meters = sorted({metered.query.selector.partition("{")[0] for metered, _ in parts if metered.query})
+    joules = math.fsum(metered.joules or 0.0 for metered, _ in parts)
+    return MeteredJoules(joules=joules, coverage=coverage, meter=", ".join(meters))
