@@ -42,7 +42,8 @@ def validate(spec: RunSpec, stop: Stop) -> ValidateResult:
     if not task.staged:
         raise Skip("no new data: nothing was staged")
     dataset = spec.workload.dataset
-    table = DatasetTable(task.dataset_uri, dataset)
+    run = {"dag_id": spec.key.dag_id, "run_id": spec.key.run_id, "repeat": str(spec.key.repeat)}
+    table = DatasetTable(task.dataset_uri, dataset, run)
     with Judge() as judge:
         outcomes, profiles = _judge_all(judge, task, dataset, stop)
         docs_uri = judge.write_docs(files.join(spec.attempt_uri, "out", "docs"))
