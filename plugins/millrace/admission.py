@@ -1,29 +1,39 @@
 """May a step begin at all? Asked before anything is requested for it."""
 
 import time
-from collections.abc import Callable
-from datetime import datetime, timedelta
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowSkipException
 
+from millrace import orders
+from millrace.approval import APPROVE, APPROVE_REST, REJECT, Question, by_whom
 from millrace.contracts.errors import TransientError
+from millrace.contracts.plan import Plan
+from millrace.ending import OVER_BUDGET
 from millrace.ledger.ledger import Ledger
+from millrace.planning import price_run
 from millrace.run import Run
+from millrace.settings import load_settings
+from millrace.sizing.backfill import in_unit
 from millrace.storage.probe import probe
 
-Admission = Callable[[Run, Ledger, Context], None]
+# a question is for a person, whose answer goes to ``answered``; the step is admitted again after a yes
+Admission = Callable[[Run, Ledger, Context], Question | None]
 
 _LOOK_AHEAD_DAYS = 370
 _WAIT_SECONDS = 600
 _LOOK_SECONDS = 2
 
 
-def anyone(run: Run, ledger: Ledger, context: Context) -> None:
+def anyone(run: Run, ledger: Ledger, context: Context) -> Question | None:
     """Every run may."""
+    return None
 
 
-def sole_committer(run: Run, ledger: Ledger, context: Context) -> None:
+def sole_committer(run: Run, ledger: Ledger, context: Context) -> Question | None:
     """Where the store cannot say which of several commits was first, one run at a time may commit to a dataset.
 
     A store that was never probed is, now. Raises TransientError where another run is at it for too long.
@@ -33,7 +43,7 @@ def sole_committer(run: Run, ledger: Ledger, context: Context) -> None:
         traits = probe(run.store)
         ledger.record_store(traits)
     if traits.exclusive:
-        return
+        return None
     deadline = time.monotonic() + _WAIT_SECONDS
     while not ledger.take_commit_lock(run.dag_id, run.run_id, run.repeat, run.dataset_uri):
         if time.monotonic() > deadline:
@@ -44,6 +54,55 @@ def sole_committer(run: Run, ledger: Ledger, context: Context) -> None:
                 remedy="the task is retried; `python -m millrace probe-storage` says what the store does",
             )
         time.sleep(_LOOK_SECONDS)
+    return None
+
+
+def data_within_budget(run: Run, ledger: Ledger, context: Context) -> Question | None:
+    """Take the price of the run's data steps out of its backfill's budget; past it a person is asked."""
+    return _within_budget(run, ledger, None)
+
+
+def newest_within_budget(run: Run, ledger: Ledger, context: Context) -> Question | None:
+    """``newest_run``, and for one that trains the plan's price out of the budget."""
+    newest_run(run, ledger, context)
+    return _within_budget(run, ledger, orders.planned(run, ledger)) if run.parameters.budget else None
+
+
+def answered(run: Run, ledger: Ledger, event: Mapping[str, Any], about: str) -> None:
+    """A person's answer: yes to this run, or to all that is still to come of the backfill.
+
+    Raises AirflowSkipException after a no, or after nobody's answer; the next run that would go past it asks again.
+    """
+    chosen = event.get("chosen_options")
+    if not run.parameters.budget or chosen not in ([APPROVE], [APPROVE_REST]):
+        raise AirflowSkipException(f"{about}; not approved, {by_whom(event)}")
+    rest = chosen == [APPROVE_REST]
+    ledger.approve_spending(run.dag_id, run.run_id, run.repeat, run.parameters.budget, by_whom(event), rest=rest)
+
+
+def _within_budget(run: Run, ledger: Ledger, plan: Plan | None) -> Question | None:
+    name = run.parameters.budget
+    if name is None:
+        return None
+    price = price_run(run, plan, load_settings())
+    if price.runs == price.without_data:
+        return None
+    budget = ledger.budget(run.dag_id, name)
+    predicted = in_unit(price, budget.unit).p50
+    spent = ledger.take_budget(run.dag_id, run.run_id, run.repeat, name, predicted)
+    if spent is None:
+        return None
+    about = (
+        f"{OVER_BUDGET} of {budget.amount:,.4g} {budget.unit} does not hold this run's {predicted:,.4g}: its other "
+        f"runs take {spent:,.4g}, and the whole was priced {budget.predicted:,.4g}"
+    )
+    return Question(
+        subject=f"Shall {run.run_id} of {run.dag_id} go past its backfill's budget?",
+        about=about,
+        body=f"{about}.\n\n{APPROVE} lets this run go on to its end, {APPROVE_REST} also every run that has not asked "
+        f"yet. {REJECT} ends this run; so does no answer in 24 hours.",
+        options=(APPROVE, APPROVE_REST, REJECT),
+    )
 
 
 def newest_run(run: Run, ledger: Ledger, context: Context) -> None:
@@ -67,9 +126,9 @@ def _newer_data(run: Run, ledger: Ledger, context: Context) -> bool:
     states = ledger.settled_partitions(run.workload.name, days[0], days[-1])
     if {"staged", "committed"} & set(states.values()):
         return True
-    # Airflow names a run after its type and the end of its interval; the later runs of this backfill differ by days
-    own = datetime.fromisoformat(run.run_id.partition("__")[2])
-    open_days = [ahead for ahead, day in enumerate(days, start=1) if day not in states]
-    run_ids = [f"backfill__{(own + timedelta(days=ahead)).isoformat()}" for ahead in open_days]
+    # Airflow names a run after its type and the end of its interval. This run may have another name: a backfill takes
+    # runs over that were begun by hand or by the schedule
+    ends = [datetime.combine(day + timedelta(days=1), datetime.min.time(), UTC) for day in days if day not in states]
+    run_ids = [f"backfill__{end.isoformat()}" for end in ends]
     count = context["ti"].get_dr_count(dag_id=run.dag_id, run_ids=run_ids, states=["queued", "running"])
     return bool(count)
