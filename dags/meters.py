@@ -9,6 +9,8 @@ from millrace.sensors.run_energy import RunEnergySensor
 DOC = """Reads, from Prometheus, the joules of each ended run's pods (Kepler, dcgm-exporter) and keeps them beside what
 the steps measured themselves (view `run_energy`). Too little coverage is NULL, with the reason.
 
+**When a run fails** Prometheus or the ledger did not answer: clear the task once it does.
+
 **When it is skipped** no Prometheus is named, or no run has ended since.
 
 **When a run has no joules** `metered_reason` says why. Runs, gates and plans do not wait for this DAG.
