@@ -96,13 +96,22 @@ def price_backfill(
     dag_run_conf: Annotated[str, typer.Option(help="Parameters (JSON), as for `airflow backfill create`.")] = "{}",
     reprocess_behavior: Annotated[str, typer.Option(help="none, failed or completed.")] = "none",
     max_active_runs: Annotated[int, typer.Option(min=1)] = 8,
+    budget: Annotated[float | None, typer.Option(min=0, help="Money that it may take, in the site's currency.")] = None,
+    budget_kwh: Annotated[float | None, typer.Option(min=0, help="Energy that it may take, instead.")] = None,
     port: Port = 8080,
 ) -> None:
-    """What a backfill will take before it starts: runs, finish, GPU-hours, kWh, money and gCO2e."""
+    """What a backfill will take before it starts: runs, finish, GPU-hours, kWh, money and gCO2e.
+
+    With a budget the backfill keeps it: a run that would go past it asks a person first.
+    """
     import json
     from datetime import UTC, datetime
 
-    from millrace.backfill import backfill_days, describe, find_workload, price
+    from millrace.backfill import backfill_days, describe, describe_budget, find_workload, make_budget, price
+    from millrace.sizing.backfill import KWH
+
+    if budget is not None and budget_kwh is not None:
+        raise typer.BadParameter("a budget is in money or in kWh")
 
     local = _airflow(port)
     asked = ["--dag-id", dag_id, "--from-date", from_date, "--to-date", to_date, "--dag-run-conf", dag_run_conf]
@@ -114,6 +123,12 @@ def price_backfill(
     found = price(workload, conf, days, load_settings(), max_active_runs)
     for line in describe(found, datetime.now(UTC)):
         typer.echo(line)
+    amount, unit = (budget_kwh, KWH) if budget is None else (budget, found.currency or "money")
+    if amount is not None:
+        made = make_budget(amount, unit, dag_id, conf["hardware"], found, load_settings())
+        load_settings().ledger().record_budget(made)
+        asked[asked.index(dag_run_conf)] = json.dumps({**json.loads(dag_run_conf), "budget": made.name})
+        typer.echo(describe_budget(made, found))
     typer.echo(f"to start it: python -m millrace airflow backfill create {shlex.join(asked)}")
 
 

@@ -1,29 +1,39 @@
 """May a step begin at all? Asked before anything is requested for it."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
+from typing import Any
 
 from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowSkipException
 
+from millrace import orders
+from millrace.approval import APPROVE, APPROVE_REST, REJECT, Question, by_whom
 from millrace.contracts.errors import TransientError
+from millrace.contracts.plan import Plan
+from millrace.ending import OVER_BUDGET
 from millrace.ledger.ledger import Ledger
+from millrace.planning import price_run
 from millrace.run import Run
+from millrace.settings import load_settings
+from millrace.sizing.backfill import in_unit
 from millrace.storage.probe import probe
 
-Admission = Callable[[Run, Ledger, Context], None]
+# a question is for a person, whose answer goes to ``answered``; the step is admitted again after a yes
+Admission = Callable[[Run, Ledger, Context], Question | None]
 
 _LOOK_AHEAD_DAYS = 370
 _WAIT_SECONDS = 600
 _LOOK_SECONDS = 2
 
 
-def anyone(run: Run, ledger: Ledger, context: Context) -> None:
+def anyone(run: Run, ledger: Ledger, context: Context) -> Question | None:
     """Every run may."""
+    return None
 
 
-def sole_committer(run: Run, ledger: Ledger, context: Context) -> None:
+def sole_committer(run: Run, ledger: Ledger, context: Context) -> Question | None:
     """Where the store cannot say which of several commits was first, one run at a time may commit to a dataset.
 
     A store that was never probed is, now. Raises TransientError where another run is at it for too long.
@@ -33,7 +43,7 @@ def sole_committer(run: Run, ledger: Ledger, context: Context) -> None:
         traits = probe(run.store)
         ledger.record_store(traits)
     if traits.exclusive:
-        return
+        return None
     deadline = time.monotonic() + _WAIT_SECONDS
     while not ledger.take_commit_lock(run.dag_id, run.run_id, run.repeat, run.dataset_uri):
         if time.monotonic() > deadline:
@@ -44,6 +54,55 @@ def sole_committer(run: Run, ledger: Ledger, context: Context) -> None:
                 remedy="the task is retried; `python -m millrace probe-storage` says what the store does",
             )
         time.sleep(_LOOK_SECONDS)
+    return None
+
+
+def data_within_budget(run: Run, ledger: Ledger, context: Context) -> Question | None:
+    """Take the price of the run's data steps out of its backfill's budget; past it a person is asked."""
+    return _within_budget(run, ledger, None)
+
+
+def newest_within_budget(run: Run, ledger: Ledger, context: Context) -> Question | None:
+    """``newest_run``, and for one that trains the plan's price out of the budget."""
+    newest_run(run, ledger, context)
+    return _within_budget(run, ledger, orders.planned(run, ledger)) if run.parameters.budget else None
+
+
+def answered(run: Run, ledger: Ledger, event: Mapping[str, Any], about: str) -> None:
+    """A person's answer: yes to this run, or to all that is still to come of the backfill.
+
+    Raises AirflowSkipException after a no, or after nobody's answer; the next run that would go past it asks again.
+    """
+    chosen = event.get("chosen_options")
+    if not run.parameters.budget or chosen not in ([APPROVE], [APPROVE_REST]):
+        raise AirflowSkipException(f"{about}; not approved, {by_whom(event)}")
+    rest = chosen == [APPROVE_REST]
+    ledger.approve_spending(run.dag_id, run.run_id, run.repeat, run.parameters.budget, by_whom(event), rest=rest)
+
+
+def _within_budget(run: Run, ledger: Ledger, plan: Plan | None) -> Question | None:
+    name = run.parameters.budget
+    if name is None:
+        return None
+    price = price_run(run, plan, load_settings())
+    if price.runs == price.without_data:
+        return None
+    budget = ledger.budget(run.dag_id, name)
+    predicted = in_unit(price, budget.unit).p50
+    spent = ledger.take_budget(run.dag_id, run.run_id, run.repeat, name, predicted)
+    if spent is None:
+        return None
+    about = (
+        f"{OVER_BUDGET} of {budget.amount:,.4g} {budget.unit} does not hold this run's {predicted:,.4g}: its other "
+        f"runs take {spent:,.4g}, and the whole was priced {budget.predicted:,.4g}"
+    )
+    return Question(
+        subject=f"Shall {run.run_id} of {run.dag_id} go past its backfill's budget?",
+        about=about,
+        body=f"{about}.\n\n{APPROVE} lets this run go on to its end, {APPROVE_REST} also every run that has not asked "
+        f"yet. {REJECT} ends this run; so does no answer in 24 hours.",
+        options=(APPROVE, APPROVE_REST, REJECT),
+    )
 
 
 def newest_run(run: Run, ledger: Ledger, context: Context) -> None:

@@ -1,6 +1,7 @@
 """Prices a backfill that Airflow is asked to make: its own dry run says which days, sizing says what they take."""
 
 import re
+import secrets
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -12,11 +13,12 @@ from millrace.contracts.errors import BadInputError, TransientError
 from millrace.contracts.parameters import Parameters
 from millrace.contracts.plan import Plan
 from millrace.contracts.workload import Workload
+from millrace.ledger.records import Budget
 from millrace.opening import located
 from millrace.planning import plan_run
 from millrace.run import Run
 from millrace.settings import Settings
-from millrace.sizing.backfill import BackfillPrice, Delivery, price_backfill, resized
+from millrace.sizing.backfill import JOULES_PER_KWH, BackfillPrice, Delivery, in_unit, price_backfill, rates, resized
 from millrace.storage.arrivals import arrived_bytes
 
 _TIMESTAMP = re.compile(r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}:\d{2}(?:\.\d+)?\+00:00")
@@ -119,15 +121,41 @@ def _plans(
     return plans
 
 
+def make_budget(
+    amount: float, unit: str, dag_id: str, hardware: str, price: BackfillPrice, settings: Settings
+) -> Budget:
+    """A budget of its own for one backfill. Raises BadInputError where there is no price in that unit."""
+    per_joule, per_second = rates(unit, settings.hardware(hardware), settings.site_rates())
+    return Budget(
+        name=f"{dag_id[:40].rstrip('_.-')}-{secrets.token_hex(4)}",
+        dag_id=dag_id,
+        amount=amount,
+        unit=unit,
+        predicted=in_unit(price, unit).p50,
+        per_joule=per_joule,
+        per_second=per_second,
+    )
+
+
+def describe_budget(budget: Budget, price: BackfillPrice) -> str:
+    """Whether the backfill fits, as the ledger will judge it."""
+    if budget.predicted > budget.amount:
+        said = "does not fit: every run stops at its first task and asks a person"
+    elif in_unit(price, budget.unit).p90 > budget.amount:
+        said = "fits; of ten such backfills more than one would not, and a run past it asks a person"
+    else:
+        said = "fits; a run past it asks a person"
+    return f"budget     {budget.amount:,.6g} {budget.unit}: {said}"
+
+
 def describe(price: BackfillPrice, now: datetime) -> list[str]:
     """A line a figure, each with the value that nine backfills in ten stay under."""
-    wh = 3.6e6
     lines = [
         f"runs       {price.runs:,}, {price.without_data:,} of them without data; {price.trainings:,} train",
         f"finished   {now + timedelta(seconds=price.seconds.p50):%Y-%m-%d %H:%M} "
         f"(90 %: {now + timedelta(seconds=price.seconds.p90):%Y-%m-%d %H:%M}) UTC, if begun now",
         f"GPU-hours  {price.gpu_hours.p50:,.2f} (90 %: {price.gpu_hours.p90:,.2f})",
-        f"energy     {price.joules.p50 / wh:,.4f} kWh (90 %: {price.joules.p90 / wh:,.4f})",
+        f"energy     {price.joules.p50 / JOULES_PER_KWH:,.4f} kWh (90 %: {price.joules.p90 / JOULES_PER_KWH:,.4f})",
     ]
     if price.cost:
         lines.append(f"money      {price.cost.p50:,.2f} {price.currency} (90 %: {price.cost.p90:,.2f})")

@@ -8,8 +8,11 @@ from typing import Literal
 EndState = Literal["success", "failed", "skipped", "dry_run", "rejected", "rolled_back", "superseded"]
 
 DONE = "done"
+OVER_BUDGET = "the backfill's budget"
 # a run whose training is skipped has published its data, which is what it was for
-_SKIPPED: dict[str, EndState] = {"ingest": "skipped", "validate": "skipped", "train": "success"}
+_SKIPPED: dict[str, EndState] = {"divide": "skipped", "ingest": "skipped", "validate": "skipped", "train": "success"}
+# unless the reason says more than that
+_SAID: dict[str, EndState] = {"dry run": "dry_run", OVER_BUDGET: "rejected"}
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,7 @@ def ending(states: Mapping[str, str | None], reasons: Mapping[str, str]) -> Endi
     for task, state in _SKIPPED.items():
         if states.get(task) == "skipped":
             why = reason(task, f"{task} was skipped")
-            return Ending("dry_run" if why.startswith("dry run") else state, why)
+            return Ending(next((end for said, end in _SAID.items() if why.startswith(said)), state), why)
     if states.get("roll_out") == "skipped":
         if reasons.get("roll_out"):
             return Ending("superseded", reasons["roll_out"])

@@ -7,12 +7,13 @@ from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk import DAG, CronDataIntervalTimetable, Param, TriggerRule, chain
 
 from millrace import admission, orders
+from millrace.approval import APPROVAL_TIMEOUT
 from millrace.contracts.parameters import Parameters
 from millrace.contracts.workload import Workload
 from millrace.operators.close import CloseOperator
 from millrace.operators.divide import DivideOperator
 from millrace.operators.gate import GateOperator
-from millrace.operators.rollout import APPROVAL_TIMEOUT, RolloutOperator
+from millrace.operators.rollout import RolloutOperator
 from millrace.operators.size import SizeOperator
 from millrace.operators.step import StepOperator
 from millrace.operators.watch import WatchOperator
@@ -29,6 +30,7 @@ _FORM_SECTIONS = {
     "rows": "Data",
     "dry_run": "Run",
     "train": "Run",
+    "budget": "Run",
     "hardware": "Run",
 }
 
@@ -55,7 +57,11 @@ def build_dag(workload: Workload) -> DAG:
         of = {"workload": workload}
         step, spark, gang, rollout, watching, closing = load_operators()
         divide = DivideOperator(
-            task_id="divide", execution_timeout=_SHORT, doc="Which days are ingested side by side, by their size.", **of
+            task_id="divide",
+            execution_timeout=_SHORT,
+            admit=admission.data_within_budget,
+            doc="Which days are ingested side by side, by their size. Past its backfill's budget it asks a person first.",
+            **of,
         )
         ingest = step.partial(
             task_id="ingest",
@@ -77,7 +83,8 @@ def build_dag(workload: Workload) -> DAG:
         elders = EarlierPartitionsSensor(
             task_id="await_earlier_partitions",
             poke_interval=10,
-            timeout=workload.step_timeout.total_seconds(),
+            # an earlier day's run may be waiting for a person
+            timeout=(workload.step_timeout + APPROVAL_TIMEOUT).total_seconds(),
             trigger_rule=_SOME_PART,
             doc="Takes no data set that an earlier day's run is still writing.",
             **of,
@@ -92,7 +99,7 @@ def build_dag(workload: Workload) -> DAG:
             task_id="train",
             image="train",
             order=orders.train,
-            admit=admission.newest_run,
+            admit=admission.newest_within_budget,
             max_active_tis_per_dag=1,
             doc="Fine-tunes on the sized version; resumes from its checkpoint.",
             **of,

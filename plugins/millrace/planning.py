@@ -7,8 +7,10 @@ from millrace.contracts.data import DatasetVersion, Profile
 from millrace.contracts.plan import Plan
 from millrace.run import Run
 from millrace.settings import Settings
+from millrace.sizing.backfill import BackfillPrice, Delivery, price_backfill
 from millrace.sizing.plan import make_plan
 from millrace.storage import files
+from millrace.storage.arrivals import arrived_bytes
 
 CONFIG_FILE = "config.json"
 
@@ -26,4 +28,15 @@ def plan_run(run: Run, dataset: DatasetVersion, profile: Profile | None, setting
         hardware=settings.hardware(run.parameters.hardware),
         site=settings.site_rates(),
         cluster=settings.cluster().context if settings.launcher == "kubernetes" else None,
+    )
+
+
+def price_run(run: Run, plan: Plan | None, settings: Settings) -> BackfillPrice:
+    """What ``run`` takes: the data steps of its days, and with a plan all that follows them."""
+    return price_backfill(
+        [Delivery(day, arrived_bytes(run.workload.dataset.source, day)) for day in run.window.days],
+        [plan] if plan else [],
+        hardware=settings.hardware(run.parameters.hardware),
+        site=settings.site_rates(),
+        max_active_runs=1,
     )

@@ -1,7 +1,7 @@
 """The Delta table of a workload's dataset: commits by partition, each content once."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import date
 
 import pyarrow as pa
@@ -28,11 +28,13 @@ class DatasetTable:
     """The table at a URI, as of the last ``refresh``; it need not exist before the first commit.
 
     A partition's rows carry the ``content_sha256`` they came from as a second partition column, so that it lives and
-    dies with them: in every checkpoint, after vacuum, a restore or a deletion.
+    dies with them: in every checkpoint, after vacuum, a restore or a deletion. The history of the table says for each
+    version which ``run`` made it, of which partition and from which source.
     """
 
-    def __init__(self, uri: str, dataset: Dataset) -> None:
+    def __init__(self, uri: str, dataset: Dataset, run: Mapping[str, str] | None = None) -> None:
         self._uri = uri
+        self._run = dict(run or {})
         self._options = s3.delta_options(uri)
         self._schema = table_schema(dataset)
         self.refresh()
@@ -106,7 +108,13 @@ class DatasetTable:
             writer_properties=WriterProperties(
                 compression="ZSTD", compression_level=3, max_row_group_size=_ROW_GROUP_ROWS
             ),
-            commit_properties=CommitProperties(custom_metadata={"source": partition.source_uri}),
+            commit_properties=CommitProperties(
+                custom_metadata={
+                    **self._run,
+                    "partition": partition.partition.isoformat(),
+                    "source": partition.source_uri,
+                }
+            ),
         )
         self.refresh()
         log.info("partition %s: %s rows committed, version %s", partition.partition, partition.rows, self.version)
@@ -122,7 +130,7 @@ class DatasetTable:
             # No smallest and largest texts in the log: readers choose files by partition only.
             configuration={"delta.dataSkippingNumIndexedCols": "0"},
             # Retried, a creation that lost the race becomes version 1, over what the winner has begun.
-            commit_properties=CommitProperties(max_commit_retries=0),
+            commit_properties=CommitProperties(custom_metadata=self._run, max_commit_retries=0),
         )
         self.refresh()
 

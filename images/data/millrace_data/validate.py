@@ -47,7 +47,8 @@ def validate(spec: RunSpec, stop: Stop) -> ValidateResult:
     if not task.staged:
         raise Skip("no new data: nothing was staged")
     dataset = spec.workload.dataset
-    table = DatasetTable(task.dataset_uri, dataset)
+    run = {"dag_id": spec.key.dag_id, "run_id": spec.key.run_id, "repeat": str(spec.key.repeat)}
+    table = DatasetTable(task.dataset_uri, dataset, run)
     with _engine(spec, task) as spark, Judge() as judge:
         if dataset.deduplicate == "dataset":
             task = task.model_copy(update={"staged": _once(task, dataset, spark, spec.attempt_uri, stop)})

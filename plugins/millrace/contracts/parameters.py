@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from millrace.contracts.base import Contract
+from millrace.contracts.base import Contract, Name
 
 
 class Parameters(Contract):
@@ -34,4 +34,7 @@ class Parameters(Contract):
     partition_to: date | None = Field(default=None, description="Last day; the run's own day when empty.")
     train: Literal["auto", "always", "never"] = Field(
         default="auto", description="auto: in a backfill only the newest run trains."
+    )
+    budget: Name | None = Field(
+        default=None, description="Budget that the run keeps, by the name that price-backfill --budget gave it."
     )

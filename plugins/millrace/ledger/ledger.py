@@ -12,9 +12,9 @@ from millrace.contracts.retention import Found, StoredSize
 from millrace.contracts.run_spec import TryKey
 from millrace.contracts.serving import Verdict
 from millrace.contracts.store import StoreTraits
-from millrace.ledger import datasets, migrations, models, plans, retention, runs, stores, tries
+from millrace.ledger import budgets, datasets, migrations, models, plans, retention, runs, stores, tries
 from millrace.ledger.database import Database, Row
-from millrace.ledger.records import LiveModel, RecordedModel, RunKey
+from millrace.ledger.records import Budget, LiveModel, RecordedModel, RunKey
 
 
 class Ledger:
@@ -164,6 +164,29 @@ class Ledger:
         with self._database.read() as transaction:
             row = transaction.one("select_rows_lesson", workload=workload, hardware=hardware)
         return None if row is None else int(row["rows_at_once"])
+
+    # --- budgets ---
+
+    def record_budget(self, budget: Budget) -> None:
+        """Keep a budget. Raises RefusedError where its name is taken."""
+        budgets.record(self._database, budget)
+
+    def budget(self, dag_id: str, name: str) -> Budget:
+        """A budget of a DAG by its name. Raises BadInputError where there is none."""
+        return budgets.find(self._database, dag_id, name)
+
+    def take_budget(self, dag_id: str, run_id: str, repeat: int, name: str, predicted: float) -> float | None:
+        """Take what this run is predicted to spend in all out of a budget that holds it, or that a person lifted.
+
+        Otherwise what the budget's other runs take: what was measured once they have ended, and the prediction while
+        they run, so that of two runs at once only one takes the last of it. A whole backfill that was priced above
+        its budget finds nothing in it. Raises BadInputError where the DAG has no such budget.
+        """
+        return budgets.take(self._database, RunKey(dag_id, run_id, repeat), name, predicted)
+
+    def approve_spending(self, dag_id: str, run_id: str, repeat: int, name: str, by: str, *, rest: bool) -> None:
+        """A person lets this run go on past its budget, and with ``rest`` every later one."""
+        budgets.approve(self._database, RunKey(dag_id, run_id, repeat), name, by, rest=rest)
 
     # --- datasets ---
 

@@ -18,6 +18,23 @@ class RunKey:
 
 
 @dataclass(frozen=True)
+class Budget:
+    """What the runs that name it may spend together, in ``unit``: the site's currency or kWh.
+
+    ``predicted`` is the whole backfill's price when it was asked for. ``lifted_by`` approved all that is still to come.
+    """
+
+    name: str
+    dag_id: str
+    amount: float
+    unit: str
+    predicted: float
+    per_joule: float
+    per_second: float
+    lifted_by: str | None = None
+
+
+@dataclass(frozen=True)
 class LiveModel:
     """The version that answers requests. ``quality`` is of its newest evaluation; times are UTC ISO-8601 text."""
 

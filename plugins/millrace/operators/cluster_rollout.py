@@ -5,21 +5,18 @@ from dataclasses import asdict
 from typing import Any
 
 from airflow.sdk import Context
-from airflow.sdk.exceptions import TaskAwaitingInput
-from airflow.sdk.execution_time.hitl import upsert_hitl_detail
 
-from millrace import orders
+from millrace import approval, orders
+from millrace.approval import APPROVE, by_whom
 from millrace.cluster_server import open_cluster, rollout_of, write_orders
 from millrace.contracts.model import ModelVersion
 from millrace.contracts.report import EvaluateResult
-from millrace.operators.rollout import APPROVAL_TIMEOUT, LOOK_SECONDS, SLACK_SECONDS, RolloutOperator
+from millrace.operators.rollout import LOOK_SECONDS, SLACK_SECONDS, RolloutOperator
 from millrace.run import Run
 from millrace.serving.cluster_rollout import ClusterRollout, Held
 from millrace.serving.manifests import service_name
 from millrace.serving.rollout import RolloutRevertedError
 from millrace.serving.shares import contenders
-
-APPROVE, REJECT = "Approve", "Reject"
 
 
 class ClusterRolloutOperator(RolloutOperator):
@@ -57,29 +54,26 @@ class ClusterRolloutOperator(RolloutOperator):
         rollout = self.cluster_rollout(run, candidate)
         with self.rejecting(run, candidate, lambda: None):
             if event.get("chosen_options") != [APPROVE]:
-                reason = f"not judged and not approved, {_by_whom(event)}: {held.reason}"
+                reason = f"not judged and not approved, {by_whom(event)}: {held.reason}"
                 # known before it is done: a task that fails here is tried again, and must not ask again
                 self.ledger.reject(candidate.workload, candidate.version, reason)
                 raise rollout.reject(held, reason)
-            self.log.info("approved %s: %s", _by_whom(event), held.reason)
+            self.log.info("approved %s: %s", by_whom(event), held.reason)
             again = rollout.go_on(held)
         return self._rolled(rollout, candidate, again, context)
 
     def _rolled(self, rollout: ClusterRollout, candidate: ModelVersion, held: Held | None, context: Context) -> Any:  # noqa: ANN401
         if held is None:
             return {"address": rollout.address, "version": candidate.version}
-        upsert_hitl_detail(
-            ti_id=context["ti"].id,
-            options=[APPROVE, REJECT],
-            defaults=[REJECT],
-            params={},
+        question = approval.Question(
             subject=f"Shall {candidate.workload} {candidate.version} get its next share of the requests?",
+            about=held.reason,
             # Airflow keeps the first question's text for all that one task asks
             body=f"A step could not be judged, first {held.reason}\n\nLater ones are in the log of this task. Approve "
             f"goes on with the next step, Reject lets version {held.stable} answer alone.",
         )
         self.log.info("waits for a person: %s", held.reason)
-        raise TaskAwaitingInput(method_name="execute_complete", kwargs=asdict(held), timeout=APPROVAL_TIMEOUT)
+        approval.ask(question, context, "execute_complete", **asdict(held))
 
     def _refuse_rejected(self, run: Run, candidate: ModelVersion) -> None:
         """Raises RolloutRevertedError for a candidate that the ledger has rejected; its servers are taken away."""
@@ -103,11 +97,3 @@ class ClusterRolloutOperator(RolloutOperator):
                 return
             self.log.info("another run's rollout is under way: %s", ", ".join(others))
             time.sleep(LOOK_SECONDS)
-
-
-def _by_whom(event: dict[str, Any]) -> str:
-    """Who answered."""
-    if event.get("timedout"):
-        return f"nobody answered within {APPROVAL_TIMEOUT.total_seconds() / 3600:g} h"
-    user = event.get("responded_by_user") or {}
-    return f"by {user.get('name') or user.get('id') or 'a person'}"

@@ -7,7 +7,6 @@ from typing import Any
 from airflow.sdk import Context
 
 from millrace import attempts
-from millrace.admission import Admission, anyone
 from millrace.contracts.data import Window
 from millrace.contracts.run_spec import RunSpec
 from millrace.opening import open_run, try_key
@@ -27,7 +26,6 @@ class OrderOperator(WorkloadOperator):
         *,
         image: str,
         order: attempts.Order,
-        admit: Admission = anyone,
         part: Mapping[str, str] | None = None,
         **kwargs: Any,  # noqa: ANN401
     ) -> None:
@@ -35,7 +33,6 @@ class OrderOperator(WorkloadOperator):
         # not `image`: KubernetesPodOperator has a template field of that name
         self.step_image = image
         self.order = order
-        self.admit = admit
         self.part = part
 
     def opened(self, context: Context) -> Run:
@@ -48,7 +45,7 @@ class OrderOperator(WorkloadOperator):
         run = self.opened(context)
         key = try_key(run, self.task_id, context)
         with self.reporting(key, f"airflow:{context['ti'].id}", run.parameters.hardware):
-            self.admit(run, self.ledger, context)
+            self.enter(run, context)
             spec = attempts.make_spec(run, key, self.order, self.settings, self.ledger)
         finished = attempts.finished_earlier(run, spec)
         if finished is not None:

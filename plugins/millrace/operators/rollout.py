@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 from typing import Any
 
 from airflow.sdk import Context
@@ -19,7 +18,6 @@ from millrace.serving.client import read_replay
 from millrace.serving.rollout import Rollout, RolloutRevertedError
 from millrace.serving.room import ServingRoom
 
-APPROVAL_TIMEOUT = timedelta(hours=24)
 LOOK_SECONDS = 1.0
 SLACK_SECONDS = 120.0
 

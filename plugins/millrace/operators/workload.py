@@ -8,6 +8,8 @@ from typing import Any
 from airflow.sdk import BaseOperator, Context
 from airflow.sdk.exceptions import AirflowSkipException
 
+from millrace.admission import Admission, answered, anyone
+from millrace.approval import ask
 from millrace.attempts import failure
 from millrace.connections import reach_stores
 from millrace.contracts.errors import StepError
@@ -32,9 +34,10 @@ class WorkloadOperator(BaseOperator):
     # a task that runs after the end of a run begins the run's next repeat; `close`, retried, must not
     begins_repeats = True
 
-    def __init__(self, *, workload: Workload, **kwargs: Any) -> None:  # noqa: ANN401 - Airflow's own
+    def __init__(self, *, workload: Workload, admit: Admission = anyone, **kwargs: Any) -> None:  # noqa: ANN401
         super().__init__(**kwargs)
         self.workload = workload
+        self.admit = admit
 
     @cached_property
     def settings(self) -> Settings:
@@ -49,8 +52,28 @@ class WorkloadOperator(BaseOperator):
         return self.settings.ledger()
 
     def execute(self, context: Context) -> Any:  # noqa: ANN401 - Airflow's own
-        """Measure ``work`` and commit its report."""
-        return self.measured(context, self.work)
+        """Admit the run, measure ``work`` and commit its report."""
+
+        def admitted(run: Run, context: Context) -> Any:  # noqa: ANN401
+            self.enter(run, context)
+            return self.work(run, context)
+
+        return self.measured(context, admitted)
+
+    def enter(self, run: Run, context: Context) -> None:
+        """Have the run admitted; where that takes a person, park this task until there is an answer."""
+        question = self.admit(run, self.ledger, context)
+        if question is not None:
+            self.log.info("waits for a person: %s", question.about)
+            ask(question, context, "execute_answered", about=question.about)
+
+    def execute_answered(self, context: Context, event: dict[str, Any], about: str) -> Any:  # noqa: ANN401
+        """Go on after a person's yes to what admission asked. Skips after a no."""
+        run = open_run(self.workload, context, self.settings, self.ledger)
+        key = try_key(run, self.task_id, context)
+        with self.reporting(key, f"airflow:{context['ti'].id}", run.parameters.hardware):
+            answered(run, self.ledger, event, about)
+        return self.execute(context)
 
     def measured(self, context: Context, work: Callable[[Run, Context], Any]) -> Any:  # noqa: ANN401 - Airflow's own
         """Do a piece of work of this task's run; its report is committed when it is done."""

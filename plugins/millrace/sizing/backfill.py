@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from millrace.contracts.data import LengthHistogram, Profile
+from millrace.contracts.errors import BadInputError
 from millrace.contracts.measurement import Hardware, Quantity
 from millrace.contracts.plan import Plan
 from millrace.energy.estimate import estimated_joules
@@ -12,6 +13,8 @@ from millrace.sizing import calibration as known
 from millrace.sizing.catalogue import Site
 from millrace.sizing.plan import data_seconds, emissions, money
 
+KWH = "kWh"
+JOULES_PER_KWH = 3.6e6
 _DATA_STEPS = ("ingest", "validate")
 
 
@@ -73,6 +76,29 @@ def price_backfill(
         currency=site.currency if cost else None,
         gco2e=emissions(whole, site),
     )
+
+
+def in_unit(price: BackfillPrice, unit: str) -> Quantity:
+    """The price in kWh or in the site's currency. Raises BadInputError where the site has no rates in it."""
+    if unit == KWH:
+        return Quantity(p50=price.joules.p50 / JOULES_PER_KWH, p90=price.joules.p90 / JOULES_PER_KWH)
+    if price.cost is None or price.currency != unit:
+        raise BadInputError(
+            f"there is no price in {unit}",
+            where="the site's entry of the catalogue",
+            rule=f"money is in the site's currency, {price.currency or 'and this site has no rates'}",
+            remedy="give the site its rates, or a budget in kWh",
+        )
+    return price.cost
+
+
+def rates(unit: str, hardware: Hardware, site: Site) -> tuple[float, float]:
+    """What a joule and a second cost in that unit."""
+    if unit == KWH:
+        return 1 / JOULES_PER_KWH, 0.0
+    nothing, one = Quantity(p50=0, p90=0), Quantity(p50=1, p90=1)
+    costs = money(nothing, one, hardware, site), money(one, nothing, hardware, site)
+    return costs[0].p50 if costs[0] else 0.0, costs[1].p50 if costs[1] else 0.0
 
 
 def resized(profile: Profile, size_bytes: int) -> Profile:

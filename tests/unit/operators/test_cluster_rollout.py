@@ -9,6 +9,7 @@ import pytest
 from airflow.api_fastapi.execution_api.datamodels.hitl import HITLDetailRequest
 from airflow.sdk.exceptions import TaskAwaitingInput
 
+from millrace import approval
 from millrace.contracts.errors import TransientError
 from millrace.contracts.model import ModelVersion
 from millrace.contracts.workload import Workload
@@ -89,7 +90,7 @@ class Harness:
             monkeypatch.setattr(ClusterRolloutOperator, name, value)
         monkeypatch.setattr(cluster_rollout.orders, "result_of", lambda *_: evaluated)
         monkeypatch.setattr(cluster_rollout, "write_orders", lambda *_: "")
-        monkeypatch.setattr(cluster_rollout, "upsert_hitl_detail", self._asked)
+        monkeypatch.setattr(approval, "upsert_hitl_detail", self._asked)
         self.task = ClusterRolloutOperator(task_id="roll_out", workload=workload)
         self.context: Any = {"ti": SimpleNamespace(id=TASK)}
 
