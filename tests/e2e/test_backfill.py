@@ -1,6 +1,7 @@
 """A week's backfill, twice, and a run by hand beside it."""
 
 import re
+import shlex
 import sqlite3
 import subprocess
 import sys
@@ -85,6 +86,43 @@ def test_a_backfill_has_a_price_before_it_starts(plant: Any, week: list[date]) -
     assert "10, 2 of them without data; 1 train" in price(plant, *asked, "--reprocess-behavior", "completed")
     with pytest.raises(AssertionError, match="epochs"):
         price(plant, *asked[:-1], '{"epochs": 0}')
+
+
+@pytest.mark.timeout(900)
+def test_a_backfill_that_breaks_its_budget_stops_at_its_first_task_for_a_person(plant: Any, week: list[date]) -> None:
+    days = [day + timedelta(days=14) for day in week[:3]]
+    for day in days:
+        plant.deliver(day, workload=DAG)
+    given = ["--dag-id", DAG, "--from-date", f"{days[0]}", "--to-date", f"{days[-1]}", "--budget-kwh", "0.000001"]
+    said = price(plant, *given)
+    assert "does not fit: every run stops at its first task and asks a person" in said
+    plant.api.unpause(DAG)
+    plant.wait(lambda: not plant.api.backfills_running(DAG), "the end of the backfill before", timeout_seconds=120)
+    plant.command(*shlex.split(said.strip().splitlines()[-1].partition(" airflow ")[2]))
+
+    def runs() -> dict[str, str]:
+        rows = plant.ledger.run_summary(dag_id=DAG, limit=200)
+        found = {row["partition"]: row["run_id"] for row in rows if row["partition"] in map(str, days)}
+        return found if len(found) == len(days) else {}
+
+    found = plant.wait(runs, "every run's first task")
+    for run_id in found.values():
+        plant.wait(partial(asks, plant, run_id), f"the question of {run_id}")
+    assert plant.ledger.partition_rows(DAG, days[0], days[-1]) == [], "something was read before a person was asked"
+    for day in days[1:]:
+        plant.api.decide(DAG, found[f"{day}"], "Reject", "ingest")
+        row = plant.finish(found[f"{day}"], DAG)
+        assert row["state"] == "rejected"
+        assert re.match(r"the backfill's budget of .* kWh .*not approved, by admin", row["reason"])
+    plant.api.decide(DAG, found[f"{days[0]}"], "Approve", "ingest")
+    row = plant.finish(found[f"{days[0]}"], DAG)
+    assert (row["state"], row["partition"]) == ("success", f"{days[0]}")
+    assert row["model_version"], "a yes is for the whole run, its training too"
+    assert [each["day"] for each in plant.ledger.partition_rows(DAG, days[0], days[-1])] == [f"{days[0]}"]
+
+
+def asks(plant: Any, run_id: str) -> bool:
+    return plant.api.tasks(DAG, run_id)["ingest"]["state"] == "awaiting_input"
 
 
 def price(plant: Any, *arguments: str) -> str:

@@ -139,6 +139,11 @@ def test_the_same_content_again_makes_no_version(lab: MakeLab, text_rows: MakeRo
     both = it.stage({first: text_rows(60), second: text_rows(100)[60:]})
     assert it.validate(both).version == version + 2  # the first day's content was there, the second's was not
     assert it.table().num_rows == 100
+    # and the history says which run made which version, of which partition and from which file
+    wrote = [entry for entry in reversed(DeltaTable(it.table_uri).history()) if "partition" in entry]
+    assert [entry["partition"] for entry in wrote] == [str(first), str(second), str(second), str(second)]
+    assert all((entry["dag_id"], entry["run_id"], entry["repeat"]) == ("d", "r", "0") for entry in wrote)
+    assert all(entry["partition"] in entry["source"] for entry in wrote)
 
 
 FAULTS: dict[str, tuple[Callable[[pa.Table], pa.Table], str, str]] = {

@@ -14,6 +14,8 @@ DONE = dict.fromkeys(["ingest", "validate", "size", "train", "export", "evaluate
         ({"ingest": "skipped"}, {"ingest": "no new data: 2026-01-03"}, "skipped", "no new data: 2026-01-03"),
         ({"ingest": "success", "validate": "failed"}, {"validate": "a label"}, "failed", "validate: a label"),
         ({**DONE, "train": "skipped"}, {"train": "dry run: the plan"}, "dry_run", "dry run: the plan"),
+        ({"ingest": "skipped"}, {"ingest": "the backfill's budget of 1 EUR"}, "rejected", "budget of 1 EUR"),
+        ({**DONE, "train": "skipped"}, {"train": "the backfill's budget of 1 EUR"}, "rejected", "budget of 1 EUR"),
         ({**DONE, "train": "skipped"}, {"train": "the newest run trains"}, "success", "the newest run trains"),
         ({**DONE, "roll_out": "skipped", "approve": "skipped"}, {"gate": "too slow"}, "rejected", "too slow"),
         ({**DONE, "roll_out": "skipped", "approve": "success"}, {}, "rejected", "24 h"),

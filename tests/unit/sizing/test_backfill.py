@@ -6,9 +6,10 @@ from datetime import date, timedelta
 import pytest
 
 from millrace.contracts.data import LengthHistogram, Profile
+from millrace.contracts.errors import BadInputError
 from millrace.contracts.measurement import Hardware
 from millrace.contracts.plan import Plan
-from millrace.sizing.backfill import BackfillPrice, Delivery, price_backfill, resized
+from millrace.sizing.backfill import KWH, BackfillPrice, Delivery, in_unit, price_backfill, rates, resized
 from millrace.sizing.catalogue import Site
 from millrace.sizing.plan import data_seconds
 
@@ -73,6 +74,24 @@ def test_gpu_hours_count_every_worker(priced: Callable[..., BackfillPrice], plan
 def test_without_rates_money_and_carbon_are_unknown(priced: Callable[..., BackfillPrice], plan: MakePlan) -> None:
     found = priced(days(2), [plan()], site=Site(name="local"))
     assert (found.cost, found.currency, found.gco2e) == (None, None, None)
+
+
+@pytest.mark.parametrize("unit", ["EUR", KWH])
+def test_a_units_rates_make_the_price_of_what_was_measured(
+    priced: Callable[..., BackfillPrice], machine: Hardware, unit: str
+) -> None:
+    rented = machine.model_copy(update={"price_per_hour": 2.0})
+    found = priced(days(1), [], hardware=rented)
+    per_joule, per_second = rates(unit, rented, PRICED)
+    measured = found.joules.p50 * per_joule + found.seconds.p50 * per_second
+    assert in_unit(found, unit).p50 == pytest.approx(measured)
+
+
+def test_a_budget_in_money_needs_the_sites_rates(priced: Callable[..., BackfillPrice]) -> None:
+    with pytest.raises(BadInputError, match="no price in EUR"):
+        in_unit(priced(days(1), [], site=Site(name="local")), "EUR")
+    with pytest.raises(BadInputError, match="no price in USD"):
+        in_unit(priced(days(1), []), "USD")
 
 
 def test_a_profile_is_resized_in_all_its_counts() -> None:
