@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from airflow.sdk import Context
@@ -126,9 +126,9 @@ def _newer_data(run: Run, ledger: Ledger, context: Context) -> bool:
     states = ledger.settled_partitions(run.workload.name, days[0], days[-1])
     if {"staged", "committed"} & set(states.values()):
         return True
-    # Airflow names a run after its type and the end of its interval; the later runs of this backfill differ by days
-    own = datetime.fromisoformat(run.run_id.partition("__")[2])
-    open_days = [ahead for ahead, day in enumerate(days, start=1) if day not in states]
-    run_ids = [f"backfill__{(own + timedelta(days=ahead)).isoformat()}" for ahead in open_days]
+    # Airflow names a run after its type and the end of its interval. This run may have another name: a backfill takes
+    # runs over that were begun by hand or by the schedule
+    ends = [datetime.combine(day + timedelta(days=1), datetime.min.time(), UTC) for day in days if day not in states]
+    run_ids = [f"backfill__{end.isoformat()}" for end in ends]
     count = context["ti"].get_dr_count(dag_id=run.dag_id, run_ids=run_ids, states=["queued", "running"])
     return bool(count)

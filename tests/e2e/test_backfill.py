@@ -110,11 +110,11 @@ def test_a_backfill_that_breaks_its_budget_stops_at_its_first_task_for_a_person(
         plant.wait(partial(asks, plant, run_id), f"the question of {run_id}")
     assert plant.ledger.partition_rows(DAG, days[0], days[-1]) == [], "something was read before a person was asked"
     for day in days[1:]:
-        plant.api.decide(DAG, found[f"{day}"], "Reject", "ingest")
+        plant.api.decide(DAG, found[f"{day}"], "Reject", "divide")
         row = plant.finish(found[f"{day}"], DAG)
         assert row["state"] == "rejected"
         assert re.match(r"the backfill's budget of .* kWh .*not approved, by admin", row["reason"])
-    plant.api.decide(DAG, found[f"{days[0]}"], "Approve", "ingest")
+    plant.api.decide(DAG, found[f"{days[0]}"], "Approve", "divide")
     row = plant.finish(found[f"{days[0]}"], DAG)
     assert (row["state"], row["partition"]) == ("success", f"{days[0]}")
     assert row["model_version"], "a yes is for the whole run, its training too"
@@ -122,7 +122,7 @@ def test_a_backfill_that_breaks_its_budget_stops_at_its_first_task_for_a_person(
 
 
 def asks(plant: Any, run_id: str) -> bool:
-    return plant.api.tasks(DAG, run_id)["ingest"]["state"] == "awaiting_input"
+    return plant.api.tasks(DAG, run_id)["divide"]["state"] == "awaiting_input"
 
 
 def price(plant: Any, *arguments: str) -> str:

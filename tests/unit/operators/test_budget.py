@@ -11,12 +11,12 @@ import pytest
 from airflow.api_fastapi.execution_api.datamodels.hitl import HITLDetailRequest
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, TaskAwaitingInput
 
-from millrace import admission, approval, orders, settings
+from millrace import admission, approval, settings
 from millrace.contracts.workload import Workload
 from millrace.ending import ending
 from millrace.ledger.ledger import Ledger
 from millrace.ledger.records import Budget
-from millrace.operators.order import OrderOperator
+from millrace.operators.workload import WorkloadOperator
 from millrace.sizing.backfill import KWH, Delivery, in_unit, price_backfill
 from millrace.sizing.catalogue import Site
 
@@ -33,13 +33,12 @@ class Backfill:
         self.questions: list[dict[str, Any]] = []
         done = self.done
 
-        class Ingest(OrderOperator):
-            def carry_out(self, run: Any, spec: Any, context: Any) -> str:
+        class First(WorkloadOperator):
+            def work(self, run: Any, context: Any) -> str:
                 done.append(run.run_id)
                 return "done"
 
-        of = {"image": "data", "order": orders.ingest, "admit": admission.data_within_budget, "workload": workload}
-        self.task = Ingest(task_id="ingest", **of)
+        self.task = First(task_id="divide", admit=admission.data_within_budget, workload=workload)
         self.arrivals = home / "arrivals" / workload.name
 
     def budget(self, amount: float, predicted: float = 0.0, unit: str = "kWh") -> None:
@@ -106,7 +105,7 @@ def test_a_run_past_the_budget_asks_before_it_spends_and_a_no_ends_it_with_the_r
         backfill.answer(1, waiting.value, "Reject", responded_by_user={"id": "1", "name": "ada"})
     assert backfill.done == ["run-0"]
     reasons = backfill.ledger.try_reasons("flowers", "run-1", 0)
-    assert ending({"ingest": "skipped"}, reasons).state == "rejected"
+    assert ending({"divide": "skipped", "ingest": "skipped"}, reasons).state == "rejected"
 
 
 def test_a_yes_is_for_the_run_that_asked(backfill: Backfill, day_kwh: float) -> None:
