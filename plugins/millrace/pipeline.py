@@ -54,13 +54,13 @@ def build_dag(workload: Workload) -> DAG:
             "execution_timeout": workload.step_timeout,
         },
     ) as dag:
-        of = {"workload": workload}
+        of: dict[str, Any] = {"workload": workload}
         step, spark, gang, rollout, watching, closing = load_operators()
         divide = DivideOperator(
             task_id="divide",
             execution_timeout=_SHORT,
             admit=admission.data_within_budget,
-            doc="Which days are ingested side by side, by their size. Past its backfill's budget it asks a person first.",
+            doc="Which days are ingested side by side, by their size. Past its backfill's budget it asks first.",
             **of,
         )
         ingest = step.partial(
