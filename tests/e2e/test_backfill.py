@@ -92,7 +92,7 @@ def test_a_backfill_has_a_price_before_it_starts(plant: Any, week: list[date]) -
 def test_a_backfill_that_breaks_its_budget_stops_at_its_first_task_for_a_person(plant: Any, week: list[date]) -> None:
     days = [day + timedelta(days=14) for day in week[:3]]
     for day in (week[0], *days):
-        plant.deliver(day, workload=DAG)
+        plant.deliver(day, workload=DAG, rows=600)
     # a price needs a day that is known
     plant.finish(plant.run(DAG, partition_from=f"{week[0]}", partition_to=f"{week[0]}", train="never"), DAG)
     given = ["--dag-id", DAG, "--from-date", f"{days[0]}", "--to-date", f"{days[-1]}", "--budget-kwh", "0.000001"]
