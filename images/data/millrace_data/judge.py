@@ -3,6 +3,7 @@
 import logging
 import shutil
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -31,6 +32,8 @@ class Judge:
         self._site_folder = Path(site["store_backend"]["base_directory"])
         self._source = self._context.data_sources.add_pandas("staging")
         self._definitions: dict[str, Any] = {}
+        # of its own: Great Expectations reads one out of the name otherwise, and a day's "-31" as hours from Greenwich
+        self._judged_at = datetime.now(UTC)
 
     def __enter__(self) -> Self:
         return self
@@ -60,7 +63,7 @@ class Judge:
         return self._definitions[suite].run(
             batch_parameters={"dataframe": frame},
             result_format=result_format,
-            run_id=gx.RunIdentifier(run_name=partition),
+            run_id=gx.RunIdentifier(run_name=partition, run_time=self._judged_at),
         )
 
     def write_docs(self, folder_uri: str) -> str:

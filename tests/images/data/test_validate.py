@@ -146,6 +146,13 @@ def test_the_same_content_again_makes_no_version(lab: MakeLab, text_rows: MakeRo
     assert all(entry["partition"] in entry["source"] for entry in wrote)
 
 
+@pytest.mark.parametrize("day", [date(2026, 1, 24), date(2026, 1, 31)])
+def test_a_late_day_of_a_month_is_a_day_like_others(lab: MakeLab, text_rows: MakeRows, day: date) -> None:
+    it = lab()
+    it.validate(it.stage({day: text_rows(20)}))
+    assert it.table().num_rows == 20
+
+
 FAULTS: dict[str, tuple[Callable[[pa.Table], pa.Table], str, str]] = {
     "a null": (_set("text", 3, None), "column 'text': complete", "1 of 40"),
     "a long text": (
