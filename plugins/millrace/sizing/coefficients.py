@@ -10,9 +10,10 @@ class Coefficients:
     """Shares of a data sheet's peaks that training reaches, and what it takes beside them.
 
     ``unfused`` is the share of the element-wise traffic that compilers leave. ``overlapped`` is the share of the
-    gradients' exchange that goes on behind the backward pass. ``kernel_seconds`` is what the host takes for a kernel.
-    ``kept_overhead`` and ``parameter_bytes`` are the memory's: over the activations that are kept, and a parameter's
-    weight, gradient, moments and copies. The last three are ratios of P90 to P50.
+    gradients' exchange that goes on behind the backward pass. ``kernel_seconds`` is what the host takes for a kernel,
+    ``optimiser_bytes`` what is moved for a parameter and step. ``kept_overhead`` and ``parameter_bytes`` are the
+    memory's: over the activations that are kept, and a parameter's weight, gradient, moments and copies. The last three
+    are ratios of P90 to P50.
     """
 
     products: float
@@ -20,6 +21,7 @@ class Coefficients:
     unfused: float
     overlapped: float
     kernel_seconds: float
+    optimiser_bytes: float
     kept_overhead: float
     parameter_bytes: float
     workspace_bytes: float
@@ -33,14 +35,20 @@ class Coefficients:
 
 
 # GPU: products and unfused traffic are such that BERT-large in float16 trains on an A100 at what NVIDIA's TensorFlow 2
-# scripts publish (3,799 sequences a second on eight at length 128, 650 at 512); the rest is assumed.
+# scripts publish (DeepLearningExamples: 3,799 sequences a second on eight at length 128, 650 at 512); what has no
+# source beside it is assumed.
 GPU = Coefficients(
     products=0.5,
     memory=0.8,
     unfused=0.5,
     overlapped=0.5,
-    kernel_seconds=6e-6,
-    kept_overhead=1.2,
+    # BERT's requests of one row on a V100, TensorFlow 2 (the same scripts): 9.5 ms for 650 kernels, 4.2 ms for 324
+    kernel_seconds=13e-6,
+    # clipping and AdamW, not fused: between 6 and 12 rows, 3 and 8 rows a step, BERT-large on a V100 has 51 and 55 ms
+    # that do not grow with the rows (the same scripts)
+    optimiser_bytes=100,
+    # the batches that are said to fit, and not to, on V100 and A100 (the same scripts)
+    kept_overhead=1.55,
     # float32 weight and gradient, two moments, and a copy of weight and gradient while gradients are clipped
     parameter_bytes=22,
     workspace_bytes=0.3e9,
@@ -56,6 +64,8 @@ CPU = Coefficients(
     unfused=0.0,
     overlapped=0.0,
     kernel_seconds=0.0,
+    # weight, gradient and two moments read, weight and moments written
+    optimiser_bytes=28,
     kept_overhead=1.6,
     parameter_bytes=39,
     workspace_bytes=0.0,

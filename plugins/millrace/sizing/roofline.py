@@ -10,8 +10,6 @@ from millrace.sizing.layers import Layer, ModelSize
 
 Bound = Literal["compute", "memory_bandwidth", "launch", "network"]
 _WIDTH: dict[Precision, int] = {"float32": 4, "tf32": 4, "mixed_float16": 2, "mixed_bfloat16": 2, "float8": 2}
-# AdamW reads weight, gradient and two moments and writes weight and moments, in float32 whatever the precision.
-OPTIMISER_BYTES = 28
 _GRADIENT_BYTES = 4
 # A forward and a backward pass read and write three times what a forward pass does.
 _PASSES = 3
@@ -86,7 +84,7 @@ def step_seconds(size: ModelSize, setup: Setup, hardware: Hardware, known: Coeff
     return StepSeconds(
         products=products,
         elementwise=elementwise,
-        optimiser=size.parameters * OPTIMISER_BYTES / memory,
+        optimiser=size.parameters * known.optimiser_bytes / memory,
         launches=launches,
         exchange=_exchange(size, setup, hardware, known),
     )

@@ -22,8 +22,8 @@ def bert_large(length: int, predictions: int) -> ModelSize:
 @pytest.mark.parametrize(
     ("name", "length", "predictions", "setup", "measured", "bar"),
     [
-        ("8xa100-80-sxm", 128, 20, Setup(312, 8, precision="mixed_float16"), 3_799, 0.15),
-        ("8xa100-80-sxm", 512, 80, Setup(56, 8, precision="mixed_float16"), 650, 0.15),
+        ("8xa100-80-sxm", 128, 20, Setup(32 * 312, 8, 32, "mixed_float16"), 3_799, 0.15),
+        ("8xa100-80-sxm", 512, 80, Setup(96 * 40, 8, 96, "mixed_float16"), 650, 0.15),
         ("8xh100-sxm", 256, 40, Setup(96, 8, precision="float8", fused_attention=True), 7_570, 0.25),
     ],
 )
