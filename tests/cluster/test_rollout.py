@@ -7,10 +7,12 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from millrace import cluster_server
 from millrace.contracts.model import ModelVersion
 from millrace.contracts.run_spec import SPEC_FILE, RunSpec, ServeTask
 from millrace.contracts.serving import TARGET_FILE, ServingTarget
@@ -242,6 +244,32 @@ def test_a_rollout_that_nobody_went_on_with_is_overtaken_and_does_no_more_harm(
 def pods(cluster: ServingCluster, version: str) -> list[str]:
     """The version's pods that still take requests."""
     return cluster.metrics(WORKLOAD, version)
+
+
+@pytest.mark.timeout(300)
+def test_a_person_goes_back_and_no_request_fails(
+    site: Any,
+    cluster: ServingCluster,
+    make: Callable[..., ModelVersion],
+    live: list[ModelVersion],
+    roll: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    newer, before = make("v-regretted"), live[-1]
+    rollout = roll(newer, before)
+    rollout.advance()
+    rollout.watch()
+    monkeypatch.setattr(cluster_server, "open_cluster", lambda settings: cluster)
+    ledger = SimpleNamespace(live_model=lambda workload: SimpleNamespace(model=before))
+    settings: Any = SimpleNamespace(store=site.store, ledger=lambda: ledger)
+    with Load(cluster, 2, 0.02, ROWS[:1]) as load:
+        assert set(load.since(load.answers.copy())) == {newer.version}
+        for _ in range(2):  # done once more, it changes nothing
+            cluster_server.serve_live(settings, WORKLOAD, newer)
+        assert set(load.since(load.answers.copy())) == {before.version}
+    assert load.failures == []
+    assert cluster.replicas(f"colours-{newer.version}").wanted == 0
+    assert cluster_server.canary(settings, WORKLOAD) is None
 
 
 @pytest.mark.timeout(400)

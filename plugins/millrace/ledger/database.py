@@ -71,7 +71,9 @@ class Transaction:
 
     def _text(self, query: str, values: Mapping[str, Value]) -> sa.TextClause:
         lists: list[sa.BindParameter[Any]] = [
-            sa.bindparam(name, expanding=True) for name, value in values.items() if isinstance(value, tuple)
+            sa.bindparam(name, expanding=True, type_=sa.String())
+            for name, value in values.items()
+            if isinstance(value, tuple)
         ]
         return sa.text(self._read(query)).bindparams(*lists)
 

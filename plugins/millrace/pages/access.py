@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from airflow.api_fastapi.app import get_auth_manager
-from airflow.api_fastapi.auth.managers.models.resource_details import DagDetails
+from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity, DagDetails
 from airflow.api_fastapi.auth.tokens import get_signing_key
 from airflow.api_fastapi.core_api.security import GetUserDep, requires_access_dag
 from airflow.models.dag import DagModel
@@ -31,6 +31,13 @@ def may_edit(user: GetUserDep, dag_id: str) -> bool:
     """Whether this person may change that DAG: buttons are shown by this, and the routes ask again."""
     details = DagDetails(id=dag_id, team_name=DagModel.get_team_name(dag_id))
     return bool(get_auth_manager().is_authorized_dag(method="PUT", details=details, user=user))
+
+
+def may_trigger(user: GetUserDep, dag_id: str) -> bool:
+    """Whether this person may trigger that DAG: Airflow's own API asks again."""
+    details = DagDetails(id=dag_id, team_name=DagModel.get_team_name(dag_id))
+    manager = get_auth_manager()
+    return bool(manager.is_authorized_dag(method="POST", access_entity=DagAccessEntity.RUN, details=details, user=user))
 
 
 def form_token(user: GetUserDep, purpose: str) -> str:

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated, Any, Literal
 
-from airflow.api_fastapi.app import get_auth_manager
-from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity, DagDetails
 from airflow.api_fastapi.common.db.common import SessionDep
 from airflow.api_fastapi.core_api.security import GetUserDep
 from airflow.models.backfill import ReprocessBehavior, _do_dry_run
@@ -29,7 +27,7 @@ from millrace.contracts.plan import Plan
 from millrace.contracts.workload import Workload
 from millrace.opening import located
 from millrace.pages import charts, figures
-from millrace.pages.access import DagReader, ReadableDags
+from millrace.pages.access import DagReader, ReadableDags, may_trigger
 from millrace.pages.rendering import show
 from millrace.planning import plan_run
 from millrace.run import Run
@@ -105,7 +103,7 @@ def page(
         options=options,
         error=error,
         chart=charts.points(points, "Time and energy of each choice", ("time, s", "energy, Wh")) if options else None,
-        may_trigger=_may_trigger(user, chosen),
+        may_trigger=may_trigger(user, chosen),
         paused=session.scalar(select(DagModel.is_paused).where(DagModel.dag_id == chosen)),
         latest=settings.ledger().latest_dataset(workload.name, until=date.max),
         today=datetime.now(UTC).date(),
@@ -298,9 +296,3 @@ def _named(option: Option) -> str:
     plan, workers = option.plan, f", {option.workers} workers" if option.workers > 1 else ""
     where = f"{plan.hardware.name}{workers}, {plan.train_rows:,} rows"
     return f"{where}: {figures.seconds(plan.seconds.p50)}, {figures.energy(plan.joules.p50)}"
-
-
-def _may_trigger(user: GetUserDep, dag_id: str) -> bool:
-    details = DagDetails(id=dag_id, team_name=DagModel.get_team_name(dag_id))
-    manager = get_auth_manager()
-    return bool(manager.is_authorized_dag(method="POST", access_entity=DagAccessEntity.RUN, details=details, user=user))
