@@ -1,24 +1,20 @@
-"""Plan: what a run or a backfill will take, before it is triggered."""
+"""Plan: what a run will take, before it is triggered."""
 
 import itertools
 import json
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime
 from typing import Annotated, Any, Literal
 
 from airflow.api_fastapi.common.db.common import SessionDep
 from airflow.api_fastapi.core_api.security import GetUserDep
-from airflow.models.backfill import ReprocessBehavior, _do_dry_run
 from airflow.models.dag import DagModel
-from airflow.models.serialized_dag import SerializedDagModel
 from fastapi import APIRouter, HTTPException, Query, Request
 from fastapi.responses import HTMLResponse
 from pydantic import ValidationError
 from sqlalchemy import select
 
-from millrace import backfill
 from millrace.connections import reach_stores
 from millrace.contracts.data import DatasetVersion, Profile, Window
 from millrace.contracts.errors import BadInputError, StepError
@@ -26,8 +22,8 @@ from millrace.contracts.parameters import Parameters
 from millrace.contracts.plan import Plan
 from millrace.contracts.workload import Workload
 from millrace.opening import located
-from millrace.pages import charts, figures
-from millrace.pages.access import DagReader, ReadableDags, may_trigger
+from millrace.pages import charts, figures, workloads
+from millrace.pages.access import ReadableDags, may_trigger
 from millrace.pages.rendering import show
 from millrace.planning import plan_run
 from millrace.run import Run
@@ -39,7 +35,6 @@ router = APIRouter()
 _SIZED = ("rows", "epochs", "batch_size", "max_length", "hardware", "workers")
 _WORKERS = (1, 2, 4)
 _PARTS = (1, 2, 4)
-_LONGEST_DAYS = 3661
 
 
 @dataclass(frozen=True)
@@ -79,11 +74,12 @@ def page(
     """The form, and with a workload the plan of each choice of hardware."""
     if dag_id and dag_id not in dags:
         raise HTTPException(403, "You may not see this DAG")
-    known = {name: dag for name in _candidates(session, dags, dag_id) if (dag := _workload(session, name))}
-    chosen = dag_id or next(iter(known), "")
-    if chosen not in known:
+    names = workloads.names(session, dags)
+    chosen = dag_id or next(iter(names), "")
+    found = workloads.find(session, chosen)
+    if found is None:
         return show(request, "plan_none.html", dag_id=chosen)
-    workload, defaults = known[chosen]
+    workload, defaults = found
     settings = load_settings()
     reach_stores(settings)
     asked = _conf(request.query_params, defaults)
@@ -97,7 +93,7 @@ def page(
         request,
         "plan.html",
         dag_id=chosen,
-        dags=sorted(known),
+        dags=sorted({*names, chosen}),
         fields=[field for field in fields if field.name in _SIZED],
         others=[field for field in fields if field.name not in _SIZED],
         options=options,
@@ -110,81 +106,9 @@ def page(
     )
 
 
-@router.get("/backfill", dependencies=[DagReader])
-def price(
-    request: Request,
-    session: SessionDep,
-    dag_id: Annotated[str, Query()],
-    first: Annotated[date, Query()],
-    last: Annotated[date, Query()],
-    reprocess: Annotated[Literal["none", "failed", "completed"], Query()] = "none",
-    train: Annotated[Literal["auto", "always", "never"], Query()] = "auto",
-) -> HTMLResponse:
-    """What a backfill would take, by Airflow's own dry run, and the line that starts it."""
-    found = _workload(session, dag_id)
-    if found is None:
-        raise HTTPException(404, "This DAG is no workload of Millrace's")
-    if not 0 <= (last - first).days < _LONGEST_DAYS:
-        raise HTTPException(422, f"The last day comes after the first, by {_LONGEST_DAYS:,} days at most")
-    workload, defaults = found
-    settings = load_settings()
-    reach_stores(settings)
-    conf = {"train": train} if train != "auto" else {}
-    days = _days(session, dag_id, first, last, reprocess)
-    priced = backfill.price(workload, {**_plain(defaults), **conf}, days, settings, 8)
-    asked = ["--dag-id", dag_id, "--from-date", f"{first}", "--to-date", f"{last}"]
-    asked += ["--reprocess-behavior", reprocess, *(["--dag-run-conf", json.dumps(conf)] if conf else [])]
-    return show(
-        request,
-        "backfill.html",
-        dag_id=dag_id,
-        first=first,
-        last=last,
-        days=days,
-        price=priced,
-        finish=datetime.now(UTC) + timedelta(seconds=priced.seconds.p50),
-        finish_late=datetime.now(UTC) + timedelta(seconds=priced.seconds.p90),
-        line=f"python -m millrace airflow backfill create {shlex.join(asked)}",
-        price_line=f"python -m millrace price-backfill {shlex.join(asked)}",
-    )
-
-
-def _days(session: Any, dag_id: str, first: date, last: date, reprocess: str) -> list[date]:  # noqa: ANN401
-    begin, end = (datetime.combine(day, time(), UTC) for day in (first, last))
-    infos = _do_dry_run(
-        dag_id=dag_id,
-        from_date=begin,
-        to_date=end,
-        reverse=False,
-        reprocess_behavior=ReprocessBehavior(reprocess),
-        session=session,
-    )
-    return sorted({info.logical_date.date() for info in infos if info.logical_date})
-
-
-def _candidates(session: Any, dags: frozenset[str], dag_id: str | None) -> list[str]:  # noqa: ANN401
-    """The workload that was asked for, and all others that the ledger or Airflow's tags know."""
-    tagged = select(DagModel.dag_id).where(DagModel.tags.any(name="millrace"), ~DagModel.is_stale)
-    return sorted({name for name in session.scalars(tagged) if name in dags} | ({dag_id} if dag_id else set()))
-
-
-def _workload(session: Any, dag_id: str) -> tuple[Workload, dict[str, Any]] | None:  # noqa: ANN401
-    """A DAG's workload and the fields of its form, from Airflow's database: no DAG file is run here."""
-    dag = SerializedDagModel.get_dag(dag_id, session=session)
-    text = dag.get_task("size").doc_json if dag and dag.has_task("size") else None
-    if dag is None or not text:
-        return None
-    workload = Workload.model_validate_json(text)
-    return workload, {name: dag.params.get_param(name) for name in dag.params}
-
-
-def _plain(defaults: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: param.value for name, param in defaults.items()}
-
-
 def _conf(given: Mapping[str, str], defaults: Mapping[str, Any]) -> dict[str, Any]:
     """The form's values over the defaults. Raises BadInputError for one that does not fit."""
-    conf = _plain(defaults)
+    conf = workloads.defaults(defaults)
     conf.update({name: value for name, value in given.items() if name in defaults and value != ""})
     try:
         given_texts = {name: str(value) for name, value in conf.items() if value is not None}

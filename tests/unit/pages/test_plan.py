@@ -13,7 +13,7 @@ from fastapi.testclient import TestClient
 from millrace.contracts.data import DatasetVersion, Profile
 from millrace.contracts.workload import Workload
 from millrace.ledger.ledger import Ledger
-from millrace.pages import plan
+from millrace.pages import workloads
 from millrace.pipeline import trigger_form
 
 PROFILE = Profile(
@@ -28,8 +28,8 @@ def page(client: TestClient, workload: Workload, manager: Any, monkeypatch: pyte
     manager.editable.add("flowers")
     form = {name: SimpleNamespace(value=param.value, schema=param.schema, description=param.description)
             for name, param in trigger_form(workload).items()}  # fmt: skip
-    monkeypatch.setattr(plan, "_workload", lambda session, dag_id: (workload, form) if dag_id == "flowers" else None)
-    monkeypatch.setattr(plan, "_candidates", lambda session, dags, dag_id: ["flowers"])
+    monkeypatch.setattr(workloads, "find", lambda session, dag_id: (workload, form) if dag_id == "flowers" else None)
+    monkeypatch.setattr(workloads, "names", lambda session, dags: ["flowers"])
     return client
 
 
