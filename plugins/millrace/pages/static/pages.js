@@ -42,7 +42,10 @@ document.addEventListener("submit", async (event) => {
   const form = event.target;
   if (form.matches("form.filters")) form.querySelectorAll("input,select").forEach((field) => { field.disabled = !field.value; });
   else form.querySelectorAll("button").forEach((button) => { setTimeout(() => { button.disabled = true; }); });
-  if (!form.matches("form[data-trigger]")) return;
+  if (!form.matches("form[data-trigger]")) {
+    document.querySelector("main").ariaBusy = "true";
+    return;
+  }
   event.preventDefault();
   const says = form.querySelector("[role=status]");
   says.textContent = "Triggering …";
@@ -59,6 +62,12 @@ document.addEventListener("submit", async (event) => {
     says.textContent = `Airflow refused: ${typeof said.detail === "string" ? said.detail : JSON.stringify(said.detail ?? answer.status)}`;
     form.querySelectorAll("button").forEach((button) => { button.disabled = false; });
   }
+});
+
+// a page that one comes back to is as it was before it was left
+addEventListener("pageshow", () => {
+  document.querySelector("main").ariaBusy = null;
+  document.querySelectorAll("form :disabled").forEach((field) => { field.disabled = false; });
 });
 
 // while data-refresh says so, the page's main part is fetched again and put in the place of the old one
