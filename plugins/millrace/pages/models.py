@@ -119,6 +119,7 @@ def _canary(settings: Settings, workload: str) -> str | None:
     if settings.launcher != "process":
         return None
     try:
+        reach_stores(settings)
         return model_server.canary(settings, workload)
     except (StepError, OSError):
         return None

@@ -11,6 +11,7 @@ from fastapi import APIRouter, HTTPException, Query, Request
 from fastapi.responses import HTMLResponse
 from sqlalchemy import select
 
+from millrace.connections import reach_stores
 from millrace.contracts.errors import StepError
 from millrace.contracts.plan import Plan
 from millrace.contracts.report import Quality
@@ -94,7 +95,9 @@ def page(
 @router.get("/docs", dependencies=[DagReader])
 def docs(dag_id: Annotated[str, Query()], version: Annotated[int, Query(ge=0)]) -> HTMLResponse:
     """What validation saw of a dataset version, from the store; nothing in it runs."""
-    uri = load_settings().ledger().views.docs_uri(dag_id, version)
+    settings = load_settings()
+    reach_stores(settings)
+    uri = settings.ledger().views.docs_uri(dag_id, version)
     if uri is None:
         raise HTTPException(404, "The ledger knows no such dataset version of this DAG")
     try:
@@ -169,10 +172,12 @@ def _qualities(evaluations: Sequence[Row]) -> dict[str, Quality]:
 
 def _rollout(workload: str, version: str | None) -> dict[str, Any] | None:
     """What the workload's server on this machine serves now, where that concerns this run's model."""
-    if version is None or load_settings().launcher != "process":
+    settings = load_settings()
+    if version is None or settings.launcher != "process":
         return None
-    room = ServingRoom(load_settings().store, workload)
+    room = ServingRoom(settings.store, workload)
     try:
+        reach_stores(settings)
         target, status = room.read_target(), room.read_status()
     except (StepError, OSError) as error:
         return {"error": str(error).splitlines()[0]}
