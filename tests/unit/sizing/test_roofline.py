@@ -86,5 +86,5 @@ def test_a_processor_sustains_what_the_catalogue_says() -> None:
     size = shape("minilm-l6").size({64: 1.0}, Head("classifier", labels=33))
     found = step_seconds(size, Setup(32), machine, CPU)
     assert found.products == pytest.approx(32 * size.training_flops_per_row / (machine.cores * 88e9))
-    assert (found.elementwise, found.launches) == (0, 0)
+    assert 0 < found.elementwise + found.launches < 0.1 * found.products
     assert step_seconds(size, Setup(32), machine, replace(CPU, products=CPU.products / 2)).products > found.products
