@@ -17,7 +17,7 @@ from millrace.contracts.calibration import Calibration
 
 KILL, FAULTS = "machine_kill", "machine_faults"
 # the plan's median: its pod is limited to 320 MiB, which hold no TensorFlow, and half as much again do
-TOO_SMALL = 230 << 20
+TOO_SMALL = 225 << 20
 
 
 def pods_of(plant: Any, run_id: str, step: str) -> list[dict[str, Any]]:
