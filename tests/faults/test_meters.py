@@ -56,7 +56,7 @@ CPU: dict[str, list[list[Sample]]] = {
     "reset": [reset(counted())],
     "gap-in-a-counter": [holed(counted())],
     # two scrapers of one exporter, whose clocks differ: merged, the counter would seem to go back at every scrape
-    "two-scrapers": [counted(), moved(counted(), 3.0)],
+    "two-scrapers": [counted(), moved(counted(shown=5_000.0 + 20 * WATTS), 3.0)],
     "clock-ahead-a-little": [moved(counted(), 20.0)],
     "clock-ahead-by-far": [moved(counted(), SECONDS * 2)],
     "gpu-gap": [counted()],
