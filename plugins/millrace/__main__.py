@@ -3,6 +3,7 @@
 import os
 import shlex
 import sys
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -310,6 +311,28 @@ def runs(limit: Annotated[int, typer.Option(min=1, max=10_000)] = 20) -> None:
         seconds, predicted = row["measured_seconds"], row["predicted_seconds"]
         figures = f"{seconds or 0:,.0f} s" + (f" (predicted {predicted:,.0f})" if predicted else "")
         typer.echo(f"{row['dag_id']}  {row['run_id']}  {row['repeat']}  {row['state']}  {figures}  {row['reason']}")
+
+
+@ledger_commands.command()
+def closure(
+    node: str,
+    begin: Annotated[datetime, typer.Option(help="UTC, like 2026-01-02T00:00:00.")],
+    end: Annotated[datetime, typer.Option(help="UTC.")],
+) -> None:
+    """Where a node's joules went: runs, serving, the rest, and what idled unreserved; held against its meter."""
+    from datetime import UTC
+
+    from millrace.closure import table
+    from millrace.energy.prometheus import PrometheusError
+
+    meters = load_settings().node_meters()
+    if meters is None:
+        raise typer.BadParameter("MILLRACE_PROMETHEUS_URL names no Prometheus to ask")
+    try:
+        found = meters.closure(node, begin.replace(tzinfo=UTC).timestamp(), end.replace(tzinfo=UTC).timestamp())
+    except PrometheusError as error:
+        raise typer.BadParameter(str(error)) from error
+    typer.echo("\n".join(table(found)))
 
 
 def main() -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from millrace.closure import NodeMeters
 from millrace.contracts.cluster import Cluster, Conventions
 from millrace.contracts.measurement import Hardware, Precision
 from millrace.contracts.retention import RetentionPolicy
@@ -102,6 +103,12 @@ class Settings(BaseSettings):
         default=False, description="That query's joules are no sensor's: they are shown and never judged."
     )
 
+    prometheus_node_watts: str = Field(
+        default="",
+        description="Gauge of a whole node's watts (IPMI, Redfish), with `{node}`, that `millrace ledger closure` "
+        "closes against; Kepler's and dcgm-exporter's sums when empty.",
+    )
+
     @field_validator("home", "environments", "catalogue")
     @classmethod
     def _absolute(cls, path: Path) -> Path:
@@ -167,6 +174,16 @@ class Settings(BaseSettings):
         if not self.prometheus_url:
             return None
         return RunMeters(Prometheus(self.prometheus_url), self.prometheus_scrape_seconds)
+
+    def node_meters(self) -> NodeMeters | None:
+        """Who is asked where a node's joules went; None where nobody is."""
+        if not self.prometheus_url:
+            return None
+        cluster = KubernetesSettings()
+        owners = {cluster.namespace: "runs", cluster.serving_namespace: "serving"}
+        return NodeMeters(
+            Prometheus(self.prometheus_url), owners, self.prometheus_scrape_seconds, self.prometheus_node_watts
+        )
 
     def process_launcher(self) -> ProcessLauncher:
         """The launcher that runs a step in its image's own environment on this machine."""
