@@ -314,6 +314,28 @@ def runs(limit: Annotated[int, typer.Option(min=1, max=10_000)] = 20) -> None:
 
 
 @ledger_commands.command()
+def energy(dag_id: str, run_id: str) -> None:
+    """A run's joules by account and phase, as measured inside and by the site's meters, and what held training up."""
+    from millrace.utilisation import describe, of_run
+
+    ledger = load_settings().ledger()
+    for row in ledger.run_energy(dag_id, run_id):
+        accounts = ("active_joules", "idle_joules", "joules", "facility_joules", "metered_joules")
+        said = [f"{name.removesuffix('_joules')} {row[name]:,.0f} J" for name in accounts if row[name] is not None]
+        typer.echo(f"repeat {row['repeat']}: {', '.join(said) or 'nothing is known'}")
+        if row["metered_reason"]:
+            typer.echo(f"  meters: {row['metered_reason']}")
+        phases = ledger.phases(dag_id, run_id, row["repeat"])
+        for phase in phases:
+            drawn = "unknown" if phase["joules"] is None else f"{phase['joules']:,.0f} J"
+            typer.echo(f"  {phase['step']:9} {phase['phase']:9} {phase['wall_seconds']:10,.1f} s  {drawn}")
+        plan = ledger.plan(dag_id, run_id)
+        found = of_run(ledger.tries(dag_id, run_id, row["repeat"]), phases, plan.hardware, row) if plan else None
+        if plan and found:
+            typer.echo(f"  {describe(found, plan.bottleneck)}")
+
+
+@ledger_commands.command()
 def closure(
     node: str,
     begin: Annotated[datetime, typer.Option(help="UTC, like 2026-01-02T00:00:00.")],

@@ -15,6 +15,8 @@ from millrace.ledger.database import Row
 _CPU = 'kepler_pod_cpu_joules_total{{pod_namespace="{namespace}",pod_name="{pod}",zone="package"}}'
 _GPU_COUNTER = 'DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION{{namespace="{namespace}",pod="{pod}"}}'
 _GPU_POWER = 'DCGM_FI_DEV_POWER_USAGE{{namespace="{namespace}",pod="{pod}"}}'
+_ACTIVITY = '{name}{{namespace="{namespace}",pod="{pod}"}}'
+_TENSOR, _MEMORY = "DCGM_FI_PROF_PIPE_TENSOR_ACTIVE", "DCGM_FI_PROF_DRAM_ACTIVE"
 _POD = re.compile(r"pod:(?P<namespace>[a-z0-9-]+)/(?P<pod>[a-z0-9.-]+)\Z")
 
 
@@ -29,6 +31,7 @@ class RunMeters:
     def read(self, tries: Sequence[Row], gpu_steps: Iterable[str] = ()) -> MeteredJoules:
         """The joules of a run's tries, each from its pod's start to its end; those of ``gpu_steps`` have GPUs."""
         parts: list[tuple[Metered, float]] = []
+        busy: dict[str, list[float]] = {_TENSOR: [], _MEMORY: []}
         for row in tries:
             pod = _POD.match(row["process_uid"])
             if row["started_at"] is None or row["wall_seconds"] is None:
@@ -37,9 +40,21 @@ class RunMeters:
                 return MeteredJoules(coverage=0.0, reason=f"{row['process_uid']} is no pod, and meters know pods")
             begin = datetime.fromisoformat(row["started_at"]).timestamp()
             end = begin + row["wall_seconds"]
+            if row["step"] in set(gpu_steps):
+                for name, shown in busy.items():
+                    shown += self._shown(_ACTIVITY.format(name=name, **pod.groupdict()), begin, end)
             for metered in self._of_pod(pod.groupdict(), begin, end, row["step"] in set(gpu_steps)):
                 parts.append((metered, end - begin))
-        return _together(parts)
+        activity = {"tensor_active": _mean(busy[_TENSOR]), "gpu_memory_active": _mean(busy[_MEMORY])}
+        return _together(parts).model_copy(update=activity)
+
+    def _shown(self, selector: str, begin: float, end: float) -> list[float]:
+        """Every sample of a gauge from 0 to 1, whichever GPU's; scrapes are evenly spaced."""
+        try:
+            found = self.prometheus.samples(selector, begin, end)
+        except PrometheusError:
+            return []
+        return [value for series in found for _, value in series.samples if 0 <= value <= 1]
 
     def _of_pod(self, pod: dict[str, str], begin: float, end: float, gpus: bool) -> list[Metered]:
         found = [self._by((MeterQuery("counter", _CPU.format(**pod)),), begin, end)]
@@ -69,6 +84,10 @@ class RunMeters:
             return str(error)
         others = {name for series in all_pods if (name := series.labels.get("pod")) and series.samples} - {pod["pod"]}
         return f"its GPU was shared with {len(others)} other pods" if others else None
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return math.fsum(values) / len(values) if values else None
 
 
 def _together(parts: Sequence[tuple[Metered, float]]) -> MeteredJoules:

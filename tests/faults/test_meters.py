@@ -84,6 +84,9 @@ def url(load_module: Callable[[Path], ModuleType], tmp_path_factory: pytest.Temp
         for number, samples in enumerate(series):
             named = f'pod_namespace="millrace-steps",pod_name="{pod}",zone="package",node="n",job="{number}"'
             lines += [f"kepler_pod_cpu_joules_total{{{named}}} {value} {at}" for at, value in samples]
+    lines.append("# TYPE DCGM_FI_PROF_PIPE_TENSOR_ACTIVE gauge")
+    alone = 'namespace="millrace-steps",pod="gpu-alone",UUID="GPU-1"'
+    lines += [f"DCGM_FI_PROF_PIPE_TENSOR_ACTIVE{{{alone}}} 0.45 {at}" for at, _ in counted()]
     lines.append("# TYPE DCGM_FI_DEV_POWER_USAGE gauge")
     for pod, (uuid, part, samples) in GPU.items():
         named = f'namespace="millrace-steps",pod="{pod}",UUID="{uuid}"' + (f',GPU_I_ID="{part}"' if part else "")
@@ -143,6 +146,7 @@ def test_f19_a_pods_processors_and_gpus_add_up(url: str) -> None:
     found = read(url, "gpu-alone")
     assert found.joules == pytest.approx((WATTS + 300) * SECONDS, rel=0.01)
     assert found.meter == "DCGM_FI_DEV_POWER_USAGE, kepler_pod_cpu_joules_total"
+    assert (found.tensor_active, found.gpu_memory_active) == (pytest.approx(0.45), None)
 
 
 def test_f18_a_prometheus_that_is_away_costs_a_run_its_metered_joules_and_nothing_else(

@@ -47,12 +47,17 @@ class MeterReading(Contract):
 
 
 class MeteredJoules(Contract):
-    """A run's joules as meters outside its steps saw them; None with the ``reason`` where they saw too little."""
+    """A run's joules as meters outside its steps saw them; None with the ``reason`` where they saw too little.
+
+    ``tensor_active`` and ``gpu_memory_active`` are means over its GPUs, None without one.
+    """
 
     joules: float | None = Field(default=None, ge=0)
     coverage: float = Field(ge=0, le=1)
     meter: str | None = None
     reason: str | None = None
+    tensor_active: float | None = Field(default=None, ge=0, le=1)
+    gpu_memory_active: float | None = Field(default=None, ge=0, le=1)
 
     @model_validator(mode="after")
     def _one_of_both(self) -> Self:
