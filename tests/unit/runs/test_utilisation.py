@@ -67,7 +67,8 @@ def test_the_command_prints_accounts_phases_and_what_meters_saw(
     ledger.migrate()
     day = date(2026, 1, 1)
     ledger.open_run(
-        "news", "r", workload="news", team="t", site="s", run_type="manual", partition_first=day, partition_last=day, pue=2.0
+        "news", "r", workload="news", team="t", site="s", run_type="manual", partition_first=day, partition_last=day,
+        pue=2.0,
     )  # fmt: skip
     phase = PhaseReading(phase="load", wall_seconds=4, cpu_seconds=1, joules=40.0, idle_joules=10.0)
     reading = MeterReading(
