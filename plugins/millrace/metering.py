@@ -5,11 +5,15 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from millrace.contracts.measurement import MeteredJoules
 from millrace.energy.metered import Metered, MeteredEnergy, MeterQuery
 from millrace.energy.prometheus import Prometheus, PrometheusError
-from millrace.ledger.database import Row
+
+if TYPE_CHECKING:
+    # SQLAlchemy is half of what starting the command takes, and the settings name this module
+    from millrace.ledger.database import Row
 
 # One zone: Kepler's overlap.
 _CPU = 'kepler_pod_cpu_joules_total{{pod_namespace="{namespace}",pod_name="{pod}",zone="package"}}'
@@ -28,7 +32,7 @@ class RunMeters:
     scrape_seconds: float = 30.0
     coverage_at_least: float = 0.95
 
-    def read(self, tries: Sequence[Row], gpu_steps: Iterable[str] = ()) -> MeteredJoules:
+    def read(self, tries: "Sequence[Row]", gpu_steps: Iterable[str] = ()) -> MeteredJoules:
         """The joules of a run's tries, each from its pod's start to its end; those of ``gpu_steps`` have GPUs."""
         parts: list[tuple[Metered, float]] = []
         busy: dict[str, list[float]] = {_TENSOR: [], _MEMORY: []}

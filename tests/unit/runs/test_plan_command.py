@@ -46,3 +46,10 @@ def test_airflow_is_not_needed(repository: Path) -> None:
     )
     environment = {**os.environ, "PYTHONPATH": str(repository / "plugins")}
     subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+
+
+def test_the_command_starts_without_what_a_plan_does_not_use(repository: Path) -> None:
+    # half of a plan's time was theirs, and a module that the settings name may bring them back
+    code = "import sys; sys.modules.update(sqlalchemy=None, httpx=None, kubernetes=None)\nimport millrace.__main__"
+    environment = {**os.environ, "PYTHONPATH": str(repository / "plugins")}
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
