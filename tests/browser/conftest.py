@@ -36,7 +36,7 @@ def plant(
     try:
         plant.api = e2e.AirflowApi(plant.airflow)
         for day in DAYS:
-            plant.deliver(day)
+            plant.deliver(day, rows=300)  # the gate wants fifty rows to test on
         row = plant.finish(plant.run(partition_from=f"{DAYS[0]}", partition_to=f"{DAYS[1]}"))
         assert row["state"] == "success", row
         yield plant
