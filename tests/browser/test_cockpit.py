@@ -40,7 +40,6 @@ def test_a_person_plans_triggers_watches_and_rolls_back(plant: Any, page: Any, p
     page.goto(f"{plant.airflow.url}/plugin/millrace-plan")
     frame = inside(page)
     frame.get_by_label("workload").select_option(DAG)
-    frame.get_by_role("button", name="Plan", exact=True).click()
     frame.get_by_label("epochs").fill("2")
     frame.get_by_text("Further parameters").click()
     frame.get_by_label("partition from").fill(LAST)
