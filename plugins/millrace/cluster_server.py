@@ -112,9 +112,17 @@ def serve_live(settings: Settings, workload: str, instead_of: ModelVersion | Non
     _, policy, folder = _live(settings, workload)
     shares = Shares(at, policy, found.model, None if instead_of == found.model else instead_of)
     shares.put(folder)
-    at.await_ready(shares.deployment, 1, READY_TIMEOUT_SECONDS, lambda _: None)
+    # a version that was replaced has a Deployment without servers; it gets as many as the one that it replaces now
+    servers = max(1, _servers(at, shares.deployment), _servers(at, shares.stable_deployment))
+    at.scale(shares.deployment, servers)
+    at.await_ready(shares.deployment, servers, READY_TIMEOUT_SECONDS, lambda _: None)
     shares.give(100)
     shares.settle()
+
+
+def _servers(at: ServingCluster, deployment: str) -> int:
+    found = at.get("Deployment", deployment) if deployment else None
+    return int(found["spec"].get("replicas", 1)) if found else 0
 
 
 def canary(settings: Settings, workload: str) -> str | None:
