@@ -14,10 +14,12 @@ import pytest
 from kubernetes import client, config, watch
 
 from millrace.contracts.calibration import Calibration
+from millrace.sizing.coefficients import CPU
 
 KILL, FAULTS = "machine_kill", "machine_faults"
-# the plan's median: its pod is limited to 320 MiB, which hold no TensorFlow, and half as much again do
-TOO_SMALL = 225 << 20
+WIDE = "machine_wide"
+# TensorFlow's libraries, which the kernel drops from memory and reads again: no limit is broken by them
+MAPPED_BYTES = 520 << 20
 
 
 def pods_of(plant: Any, run_id: str, step: str) -> list[dict[str, Any]]:
@@ -160,22 +162,23 @@ def test_a_training_sized_too_small_is_killed_once_resized_and_the_next_plan_is_
     plant: Any, machine_rows: Any, await_: Any
 ) -> None:
     def train(day: date) -> tuple[Any, list[dict[str, Any]]]:
-        deliver(plant, machine_rows, FAULTS, day, 240)
-        run_id = plant.trigger(FAULTS, partition_from=f"{day}", partition_to=f"{day}", train="always")
-        row = plant.finish(FAULTS, run_id)
-        assert row["state"] in ("success", "rejected"), row
-        return plant.ledger.plan(FAULTS, run_id), tries_of(plant, FAULTS, run_id, "train")
+        deliver(plant, machine_rows, WIDE, day, 120)
+        run_id = plant.trigger(WIDE, partition_from=f"{day}", partition_to=f"{day}", train="always")
+        plant.finish(WIDE, run_id)
+        return plant.ledger.plan(WIDE, run_id), tries_of(plant, WIDE, run_id, "train")
 
-    plant.ledger.learn_memory(FAULTS, "validate", 1 << 30)
-    plan, _ = train(date(2026, 4, 10))
-    # on purpose: what was "learned" of this family says that it holds a quarter of what it does
+    plant.ledger.learn_memory(WIDE, "validate", 1 << 30)
+    plan, tries = train(date(2026, 4, 10))
+    # on purpose: what was "learned" of this family gives its next pod too little, and half as much again is enough
+    said = sum(plan.parts["memory"].values()) * CPU.memory_p90
+    too_small = 0.72 * (tries[-1]["peak_memory_bytes"] - MAPPED_BYTES) / said
     known = plant.ledger.calibration(plan.hardware.name, plan.family)
     wrong = Calibration(
         hardware=plan.hardware.name,
         family=plan.family,
         version=1 if known is None else known.version + 1,
         runs=len(plant.ledger.trained_runs()),
-        scales={"memory": dict.fromkeys(plan.parts["memory"], TOO_SMALL / sum(plan.parts["memory"].values()))},
+        scales={"memory": dict.fromkeys(plan.parts["memory"], too_small)},
         learned_at=datetime.now(UTC),
     )
     assert plant.ledger.store_calibration(wrong)
