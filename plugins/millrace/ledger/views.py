@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Any, Literal, get_args
 
 from millrace.contracts.plan import Plan
-from millrace.ledger.database import Database, Row, Transaction
+from millrace.ledger.database import Database, Row, Transaction, Value
 
 Sort = Literal["started_at", "measured_seconds", "measured_joules", "cost", "quality", "seconds_error", "joules_error"]
 SORTS: tuple[Sort, ...] = get_args(Sort)
@@ -117,6 +117,14 @@ class Views:
         """Runs, joules, seconds and money by the day that runs began, and by workload."""
         with self._database.read() as transaction:
             return transaction.all("select_energy_by_day", dag_ids=tuple(dag_ids), since=since.isoformat())
+
+    def budgets(self, dag_ids: Sequence[str], limit: int = 10) -> list[Row]:
+        """The newest budgets with what their runs took of them: measured, and predicted while they run."""
+        nobody: dict[str, Value] = {"dag_id": "", "run_id": "", "repeat": -1}
+        with self._database.read() as transaction:
+            rows = transaction.all("select_newest_budgets", dag_ids=tuple(dag_ids), row_limit=limit)
+            spent = [transaction.one("select_budget_spent", budget=row["name"], **nobody) for row in rows]
+        return [{**row, **(taken or {"spent": None})} for row, taken in zip(rows, spent, strict=True)]
 
     def storage(self, store_uri: str, since: date) -> list[Row]:
         """What each workload stored at each measurement, oldest first."""

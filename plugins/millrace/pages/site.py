@@ -50,6 +50,7 @@ def page(
         totals=_totals(rows),
         workloads=_by_workload(rows),
         stored=stored,
+        budgets=views.budgets(known) if known else [],
         live=len(views.live_models(known)) if known else 0,
         open_runs=sum(row["dag_id"] in dags for row in settings.ledger().open_runs()),
     )

@@ -13,6 +13,7 @@ from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
 
 from millrace.ledger.ledger import Ledger
+from millrace.ledger.records import Budget
 from millrace.ledger.views import SORTS, RunFilter
 
 HOSTILE = "<script>alert('&')</script>"
@@ -134,6 +135,18 @@ def test_nothing_is_asked_from_elsewhere(client: TestClient, run: Callable[..., 
         answer = client.get(f"/sub/millrace/{address}")
         assert not re.search(r"""(?:src|href|url|@import)[=("' ]+(?:https?:)?//""", answer.text), address
         assert "default-src 'none'" in answer.headers["content-security-policy"]
+
+
+def test_a_budget_is_shown_beside_what_was_taken_of_it(
+    client: TestClient, run: Callable[..., None], ledger: Ledger
+) -> None:
+    run("r")
+    budget = Budget(name="march", dag_id="news", amount=4.0, unit="kWh", predicted=3.0, per_joule=1.0, per_second=0.0)
+    ledger.record_budget(budget)
+    assert ledger.take_budget("news", "r", 0, "march", 1.5) is None
+    text = shown(client, "site")
+    assert "4 kWh" in text
+    assert re.search(r'data-name="Taken">10 kWh', text), "what was measured, once the run has ended"
 
 
 def test_empty_pages_say_what_to_do(client: TestClient) -> None:
