@@ -18,7 +18,7 @@ from millrace.local_airflow import LocalAirflow
 from millrace.scaffold import write_workload
 
 FIRST_DAY = date(2026, 3, 2)
-RUN_TIMEOUT_SECONDS = 400
+RUN_TIMEOUT_SECONDS = 560
 # a killed supervisor is missed, and a hanging orphan given up, sooner than people would have it
 IMPATIENCE = {"AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "15", "MILLRACE_STOP_GRACE_SECONDS": "5"}
 
