@@ -45,6 +45,7 @@ def test_a_person_plans_triggers_watches_and_rolls_back(plant: Any, page: Any, p
     frame.get_by_label("partition from").fill(LAST)
     frame.get_by_label("partition to").fill(LAST)
     frame.get_by_role("button", name="Plan", exact=True).click()
+    expect(frame.get_by_role("button", name="Trigger with it").first).to_be_enabled()  # not before it was planned
     expect(frame.get_by_label("epochs")).to_have_value("2")
     page.screenshot(path=pictures / "in-airflow-plan.png")
     frame.get_by_role("button", name="Trigger with it").first.click()

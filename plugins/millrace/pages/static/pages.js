@@ -38,6 +38,12 @@ document.addEventListener("click", (event) => {
   }
 });
 
+// what is triggered is what was planned: a changed field is planned first
+document.addEventListener("input", (event) => {
+  if (!event.target.closest("form[data-plan]")) return;
+  document.querySelectorAll("form[data-trigger] button").forEach((button) => { button.disabled = true; });
+});
+
 document.addEventListener("submit", async (event) => {
   const form = event.target;
   if (form.matches("form.filters")) form.querySelectorAll("input,select").forEach((field) => { field.disabled = !field.value; });
