@@ -76,7 +76,7 @@ def test_a_person_plans_triggers_watches_and_rolls_back(plant: Any, page: Any, p
 
 
 def test_tabs_and_links_of_a_run_lead_into_airflow(plant: Any, page: Any) -> None:
-    run_id = plant.ledger.run_summary(dag_id=DAG)[-1]["run_id"]
+    run_id = plant.ledger.live_model(DAG).run.run_id
     page.goto(f"{plant.airflow.url}/dags/{DAG}/runs/{run_id}")
     page.get_by_role("link", name="Energy and cost").click()
     expect(inside(page).locator("h1")).to_have_text(run_id)
