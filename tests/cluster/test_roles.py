@@ -9,13 +9,15 @@ import pytest
 import yaml
 
 ROLES = Path(__file__).resolve().parents[2] / "images" / "kubernetes" / "roles.yaml"
-# what the code does: operators/pod_step.py by its provider, operators/pod_gang.py, serving/cluster.py
+# what the code does: operators/pod_{step,spark}.py by their provider, operators/pod_gang.py, serving/cluster.py
 USED = {
     "millrace-steps": {
         "pods": "create get list patch delete",
         "pods/log": "get",
         "jobs.batch": "create delete",
         "services": "create",
+        "sparkapplications.sparkoperator.k8s.io": "create delete",
+        "sparkapplications.sparkoperator.k8s.io/status": "get",
     },
     "millrace-serving": {
         "deployments.apps": "create get list patch delete",
@@ -33,8 +35,9 @@ USED = {
 
 
 def roles() -> list[dict[str, Any]]:
-    """Airflow's roles, as an administrator applies them."""
-    return [each for each in yaml.safe_load_all(ROLES.read_text()) if each["kind"] == "Role"]
+    """Airflow's roles, as an administrator applies them; each has its namespace's name."""
+    found = [each for each in yaml.safe_load_all(ROLES.read_text()) if each["kind"] == "Role"]
+    return [each for each in found if each["metadata"]["name"] == each["metadata"]["namespace"]]
 
 
 def names_of(rule: dict[str, Any]) -> list[str]:
@@ -59,7 +62,7 @@ EACH = [
 def may(site: Any, who: list[str], namespace: str, resource: str, verb: str) -> bool:
     """Whether the API server lets ``who`` (kubectl's options) do it."""
     kind, _, rest = resource.partition("/")
-    which = [f"--subresource={rest}"] if rest in ("log", "scale", "proxy", "exec") else []
+    which = [f"--subresource={rest}"] if rest in ("log", "scale", "status", "proxy", "exec") else []
     name = f"/{rest}" if rest and not which else ""
     answer = site.kubectl(*who, "-n", namespace, "auth", "can-i", verb, kind + name, *which, check=False).strip()
     assert answer in ("yes", "no"), answer
