@@ -20,6 +20,7 @@ from typing import Any
 
 import pytest
 import yaml
+from airflow.providers.cncf.kubernetes.pod_generator import make_safe_label_value
 
 from millrace.contracts.run_spec import RunSpec
 from millrace.demonstration.follow import AirflowApi
@@ -77,6 +78,11 @@ class Site:
         """Objects of one kind as they are."""
         chosen = ["-l", selector] if selector else []
         return list(json.loads(self.kubectl("-n", namespace, "get", kind, *chosen, "-o", "json"))["items"])
+
+    def pods_of(self, run_id: str, *labels: str) -> list[dict[str, Any]]:
+        """A run's step pods as they are."""
+        chosen = ",".join((f"run_id={make_safe_label_value(run_id)}", *labels))
+        return self.objects("pods", "millrace-steps", chosen)
 
     @property
     def airflow_kubeconfig(self) -> Path:

@@ -36,7 +36,7 @@ def finished(plant: Any, pip: str) -> Any:
 
     def look() -> None:
         while not over.wait(1):
-            pods.update({pod["metadata"]["name"]: pod for pod in plant.site.objects("pods", "millrace-steps")})
+            pods.update({pod["metadata"]["name"]: pod for pod in plant.site.pods_of(run_id)})
 
     watcher = threading.Thread(target=look)
     watcher.start()

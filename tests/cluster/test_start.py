@@ -33,8 +33,8 @@ def assert_refused(
     assert said in tries[0]["reason"]
     assert tries[0]["process_uid"].startswith(f"pod:{STEPS}/")
     # deleted it is, but the kubelet has the sandbox to end before the API server forgets the pod
-    of_step = f"dag_id={dag_id},app.kubernetes.io/component={step}"
-    await_(lambda: not plant.site.objects("pods", STEPS, of_step), "the pod gone", timeout_seconds=60)
+    of_step = f"app.kubernetes.io/component={step}"
+    await_(lambda: not plant.site.pods_of(run_id, of_step), "the pod gone", timeout_seconds=60)
 
 
 @pytest.mark.timeout(600)

@@ -188,6 +188,7 @@ def test_a_run_that_fails_says_why_and_publishes_nothing(estate: Estate, e2e: An
 def test_no_secret_is_found_anywhere(estate: Estate, all_that_is_kept: Any) -> None:
     """Logs with their tracebacks, XComs, rendered fields, the ledger, reports, specifications, Data Docs, models."""
     kept = all_that_is_kept(estate.plant.airflow.home, estate.store)
+    assert any(name.endswith("/log.txt") for name in kept), "no step's own log was looked at"
     if url := os.environ.get("MILLRACE_LEDGER_URL"):
         engine = sa.create_engine(url)
         with engine.connect() as connection:
