@@ -171,6 +171,7 @@ accuracy: setup ## predictions against measured runs, and sizes against traced m
 	@PYTHONPATH=plugins:tests/accuracy $(AIRFLOW_PYTHON) tests/accuracy/throughput.py
 	@PYTHONPATH=plugins:tests/accuracy $(AIRFLOW_PYTHON) tests/accuracy/power_limits.py
 	@PYTHONPATH=plugins:tests/accuracy $(AIRFLOW_PYTHON) tests/accuracy/replay.py
+	@PYTHONPATH=plugins:tests/accuracy $(AIRFLOW_PYTHON) tests/accuracy/cpu.py
 
 .PHONY: bench
 bench: setup ## speed as ratios, each measured in one run (about 25 minutes on 2 idle cores)

@@ -27,7 +27,10 @@ def calibrate(ledger: Ledger) -> list[Calibration]:
     for (hardware, family), found in sorted(rows.items()):
         method = found[-1][1]["energy_method"]
         runs = [Observation(plan.parts, _measured(row, method)) for plan, row in found]
-        learned = learn(hardware, family, runs, ledger.calibration(hardware, family), datetime.now(UTC))
+        others = [ledger.calibration(*key) for key in rows if key[0] == hardware and key[1] != family]
+        relative = max((each for each in others if each is not None), key=lambda each: each.runs, default=None)
+        current = ledger.calibration(hardware, family)
+        learned = learn(hardware, family, runs, current, datetime.now(UTC), relative)
         if learned is not None and ledger.store_calibration(learned):
             stored.append(learned)
     return stored

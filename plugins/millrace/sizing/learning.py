@@ -16,6 +16,8 @@ from millrace.sizing.least_squares import fit
 _NOISE = 0.03
 # of the logarithm of a factor: half or twice as much is no surprise
 _SPREAD = 0.7
+# half as uncertain where another family has taught the same part of the same hardware
+_TAUGHT_SPREAD = 0.35
 _CONFORMAL_RUNS = 9
 _SMALLEST_SPREAD = 0.02
 _NEWEST_RUNS = 200
@@ -38,12 +40,18 @@ def scaled(parts: Parts, scales: Parts | None) -> Parts:
 
 
 def learn(
-    hardware: str, family: str, runs: Sequence[Observation], current: Calibration | None, learned_at: datetime
+    hardware: str,
+    family: str,
+    runs: Sequence[Observation],
+    current: Calibration | None,
+    learned_at: datetime,
+    relative: Calibration | None = None,
 ) -> Calibration | None:
     """The next version, from the newest 200 of all runs, given the oldest first; None where there is no new run.
 
     What is predicted with new factors is so only where they err no more than ``current`` (the priors, at first) on the
     runs that ``current`` had not seen, each predicted from others alone; elsewhere the factors stay what they were.
+    Factors are held near 1, or near those of a ``relative``: another family on the same hardware.
     """
     seen = current.runs if current else 0
     if len(runs) <= seen:
@@ -60,7 +68,8 @@ def learn(
         known = [index for index in newest if runs[index].measured.get(predicted) and runs[index].parts.get(predicted)]
         if not known:
             continue
-        left_out = _left_out(predicted, runs, known)
+        taught = relative.scales.get(predicted, {}) if relative else {}
+        left_out = _left_out(predicted, runs, known, taught)
         new = [index for index in known if index >= seen]
         stale = {index: _error(predicted, runs[index], old) for index in known}
         alarm = _drifted(predicted, [stale[index] for index in new], current)
@@ -69,7 +78,7 @@ def learn(
             before[predicted] = _mean(stale[index] for index in new)
             after[predicted] = _mean(left_out[index] for index in new)
         better = not new or after[predicted] <= before[predicted]
-        scales[predicted] = _fitted(predicted, [runs[index] for index in known]) if better else old
+        scales[predicted] = _fitted(predicted, [runs[index] for index in known], taught) if better else old
         errors = left_out if better else stale
         spread[predicted] = max(_SMALLEST_SPREAD, math.sqrt(sum(error**2 for error in errors.values()) / len(errors)))
         bound = _conformal(list(errors.values()))
@@ -90,24 +99,27 @@ def learn(
     )
 
 
-def _fitted(predicted: Predicted, runs: Sequence[Observation]) -> Parts:
+def _fitted(predicted: Predicted, runs: Sequence[Observation], taught: Parts) -> Parts:
     names = sorted({name for run in runs for name, value in run.parts[predicted].items() if value})
 
     def residuals(at: Sequence[float]) -> list[float]:
         scales = {name: math.exp(value) for name, value in zip(names, at, strict=True)}
         return [_error(predicted, run, scales) / _NOISE for run in runs]
 
-    found = fit(residuals, [0.0] * len(names), [_SPREAD] * len(names))
+    prior = [math.log(taught.get(name, 1.0)) for name in names]
+    found = fit(residuals, prior, [_TAUGHT_SPREAD if name in taught else _SPREAD for name in names])
     return {name: math.exp(value) for name, value in zip(names, found, strict=True)}
 
 
-def _left_out(predicted: Predicted, runs: Sequence[Observation], known: Sequence[int]) -> dict[int, float]:
+def _left_out(
+    predicted: Predicted, runs: Sequence[Observation], known: Sequence[int], taught: Parts
+) -> dict[int, float]:
     """Each run's error by what others say: all of them while they are few, nine tenths later."""
     folds = min(len(known), _FOLDS)
     found: dict[int, float] = {}
     for fold in range(folds):
         others = [runs[index] for at, index in enumerate(known) if at % folds != fold]
-        scales = _fitted(predicted, others) if others else {}
+        scales = _fitted(predicted, others, taught) if others else {}
         found |= {index: _error(predicted, runs[index], scales) for index in known[fold::folds]}
     return found
 

@@ -93,3 +93,13 @@ def test_a_drift_is_said_once_it_is_more_than_noise() -> None:
     slower = taught(before + runs(4, work=1.5, noise=0.03, seed=8), known)
     assert "4 new runs took 1.2" in str(slower.drift)
     assert taught(before + runs(2, work=1.5, seed=8), known).drift is None, "two runs are no proof"
+
+
+def test_a_new_family_begins_from_what_another_taught_of_the_same_hardware() -> None:
+    elder = taught(runs(30, start=2.0, work=0.4, noise=0.01))
+    unseen = runs(20, start=2.2, work=0.45, seed=9)
+    (first,) = runs(1, start=2.2, work=0.45, seed=5)
+    beside = learn("h", "new", [first], None, NOW, elder)
+    assert error(beside, unseen) < 0.5 * error(taught([first]), unseen)
+    assert beside is not None
+    assert beside.family == "new"

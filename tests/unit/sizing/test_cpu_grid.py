@@ -1,0 +1,33 @@
+"""The CPU grid's committed measurements keep their bars; `make accuracy` prints the table."""
+
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ACCURACY = Path(__file__).resolve().parents[2] / "accuracy"
+
+
+@pytest.fixture
+def cpu(load_module: Callable[[Path], ModuleType], monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(str(ACCURACY))
+    return load_module(ACCURACY / "cpu.py")
+
+
+def test_the_left_out_half_is_predicted_by_what_the_other_half_teaches(
+    cpu: ModuleType, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cpu.main() == 0, capsys.readouterr().out
+
+
+def test_the_grid_has_two_families_and_its_corners_are_judged(cpu: ModuleType) -> None:
+    cases = cpu.read()
+    halves = [[case for case in cases if case.split == split] for split in ("calibrate", "judge")]
+    assert [len(half) for half in halves] == [18, 18]
+    assert {case.family for case in cases} == set(cpu.FAMILIES)
+    for family in cpu.FAMILIES:
+        known, judged = ([case.seconds for case in half if case.family == family] for half in halves)
+        assert min(judged) < min(known)
+        assert max(judged) > max(known)
+        assert sum(case.first for case in cases if case.family == family) == 3
