@@ -65,7 +65,7 @@ def test_another_family_is_learned_by_itself(ledger: Ledger, train: Train) -> No
     train("b", family="mlp", wall_seconds=5.0)
     found = {each.family: each.scales["seconds"]["products"] for each in calibrate(ledger)}
     assert found["bert"] == pytest.approx(2, rel=0.01)
-    assert found["mlp"] == pytest.approx(0.5, rel=0.01)
+    assert found["mlp"] == pytest.approx(0.5, rel=0.02)
 
 
 def test_a_training_of_several_tries_says_what_memory_it_took_and_nothing_else(ledger: Ledger, train: Train) -> None:
