@@ -1,6 +1,5 @@
 """Airflow on this machine: LocalExecutor, SQLite, its UI on the loopback address."""
 
-import base64
 import contextlib
 import json
 import os
@@ -72,9 +71,7 @@ class LocalAirflow:
             "AIRFLOW__API__PORT": str(self.port),
             "AIRFLOW__API__BASE_URL": self.url,
             "AIRFLOW__API__WORKERS": "1",
-            "AIRFLOW__API_AUTH__JWT_SECRET": self._secret("jwt-secret"),
-            # a deferred pod's trigger has the kubeconfig's token, and without a key Airflow writes it down as it is
-            "AIRFLOW__CORE__FERNET_KEY": self._secret("fernet-key"),
+            "AIRFLOW__API_AUTH__JWT_SECRET": self._secret(),
             "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(self.port + 1),
             "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(self.port + 2),
             "MILLRACE_HOME": str(self.home),
@@ -163,13 +160,13 @@ class LocalAirflow:
             if "--spec" in command and any(argument.startswith(ours) for argument in command):
                 yield process
 
-    def _secret(self, name: str) -> str:
-        """A secret for the components of this home, made at first use and readable by its owner alone."""
-        file = self.home / name
+    def _secret(self) -> str:
+        """One secret for the components of this home, made at first use and readable by its owner alone."""
+        file = self.home / "jwt-secret"
         if not file.exists():
             self.home.mkdir(parents=True, exist_ok=True)
             file.touch(mode=0o600)
-            file.write_text(base64.urlsafe_b64encode(secrets.token_bytes(32)).decode())
+            file.write_text(secrets.token_urlsafe(48))
         return file.read_text()
 
 
