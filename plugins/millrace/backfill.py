@@ -18,7 +18,8 @@ from millrace.opening import located
 from millrace.planning import plan_run
 from millrace.run import Run
 from millrace.settings import Settings
-from millrace.sizing.backfill import JOULES_PER_KWH, BackfillPrice, Delivery, in_unit, price_backfill, rates, resized
+from millrace.sizing.backfill import BackfillPrice, Delivery, in_unit, price_backfill, rates, resized
+from millrace.sizing.prices import JOULES_PER_KWH
 from millrace.storage.arrivals import arrived_bytes
 
 _TIMESTAMP = re.compile(r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}:\d{2}(?:\.\d+)?\+00:00")

@@ -12,10 +12,9 @@ from millrace.energy.estimate import estimated_joules
 from millrace.sizing import calibration as known
 from millrace.sizing.catalogue import Site
 from millrace.sizing.plan import data_seconds
-from millrace.sizing.prices import emissions, money
+from millrace.sizing.prices import JOULES_PER_KWH, emissions, money
 
 KWH = "kWh"
-JOULES_PER_KWH = 3.6e6
 _DATA_STEPS = ("ingest", "validate")
 
 

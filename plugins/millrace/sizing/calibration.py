@@ -4,7 +4,15 @@
 work. "Assumed" is a guess of the right size, to be replaced by what the ledger measures.
 """
 
+from millrace.contracts.measurement import Precision
+
 FLOAT_BYTES = 4
+VALUE_BYTES: dict[Precision, int] = {
+    "float32": 4, "tf32": 4, "mixed_float16": 2, "mixed_bfloat16": 2, "float8": 2
+}  # fmt: skip
+"""Of an activation or a gradient, by the precision that products have."""
+# A checkpoint's weights and two moments, in float32.
+CHECKPOINT_PARAMETER_BYTES = 3 * FLOAT_BYTES
 
 # Measured, resident. TensorFlow's import with Keras, KerasHub and pyarrow: 0.9 GB. MiniLM with 22.7 and with 68.6
 # million parameters, all else equal: 39 bytes a parameter (weight, gradient and two moments are 16; the checkpoint's

@@ -20,8 +20,7 @@ from millrace.sizing.prices import emissions, money
 from millrace.sizing.roofline import Setup, StepSeconds, request_seconds, step_seconds
 
 Bottleneck = Literal["compute", "memory_bandwidth", "launch", "input", "network", "disk"]
-# Of weights and moments in float32, kept in two generations; of a sealed version, trained and exported.
-_CHECKPOINT_BYTES = 12
+# Generations that are kept; a parameter's bytes in a sealed version, trained and exported.
 _CHECKPOINTS = 2
 _VERSION_BYTES = 8
 _LIMIT_STEPS = 8
@@ -129,8 +128,9 @@ def estimate(
         currency=site.currency if cost else None,
         gco2e=emissions(joules, site, starts_at, seconds.p50),
         network_bytes_per_second=_read(job) / max(walls["train"], 1.0) + _exchanged(job, step),
-        disk_bytes_per_second=_CHECKPOINT_BYTES * job.size.parameters / known.CHECKPOINT_SECONDS,
-        storage_bytes=job.bytes + (_CHECKPOINTS * _CHECKPOINT_BYTES + _VERSION_BYTES) * job.size.parameters,
+        disk_bytes_per_second=known.CHECKPOINT_PARAMETER_BYTES * job.size.parameters / known.CHECKPOINT_SECONDS,
+        storage_bytes=job.bytes
+        + (_CHECKPOINTS * known.CHECKPOINT_PARAMETER_BYTES + _VERSION_BYTES) * job.size.parameters,
         power_limit=_power_limit(step, rows, hardware),
         bottleneck=_bottleneck(trained),
         unfit=(),
@@ -233,7 +233,7 @@ def _checkpoint_seconds(job: Job, hardware: Hardware, training_seconds: float) -
     """Where the disk's pace is known; elsewhere TRAIN_FILES_SECONDS has them."""
     if hardware.disk_bytes_per_second is None:
         return 0.0
-    written = _CHECKPOINT_BYTES * job.size.parameters / hardware.disk_bytes_per_second
+    written = known.CHECKPOINT_PARAMETER_BYTES * job.size.parameters / hardware.disk_bytes_per_second
     return training_seconds / known.CHECKPOINT_SECONDS * written
 
 

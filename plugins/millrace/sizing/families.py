@@ -8,6 +8,7 @@ from millrace.contracts.errors import BadInputError
 from millrace.contracts.parameters import Parameters
 from millrace.contracts.traced import TracedModel, TraceOrder
 from millrace.contracts.workload import Workload
+from millrace.sizing.calibration import FLOAT_BYTES
 from millrace.sizing.layers import Layer, ModelSize
 from millrace.sizing.mlp import mlp_size
 from millrace.sizing.transformer import Head, TransformerShape, bucket_shares
@@ -17,7 +18,6 @@ Family = Callable[[Workload, Parameters, Profile, Mapping[str, Any] | None], Mod
 # The train image's own defaults, which cannot be imported here; a test holds the two together.
 DEFAULT_BUCKETS = "16,32,48,64,96,128,192,256,384,512"
 DEFAULT_HIDDEN = "64,32"
-_FLOAT_BYTES = 4
 
 
 def model_size(
@@ -74,7 +74,7 @@ def traced_size(traced: TracedModel, row_shares: Mapping[int, float]) -> ModelSi
     layers = {}
     for length in row_shares:
         at = next((each for each in by_length if each.length >= length), by_length[-1])
-        values = at.kept_bytes / _FLOAT_BYTES
+        values = at.kept_bytes / FLOAT_BYTES
         whole = Layer("model", parameters=traced.parameters, moved_values=values, kept_values=values)
         layers[length] = (
             whole,

@@ -7,9 +7,8 @@ from millrace.sizing.job import Job
 
 # Assumed: what a CUDA context and its libraries take of a device, which no allocator shows.
 CONTEXT_BYTES = 0.6e9
-# Assumed: CUDA's libraries in the host's memory, and a checkpoint's copy of weights and moments.
+# Assumed: CUDA's libraries in the host's memory.
 _CUDA_HOST_BYTES = 2.5e9
-_CHECKPOINT_BYTES = 12
 _STATES = {"weights": 4, "gradients": 4, "optimiser": 8}
 
 
@@ -31,7 +30,8 @@ def host_memory(job: Job, hardware: Hardware, coefficients: Coefficients) -> dic
     """Of the training step's process."""
     framework = known.FRAMEWORK_BYTES + (known.TEXT_TRACE_BYTES if job.text else 0.0)
     if hardware.device is not None:
-        return {"framework": framework + _CUDA_HOST_BYTES, "checkpoint": float(_CHECKPOINT_BYTES * job.size.parameters)}
+        checkpoint = float(known.CHECKPOINT_PARAMETER_BYTES * job.size.parameters)
+        return {"framework": framework + _CUDA_HOST_BYTES, "checkpoint": checkpoint}
     return {
         "framework": framework,
         "states": coefficients.parameter_bytes * job.size.parameters,
@@ -45,6 +45,5 @@ def _devices(job: Job, hardware: Hardware) -> int:
 
 def _activations(job: Job, devices: int) -> float:
     """Of the longest rows that are fed to one device at once."""
-    width = 2 if job.precision.startswith("mixed") or job.precision == "float8" else known.FLOAT_BYTES
     kept = job.size.kept_values(job.size.longest, fused_attention=job.fused_attention, recompute=job.recompute)
-    return kept * width * -(-job.batch_rows // (devices * job.accumulation))
+    return kept * known.VALUE_BYTES[job.precision] * -(-job.batch_rows // (devices * job.accumulation))

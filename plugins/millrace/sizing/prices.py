@@ -5,7 +5,7 @@ from datetime import datetime
 from millrace.contracts.measurement import Hardware, Quantity
 from millrace.sizing.catalogue import Rate, Site
 
-_JOULES_PER_KWH = 3.6e6
+JOULES_PER_KWH = 3.6e6
 _HOUR = 3600.0
 
 
@@ -23,7 +23,7 @@ def money(
     """
     per_joule, per_kwh = None, _mean(site.price_per_kwh, starts_at, seconds)
     if per_kwh is not None and site.pue is not None:
-        per_joule = per_kwh * site.pue / _JOULES_PER_KWH
+        per_joule = per_kwh * site.pue / JOULES_PER_KWH
     if site.currency is None or (per_joule is None and hardware.price_per_hour is None):
         return None
     per_second = (hardware.price_per_hour or 0.0) / _HOUR
@@ -38,7 +38,7 @@ def emissions(joules: Quantity, site: Site, starts_at: datetime | None = None, s
     per_kwh = _mean(site.gco2e_per_kwh, starts_at, seconds)
     if per_kwh is None or site.pue is None:
         return None
-    grams_per_joule = per_kwh * site.pue / _JOULES_PER_KWH
+    grams_per_joule = per_kwh * site.pue / JOULES_PER_KWH
     return Quantity(p50=joules.p50 * grams_per_joule, p90=joules.p90 * grams_per_joule)
 
 

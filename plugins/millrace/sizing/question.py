@@ -12,9 +12,9 @@ from millrace.sizing.estimate import serving
 from millrace.sizing.frontier import Choice
 from millrace.sizing.job import Job
 from millrace.sizing.models import shape
+from millrace.sizing.prices import JOULES_PER_KWH
 from millrace.sizing.transformer import Head, TransformerShape
 
-_KWH = 3.6e6
 _GIB = 2**30
 _REQUEST_ROWS = (1, 8, 32)
 _TOKEN_BYTES = 4.5
@@ -135,8 +135,8 @@ def _full(question: Question, each: Choice) -> list[str]:
             f"GPU memory      {_both(found.device_memory_bytes, _GIB)} GiB: {_parts(found.device_memory, _GIB)}"
         )
     lines += [
-        f"energy          {_both(found.joules, _KWH)} kWh: {_parts(found.joules_by_part, _KWH)}",
-        f"  with the building's share {_both(found.facility_joules, _KWH)} kWh",
+        f"energy          {_both(found.joules, JOULES_PER_KWH)} kWh: {_parts(found.joules_by_part, JOULES_PER_KWH)}",
+        f"  with the building's share {_both(found.facility_joules, JOULES_PER_KWH)} kWh",
         f"money           {_both(found.cost, 1)} {found.currency or ''}".rstrip(),
         f"gCO2e           {_both(found.gco2e, 1)}",
         f"network, disk   {found.network_bytes_per_second / 1e6:,.2f}, {found.disk_bytes_per_second / 1e6:,.2f} MB/s; "
@@ -168,7 +168,7 @@ def _beside(choices: Sequence[Choice]) -> list[str]:
         says = found.bottleneck if not each.unfit else f"does not fit: {'; '.join(each.unfit)}"
         lines.append(
             f"{each.hardware.name:18} {found.seconds.p50 / 3600:9.3f} {found.seconds.p90 / 3600:9.3f} "
-            f"{found.joules.p50 / _KWH:10.4f} {cost:>10} {carbon:>10}  {says}"
+            f"{found.joules.p50 / JOULES_PER_KWH:10.4f} {cost:>10} {carbon:>10}  {says}"
         )
     return lines
 

@@ -5,12 +5,11 @@ from typing import Literal
 
 from millrace.contracts.errors import BadInputError
 from millrace.contracts.measurement import Hardware, Precision
+from millrace.sizing.calibration import VALUE_BYTES
 from millrace.sizing.coefficients import Coefficients
 from millrace.sizing.layers import Layer, ModelSize
 
 Bound = Literal["compute", "memory_bandwidth", "launch", "network"]
-_WIDTH: dict[Precision, int] = {"float32": 4, "tf32": 4, "mixed_float16": 2, "mixed_bfloat16": 2, "float8": 2}
-_GRADIENT_BYTES = 4
 # A forward and a backward pass read and write three times what a forward pass does.
 _PASSES = 3
 
@@ -75,7 +74,7 @@ def step_seconds(size: ModelSize, setup: Setup, hardware: Hardware, known: Coeff
             passes = _PASSES if layer.backward_flops or not layer.forward_flops else 1
             if setup.recompute and layer.copies > 1:
                 worked, passes = worked + layer.forward_flops * setup.rows, passes + 1
-            width = _WIDTH[setup.precision]
+            width = VALUE_BYTES[setup.precision]
             # a processor's sustained figure has its memory in it
             carried = (_carried(layer, setup) * setup.rows + layer.parameters) * passes * width * bool(hardware.device)
             products += share * layer.copies * max(worked / flops, carried / memory)
@@ -97,8 +96,8 @@ def request_seconds(
     flops, memory = _peaks(hardware, precision, known)
     seconds = launches = 0.0
     for layer in size.layers[length]:
-        carried = (layer.matrix_values * rows + layer.parameters) * _WIDTH[precision]
-        moved = layer.moved_values * rows * known.unfused * _WIDTH[precision]
+        carried = (layer.matrix_values * rows + layer.parameters) * VALUE_BYTES[precision]
+        moved = layer.moved_values * rows * known.unfused * VALUE_BYTES[precision]
         weights = carried if layer.forward_flops else 0.0
         seconds += layer.copies * (max(layer.forward_flops * rows / flops, weights / memory) + moved / memory)
         launches += layer.copies * layer.kernels * known.kernel_seconds
@@ -135,6 +134,5 @@ def _exchange(size: ModelSize, setup: Setup, hardware: Hardware, known: Coeffici
     within = hardware.device.link_bytes_per_second if hardware.device else None
     inside = max(1, hardware.gpus)
     slowest = within if setup.devices <= inside and within else hardware.network_bytes_per_second or 1.25e9
-    width = _WIDTH[setup.precision] if setup.precision != "tf32" else _GRADIENT_BYTES
-    crossed = 2 * (setup.devices - 1) / setup.devices * size.parameters * width
+    crossed = 2 * (setup.devices - 1) / setup.devices * size.parameters * VALUE_BYTES[setup.precision]
     return crossed / (slowest * known.memory) * (1 - known.overlapped)
