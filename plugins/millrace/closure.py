@@ -4,11 +4,11 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from millrace.energy.metered import gpu_watts
 from millrace.energy.prometheus import Prometheus
-from millrace.energy.window import Sample, of_counter, of_gauge
+from millrace.energy.window import GAP_SCRAPES, Sample, of_counter, of_gauge
 
 Rule = Callable[[Sequence[Sample], float, float, float], tuple[float, float]]
-_GAP_SCRAPES = 4
 _SYSTEM, _NOBODY = "system", "unallocated"
 
 
@@ -55,7 +55,7 @@ class NodeMeters:
             found: dict[tuple[str, ...], float] = {}
             for series in self.prometheus.samples(selector, begin, end):
                 key = tuple(series.labels.get(label, "") for label in keys)
-                joules = rule(series.samples, begin, end, _GAP_SCRAPES * self.scrape_seconds)[0]
+                joules = rule(series.samples, begin, end, GAP_SCRAPES * self.scrape_seconds)[0]
                 # a meter that two scrapers show is one meter
                 found[key] = max(found.get(key, 0.0), joules)
             return found
@@ -69,7 +69,7 @@ class NodeMeters:
         cores = math.fsum(
             read(of_gauge, f'kube_node_status_allocatable{{resource="cpu",node="{node}"}}', "node").values()
         )
-        boards = read(of_gauge, f'DCGM_FI_DEV_POWER_USAGE{{Hostname="{node}"}}', "UUID", "namespace")
+        boards = read(of_gauge, gpu_watts(f'Hostname="{node}"'), "UUID", "namespace")
         drawn = self._by_owner((namespace, joules) for (namespace, _), joules in active.items())
         # reserved for a part of the window counts for that part
         shares = ((key[0], core_seconds / cores) for key, core_seconds in asked.items() if cores)

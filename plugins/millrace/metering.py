@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from millrace.contracts.measurement import MeteredJoules
-from millrace.energy.metered import Metered, MeteredEnergy, MeterQuery
+from millrace.energy.metered import Metered, MeteredEnergy, MeterQuery, gpu_queries, gpu_watts
 from millrace.energy.prometheus import Prometheus, PrometheusError
 
 if TYPE_CHECKING:
@@ -17,9 +17,7 @@ if TYPE_CHECKING:
 
 # One zone: Kepler's overlap.
 _CPU = 'kepler_pod_cpu_joules_total{{pod_namespace="{namespace}",pod_name="{pod}",zone="package"}}'
-_GPU_COUNTER = 'DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION{{namespace="{namespace}",pod="{pod}"}}'
-_GPU_POWER = 'DCGM_FI_DEV_POWER_USAGE{{namespace="{namespace}",pod="{pod}"}}'
-_ACTIVITY = '{name}{{namespace="{namespace}",pod="{pod}"}}'
+_OF_POD = 'namespace="{namespace}",pod="{pod}"'
 _TENSOR, _MEMORY = "DCGM_FI_PROF_PIPE_TENSOR_ACTIVE", "DCGM_FI_PROF_DRAM_ACTIVE"
 _POD = re.compile(r"pod:(?P<namespace>[a-z0-9-]+)/(?P<pod>[a-z0-9.-]+)\Z")
 
@@ -46,7 +44,7 @@ class RunMeters:
             end = begin + row["wall_seconds"]
             if row["step"] in set(gpu_steps):
                 for name, shown in busy.items():
-                    shown += self._shown(_ACTIVITY.format(name=name, **pod.groupdict()), begin, end)
+                    shown += self._shown(f"{name}{{{_OF_POD.format(**pod.groupdict())}}}", begin, end)
             for metered in self._of_pod(pod.groupdict(), begin, end, row["step"] in set(gpu_steps)):
                 parts.append((metered, end - begin))
         activity = {"tensor_active": _mean(busy[_TENSOR]), "gpu_memory_active": _mean(busy[_MEMORY])}
@@ -64,10 +62,7 @@ class RunMeters:
         found = [self._by((MeterQuery("counter", _CPU.format(**pod)),), begin, end)]
         if gpus:
             shared = self._shared(pod, begin, end)
-            queries = (
-                MeterQuery("counter", _GPU_COUNTER.format(**pod), 1e-3),
-                MeterQuery("gauge", _GPU_POWER.format(**pod)),
-            )
+            queries = gpu_queries(_OF_POD.format(**pod))
             found.append(Metered(None, 0.0, None, shared) if shared else self._by(queries, begin, end))
         return found
 
@@ -77,13 +72,13 @@ class RunMeters:
     def _shared(self, pod: dict[str, str], begin: float, end: float) -> str | None:
         """Why a GPU's watts are not this pod's alone: under time-slicing each pod shows all of them."""
         try:
-            own = self.prometheus.samples(_GPU_POWER.format(**pod), begin, end)
+            own = self.prometheus.samples(gpu_watts(_OF_POD.format(**pod)), begin, end)
             boards = sorted({series.labels["UUID"] for series in own if "UUID" in series.labels})
             if any(series.labels.get("GPU_I_ID") for series in own):
                 return "a slice of a GPU (MIG) has no meter of its own"
             if not boards:
                 return None
-            all_pods = self.prometheus.samples(f'DCGM_FI_DEV_POWER_USAGE{{UUID=~"{"|".join(boards)}"}}', begin, end)
+            all_pods = self.prometheus.samples(gpu_watts(f'UUID=~"{"|".join(boards)}"'), begin, end)
         except PrometheusError as error:
             return str(error)
         others = {name for series in all_pods if (name := series.labels.get("pod")) and series.samples} - {pod["pod"]}

@@ -9,7 +9,7 @@ from types import ModuleType
 
 import pytest
 
-from millrace.energy.metered import MeteredEnergy, pod_gpu_queries
+from millrace.energy.metered import MeteredEnergy, gpu_queries
 from millrace.energy.prometheus import Prometheus
 
 ACCURACY = Path(__file__).resolve().parents[1] / "accuracy"
@@ -57,7 +57,7 @@ def url(replay: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 
 def meter(url: str, pod: str) -> MeteredEnergy:
-    return MeteredEnergy(Prometheus(url), pod_gpu_queries("steps", pod), scrape_seconds=15)
+    return MeteredEnergy(Prometheus(url), gpu_queries(f'namespace="steps",pod=~"{pod}"'), scrape_seconds=15)
 
 
 def test_a_counter_counts_before_a_gauge_and_a_meter_once(url: str) -> None:

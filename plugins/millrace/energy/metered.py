@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from millrace.energy.prometheus import Prometheus, PrometheusError, Series
-from millrace.energy.window import Sample, of_counter, of_gauge
+from millrace.energy.window import GAP_SCRAPES, Sample, of_counter, of_gauge
 
 # Names of one physical meter in the labels of dcgm-exporter and of node meters; a pod's name may change over one.
 _METER_LABELS = ("UUID", "gpu_uuid", "Hostname", "instance", "node")
-_GAP_SCRAPES = 4
 
 
 @dataclass(frozen=True)
@@ -21,16 +20,18 @@ class MeterQuery:
     unit_joules: float = 1.0
 
 
-def pod_gpu_queries(namespace: str, pods: str) -> tuple[MeterQuery, ...]:
-    """dcgm-exporter's meters of the GPUs of pods named like ``pods``: NVML's counter (Volta and later), then watts.
+def gpu_watts(labels: str) -> str:
+    """dcgm-exporter's gauge of the GPUs that ``labels`` (a selector's own, without braces) choose."""
+    return f"DCGM_FI_DEV_POWER_USAGE{{{labels}}}"
+
+
+def gpu_queries(labels: str) -> tuple[MeterQuery, ...]:
+    """dcgm-exporter's meters of the GPUs that ``labels`` choose: NVML's counter (Volta and later), then watts.
 
     The scrape has to keep the exporter's own labels (``honor_labels``), which name the pod.
     """
-    chosen = f'{{namespace="{namespace}",pod=~"{pods}"}}'
-    return (
-        MeterQuery("counter", f"DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION{chosen}", 1e-3),
-        MeterQuery("gauge", f"DCGM_FI_DEV_POWER_USAGE{chosen}"),
-    )
+    counted = f"DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION{{{labels}}}"
+    return (MeterQuery("counter", counted, 1e-3), MeterQuery("gauge", gpu_watts(labels)))
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ class MeteredEnergy:
         rule = of_counter if query.kind == "counter" else of_gauge
         if not meters or end <= begin:
             return Metered(None, 0.0, query, f"no sample of {query.selector}")
-        found = [rule(samples, begin, end, _GAP_SCRAPES * self.scrape_seconds) for samples in meters]
+        found = [rule(samples, begin, end, GAP_SCRAPES * self.scrape_seconds) for samples in meters]
         # one meter without samples is a part of the run that nobody saw
         coverage = min(1.0, min(covered for _, covered in found) / (end - begin))
         if coverage < self.coverage_at_least:

@@ -10,6 +10,9 @@ from itertools import pairwise
 
 Sample = tuple[float, float]
 
+# A gap of more scrapes than these is not bridged.
+GAP_SCRAPES = 4
+
 
 def of_gauge(samples: Sequence[Sample], begin: float, end: float, longest_gap_seconds: float) -> tuple[float, float]:
     """Joules and the seconds that they cover, of watts: the trapezoidal rule."""
