@@ -205,7 +205,6 @@ def trace_model(
     from datetime import date
 
     from millrace.backfill import find_workload
-    from millrace.contracts.data import Window
     from millrace.contracts.parameters import Parameters
     from millrace.planning import trace_model
     from millrace.run import Run
@@ -213,9 +212,7 @@ def trace_model(
     settings = load_settings()
     workload, defaults = find_workload(dag_id, Path(_airflow(port).environment()["AIRFLOW__CORE__DAGS_FOLDER"]))
     parameters = Parameters.model_validate({**defaults, **json.loads(dag_run_conf)})
-    today = Window(first=date.today(), last=date.today())
-    run = Run(workload, parameters, today, dag_id, "trace", "manual", 0, settings.store)
-    found = trace_model(run, settings)
+    found = trace_model(Run.imagined(workload, parameters, date.today(), settings.store), settings)
     typer.echo(
         f"{found.parameters:,} parameters, lengths {[each.length for each in found.lengths]}: {found.order_sha256}"
     )

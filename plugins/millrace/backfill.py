@@ -8,14 +8,14 @@ from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
-from millrace.contracts.data import DatasetVersion, Window
+from millrace.contracts.data import DatasetVersion
 from millrace.contracts.errors import BadInputError, TransientError
 from millrace.contracts.parameters import Parameters
 from millrace.contracts.plan import Plan
 from millrace.contracts.workload import Workload
 from millrace.ledger.records import Budget
 from millrace.opening import located
-from millrace.planning import plan_run
+from millrace.planning import plan_runs
 from millrace.run import Run
 from millrace.settings import Settings
 from millrace.sizing.backfill import BackfillPrice, Delivery, in_unit, price_backfill, rates, resized
@@ -103,23 +103,14 @@ def _plans(
         )
     settled = ledger.settled_partitions(workload.name, arrived[0].day, arrived[-1].day)
     new = [each for each in arrived if settled.get(each.day) != "committed"]
-    plans = []
+    asked = []
     for day in (each.day for each in trains):
-        run = Run(
-            workload=workload,
-            parameters=parameters,
-            window=Window(first=day, last=day),
-            dag_id=workload.name,
-            run_id="price",
-            run_type="backfill",
-            repeat=0,
-            store=settings.store,
-        )
+        run = Run.imagined(workload, parameters, day, settings.store)
         published = ledger.profile(workload.name, until=day)
         size_bytes = (published.bytes if published else 0) + sum(each.bytes or 0 for each in new if each.day <= day)
         dataset = DatasetVersion(workload=workload.name, uri=run.dataset_uri, version=0, until=day)
-        plans.append(plan_run(run, dataset, resized(profile, size_bytes), settings))
-    return plans
+        asked.append((run, dataset, resized(profile, size_bytes)))
+    return plan_runs(asked, settings)
 
 
 def make_budget(

@@ -1,6 +1,8 @@
 """A run's plan, from what its site, its base model and its data's profile are."""
 
 import json
+from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 from millrace import orders
@@ -30,22 +32,42 @@ def trace_model(run: Run, settings: Settings) -> TracedModel:
 
 
 def plan_run(run: Run, dataset: DatasetVersion, profile: Profile | None, settings: Settings) -> Plan:
-    """Price ``run`` on ``dataset``. Raises BadInputError as make_plan does, and without the base model."""
-    config = _base_config(run)
-    known = is_known(run.workload)
-    hardware = settings.hardware(run.parameters.hardware)
-    return make_plan(
-        run.workload,
-        run.parameters,
-        dataset=dataset,
-        profile=profile,
-        base_config=config,
-        traced=None if known else _traced(trace_order(run.workload, run.parameters, config), settings),
-        hardware=hardware,
-        calibration=settings.ledger().calibration(hardware.name, run.workload.training.trainer),
-        site=settings.site_rates(),
-        cluster=settings.cluster().context if settings.launcher == "kubernetes" else None,
-    )
+    """Price ``run`` on ``dataset``. Raises as plan_runs does."""
+    (plan,) = plan_runs([(run, dataset, profile)], settings)
+    return plan
+
+
+def plan_runs(asked: Sequence[tuple[Run, DatasetVersion, Profile | None]], settings: Settings) -> list[Plan]:
+    """Price runs of one workload: what they share is read once.
+
+    Raises BadInputError as make_plan does, and without the base model.
+    """
+    if not asked:
+        return []
+    workload = asked[0][0].workload
+    config = _base_config(asked[0][0])
+    ledger, site = settings.ledger(), settings.site_rates()
+    learned = cache(lambda hardware: ledger.calibration(hardware, workload.training.trainer))
+    cluster = settings.cluster().context if settings.launcher == "kubernetes" else None
+    plans = []
+    for run, dataset, profile in asked:
+        hardware = settings.hardware(run.parameters.hardware)
+        order = None if is_known(workload) else trace_order(workload, run.parameters, config)
+        plans.append(
+            make_plan(
+                workload,
+                run.parameters,
+                dataset=dataset,
+                profile=profile,
+                base_config=config,
+                traced=None if order is None else _traced(order, settings),
+                hardware=hardware,
+                calibration=learned(hardware.name),
+                site=site,
+                cluster=cluster,
+            )
+        )
+    return plans
 
 
 def price_run(run: Run, plan: Plan | None, settings: Settings) -> BackfillPrice:

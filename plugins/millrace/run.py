@@ -3,6 +3,8 @@
 import hashlib
 import re
 from dataclasses import dataclass
+from datetime import date
+from typing import Self
 
 from millrace.contracts.data import Window
 from millrace.contracts.parameters import Parameters
@@ -26,6 +28,11 @@ class Run:
     repeat: int
     store: str
     spark_from_bytes: int | None = None
+
+    @classmethod
+    def imagined(cls, workload: Workload, parameters: Parameters, day: date, store: str) -> Self:
+        """A run of one day that nobody began: what it would take is asked."""
+        return cls(workload, parameters, Window(first=day, last=day), workload.name, "imagined", "manual", 0, store)
 
     @property
     def folder_uri(self) -> str:

@@ -16,7 +16,6 @@ from pydantic import ValidationError
 from sqlalchemy import select
 
 from millrace.connections import reach_stores
-from millrace.contracts.data import DatasetVersion, Profile, Window
 from millrace.contracts.errors import BadInputError, StepError
 from millrace.contracts.parameters import Parameters
 from millrace.contracts.plan import Plan
@@ -25,10 +24,11 @@ from millrace.opening import located
 from millrace.pages import charts, figures, workloads
 from millrace.pages.access import ReadableDags, may_trigger
 from millrace.pages.rendering import show
-from millrace.planning import plan_run
+from millrace.planning import plan_runs
 from millrace.run import Run
 from millrace.settings import Settings, load_settings
 from millrace.sizing.catalogue import hardware_names
+from millrace.sizing.frontier import beats
 
 router = APIRouter()
 
@@ -167,14 +167,16 @@ def _options(workload: Workload, asked: Mapping[str, Any], settings: Settings) -
         )
     names = dict.fromkeys((parameters.hardware, *hardware_names(settings.catalogue)))
     workers = _WORKERS if settings.launcher == "kubernetes" else (1,)
-    made: list[tuple[Parameters, Plan]] = []
+    choices: list[Parameters] = []
     rows = profile.rows_by_split.get("train", 0)
     rows = min(parameters.rows or rows, rows)
     for part, name, number in itertools.product(_PARTS, names, dict.fromkeys((parameters.workers, *workers))):
         fewer = {} if part == 1 else {"rows": max(1, rows // part)}
-        one = parameters.model_copy(update={"hardware": name, "workers": number, **fewer})
-        made.append((one, _plan(workload, one, dataset, profile, settings)))
-    return _distinct(made, parameters, asked)
+        choices.append(parameters.model_copy(update={"hardware": name, "workers": number, **fewer}))
+    here = located(workload, settings.arrivals)
+    runs = [Run.imagined(here, one, dataset.until, settings.store) for one in choices]
+    plans = plan_runs([(run, dataset, profile) for run in runs], settings)
+    return _distinct(list(zip(choices, plans, strict=True)), parameters, asked)
 
 
 def _distinct(made: list[tuple[Parameters, Plan]], wanted: Parameters, asked: Mapping[str, Any]) -> list[Option]:
@@ -197,23 +199,7 @@ def _distinct(made: list[tuple[Parameters, Plan]], wanted: Parameters, asked: Ma
 
 def _beats(other: Plan, plan: Plan) -> bool:
     ours, theirs = (plan.seconds.p50, plan.joules.p50), (other.seconds.p50, other.joules.p50)
-    same_rows = other.train_rows == plan.train_rows
-    return same_rows and theirs != ours and theirs[0] <= ours[0] and theirs[1] <= ours[1]
-
-
-def _plan(workload: Workload, one: Parameters, dataset: DatasetVersion, profile: Profile, settings: Settings) -> Plan:
-    day = dataset.until
-    run = Run(
-        workload=located(workload, settings.arrivals),
-        parameters=one,
-        window=Window(first=day, last=day),
-        dag_id=workload.name,
-        run_id="plan",
-        run_type="manual",
-        repeat=0,
-        store=settings.store,
-    )
-    return plan_run(run, dataset, profile, settings)
+    return other.train_rows == plan.train_rows and beats(theirs, ours)
 
 
 def _named(option: Option) -> str:

@@ -86,10 +86,15 @@ def decide(choices: Iterable[Choice], aim: Aim, within_seconds: float | None = N
     return min(known, key=lambda each: _figure(each, aim), default=None)
 
 
+def beats(mine: Sequence[float], theirs: Sequence[float]) -> bool:
+    """Nowhere more, and less somewhere."""
+    pairs = list(zip(mine, theirs, strict=True))
+    return all(one <= other for one, other in pairs) and any(one < other for one, other in pairs)
+
+
 def _beats(one: Choice, other: Choice, priced: bool) -> bool:
     aims: tuple[Aim, ...] = ("seconds", "joules", "cost") if priced else ("seconds", "joules")
-    pairs = [(_figure(one, aim), _figure(other, aim)) for aim in aims]
-    return all(mine <= theirs for mine, theirs in pairs) and any(mine < theirs for mine, theirs in pairs)
+    return beats([_figure(one, aim) for aim in aims], [_figure(other, aim) for aim in aims])
 
 
 def _figure(each: Choice, aim: Aim) -> float:
