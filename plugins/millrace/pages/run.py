@@ -127,9 +127,7 @@ def _bars(row: Row, tries: Sequence[Row], tasks: Sequence[Task]) -> tuple[list[B
         if each["started_at"] is None or each["wall_seconds"] is None:
             continue
         at = max(0.0, (datetime.fromisoformat(each["started_at"]) - begin).total_seconds())
-        known = each["joules"] is not None and each["wall_seconds"] > 0
-        watts = each["joules"] / each["wall_seconds"] if known else None
-        bars.append(Bar(each["task_id"], at, at + each["wall_seconds"], each["outcome"], watts))
+        bars.append(Bar(each["task_id"], at, at + each["wall_seconds"], each["outcome"], _watts(each)))
     now = datetime.now(UTC)
     for task in tasks:
         if task.state in ("running", "deferred", "awaiting_input") and task.start_date:
@@ -144,8 +142,7 @@ def _steps(tries: Sequence[Row], tasks: Sequence[Task], plan: Plan | None) -> li
     rows: list[dict[str, Any]] = []
     tried = {(each["task_id"], each["map_index"]) for each in tries}
     for each in tries:
-        watts = each["joules"] / each["wall_seconds"] if each["joules"] is not None and each["wall_seconds"] else None
-        rows.append({**each, "state": each["outcome"], "watts": watts})
+        rows.append({**each, "state": each["outcome"], "watts": _watts(each)})
     empty = dict.fromkeys(("wall_seconds", "peak_memory_bytes", "joules", "watts", "energy_method"))
     for task in tasks:
         reported = (task.task_id, task.map_index) in tried
@@ -164,6 +161,12 @@ def _steps(tries: Sequence[Row], tasks: Sequence[Task], plan: Plan | None) -> li
         each["predicted"] = predicted.get(each["task_id"]) if first else None
         each["first"] = first
     return rows
+
+
+def _watts(row: Row) -> float | None:
+    """A try's mean power."""
+    known = row["joules"] is not None and row["wall_seconds"]
+    return row["joules"] / row["wall_seconds"] if known else None
 
 
 def _qualities(evaluations: Sequence[Row]) -> dict[str, Quality]:
