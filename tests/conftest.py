@@ -4,6 +4,7 @@ import contextlib
 import importlib.util
 import os
 import secrets
+import shutil
 import sqlite3
 import sys
 import tempfile
@@ -38,6 +39,23 @@ def load_module() -> Callable[[Path], ModuleType]:
         return module
 
     return load
+
+
+@pytest.fixture(scope="session")
+def accuracy(repository: Path, load_module: Callable[[Path], ModuleType]) -> Iterator[Callable[[str], ModuleType]]:
+    """Loads one of the programs of `make accuracy`, which import each other."""
+    folder = repository / "tests" / "accuracy"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(folder))
+        yield lambda name: load_module(folder / f"{name}.py")
+
+
+@pytest.fixture(scope="session")
+def replay(accuracy: Callable[[str], ModuleType]) -> ModuleType:
+    """What starts a real Prometheus, empty or with given samples."""
+    if not (shutil.which("prometheus") and shutil.which("promtool")):
+        pytest.skip("no programs named prometheus and promtool here (Debian's package prometheus)")
+    return accuracy("replay")
 
 
 @pytest.fixture(scope="session")

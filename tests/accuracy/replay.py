@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
@@ -88,16 +88,24 @@ def prometheus(home: Path, metrics: Path) -> Iterator[str]:
         check=True,
         stdout=subprocess.DEVNULL,
     )
-    (home / "prometheus.yml").write_text("{}")
+    with server(home, "{}", _answers) as url:
+        yield url
+
+
+@contextmanager
+def server(home: Path, configuration: str, ready: Callable[[str], bool]) -> Iterator[str]:
+    """A Prometheus of its own on the loopback address, from when it is ``ready``; its samples are in ``home/data``."""
+    (home / "prometheus.yml").write_text(configuration)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{probe.getsockname()[1]}"
-    given = [f"--config.file={home}/prometheus.yml", f"--storage.tsdb.path={data}", f"--web.listen-address={address}"]
+    given = [f"--config.file={home}/prometheus.yml", f"--storage.tsdb.path={home}/data"]
+    given += [f"--web.listen-address={address}", "--storage.tsdb.retention.time=100y"]
     with (home / "log").open("wb") as log:
-        process = subprocess.Popen(["prometheus", *given, "--storage.tsdb.retention.time=100y"], stdout=log, stderr=log)
+        process = subprocess.Popen(["prometheus", *given], stdout=log, stderr=log)
     try:
         deadline = time.monotonic() + READY_SECONDS
-        while not _ready(f"http://{address}"):
+        while not ready(f"http://{address}"):
             if time.monotonic() > deadline or process.poll() is not None:
                 raise RuntimeError((home / "log").read_text()[-2000:])
             time.sleep(0.2)
@@ -107,7 +115,7 @@ def prometheus(home: Path, metrics: Path) -> Iterator[str]:
         process.wait(30)
 
 
-def _ready(url: str) -> bool:
+def _answers(url: str) -> bool:
     try:
         return httpx.get(f"{url}/-/ready", trust_env=False).is_success
     except httpx.HTTPError:

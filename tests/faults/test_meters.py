@@ -1,10 +1,8 @@
 """Meters that fail: F18 and F19 of the catalogue of faults, with a real Prometheus that replays what meters showed."""
 
 import re
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -21,7 +19,6 @@ from millrace.metering import RunMeters
 from millrace.serving.gate import judge
 
 pytestmark = pytest.mark.timeout(300)
-ACCURACY = Path(__file__).resolve().parents[1] / "accuracy"
 BEGIN = 1_715_341_000.0
 SECONDS = 600.0
 SCRAPE = 15
@@ -75,10 +72,8 @@ GPU: dict[str, tuple[str, str, list[Sample]]] = {
 
 
 @pytest.fixture(scope="module")
-def url(load_module: Callable[[Path], ModuleType], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def url(replay: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A Prometheus that was given all of it."""
-    if not (shutil.which("prometheus") and shutil.which("promtool")):
-        pytest.skip("no programs named prometheus and promtool here (Debian's package prometheus)")
     lines = ["# TYPE kepler_pod_cpu_joules counter"]
     for pod, series in CPU.items():
         for number, samples in enumerate(series):
@@ -93,10 +88,8 @@ def url(load_module: Callable[[Path], ModuleType], tmp_path_factory: pytest.Temp
         lines += [f"DCGM_FI_DEV_POWER_USAGE{{{named}}} {value} {at}" for at, value in samples]
     home = tmp_path_factory.mktemp("meters")
     (home / "metrics").write_text("\n".join([*lines, "# EOF", ""]))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(ACCURACY))
-        with load_module(ACCURACY / "replay.py").prometheus(home, home / "metrics") as address:
-            yield address
+    with replay.prometheus(home, home / "metrics") as address:
+        yield address
 
 
 def read(url: str, pod: str) -> MeteredJoules:

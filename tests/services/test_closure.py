@@ -1,8 +1,6 @@
 """A node's joules close against its meter, by a real Prometheus that replays an hour of a node with pods."""
 
-import shutil
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 from types import ModuleType
 
 import pytest
@@ -10,7 +8,6 @@ import pytest
 from millrace.closure import NodeMeters, table
 from millrace.energy.prometheus import Prometheus
 
-ACCURACY = Path(__file__).resolve().parents[1] / "accuracy"
 BEGIN, SECONDS, SCRAPE = 1_715_341_000.0, 3600, 30
 IDLE_WATTS, CORES = 80.0, 16
 # namespace, pod, watts, cores that it asks for, and the part of the hour in which it is there
@@ -24,9 +21,7 @@ OWNERS = {"millrace-steps": "runs", "millrace-serving": "serving"}
 
 
 @pytest.fixture(scope="module")
-def url(load_module: Callable[[Path], ModuleType], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    if not (shutil.which("prometheus") and shutil.which("promtool")):
-        pytest.skip("no programs named prometheus and promtool here (Debian's package prometheus)")
+def url(replay: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     times = range(0, SECONDS + 1, SCRAPE)
     families: dict[str, list[str]] = {}
 
@@ -56,10 +51,8 @@ def url(load_module: Callable[[Path], ModuleType], tmp_path_factory: pytest.Temp
     home = tmp_path_factory.mktemp("node")
     lines = [line for head, samples in families.items() for line in (head, *samples)]
     (home / "metrics").write_text("\n".join([*lines, "# EOF", ""]))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(ACCURACY))
-        with load_module(ACCURACY / "replay.py").prometheus(home, home / "metrics") as address:
-            yield address
+    with replay.prometheus(home, home / "metrics") as address:
+        yield address
 
 
 def test_runs_serving_and_what_nobody_reserved_close_against_the_node(url: str) -> None:

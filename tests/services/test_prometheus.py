@@ -1,11 +1,7 @@
 """Verdicts by a real Prometheus, which scrapes an exporter that serves what model servers and an energy meter do."""
 
-import shutil
-import socket
-import subprocess
-import time
 from collections.abc import Iterator
-from pathlib import Path
+from types import ModuleType
 
 import httpx
 import pytest
@@ -64,39 +60,12 @@ def exporter() -> Iterator[Exporter]:
 
 
 @pytest.fixture(scope="module")
-def url(exporter: Exporter, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    program = shutil.which("prometheus")
-    if program is None:
-        pytest.skip("no program named prometheus here (Debian's package prometheus)")
-    home = tmp_path_factory.mktemp("prometheus")
+def url(exporter: Exporter, replay: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     job = {"job_name": "servers", "static_configs": [{"targets": [exporter.address]}]}
     scrape = f"{SCRAPE_SECONDS:g}s"
     config = {"global": {"scrape_interval": scrape, "scrape_timeout": scrape}, "scrape_configs": [job]}
-    (home / "prometheus.yml").write_text(yaml.safe_dump(config))
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{probe.getsockname()[1]}"
-    with Path(home / "log").open("wb") as log:
-        process = subprocess.Popen(
-            [
-                program,
-                f"--config.file={home}/prometheus.yml",
-                f"--storage.tsdb.path={home}/data",
-                f"--web.listen-address={address}",
-            ],
-            stdout=log,
-            stderr=log,
-        )
-    try:
-        deadline = time.monotonic() + 60
-        while not _ready(f"http://{address}"):
-            assert time.monotonic() < deadline, (home / "log").read_text()[-2000:]
-            assert process.poll() is None, (home / "log").read_text()[-2000:]
-            time.sleep(0.2)
-        yield f"http://{address}"
-    finally:
-        process.terminate()
-        process.wait(30)
+    with replay.server(tmp_path_factory.mktemp("prometheus"), yaml.safe_dump(config), _ready) as address:
+        yield address
 
 
 def _ready(url: str) -> bool:

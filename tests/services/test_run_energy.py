@@ -1,10 +1,8 @@
 """A run's joules by a real Prometheus: MLPerf's power trace, replayed at several scrapes and phases."""
 
-import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 from types import ModuleType
 
 import pytest
@@ -12,18 +10,8 @@ import pytest
 from millrace.energy.metered import MeteredEnergy, gpu_queries
 from millrace.energy.prometheus import Prometheus
 
-ACCURACY = Path(__file__).resolve().parents[1] / "accuracy"
 BEGIN = 1_715_341_000.0
 GPUS = ("GPU-a", "GPU-b")
-
-
-@pytest.fixture(scope="module")
-def replay(load_module: Callable[[Path], ModuleType]) -> Iterator[ModuleType]:
-    if not (shutil.which("prometheus") and shutil.which("promtool")):
-        pytest.skip("no programs named prometheus and promtool here (Debian's package prometheus)")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(ACCURACY))
-        yield load_module(ACCURACY / "replay.py")
 
 
 def test_the_runs_joules_are_those_of_the_full_trace(replay: ModuleType) -> None:

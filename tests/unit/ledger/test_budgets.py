@@ -24,6 +24,14 @@ def budget(ledger: Ledger) -> Callable[..., None]:
     return budget
 
 
+@pytest.fixture
+def two_runs(budget: Callable[..., None], open_run: Callable[..., int]) -> None:
+    """Side by side, with 10 EUR."""
+    budget(10)
+    for run_id in ("first", "second"):
+        open_run(run_id)
+
+
 def take(ledger: Ledger, run_id: str, predicted: float, repeat: int = 0) -> float | None:
     return ledger.take_budget("dag", run_id, repeat, "b", predicted)
 
@@ -46,15 +54,8 @@ def test_runs_side_by_side_take_what_is_there_and_no_more(
 
 
 def test_what_ended_counts_as_measured_and_what_runs_as_predicted(
-    ledger: Ledger,
-    open_run: Callable[..., int],
-    key: Callable[..., TryKey],
-    report: Callable[..., Report],
-    budget: Callable[..., None],
+    ledger: Ledger, two_runs: None, key: Callable[..., TryKey], report: Callable[..., Report]
 ) -> None:
-    budget(10)
-    for run_id in ("first", "second"):
-        open_run(run_id)
     assert take(ledger, "first", 9) is None
     ledger.commit_report(key("ingest", "first"), report(), "p")  # 100 J and 10 s: 2 EUR
     assert take(ledger, "second", 8) == 9
@@ -64,15 +65,8 @@ def test_what_ended_counts_as_measured_and_what_runs_as_predicted(
 
 
 def test_a_run_in_flight_that_used_more_than_was_predicted_counts_as_it_is(
-    ledger: Ledger,
-    open_run: Callable[..., int],
-    key: Callable[..., TryKey],
-    report: Callable[..., Report],
-    budget: Callable[..., None],
+    ledger: Ledger, two_runs: None, key: Callable[..., TryKey], report: Callable[..., Report]
 ) -> None:
-    budget(10)
-    for run_id in ("first", "second"):
-        open_run(run_id)
     assert take(ledger, "first", 1) is None
     ledger.commit_report(key("ingest", "first"), report(), "p")
     assert take(ledger, "second", 9) == pytest.approx(2)

@@ -1,18 +1,14 @@
 """The CPU grid's committed measurements keep their bars; `make accuracy` prints the table."""
 
 from collections.abc import Callable
-from pathlib import Path
 from types import ModuleType
 
 import pytest
 
-ACCURACY = Path(__file__).resolve().parents[2] / "accuracy"
-
 
 @pytest.fixture
-def cpu(load_module: Callable[[Path], ModuleType], monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    monkeypatch.syspath_prepend(str(ACCURACY))
-    return load_module(ACCURACY / "cpu.py")
+def cpu(accuracy: Callable[[str], ModuleType]) -> ModuleType:
+    return accuracy("cpu")
 
 
 def test_the_left_out_half_is_predicted_by_what_the_other_half_teaches(

@@ -1,31 +1,15 @@
 """Watts and speed under a power limit, and the least squares that learn them."""
 
-import csv
 import math
-from pathlib import Path
+from collections.abc import Callable
+from types import ModuleType
 
 import pytest
 
 from millrace.sizing.least_squares import fit, solve
 from millrace.sizing.power import TYPICAL, Limited, Measured, Pace, fit_limits, on_other_device
 
-TRACE = Path(__file__).resolve().parents[2] / "accuracy" / "data" / "zeus_bert_base_power_limit.csv"
 V100 = Limited(TYPICAL, Pace(row_seconds=0.01, step_rows=4, growth=0, memory_share=0.3), peak_watts=250)
-
-
-def v100() -> list[Measured]:
-    with TRACE.open(newline="") as stream:
-        return [
-            Measured(
-                each["dataset"],
-                float(each["batch_size"]),
-                float(each["power_limit"]),
-                float(each["time_per_epoch"]),
-                float(each["average_power"]),
-            )
-            for each in csv.DictReader(stream)
-            if each["gpu"] == "V100"
-        ]
 
 
 def test_a_system_is_solved() -> None:
@@ -53,8 +37,9 @@ def test_a_lower_limit_is_slower_and_draws_less_and_is_held() -> None:
     assert V100.under(1, 250)[1] < V100.under(64, 250)[1]
 
 
-def test_a_batch_size_that_was_left_out_is_within_ten_per_cent() -> None:
-    rows = v100()
+def test_a_batch_size_that_was_left_out_is_within_ten_per_cent(accuracy: Callable[[str], ModuleType]) -> None:
+    power_limits = accuracy("power_limits")
+    rows = power_limits.read(power_limits.TRACE)["V100"]
     models = fit_limits([each for each in rows if each.batch != 24], 250)
     left_out = [each for each in rows if each.batch == 24]
     assert len(left_out) == 7
