@@ -1,5 +1,6 @@
 """What a pod's end means to Airflow and the ledger; a cluster is not needed to say it."""
 
+import json
 from datetime import UTC, date, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -7,7 +8,7 @@ from typing import Any
 
 import pytest
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
-from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
+from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException, TaskDeferred
 from kubernetes.client import models as k8s
 
 from millrace import orders, settings
@@ -235,3 +236,17 @@ def test_a_retry_takes_the_report_of_the_pod_that_finished_meanwhile(harness: Ha
     harness.context["ti"].try_number = 2
     assert harness.task().execute(harness.context) == "done"
     assert len(harness.launched) == 1
+
+
+def test_a_waiting_task_s_trigger_holds_no_token(
+    harness: Harness, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Airflow keeps a trigger's arguments in its database, in plain text where it has no Fernet key."""
+    kubeconfig = tmp_path / "kubeconfig"
+    kubeconfig.write_text(json.dumps({"users": [{"name": "airflow", "user": {"token": "planted-token"}}]}))
+    monkeypatch.setenv("KUBECONFIG", str(kubeconfig))
+    task = harness.task()
+    task.kubernetes_conn_id, task.pod = None, k8s.V1Pod(metadata=k8s.V1ObjectMeta(name="p", namespace="millrace-steps"))
+    with pytest.raises(TaskDeferred) as waiting:
+        task.invoke_defer_method()
+    assert "planted-token" not in repr(waiting.value.trigger.serialize())
