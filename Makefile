@@ -57,7 +57,7 @@ IMAGE_PREFIX ?= millrace
 IMAGE_TAG ?= $(shell git describe --always --dirty)
 DOCKER_BUILD ?= docker build
 
-.PHONY: images sbom
+.PHONY: images stack-images sbom
 images: $(IMAGES:%=image-%) image-airflow ## build every image as millrace/NAME:TAG (IMAGE_TAG, IMAGE_PREFIX, BASE_IMAGE)
 image-%:
 	@echo "$(IMAGE_PREFIX)/$*:$(IMAGE_TAG)"
@@ -67,6 +67,15 @@ image-spark: ## validate on Spark, for clusters that have the Spark operator
 image-train-cuda: ## the train image with CUDA libraries, as millrace/train:TAG-cuda
 	@$(DOCKER_BUILD) -q --build-arg BASE_IMAGE=$(BASE_IMAGE) --build-arg SOURCE_VERSION=$$(git rev-parse HEAD) \
 	  --build-arg VARIANT=cuda -t $(IMAGE_PREFIX)/train:$(IMAGE_TAG)-cuda -f images/train/Dockerfile .
+
+# Airflow with the environments of its steps, and PostgreSQL, Ceph and Prometheus from Debian's packages
+STACK := airflow postgres ceph prometheus
+stack-images: images ## what docker-compose.yaml runs (IMAGE_TAG=latest by default there)
+	@for target in $(STACK); do echo "$(IMAGE_PREFIX)/stack-$$target:$(IMAGE_TAG)"; \
+	  $(DOCKER_BUILD) -q --target $$target --build-arg BASE_IMAGE=$(BASE_IMAGE) \
+	  $(foreach image,AIRFLOW DATA TRAIN SERVE,--build-arg $(image)_IMAGE=$(IMAGE_PREFIX)/$(shell echo $(image) | tr A-Z a-z):$(IMAGE_TAG)) \
+	  --build-arg SOURCE_VERSION=$$(git rev-parse HEAD) -t $(IMAGE_PREFIX)/stack-$$target:$(IMAGE_TAG) -f images/stack/Dockerfile . \
+	  || exit; done
 
 .venvs/sbom/.synced: .ci/requirements.txt | $(UV)
 	@$(UV) venv -q --allow-existing --python $(PYTHON) .venvs/sbom
@@ -139,6 +148,10 @@ test-faults: setup
 
 test-e2e: setup
 	@$(AIRFLOW_PYTHON) -m pytest -q tests/e2e
+
+.PHONY: compose-test
+compose-test: setup ## docker-compose.yaml brought up, the demonstration in it (MILLRACE_TEST_STACK=TAG of stack-images)
+	@$(AIRFLOW_PYTHON) -m pytest -q tests/compose
 
 .PHONY: fault-test
 fault-test: setup ## every fault, and the kill matrix at every point (four minutes on two cores)

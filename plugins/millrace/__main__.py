@@ -44,6 +44,15 @@ def up(port: Port = 8080) -> None:
 
 
 @app.command()
+def resume_servers() -> None:
+    """Start again every model server that once ran on this machine and does not now (`up` does it too)."""
+    from millrace.model_server import resume_servers
+
+    for address in resume_servers(load_settings()):
+        typer.echo(f"model server: {address}")
+
+
+@app.command()
 def down(port: Port = 8080) -> None:
     """End Airflow, its steps and its model servers."""
     ended = _airflow(port).down()

@@ -153,11 +153,11 @@ class LocalAirflow:
             return None
 
     def _steps(self) -> Iterator[psutil.Process]:
-        """Steps and servers run in sessions of their own; each was given a spec below this home."""
-        ours = f"{self.home.resolve().as_uri()}/"
-        for process in psutil.process_iter(["cmdline"]):
-            command = process.info["cmdline"] or []
-            if "--spec" in command and any(argument.startswith(ours) for argument in command):
+        """Steps and servers run in sessions of their own, each in its folder below this home, wherever the store is."""
+        home = self.home.resolve()
+        for process in psutil.process_iter(["cmdline", "cwd"]):
+            place = process.info["cwd"]
+            if "--spec" in (process.info["cmdline"] or []) and place and Path(place).is_relative_to(home):
                 yield process
 
     def _secret(self) -> str:

@@ -24,7 +24,7 @@ def test_the_steps_dockerfiles_differ_in_names_alone(repository: Path, name: str
 
 def test_every_image_may_be_built_on_another_base_and_runs_as_nobody(repository: Path) -> None:
     files = sorted((repository / "images").glob("*/Dockerfile"))
-    assert [file.parent.name for file in files] == ["airflow", "data", "serve", "spark", "train"]
+    assert [file.parent.name for file in files] == ["airflow", "data", "serve", "spark", "stack", "train"]
     for file in files:
         lines = file.read_text().splitlines()
         assert next(line for line in lines if not line.startswith("#")).startswith("ARG BASE_IMAGE=")
