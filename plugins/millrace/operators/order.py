@@ -50,8 +50,12 @@ class OrderOperator(WorkloadOperator):
         finished = attempts.finished_earlier(run, spec)
         if finished is not None:
             self.log.info("an earlier try had finished: its report is taken")
+            self.clear_up(context)
             return attempts.conclude(spec, finished, "adopted", self.ledger, self.log.info)
         return self.carry_out(run, spec, context)
+
+    def clear_up(self, context: Context) -> None:
+        """End what the earlier try left behind: a process leaves nothing."""
 
     def carry_out(self, run: Run, spec: RunSpec, context: Context) -> Any:  # noqa: ANN401 - Airflow's own
         """Have the image do it, and conclude with its report."""

@@ -55,6 +55,13 @@ class PodStepOperator(OrderOperator, KubernetesPodOperator):
             **kwargs,
         )
 
+    def clear_up(self, context: Context) -> None:
+        """Delete the earlier try's pods, which no task waits for any more."""
+        self._conform()
+        selector = self._build_find_pod_label_selector(context, exclude_checked=False)
+        for pod in self.client.list_namespaced_pod(self.namespace, label_selector=selector).items:
+            self.process_pod_deletion(pod, reraise=False)
+
     def carry_out(self, run: Run, spec: RunSpec, context: Context) -> Any:  # noqa: ANN401 - Airflow's own
         """Give a pod its order and wait for it in the triggerer."""
         return self._launch(run, spec, context)

@@ -230,12 +230,20 @@ def test_bad_input_is_never_retried_and_a_skip_is_a_skip(harness: Harness) -> No
         harness.over(ended("Succeeded", 0), Report(outcome="skipped", reason="no new data", meter=READING), "success")
 
 
-def test_a_retry_takes_the_report_of_the_pod_that_finished_meanwhile(harness: Harness) -> None:
+def test_a_retry_takes_the_report_of_the_pod_that_finished_meanwhile_and_deletes_it(
+    harness: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Airflow may try a task again whose deferral it did not see: the pod has ended, and nobody came for it."""
     spec = harness.launch()
     files.write_bytes(files.join(spec.attempt_uri, REPORT_FILE), DONE.model_dump_json().encode())
+    pod, deleted = k8s.V1Pod(metadata=k8s.V1ObjectMeta(name="left")), []
+    listed = SimpleNamespace(list_namespaced_pod=lambda *_, **__: SimpleNamespace(items=[pod]))
+    monkeypatch.setattr(PodStepOperator, "client", listed)
+    monkeypatch.setattr(PodStepOperator, "_build_find_pod_label_selector", lambda *_, **__: "")
+    monkeypatch.setattr(PodStepOperator, "process_pod_deletion", lambda _, each, **__: deleted.append(each))
     harness.context["ti"].try_number = 2
     assert harness.task().execute(harness.context) == "done"
-    assert len(harness.launched) == 1
+    assert (deleted, len(harness.launched)) == ([pod], 1)
 
 
 def test_a_waiting_task_s_trigger_holds_no_token(
