@@ -1,4 +1,4 @@
-"""What docker-compose.yaml's stack needs once: secrets, a database, a bucket. What is there already is left as it is."""
+"""What the stack of docker-compose.yaml needs once: secrets, a database, a bucket. What is there already stays."""
 
 import json
 import os
