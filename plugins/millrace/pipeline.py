@@ -4,12 +4,13 @@ from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 from airflow.providers.standard.operators.hitl import ApprovalOperator
-from airflow.sdk import DAG, CronDataIntervalTimetable, Param, TriggerRule, chain
+from airflow.sdk import DAG, Asset, CronDataIntervalTimetable, Param, TriggerRule, chain
 
 from millrace import admission, orders
 from millrace.approval import APPROVAL_TIMEOUT
 from millrace.contracts.parameters import Parameters
 from millrace.contracts.workload import Workload
+from millrace.links import DataDocsLink, ModelsLink
 from millrace.operators.close import CloseOperator
 from millrace.operators.divide import DivideOperator
 from millrace.operators.gate import GateOperator
@@ -55,6 +56,7 @@ def build_dag(workload: Workload) -> DAG:
         },
     ) as dag:
         of: dict[str, Any] = {"workload": workload}
+        dataset, model = (Asset(f"{workload.name}/{what}", group="millrace") for what in ("dataset", "model"))
         step, spark, gang, rollout, watching, closing = load_operators()
         divide = DivideOperator(
             task_id="divide",
@@ -77,6 +79,7 @@ def build_dag(workload: Workload) -> DAG:
             order=orders.validate,
             admit=admission.sole_committer,
             trigger_rule=_SOME_PART,
+            outlets=[dataset],
             doc="Great Expectations; commits what passes.",
             **of,
         )
@@ -102,6 +105,7 @@ def build_dag(workload: Workload) -> DAG:
             order=orders.train,
             admit=admission.newest_within_budget,
             max_active_tis_per_dag=1,
+            inlets=[dataset],
             doc="Fine-tunes on the sized version; resumes from its checkpoint.",
             **of,
         )
@@ -143,6 +147,7 @@ def build_dag(workload: Workload) -> DAG:
         watch = watching(
             task_id="watch",
             execution_timeout=timedelta(hours=1),
+            outlets=[model],
             doc="Replays test rows; makes the version live.",
             **of,
         )
@@ -153,6 +158,9 @@ def build_dag(workload: Workload) -> DAG:
             doc="The run's terminal state and reason.",
             **of,
         )
+        validate.operator_extra_links = [*validate.operator_extra_links, DataDocsLink()]
+        for task in (gate, roll_out, watch):
+            task.operator_extra_links = [*task.operator_extra_links, ModelsLink()]
         # where each row is once in the whole data set, what is validated follows from what earlier days have published
         overall = workload.dataset.deduplicate == "dataset"
         chain(ingest, *((elders, validate) if overall else (validate, elders)), size, train, export, evaluate, gate)

@@ -21,7 +21,7 @@ def run_id(stack: Any, repository: Path) -> str:
     """One run that succeeded, triggered with a token."""
     # what make demo fetched, so that the stack needs no network
     bring_in = "cp -r /wheels /tmp/wheels && exec python3 -m millrace demo-material --cache /tmp/wheels"
-    stack.compose("run", "--rm", "-v", f"{repository / '.cache'}:/wheels:ro", "demo-material", "bash", "-ec", bring_in)
+    stack.compose("run", "--rm", "-v", f"{repository / '.cache'}:/wheels:ro", "cli", "bash", "-ec", bring_in)
     stack.await_(lambda: stack.client.get(f"/api/v2/dags/{DAG}").status_code == 200, "DAG", 120)
     stack.client.patch(f"/api/v2/dags/{DAG}", json={"is_paused": False}).raise_for_status()
     conf = {"rows": 600, "epochs": 2, "partition_from": "2026-01-01", "partition_to": "2026-01-14"}

@@ -67,6 +67,26 @@ def test_raw_files_become_a_served_measured_model(plant: Any, first_day: date) -
     assert [json.loads(row)[0]["label"] for row in labels] == ["well", "broken"]
 
 
+def test_tasks_open_their_pages_and_leave_a_trail_of_assets(plant: Any) -> None:
+    """Of the run above."""
+    client = httpx.Client(base_url=plant.airflow.url, headers=plant.api.headers, timeout=60)
+    runs = client.get("/api/v2/dags/machine_faults/dagRuns", params={"state": "success"}).json()["dag_runs"]
+    run_id = runs[0]["dag_run_id"]
+    for task, names in (
+        ("train", {"Energy and cost"}),
+        ("validate", {"Energy and cost", "Data Docs"}),
+        ("watch", {"Energy and cost", "Models"}),
+    ):
+        path = f"/api/v2/dags/machine_faults/dagRuns/{run_id}/taskInstances/{task}/links"
+        links = client.get(path).raise_for_status().json()["extra_links"]
+        assert set(links) == names
+        for address in links.values():
+            assert client.get(address).status_code == 200, address
+    assert run_id in client.get(links["Energy and cost"]).text
+    events = client.get("/api/v2/assets/events").json()["asset_events"]
+    assert {each["name"] for each in events} == {"machine_faults/dataset", "machine_faults/model"}
+
+
 def test_a_dry_run_prices_and_trains_nothing(plant: Any, first_day: date) -> None:
     plant.deliver(first_day)
     run_id = plant.run(partition_from=f"{first_day}", partition_to=f"{first_day}", dry_run=True)

@@ -34,6 +34,11 @@ class AirflowApi:
         answer.raise_for_status()
         self._client.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
 
+    @property
+    def headers(self) -> dict[str, str]:
+        """What makes a request the user's."""
+        return {"Authorization": self._client.headers["Authorization"]}
+
     def await_dag(self, dag_id: str, timeout_seconds: float = 120) -> None:
         """Wait until the DAG processor has the DAG. Raises TimeoutError with the import errors, if any."""
         deadline = time.monotonic() + timeout_seconds

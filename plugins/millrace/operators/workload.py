@@ -20,6 +20,7 @@ from millrace.contracts.workload import Workload
 from millrace.ending import DONE
 from millrace.energy.meter import Meter
 from millrace.ledger.ledger import Ledger
+from millrace.links import RunLink
 from millrace.opening import open_run, try_key
 from millrace.run import Run
 from millrace.settings import Settings, load_settings
@@ -33,6 +34,7 @@ class WorkloadOperator(BaseOperator):
 
     # a task that runs after the end of a run begins the run's next repeat; `close`, retried, must not
     begins_repeats = True
+    operator_extra_links = (RunLink(),)
 
     def __init__(self, *, workload: Workload, admit: Admission = anyone, **kwargs: Any) -> None:  # noqa: ANN401
         super().__init__(**kwargs)

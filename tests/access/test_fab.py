@@ -1,0 +1,119 @@
+"""The pages under Airflow's FAB auth manager: who may see one DAG alone sees nothing of another."""
+
+import importlib.util
+import os
+import secrets
+import shutil
+from collections.abc import Callable, Iterator
+from datetime import date
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import httpx
+import pytest
+
+if importlib.util.find_spec("airflow.providers.fab") is None:
+    pytest.skip("apache-airflow-providers-fab is not installed: make access-test does it", allow_module_level=True)
+
+MINE, ANOTHERS = "machine_faults", "machine_kill"
+DAY = date(2026, 3, 2)
+MANAGER = "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager"
+# what Airflow's own role Viewer has of what is no DAG, and one DAG
+PERMISSIONS = {
+    "can_read": ["Website", "DAG Runs", "Task Instances", f"DAG:{MINE}"],
+    "can_edit": [f"DAG:{MINE}"],
+    "menu_access": ["DAGs"],
+}
+
+
+@pytest.fixture(scope="module")
+def plant(
+    tmp_path_factory: pytest.TempPathFactory, load_module: Callable[[Path], ModuleType], repository: Path
+) -> Iterator[Any]:
+    """Two workloads, a run of each."""
+    e2e = load_module(repository / "tests" / "e2e" / "conftest.py")
+    home = tmp_path_factory.mktemp("access")
+    (home / "dags").mkdir()
+    for name in (MINE, ANOTHERS):
+        shutil.copy(repository / "tests" / "e2e" / "dags" / f"{name}.py", home / "dags")
+    plant = e2e.Plant(home, home / "dags")
+    plant.ledger.migrate()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AIRFLOW__CORE__AUTH_MANAGER", MANAGER)
+        patch.setenv("PYTHONPATH", os.pathsep.join([str(repository / "plugins"), str(repository / ".venvs" / "fab")]))
+        plant.airflow.up()
+        try:
+            yield plant
+        finally:
+            plant.airflow.down()
+
+
+@pytest.fixture(scope="module")
+def person(plant: Any) -> Callable[..., httpx.Client]:
+    """Makes a person with a role, who then has logged in."""
+
+    def make(role: str) -> httpx.Client:
+        name, password = f"{role.lower()}-{secrets.token_hex(4)}", secrets.token_urlsafe(16)
+        plant.command(
+            "users", "create", "-u", name, "-p", password, "-r", role, "-f", "A", "-l", "B", "-e", f"{name}@example.org"
+        )
+        client = httpx.Client(base_url=plant.airflow.url, timeout=60)
+        token = client.post("/auth/token", json={"username": name, "password": password}).raise_for_status().json()
+        client.headers["Authorization"] = f"Bearer {token['access_token']}"
+        return client
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def runs(plant: Any, person: Callable[..., httpx.Client]) -> dict[str, str]:
+    """A dry run of each workload, by its DAG."""
+    admin = person("Admin")
+    made = {}
+    for dag_id in (MINE, ANOTHERS):
+        plant.deliver(DAY, dag_id)
+        plant.wait(lambda dag_id=dag_id: admin.get(f"/api/v2/dags/{dag_id}").status_code == 200, dag_id)
+        admin.patch(f"/api/v2/dags/{dag_id}", json={"is_paused": False}).raise_for_status()
+        conf = {"partition_from": f"{DAY}", "partition_to": f"{DAY}", "dry_run": True}
+        asked = admin.post(f"/api/v2/dags/{dag_id}/dagRuns", json={"conf": conf, "logical_date": None})
+        made[dag_id] = run_id = str(asked.raise_for_status().json()["dag_run_id"])
+        path = f"/api/v2/dags/{dag_id}/dagRuns/{run_id}"
+        plant.wait(lambda path=path: admin.get(path).json()["state"] in ("success", "failed"), path)
+    return made
+
+
+@pytest.fixture(scope="module")
+def colleague(plant: Any, person: Callable[..., httpx.Client], runs: dict[str, str]) -> httpx.Client:
+    """Somebody who may see and change one of the two DAGs."""
+    plant.command("roles", "create", "Colleague")
+    plant.command("sync-perm", "--include-dags")
+    for action, resources in PERMISSIONS.items():
+        plant.command("roles", "add-perms", "Colleague", "-r", *resources, "-a", action)
+    return person("Colleague")
+
+
+@pytest.mark.parametrize("page", ["run", "models", "plan", "csv", "runs"])
+def test_without_the_dag_a_page_about_it_is_403_or_empty(
+    colleague: httpx.Client, runs: dict[str, str], page: str
+) -> None:
+    of = {dag_id: {"dag_id": dag_id, "run_id": run_id} for dag_id, run_id in runs.items()}
+    assert colleague.get(f"/millrace/{page}", params=of[MINE]).status_code == 200
+    answer = colleague.get(f"/millrace/{page}", params=of[ANOTHERS])
+    if page in ("runs", "csv"):
+        assert runs[ANOTHERS] not in answer.text
+    else:
+        assert answer.status_code == 403
+
+
+def test_the_list_has_what_one_may_see(colleague: httpx.Client, runs: dict[str, str]) -> None:
+    text = colleague.get("/millrace/runs").raise_for_status().text
+    assert runs[MINE] in text
+    assert runs[ANOTHERS] not in text
+    assert ANOTHERS not in text
+
+
+def test_who_may_see_no_dag_sees_none(person: Callable[..., httpx.Client], runs: dict[str, str]) -> None:
+    nobody = person("Public")
+    assert nobody.get("/millrace/run", params={"dag_id": MINE, "run_id": runs[MINE]}).status_code == 403
+    assert runs[MINE] not in nobody.get("/millrace/runs").text
