@@ -12,11 +12,12 @@ BUCKET = "millrace"
 
 
 def make_secrets() -> None:
-    """A password for PostgreSQL, one for the user admin, and Airflow's own keys, each in its reader's volume."""
+    """Passwords for PostgreSQL, Airflow's and Grafana's user admin, and Airflow's own keys, each in its reader's volume."""
     from cryptography.fernet import Fernet
 
     password = _once(ROOM / "postgres" / "password", lambda: secrets.token_urlsafe(32))
     _once(ROOM / "airflow" / "passwords.json", lambda: json.dumps({"admin": secrets.token_urlsafe(12)}))
+    _once(ROOM / "grafana" / "password", lambda: secrets.token_urlsafe(12))
     database = f"postgresql+psycopg://millrace:{password}@postgres"
     variables = {
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"{database}/airflow",

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 DAG = "news_topics"
-PARTS = {"machine", "postgres", "s3", "api-server", "scheduler", "dag-processor", "triggerer", "prometheus"}
+PARTS = {"machine", "postgres", "s3", "api-server", "scheduler", "dag-processor", "triggerer", "exporter", "prometheus"}
 NUMBERS = (
     "predicted_seconds", "measured_seconds", "predicted_joules", "measured_joules", "measured_peak_memory_bytes",
 )  # fmt: skip
@@ -84,13 +84,15 @@ def test_the_model_answers_after_the_stack_was_down_too(stack: Any, run_id: str)
     assert stack.sql(f"SELECT count(*) FROM run_summary WHERE run_id = '{run_id}'") == "1"
 
 
-def test_prometheus_has_the_model_servers_figures(stack: Any, run_id: str) -> None:
-    def served() -> bool:
-        query = {"query": 'up{job="model-servers",instance="machine:8200"}'}
-        found = httpx.get("http://127.0.0.1:29090/api/v1/query", params=query, timeout=10).json()["data"]["result"]
-        return bool(found and found[0]["value"][1] == "1")
+@pytest.mark.parametrize(
+    "query", ['up{job="model-servers",instance="machine:8200"} == 1', 'millrace_recent_runs{state="success"} >= 1']
+)
+def test_prometheus_has_the_servers_and_the_ledgers_figures(stack: Any, run_id: str, query: str) -> None:
+    def found() -> list[Any]:
+        answer = httpx.get("http://127.0.0.1:29090/api/v1/query", params={"query": query}, timeout=10).json()
+        return list(answer["data"]["result"])
 
-    stack.await_(served, "scrape of the model server", 60)
+    stack.await_(found, query, 60)
 
 
 def test_no_secret_is_in_configurations_arguments_or_logs(stack: Any, run_id: str) -> None:
