@@ -12,7 +12,7 @@ BUCKET = "millrace"
 
 
 def make_secrets() -> None:
-    """Passwords for PostgreSQL, Airflow's and Grafana's user admin, and Airflow's own keys, each in its reader's volume."""
+    """Passwords for PostgreSQL and for the users admin of Airflow and Grafana, and Airflow's own keys, by reader."""
     from cryptography.fernet import Fernet
 
     password = _once(ROOM / "postgres" / "password", lambda: secrets.token_urlsafe(32))
