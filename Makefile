@@ -45,8 +45,8 @@ setup: .venv/.synced $(IMAGES:%=.venvs/%/.synced) ## install every environment (
 
 .PHONY: lock
 lock: $(UV) ## compile every requirements.in into a lock with hashes
-	@for lock in requirements .ci/requirements .ci/dashboards/requirements tests/requirements tests/browser/requirements images/airflow/requirements \
-	  $(IMAGES:%=images/%/requirements) images/spark/requirements images/train/requirements-cuda; do \
+	@for lock in requirements .ci/requirements .ci/dashboards/requirements tests/requirements tests/browser/requirements \
+	  images/airflow/requirements $(IMAGES:%=images/%/requirements) images/spark/requirements images/train/requirements-cuda; do \
 	  (cd $$(dirname $$lock) && $(UV) pip compile -q --universal --python-version 3.11 \
 	  --generate-hashes --custom-compile-command "make lock" $$(basename $$lock).in -o $$(basename $$lock).txt); done
 

@@ -55,13 +55,13 @@ class LedgerCollector:
             ("workload", "version"),
             {(row["workload"], row["version"]): _unix(row["promoted_at"]) for row in views.live_models(dag_ids)},
         )
-        in_use = (now - BUDGET_IN_USE).isoformat()
+        in_use = (now - BUDGET_IN_USE).isoformat(timespec="microseconds")
         yield _gauge(
             "budget_spent_ratio",
             "What runs took of a budget that one asked within a day: measured, and predicted while they run.",
             ("workload", "budget", "unit", "lifted"),
             {
-                (row["dag_id"], row["name"], row["unit"], str(bool(row["lifted_by"])).lower()): row["spent"]
+                (row["dag_id"], row["name"], row["unit"], "true" if row["lifted_by"] else "false"): row["spent"]
                 / row["amount"]
                 for row in views.budgets(dag_ids)
                 if row["amount"] and (row["taken_at"] or "") >= in_use
