@@ -45,8 +45,9 @@ setup: .venv/.synced $(IMAGES:%=.venvs/%/.synced) ## install every environment (
 
 .PHONY: lock
 lock: $(UV) ## compile every requirements.in into a lock with hashes
-	@for lock in requirements .ci/requirements tests/requirements tests/browser/requirements tests/access/requirements images/airflow/requirements \
-	  $(IMAGES:%=images/%/requirements) images/spark/requirements images/train/requirements-cuda; do \
+	@for lock in requirements .ci/requirements .ci/dashboards/requirements tests/requirements tests/browser/requirements \
+	  tests/access/requirements images/airflow/requirements $(IMAGES:%=images/%/requirements) images/spark/requirements \
+	  images/train/requirements-cuda; do \
 	  (cd $$(dirname $$lock) && $(UV) pip compile -q --universal --python-version 3.11 \
 	  --generate-hashes --custom-compile-command "make lock" $$(basename $$lock).in -o $$(basename $$lock).txt); done
 
@@ -90,6 +91,14 @@ sbom: .venvs/sbom/.synced ## a CycloneDX bill of materials of each image, in .ca
 	  .venvs/sbom/bin/cyclonedx-py requirements --output-reproducible --of JSON -o .cache/sbom/$$name.cdx.json $$lock; \
 	  echo ".cache/sbom/$$name.cdx.json"; done
 
+.venvs/dashboards/.synced: .ci/dashboards/requirements.txt .venv/.synced
+	@$(UV) pip install -q --require-hashes --python .venv/bin/python --target .venvs/dashboards -r $<
+	@touch $@
+
+.PHONY: dashboards
+dashboards: .venvs/dashboards/.synced ## write Grafana's dashboards (images/stack/grafana) by .ci/dashboards/write.py
+	@PYTHONPATH=.venvs/dashboards $(AIRFLOW_PYTHON) .ci/dashboards/write.py images/stack/grafana/dashboards
+
 # --- running it ---
 
 MILLRACE := $(AIRFLOW_PYTHON) -m millrace
@@ -132,7 +141,7 @@ spark-test: setup .venvs/pytest/.synced .venvs/spark/.synced ## what runs on Spa
 	@MILLRACE_TEST_ENGINE=spark PYTHONPATH=plugins:images/data:.venvs/pytest .venvs/spark/bin/python -m pytest -q \
 	  tests/images/data/test_unique.py tests/images/data/test_validate.py tests/images/spark
 
-test-units: setup
+test-units: setup .venvs/dashboards/.synced
 	@$(AIRFLOW_PYTHON) -m pytest -q tests/unit tests/structure
 
 test-images: setup .venvs/pytest/.synced

@@ -271,6 +271,18 @@ def probe_storage() -> None:
 
 
 @app.command()
+def exporter(
+    port: Annotated[int, typer.Option(min=1, max=65535)] = 9200,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+) -> None:
+    """Serve what the ledger knows as metrics, for a Prometheus to scrape."""
+    from millrace.exporter import serve
+
+    typer.echo(f"http://{host}:{port}/metrics")
+    serve(load_settings().ledger(), host, port)
+
+
+@app.command()
 def sweep(apply: Annotated[bool, typer.Option("--apply", help="Remove what was found.")] = False) -> None:
     """Say what may go from the store by the retention settings; nothing that a live version names does."""
     from millrace.retention import Retention

@@ -21,6 +21,7 @@ OUTCOMES = ("ok", "error", "timeout")
 
 def loaded(workload: str, version: str) -> None:
     """Begin a version's series at nothing: Prometheus counts no increase up to the first value that it sees."""
+    REVERTS.labels(workload)
     for outcome in OUTCOMES:
         REQUESTS.labels(workload, version, outcome)
     SECONDS.labels(workload, version)

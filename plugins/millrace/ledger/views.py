@@ -1,9 +1,9 @@
-"""What pages show of many runs: each read is bounded by an index, however many runs there are."""
+"""What pages and monitors show of many runs: each read is bounded by an index, however many runs there are."""
 
 import heapq
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from itertools import islice
 from typing import Any, Literal, get_args
 
@@ -43,7 +43,7 @@ class RunFilter:
 
 
 class Views:
-    """Reads for pages; every method is one transaction. Raises TransientError as the ledger does."""
+    """Reads for pages and monitors; every method is one transaction. Raises TransientError as the ledger does."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -72,6 +72,25 @@ class Views:
         while rows := self.runs(wanted, after, page):
             yield from rows
             after = cursor(rows[-1])
+
+    def recent(self, dag_ids: Sequence[str], since: datetime) -> list[Row]:
+        """Runs that began since then, with their seconds, those of them that sensors saw, and joules.
+
+        One row for each workload, state and energy_method.
+        """
+        began = since.isoformat(timespec="microseconds")
+        with self._database.read() as transaction:
+            return transaction.all("select_recent_figures", dag_ids=tuple(dag_ids), since=began)
+
+    def in_flight(self, dag_ids: Sequence[str], limit: int = 100) -> list[Row]:
+        """Runs that have not ended, the oldest first: predicted seconds, and when they were ``last_heard_at``.
+
+        A run is heard of when it begins, when its plan is stored and when a try of it is committed.
+        """
+        with self._database.read() as transaction:
+            rows = transaction.all("select_runs_in_flight", dag_ids=tuple(dag_ids), row_limit=limit)
+        moments = ("started_at", "planned_at", "committed_at")
+        return [{**row, "last_heard_at": max(filter(None, (row[name] for name in moments)))} for row in rows]
 
     def repeats(self, dag_id: str, run_id: str) -> list[Row]:
         """A run's rows of run_summary, the newest repeat first, with its verdict, its kind and its Data Docs."""
@@ -119,7 +138,10 @@ class Views:
             return transaction.all("select_energy_by_day", dag_ids=tuple(dag_ids), since=since.isoformat())
 
     def budgets(self, dag_ids: Sequence[str], limit: int = 10) -> list[Row]:
-        """The newest budgets with what their runs took of them: measured, and predicted while they run."""
+        """The newest budgets with what their runs took of them: measured, and predicted while they run.
+
+        ``taken_at`` is when a run last asked for its part.
+        """
         nobody: dict[str, Value] = {"dag_id": "", "run_id": "", "repeat": -1}
         with self._database.read() as transaction:
             rows = transaction.all("select_newest_budgets", dag_ids=tuple(dag_ids), row_limit=limit)

@@ -166,6 +166,7 @@ def test_metrics_are_by_version(server: Any) -> None:
     assert server.metric('millrace_request_seconds_count{version="v1",workload="colours"}') == before + 1
     assert server.metric('millrace_refused_requests_total{status="400"}') == refused + 1
     assert server.metric('millrace_version_loaded{version="v1",workload="colours"}') == 1
+    assert 'millrace_reverts_total{workload="colours"} 0.0' in server.http.get("/metrics").text.splitlines()
 
 
 def test_a_versions_series_begin_at_nothing_and_not_with_its_first_request(start_server: Any, store: Any) -> None:
