@@ -31,6 +31,7 @@ _FORM_SECTIONS = {
     "dry_run": "Run",
     "train": "Run",
     "budget": "Run",
+    "start": "Run",
     "hardware": "Run",
 }
 

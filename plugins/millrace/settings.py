@@ -67,6 +67,11 @@ class Settings(BaseSettings):
     catalogue: Path = Field(
         default=CATALOGUE, description="The site's hardware catalogue (YAML); `sizing/hardware.yaml` is the default."
     )
+    forecast_uri: str = Field(
+        default="",
+        description="File of hourly gCO2e and prices to come (JSON or CSV, the README says which), that runs with a "
+        "`timing` policy go by; the catalogue's day when empty.",
+    )
     retention_attempt_days: float = Field(
         default=14, ge=0, description="Days that the folders of a run's steps stay after the run's end."
     )

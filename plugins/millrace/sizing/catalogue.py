@@ -38,6 +38,7 @@ class Site(Contract):
     price_per_kwh: Rate | Hourly | None = Field(default=None)
     currency: str | None = Field(default=None, pattern=r"^[A-Z]{3}$")
     gco2e_per_kwh: Rate | Hourly | None = Field(default=None)
+    power_cap_watts: float | None = Field(default=None, gt=0, description="what trainings may draw together")
 
     @model_validator(mode="after")
     def _priced_in_something(self) -> Self:
