@@ -2,7 +2,9 @@
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from math import inf, isinf
 from typing import Any
 
 from airflow.sdk import Context
@@ -10,7 +12,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from millrace import orders
 from millrace.approval import APPROVE, APPROVE_REST, REJECT, Question, by_whom
-from millrace.contracts.errors import TransientError
+from millrace.contracts.errors import RefusedError, TransientError
 from millrace.contracts.plan import Plan
 from millrace.ending import OVER_BUDGET
 from millrace.ledger.ledger import Ledger
@@ -20,12 +22,23 @@ from millrace.settings import load_settings
 from millrace.sizing.backfill import in_unit
 from millrace.storage.probe import probe
 
+
+@dataclass(frozen=True)
+class Hold:
+    """The step waits until then, and is admitted again; ``about`` is why."""
+
+    until: datetime
+    about: str
+
+
 # a question is for a person, whose answer goes to ``answered``; the step is admitted again after a yes
-Admission = Callable[[Run, Ledger, Context], Question | None]
+Admission = Callable[[Run, Ledger, Context], Question | Hold | None]
 
 _LOOK_AHEAD_DAYS = 370
 _WAIT_SECONDS = 600
 _LOOK_SECONDS = 2
+_POWER_LOOK = timedelta(minutes=1)
+_POWER_PATIENCE = timedelta(hours=24)
 
 
 def anyone(run: Run, ledger: Ledger, context: Context) -> Question | None:
@@ -62,10 +75,51 @@ def data_within_budget(run: Run, ledger: Ledger, context: Context) -> Question |
     return _within_budget(run, ledger, None)
 
 
-def newest_within_budget(run: Run, ledger: Ledger, context: Context) -> Question | None:
-    """``newest_run``, and for one that trains the plan's price out of the budget."""
+def may_train(run: Run, ledger: Ledger, context: Context) -> Question | None:
+    """``newest_run``, and for one that trains the plan's price out of the budget.
+
+    Raises RefusedError for a training that alone draws more than the site may.
+    """
     newest_run(run, ledger, context)
+    watts, cap = _watts(run, ledger)
+    if watts > cap:
+        raise RefusedError(
+            f"the training draws {watts:,.0f} W, and the site may draw {cap:,.0f} W",
+            where=f"{run.dag_id} / {run.run_id}, on {orders.planned(run, ledger).hardware.name}",
+            rule="power_cap_watts of the site, held against what nine trainings in ten draw at most, as planned",
+            remedy="ask for fewer workers or other hardware, or raise the cap in the catalogue",
+        )
     return _within_budget(run, ledger, orders.planned(run, ledger)) if run.parameters.budget else None
+
+
+def may_begin_training(run: Run, ledger: Ledger, context: Context) -> Question | Hold | None:
+    """``may_train``, and then the site's watts, for which runs wait in the order in which they asked.
+
+    Raises RefusedError where they were not to be had until the deadline of the workload's policy, or for 24 hours.
+    """
+    question = may_train(run, ledger, context)
+    watts, cap = _watts(run, ledger)
+    if question is not None or isinf(cap):
+        return question
+    site = load_settings().site
+    # the claim is renewed by each try, but not by a pod that follows another one within a try
+    lasts = run.workload.step_timeout * (run.workload.retries + 1)
+    claim = ledger.claim_power(run.dag_id, run.run_id, run.repeat, site, watts=watts, cap_watts=cap, lasts=lasts)
+    if claim.taken:
+        return None
+    about = (
+        f"{claim.drawn_watts:,.0f} W of the {cap:,.0f} W of site {site} are taken, this training draws {watts:,.0f} W"
+    )
+    about += f", and {claim.ahead} that asked earlier wait too" if claim.ahead else ""
+    start, now = orders.planned(run, ledger).start, datetime.now(UTC)
+    if now >= (start.deadline if start else claim.asked_at + _POWER_PATIENCE):
+        raise RefusedError(
+            f"no watts for the training: {about}",
+            where=f"{run.dag_id} / {run.run_id}, site {site}",
+            rule="the site's power_cap_watts, until the deadline of the workload's policy, or for 24 hours",
+            remedy="trigger it again when less is trained, or raise the cap in the catalogue",
+        )
+    return Hold(now + _POWER_LOOK, about)
 
 
 def answered(run: Run, ledger: Ledger, event: Mapping[str, Any], about: str) -> None:
@@ -78,6 +132,15 @@ def answered(run: Run, ledger: Ledger, event: Mapping[str, Any], about: str) -> 
         raise AirflowSkipException(f"{about}; not approved, {by_whom(event)}")
     rest = chosen == [APPROVE_REST]
     ledger.approve_spending(run.dag_id, run.run_id, run.repeat, run.parameters.budget, by_whom(event), rest=rest)
+
+
+def _watts(run: Run, ledger: Ledger) -> tuple[float, float]:
+    """What nine trainings in ten draw at most, and what the site may; a plan from before there were caps draws 0."""
+    cap = load_settings().site_rates().power_cap_watts
+    if cap is None:
+        return 0.0, inf
+    watts = orders.planned(run, ledger).train_watts
+    return (watts.p90 if watts else 0.0), cap
 
 
 def _within_budget(run: Run, ledger: Ledger, plan: Plan | None) -> Question | None:
