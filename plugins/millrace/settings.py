@@ -15,7 +15,7 @@ from millrace.energy.prometheus import Prometheus
 from millrace.launchers.process import ProcessLauncher
 from millrace.metering import RunMeters
 from millrace.serving.prometheus import KEPLER_JOULES, PrometheusSource
-from millrace.sizing.catalogue import AUTO, CATALOGUE, Site, gpu_names, hardware, site
+from millrace.sizing.catalogue import AUTO, CATALOGUE, Site, TeamBudget, gpu_names, hardware, site, team_budget
 from millrace.storage import files
 
 if TYPE_CHECKING:
@@ -157,6 +157,10 @@ class Settings(BaseSettings):
     def site_rates(self) -> Site:
         """This site's entry of the catalogue. Raises BadInputError."""
         return site(self.site, self.catalogue)
+
+    def team_budget(self, team: str) -> TeamBudget | None:
+        """The team's monthly budget in the catalogue, if any. Raises BadInputError."""
+        return team_budget(team, self.catalogue)
 
     def cluster(self) -> Cluster:
         """How pods are made on this site's cluster."""

@@ -46,6 +46,15 @@ class PowerClaim:
 
 
 @dataclass(frozen=True)
+class Spending:
+    """What runs take; ``money`` is in the site's currency, None where that has no rates."""
+
+    kwh: float
+    gpu_hours: float
+    money: float | None
+
+
+@dataclass(frozen=True)
 class LiveModel:
     """The version that answers requests. ``quality`` is of its newest evaluation; times are UTC ISO-8601 text."""
 
