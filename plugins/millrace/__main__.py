@@ -333,6 +333,27 @@ def energy(dag_id: str, run_id: str) -> None:
 
 
 @ledger_commands.command()
+def teams() -> None:
+    """What each team that has a budget took of it this month (UTC), runs in flight as predicted."""
+    from dataclasses import asdict
+    from datetime import UTC
+
+    from millrace.sizing.backfill import rates
+    from millrace.sizing.catalogue import team_names
+
+    settings, month = load_settings(), f"{datetime.now(UTC):%Y-%m}"
+    site = settings.site_rates()
+    for name in team_names(settings.catalogue):
+        budget = settings.team_budget(name)
+        of_energy = rates(site.currency or "", settings.hardware("auto"), site)
+        taken = asdict(settings.ledger().team_spending(name, settings.site, month, of_energy))
+        said = [
+            f"{taken[unit]:,.4g} of {amount:,.4g} {unit}" for unit, amount in (budget.limits if budget else {}).items()
+        ]
+        typer.echo(f"{name}  {month}  {', '.join(said)}")
+
+
+@ledger_commands.command()
 def closure(
     node: str,
     begin: Annotated[datetime, typer.Option(help="UTC, like 2026-01-02T00:00:00.")],

@@ -107,6 +107,11 @@ def team_budget(name: str, catalogue: Path = CATALOGUE) -> TeamBudget | None:
     )
 
 
+def team_names(catalogue: Path = CATALOGUE) -> list[str]:
+    """The teams that have a budget."""
+    return sorted(_entries(catalogue, "teams", optional=True))
+
+
 def machine_cores(cgroup: Path = _CGROUP) -> int:
     """The cores that this process may use: its affinity, and its container's quota (cgroup v2)."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -65,11 +65,19 @@ def test_runs_side_by_side_take_what_is_there_and_no_more(
 
 
 def test_what_ended_counts_as_measured_and_what_runs_as_predicted_or_as_it_is(
-    ledger: Ledger, two_runs: None, train: Callable[..., None]
+    ledger: Ledger,
+    two_runs: None,
+    train: Callable[..., None],
+    key: Callable[..., TryKey],
+    report: Callable[..., Report],
+    reading: Callable[..., MeterReading],
 ) -> None:
     assert take(ledger, "first", 9) is None
+    assert take(ledger, "first", 9) is None, "a run counted itself"
     assert take(ledger, "second", 2) == Spending(9, 0, 0)
-    train("first", 9.5, end=False)
+    ledger.commit_report(key("ingest", "first"), report(meter=reading(joules=KWH)), "p")
+    assert take(ledger, "second", 2).kwh == 9
+    train("first", 8.5, end=False)
     assert take(ledger, "second", 1).kwh == pytest.approx(9.5)
     ledger.close_run("dag", "first", 0, state="success", reason="done")
     assert take(ledger, "second", 0.5) is None
@@ -85,17 +93,23 @@ def test_a_run_from_before_the_budget_counts_too(
 
 
 def test_gpu_hours_are_the_trainings_and_money_is_by_the_plans_price_or_the_sites(
-    ledger: Ledger, two_runs: None, train: Callable[..., None]
+    ledger: Ledger,
+    two_runs: None,
+    train: Callable[..., None],
+    key: Callable[..., TryKey],
+    report: Callable[..., Report],
+    reading: Callable[..., MeterReading],
 ) -> None:
     limits = {"gpu_hours": 10.0, "money": 1000.0}
     assert take(ledger, "first", limits=limits, gpu_hours=6, gpus=4) is None
     assert take(ledger, "second", limits=limits, gpu_hours=5).gpu_hours == 6
+    ledger.commit_report(key("ingest", "first"), report(meter=reading(joules=0, wall_seconds=400)), "p")
     train("first", 0, seconds=3600)
     assert take(ledger, "second", limits=limits, gpu_hours=6.1).gpu_hours == pytest.approx(4)
     spent = ledger.team_spending("core", "local", ledger.run_summary()[0]["started_at"][:7], RATES)
-    assert spent.money == pytest.approx(3600 * 0.1)
-    assert take(ledger, "second", limits=limits, gpu_hours=1, money=641) == spent
-    assert take(ledger, "second", limits=limits, gpu_hours=1, money=639) is None
+    assert spent.money == pytest.approx(4000 * 0.1)
+    assert take(ledger, "second", limits=limits, gpu_hours=1, money=601) == spent
+    assert take(ledger, "second", limits=limits, gpu_hours=1, money=599) is None
 
 
 def test_another_team_and_another_site_have_their_own(ledger: Ledger, open_run: Callable[..., int]) -> None:

@@ -182,6 +182,24 @@ def test_a_budget_is_asked_for_before_the_night(site: Site, tmp_path: Path) -> N
     assert ending({"await_start": "skipped", "train": "skipped"}, reasons).state == "rejected"
 
 
+def test_a_teams_budget_is_asked_for_with_the_whole_runs_price(site: Site, tmp_path: Path) -> None:
+    arrivals = tmp_path / "arrivals" / "flowers"
+    arrivals.mkdir(parents=True)
+    (arrivals / f"{DAY.date()}.csv").write_text("id,width,kind\n1,2,rose\n")
+    site.size.execute(site.context(start="now"))
+    plan = site.ledger.plan("flowers", "r")
+    assert plan is not None
+    for share, asks in ((0.9, True), (1.1, False)):
+        budget = {"kwh": share * plan.joules.p50 / 3.6e6}
+        site.has()
+        site.catalogue.write_text(site.catalogue.read_text().replace("teams: {}", f"teams: {{tests: {budget}}}"))
+        if asks:
+            with pytest.raises(TaskAwaitingInput):
+                site.train.execute(site.context(start="now"))
+        else:
+            assert site.train.execute(site.context(start="now")) == "done"
+
+
 def another_trains(site: Site, share: float) -> None:
     """The runs "r" and "other" are sized, the other one trains, and the cap holds so many of their kind."""
     for run_id in ("other", "r"):

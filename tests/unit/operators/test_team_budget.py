@@ -1,6 +1,7 @@
 """A run that goes past its team's budget of the month: a warning, a question or a refusal, as the catalogue says."""
 
 import logging
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,8 +11,10 @@ from uuid import UUID
 
 import pytest
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, TaskAwaitingInput
+from typer.testing import CliRunner
 
 from millrace import admission, approval, settings
+from millrace.__main__ import app
 from millrace.contracts.workload import Workload
 from millrace.ending import ending
 from millrace.ledger.ledger import Ledger
@@ -102,10 +105,17 @@ def test_a_no_and_a_refusal_end_the_run_as_rejected_with_the_reason(month: Month
 
 
 def test_a_warning_is_logged_and_the_run_goes_on(month: Month, caplog: pytest.LogCaptureFixture) -> None:
+    month.may(kwh=1)
+    month.begin("first")
     month.may(kwh=1e-9, action="warn")
     with caplog.at_level(logging.WARNING):
-        assert month.begin("first") == "done"
+        assert month.begin("second") == "done"
     assert "the team's budget, tests, does not hold this run" in caplog.text
+    month.may(kwh=1e-9)
+    with pytest.raises(TaskAwaitingInput) as waiting:
+        month.begin("third")
+    taken, needed = re.findall(r"other runs take ([\d.e-]+), this one ([\d.e-]+)", str(waiting.value.kwargs))[0]
+    assert float(taken) == pytest.approx(2 * float(needed), rel=1e-3), "what went past is not counted"
 
 
 def test_a_budget_in_money_needs_the_sites_rates_and_its_name_to_be_right(month: Month) -> None:
@@ -115,6 +125,15 @@ def test_a_budget_in_money_needs_the_sites_rates_and_its_name_to_be_right(month:
     month.may(kwhs=1)
     with pytest.raises(AirflowFailException, match=r"kwhs(?s:.*)teams.tests"):
         month.begin("first")
+
+
+def test_what_a_team_took_is_printed(month: Month) -> None:
+    month.may(kwh=1, gpu_hours=2)
+    month.begin("first")
+    spent = month.ledger.team_spending("tests", "local", f"{datetime.now(UTC):%Y-%m}", (0, 0))
+    said = CliRunner().invoke(app, ["ledger", "teams"])
+    assert said.output == f"tests  {datetime.now(UTC):%Y-%m}  {spent.kwh:,.4g} of 1 kwh, 0 of 2 gpu_hours\n"
+    assert spent.kwh > 0
 
 
 def test_a_catalogue_from_before_there_were_teams_has_none(month: Month) -> None:
