@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from millrace import ledger_commands
 from millrace.contracts.errors import StepError
 from millrace.contracts.measurement import Precision
 from millrace.local_airflow import AirflowDidNotStartError, LocalAirflow
@@ -17,9 +18,8 @@ from millrace.settings import load_settings
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 base_models = typer.Typer(no_args_is_help=True, help="Pre-trained weights in the model store.")
-ledger_commands = typer.Typer(no_args_is_help=True, help="The ledger of plans, reports, models and measurements.")
 app.add_typer(base_models, name="base-model")
-app.add_typer(ledger_commands, name="ledger")
+app.add_typer(ledger_commands.commands, name="ledger")
 
 Output = Literal["kubernetes", "kserve"]
 # an image's environment has no pip, and what it was made from has
@@ -120,7 +120,7 @@ def price_backfill(
     With a budget the backfill keeps it: a run that would go past it asks a person first.
     """
     import json
-    from datetime import UTC, datetime
+    from datetime import UTC
 
     from millrace.backfill import backfill_days, describe, describe_budget, find_workload, make_budget, price
     from millrace.sizing.backfill import KWH
@@ -174,7 +174,7 @@ def plan(
     output: Annotated[Literal["table", "json"], typer.Option()] = "table",
 ) -> None:
     """What a training would take on some hardware: seconds, memory, joules, money, gCO2e; no model is built."""
-    from datetime import UTC, datetime
+    from datetime import UTC
 
     from millrace.sizing import frontier, question
     from millrace.sizing.rooms import rooms
@@ -316,66 +316,6 @@ def add_base_model(name: str, folder: Path) -> None:
 
     uri = base_model_uri(load_settings().store, name)
     typer.echo(f"{name}: {uri}, manifest {add(folder, uri)[:12]}")
-
-
-@ledger_commands.command()
-def migrate() -> None:
-    """Bring the ledger's tables up to date."""
-    applied = load_settings().ledger().migrate()
-    typer.echo(f"applied {', '.join(applied)}" if applied else "nothing to apply")
-
-
-@ledger_commands.command()
-def runs(limit: Annotated[int, typer.Option(min=1, max=10_000)] = 20) -> None:
-    """The newest rows of run_summary, predicted beside measured."""
-    for row in load_settings().ledger().run_summary(limit=limit):
-        seconds, predicted = row["measured_seconds"], row["predicted_seconds"]
-        figures = f"{seconds or 0:,.0f} s" + (f" (predicted {predicted:,.0f})" if predicted else "")
-        typer.echo(f"{row['dag_id']}  {row['run_id']}  {row['repeat']}  {row['state']}  {figures}  {row['reason']}")
-
-
-@ledger_commands.command()
-def energy(dag_id: str, run_id: str) -> None:
-    """A run's joules by account and phase, as measured inside and by the site's meters, and what held training up."""
-    from millrace.utilisation import describe, of_run
-
-    ledger = load_settings().ledger()
-    for row in ledger.run_energy(dag_id, run_id):
-        accounts = ("active_joules", "idle_joules", "joules", "facility_joules", "metered_joules")
-        said = [f"{name.removesuffix('_joules')} {row[name]:,.0f} J" for name in accounts if row[name] is not None]
-        typer.echo(f"repeat {row['repeat']}: {', '.join(said) or 'nothing is known'}")
-        if row["metered_reason"]:
-            typer.echo(f"  meters: {row['metered_reason']}")
-        phases = ledger.phases(dag_id, run_id, row["repeat"])
-        for phase in phases:
-            drawn = "unknown" if phase["joules"] is None else f"{phase['joules']:,.0f} J"
-            typer.echo(f"  {phase['step']:9} {phase['phase']:9} {phase['wall_seconds']:10,.1f} s  {drawn}")
-        plan = ledger.plan(dag_id, run_id)
-        found = of_run(ledger.tries(dag_id, run_id, row["repeat"]), phases, plan.hardware, row) if plan else None
-        if plan and found:
-            typer.echo(f"  {describe(found, plan.bottleneck)}")
-
-
-@ledger_commands.command()
-def closure(
-    node: str,
-    begin: Annotated[datetime, typer.Option(help="UTC, like 2026-01-02T00:00:00.")],
-    end: Annotated[datetime, typer.Option(help="UTC.")],
-) -> None:
-    """Where a node's joules went: runs, serving, the rest, and what idled unreserved; held against its meter."""
-    from datetime import UTC
-
-    from millrace.closure import table
-    from millrace.energy.prometheus import PrometheusError
-
-    meters = load_settings().node_meters()
-    if meters is None:
-        raise typer.BadParameter("MILLRACE_PROMETHEUS_URL names no Prometheus to ask")
-    try:
-        found = meters.closure(node, begin.replace(tzinfo=UTC).timestamp(), end.replace(tzinfo=UTC).timestamp())
-    except PrometheusError as error:
-        raise typer.BadParameter(str(error)) from error
-    typer.echo("\n".join(table(found)))
 
 
 def main() -> None:

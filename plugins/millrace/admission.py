@@ -1,8 +1,11 @@
 """May a step begin at all? Asked before anything is requested for it."""
 
+import logging
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
+from math import inf, isinf
 from typing import Any
 
 from airflow.sdk import Context
@@ -10,22 +13,36 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from millrace import orders
 from millrace.approval import APPROVE, APPROVE_REST, REJECT, Question, by_whom
-from millrace.contracts.errors import TransientError
+from millrace.contracts.errors import RefusedError, TransientError
 from millrace.contracts.plan import Plan
-from millrace.ending import OVER_BUDGET
+from millrace.ending import OVER_BUDGET, OVER_TEAM_BUDGET
 from millrace.ledger.ledger import Ledger
+from millrace.ledger.records import Spending
 from millrace.planning import price_run
 from millrace.run import Run
 from millrace.settings import load_settings
-from millrace.sizing.backfill import in_unit
+from millrace.sizing.backfill import KWH, in_unit, rates
 from millrace.storage.probe import probe
 
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Hold:
+    """The step waits until then, and is admitted again; ``about`` is why."""
+
+    until: datetime
+    about: str
+
+
 # a question is for a person, whose answer goes to ``answered``; the step is admitted again after a yes
-Admission = Callable[[Run, Ledger, Context], Question | None]
+Admission = Callable[[Run, Ledger, Context], Question | Hold | None]
 
 _LOOK_AHEAD_DAYS = 370
 _WAIT_SECONDS = 600
 _LOOK_SECONDS = 2
+_POWER_LOOK = timedelta(minutes=1)
+_POWER_PATIENCE = timedelta(hours=24)
 
 
 def anyone(run: Run, ledger: Ledger, context: Context) -> Question | None:
@@ -58,14 +75,60 @@ def sole_committer(run: Run, ledger: Ledger, context: Context) -> Question | Non
 
 
 def data_within_budget(run: Run, ledger: Ledger, context: Context) -> Question | None:
-    """Take the price of the run's data steps out of its backfill's budget; past it a person is asked."""
-    return _within_budget(run, ledger, None)
+    """Take the price of the run's data steps out of its backfill's budget and its team's.
+
+    Past the one a person is asked; what happens past the other, the catalogue says. Raises AirflowSkipException where
+    that is "refuse".
+    """
+    return _within_budget(run, ledger, None) or _within_team(run, ledger, None)
 
 
-def newest_within_budget(run: Run, ledger: Ledger, context: Context) -> Question | None:
-    """``newest_run``, and for one that trains the plan's price out of the budget."""
+def may_train(run: Run, ledger: Ledger, context: Context) -> Question | None:
+    """``newest_run``, and for one that trains the plan's price out of both budgets.
+
+    Raises RefusedError for a training that alone draws more than the site may.
+    """
     newest_run(run, ledger, context)
-    return _within_budget(run, ledger, orders.planned(run, ledger)) if run.parameters.budget else None
+    watts, cap = _watts(run, ledger)
+    if watts > cap:
+        raise RefusedError(
+            f"the training draws {watts:,.0f} W, and the site may draw {cap:,.0f} W",
+            where=f"{run.dag_id} / {run.run_id}, on {orders.planned(run, ledger).hardware.name}",
+            rule="power_cap_watts of the site, held against what nine trainings in ten draw at most, as planned",
+            remedy="ask for fewer workers or other hardware, or raise the cap in the catalogue",
+        )
+    plan = orders.planned(run, ledger)
+    return _within_budget(run, ledger, plan) or _within_team(run, ledger, plan)
+
+
+def may_begin_training(run: Run, ledger: Ledger, context: Context) -> Question | Hold | None:
+    """``may_train``, and then the site's watts, for which runs wait in the order in which they asked.
+
+    Raises RefusedError where they were not to be had until the deadline of the workload's policy, or for 24 hours.
+    """
+    question = may_train(run, ledger, context)
+    watts, cap = _watts(run, ledger)
+    if question is not None or isinf(cap):
+        return question
+    site = load_settings().site
+    # the claim is renewed by each try, but not by a pod that follows another one within a try
+    lasts = run.workload.step_timeout * (run.workload.retries + 1)
+    claim = ledger.claim_power(run.dag_id, run.run_id, run.repeat, site, watts=watts, cap_watts=cap, lasts=lasts)
+    if claim.taken:
+        return None
+    about = (
+        f"{claim.drawn_watts:,.0f} W of the {cap:,.0f} W of site {site} are taken, this training draws {watts:,.0f} W"
+    )
+    about += f", and {claim.ahead} that asked earlier wait too" if claim.ahead else ""
+    start, now = orders.planned(run, ledger).start, datetime.now(UTC)
+    if now >= (start.deadline if start else claim.asked_at + _POWER_PATIENCE):
+        raise RefusedError(
+            f"no watts for the training: {about}",
+            where=f"{run.dag_id} / {run.run_id}, site {site}",
+            rule="the site's power_cap_watts, until the deadline of the workload's policy, or for 24 hours",
+            remedy="trigger it again when less is trained, or raise the cap in the catalogue",
+        )
+    return Hold(now + _POWER_LOOK, about)
 
 
 def answered(run: Run, ledger: Ledger, event: Mapping[str, Any], about: str) -> None:
@@ -74,10 +137,22 @@ def answered(run: Run, ledger: Ledger, event: Mapping[str, Any], about: str) -> 
     Raises AirflowSkipException after a no, or after nobody's answer; the next run that would go past it asks again.
     """
     chosen = event.get("chosen_options")
+    if about.startswith(OVER_TEAM_BUDGET) and chosen == [APPROVE]:
+        ledger.approve_team_spending(run.dag_id, run.run_id, run.repeat, by_whom(event))
+        return
     if not run.parameters.budget or chosen not in ([APPROVE], [APPROVE_REST]):
         raise AirflowSkipException(f"{about}; not approved, {by_whom(event)}")
     rest = chosen == [APPROVE_REST]
     ledger.approve_spending(run.dag_id, run.run_id, run.repeat, run.parameters.budget, by_whom(event), rest=rest)
+
+
+def _watts(run: Run, ledger: Ledger) -> tuple[float, float]:
+    """What nine trainings in ten draw at most, and what the site may; a plan from before there were caps draws 0."""
+    cap = load_settings().site_rates().power_cap_watts
+    if cap is None:
+        return 0.0, inf
+    watts = orders.planned(run, ledger).train_watts
+    return (watts.p90 if watts else 0.0), cap
 
 
 def _within_budget(run: Run, ledger: Ledger, plan: Plan | None) -> Question | None:
@@ -102,6 +177,45 @@ def _within_budget(run: Run, ledger: Ledger, plan: Plan | None) -> Question | No
         body=f"{about}.\n\n{APPROVE} lets this run go on to its end, {APPROVE_REST} also every run that has not asked "
         f"yet. {REJECT} ends this run; so does no answer in 24 hours.",
         options=(APPROVE, APPROVE_REST, REJECT),
+    )
+
+
+def _within_team(run: Run, ledger: Ledger, plan: Plan | None) -> Question | None:
+    settings = load_settings()
+    budget = settings.team_budget(run.workload.team)
+    if budget is None:
+        return None
+    price, site = price_run(run, plan, settings), settings.site_rates()
+    if price.runs == price.without_data:
+        return None
+    money = in_unit(price, site.currency or "money").p50 if budget.money or price.cost else None
+    predicted = Spending(in_unit(price, KWH).p50, price.gpu_hours.p50, money)
+    hardware = settings.hardware(run.parameters.hardware)
+    spent = ledger.take_team_budget(
+        run.dag_id, run.run_id, run.repeat, budget.limits, predicted,
+        gpus=hardware.gpus * run.parameters.workers if plan else 0.0,
+        rates=rates(site.currency or "", hardware, site),
+        lets_past=budget.action == "warn",
+    )  # fmt: skip
+    if spent is None:
+        return None
+    units = {"kwh": "kWh", "gpu_hours": "GPU-hours", "money": site.currency}
+    taken, needed = asdict(spent), asdict(predicted)
+    said = [
+        f"of {amount:,.4g} {units[unit]} the month's other runs take {taken[unit]:,.4g}, this one {needed[unit]:,.4g}"
+        for unit, amount in budget.limits.items()
+        if taken[unit] + needed[unit] > amount
+    ]
+    about = f"{OVER_TEAM_BUDGET}, {budget.name}, does not hold this run: {'; '.join(said)}"
+    if budget.action == "warn":
+        _log.warning("%s", about)
+        return None
+    if budget.action == "refuse":
+        raise AirflowSkipException(f"{about}; refused")
+    return Question(
+        subject=f"Shall {run.run_id} of {run.dag_id} go past the budget of team {budget.name}?",
+        about=about,
+        body=f"{about}.\n\n{APPROVE} lets this run go on to its end. {REJECT} ends it; so does no answer in 24 hours.",
     )
 
 

@@ -9,10 +9,13 @@ EndState = Literal["success", "failed", "skipped", "dry_run", "rejected", "rolle
 
 DONE = "done"
 OVER_BUDGET = "the backfill's budget"
+OVER_TEAM_BUDGET = "the team's budget"
 # a run whose training is skipped has published its data, which is what it was for
-_SKIPPED: dict[str, EndState] = {"divide": "skipped", "ingest": "skipped", "validate": "skipped", "train": "success"}
+_SKIPPED: dict[str, EndState] = {
+    "divide": "skipped", "ingest": "skipped", "validate": "skipped", "await_start": "success", "train": "success",
+}  # fmt: skip
 # unless the reason says more than that
-_SAID: dict[str, EndState] = {"dry run": "dry_run", OVER_BUDGET: "rejected"}
+_SAID: dict[str, EndState] = {"dry run": "dry_run", OVER_BUDGET: "rejected", OVER_TEAM_BUDGET: "rejected"}
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from millrace.operators.size import SizeOperator
 from millrace.operators.step import StepOperator
 from millrace.operators.watch import WatchOperator
 from millrace.sensors.earlier_partitions import EarlierPartitionsSensor
+from millrace.sensors.start import StartSensor
 from millrace.settings import load_settings
 
 _SHORT = timedelta(minutes=15)
@@ -32,6 +33,7 @@ _FORM_SECTIONS = {
     "dry_run": "Run",
     "train": "Run",
     "budget": "Run",
+    "start": "Run",
     "hardware": "Run",
 }
 
@@ -99,11 +101,18 @@ def build_dag(workload: Workload) -> DAG:
             doc_json=workload.model_dump_json(),  # for who has the DAG from Airflow's database, and not its file
             **of,
         )
+        start = StartSensor(
+            task_id="await_start",
+            execution_timeout=_SHORT,
+            admit=admission.may_train,
+            doc="Waits for cleaner or cheaper hours, if the workload says so. Marked successful, training begins.",
+            **of,
+        )
         train = gang(
             task_id="train",
             image="train",
             order=orders.train,
-            admit=admission.newest_within_budget,
+            admit=admission.may_begin_training,
             max_active_tis_per_dag=1,
             inlets=[dataset],
             doc="Fine-tunes on the sized version; resumes from its checkpoint.",
@@ -163,7 +172,8 @@ def build_dag(workload: Workload) -> DAG:
             task.operator_extra_links = [*task.operator_extra_links, ModelsLink()]
         # where each row is once in the whole data set, what is validated follows from what earlier days have published
         overall = workload.dataset.deduplicate == "dataset"
-        chain(ingest, *((elders, validate) if overall else (validate, elders)), size, train, export, evaluate, gate)
+        data = (elders, validate) if overall else (validate, elders)
+        chain(ingest, *data, size, start, train, export, evaluate, gate)
         gate >> [approve, roll_out, close]
         approve >> roll_out >> watch >> close
     return dag

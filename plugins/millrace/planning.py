@@ -7,17 +7,20 @@ from typing import Any
 
 from millrace import orders
 from millrace.contracts.data import DatasetVersion, Profile
+from millrace.contracts.errors import StepError
 from millrace.contracts.plan import Plan
 from millrace.contracts.traced import TracedModel, TraceOrder
 from millrace.run import Run
 from millrace.settings import Settings
 from millrace.sizing.backfill import BackfillPrice, Delivery, price_backfill
 from millrace.sizing.families import is_known, trace_order
+from millrace.sizing.forecast import Outlook, read_outlook
 from millrace.sizing.plan import make_plan
 from millrace.storage import files
 from millrace.storage.arrivals import arrived_bytes
 
 CONFIG_FILE = "config.json"
+_FORECAST_BYTES = 2**20
 
 
 def trace_model(run: Run, settings: Settings) -> TracedModel:
@@ -49,6 +52,7 @@ def plan_runs(asked: Sequence[tuple[Run, DatasetVersion, Profile | None]], setti
     ledger, site = settings.ledger(), settings.site_rates()
     learned = cache(lambda hardware: ledger.calibration(hardware, workload.training.trainer))
     cluster = settings.cluster().context if settings.launcher == "kubernetes" else None
+    outlook = _outlook(settings) if workload.timing is not None else None
     plans = []
     for run, dataset, profile in asked:
         hardware = settings.hardware(run.parameters.hardware)
@@ -65,6 +69,7 @@ def plan_runs(asked: Sequence[tuple[Run, DatasetVersion, Profile | None]], setti
                 calibration=learned(hardware.name),
                 site=site,
                 cluster=cluster,
+                outlook=outlook,
             )
         )
     return plans
@@ -84,6 +89,19 @@ def price_run(run: Run, plan: Plan | None, settings: Settings) -> BackfillPrice:
 def _base_config(run: Run) -> dict[str, Any] | None:
     base = orders.base_model(run)
     return json.loads(files.read_bytes(files.join(base.uri, CONFIG_FILE))) if base else None
+
+
+def _outlook(settings: Settings) -> Outlook | None:
+    """The site's forecast; one that cannot be read ends no run, and the plan says why it was not gone by."""
+    uri = settings.forecast_uri
+    if not uri:
+        return None
+    try:
+        return read_outlook(files.read_bytes(uri, limit=_FORECAST_BYTES), uri)
+    except StepError as error:
+        return Outlook(uri, problem=error.what)
+    except OSError as error:
+        return Outlook(uri, problem=f"it cannot be read ({type(error).__name__})")
 
 
 def _trace_uri(order: TraceOrder, settings: Settings) -> str:

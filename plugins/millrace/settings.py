@@ -15,7 +15,7 @@ from millrace.energy.prometheus import Prometheus
 from millrace.launchers.process import ProcessLauncher
 from millrace.metering import RunMeters
 from millrace.serving.prometheus import KEPLER_JOULES, PrometheusSource
-from millrace.sizing.catalogue import AUTO, CATALOGUE, Site, gpu_names, hardware, site
+from millrace.sizing.catalogue import AUTO, CATALOGUE, Site, TeamBudget, gpu_names, hardware, site, team_budget
 from millrace.storage import files
 
 if TYPE_CHECKING:
@@ -66,6 +66,11 @@ class Settings(BaseSettings):
     site: str = Field(default="local", description="This site in the ledger and under `sites` in the catalogue.")
     catalogue: Path = Field(
         default=CATALOGUE, description="The site's hardware catalogue (YAML); `sizing/hardware.yaml` is the default."
+    )
+    forecast_uri: str = Field(
+        default="",
+        description="File of hourly gCO2e and prices to come (JSON or CSV, the README says which), that runs with a "
+        "`timing` policy go by; the catalogue's day when empty.",
     )
     retention_attempt_days: float = Field(
         default=14, ge=0, description="Days that the folders of a run's steps stay after the run's end."
@@ -152,6 +157,10 @@ class Settings(BaseSettings):
     def site_rates(self) -> Site:
         """This site's entry of the catalogue. Raises BadInputError."""
         return site(self.site, self.catalogue)
+
+    def team_budget(self, team: str) -> TeamBudget | None:
+        """The team's monthly budget in the catalogue, if any. Raises BadInputError."""
+        return team_budget(team, self.catalogue)
 
     def cluster(self) -> Cluster:
         """How pods are made on this site's cluster."""

@@ -16,6 +16,7 @@ from millrace.demonstration.follow import AirflowApi
 from millrace.ledger.ledger import Ledger
 from millrace.local_airflow import LocalAirflow
 from millrace.scaffold import write_workload
+from millrace.sizing.catalogue import CATALOGUE
 
 FIRST_DAY = date(2026, 3, 2)
 RUN_TIMEOUT_SECONDS = 560
@@ -56,6 +57,11 @@ class Plant:
         self.ledger = Ledger(f"sqlite:///{home / 'ledger.db'}")
         self.arrivals = home / "arrivals"
         self.store = home / "store"
+        self.forecast = home / "forecast.csv"
+        self.power_cap_watts = 1e6
+        self.catalogue = home / "site.yaml"
+        entry = f"local: {{power_cap_watts: {self.power_cap_watts}}}"
+        self.catalogue.write_text(CATALOGUE.read_text().replace("local: {}", entry))
 
     def deliver(self, day: date, workload: str = "machine_faults", rows: int = 120) -> Path:
         """Put a day's file of arrivals."""
@@ -109,7 +115,8 @@ def plant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plant]:
     plant = Plant(home, dags)
     plant.ledger.migrate()
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in IMPATIENCE.items():
+        site = {"MILLRACE_FORECAST_URI": str(plant.forecast), "MILLRACE_CATALOGUE": str(plant.catalogue)}
+        for name, value in (IMPATIENCE | site).items():
             patch.setenv(name, value)
         plant.airflow.up()
         try:

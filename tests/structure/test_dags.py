@@ -41,7 +41,7 @@ def test_every_task_has_an_owner_a_timeout_retries_and_a_doc_line(bag: DagBag) -
 
 
 def test_the_chain_is_the_agreed_one(bag: DagBag) -> None:
-    chain = ["divide", "ingest", "validate", "await_earlier_partitions", "size", "train"]
+    chain = ["divide", "ingest", "validate", "await_earlier_partitions", "size", "await_start", "train"]
     chain += ["export", "evaluate", "gate"]
     for dag in _workloads(bag):
         for before, after in itertools.pairwise(chain):

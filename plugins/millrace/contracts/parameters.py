@@ -35,6 +35,9 @@ class Parameters(Contract):
     train: Literal["auto", "always", "never"] = Field(
         default="auto", description="auto: in a backfill only the newest run trains."
     )
+    start: Literal["policy", "now"] = Field(
+        default="policy", description="now: training waits for no cleaner or cheaper hours, whatever the workload says."
+    )
     budget: Name | None = Field(
         default=None, description="Budget that the run keeps, by the name that price-backfill --budget gave it."
     )

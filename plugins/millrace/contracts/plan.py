@@ -11,6 +11,18 @@ from millrace.contracts.data import DatasetVersion
 from millrace.contracts.measurement import Hardware, Quantity
 
 
+class PlannedStart(Contract):
+    """When training begins that may wait for cleaner or cheaper hours, and what that saves as predicted."""
+
+    at: datetime
+    deadline: datetime
+    prefer: Literal["carbon", "money"]
+    saves_share: float = Field(ge=0, description="of the run's gCO2e, or money for energy, had it begun at once")
+    saves: float | None = Field(default=None, ge=0, description="grams, or the plan's currency; None without a PUE")
+    rates: str = Field(description="whose word on the hours it was, and why not the forecast's")
+    reason: str
+
+
 class Plan(Contract):
     """Predictions for one run; ``sha256`` is of the document without it, so nobody predicts afterwards."""
 
@@ -28,12 +40,14 @@ class Plan(Contract):
     peak_memory_bytes: Quantity
     peak_gpu_memory_bytes: Quantity | None = None
     joules: Quantity
+    train_watts: Quantity | None = Field(default=None, description="mean of the training step, of all workers")
     cost: Quantity | None = None
     currency: str | None = None
     gco2e: Quantity | None = None
     hardware: Hardware
     site: str = "local"
     cluster: str | None = Field(default=None, description="kubeconfig context; None without a cluster")
+    start: PlannedStart | None = Field(default=None, description="None: training begins as soon as it is sized")
     bottleneck: Literal["compute", "memory_bandwidth", "launch", "input", "network", "disk"]
     memory_by_part: dict[str, float] = Field(default_factory=dict, description="peak_memory_bytes.p50, taken apart")
     gpu_memory_by_part: dict[str, float] = Field(default_factory=dict, description="of one GPU")

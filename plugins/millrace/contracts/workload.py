@@ -62,6 +62,14 @@ class ServingPolicy(Contract):
     )
 
 
+class StartPolicy(Contract):
+    """Which hours a training waits for, by the site's forecast. A run's parameter ``start`` may forgo it."""
+
+    prefer: Literal["carbon", "money"]
+    within_hours: float = Field(gt=0, le=168, description="from sizing to the run's end; nine runs in ten keep it")
+    least_saving: float = Field(default=0.02, ge=0, lt=1, description="share for which it is worth waiting")
+
+
 class Workload(Contract):
     """One file in dags/ declares one of these."""
 
@@ -75,5 +83,6 @@ class Workload(Contract):
     training: Training
     gate: GatePolicy
     serving: ServingPolicy = ServingPolicy()
+    timing: StartPolicy | None = Field(default=None, description="None: training begins as soon as it is sized")
     step_timeout: timedelta = timedelta(hours=6)
     retries: int = Field(default=3, ge=0, le=10)

@@ -12,8 +12,8 @@ from millrace.launchers.process import LOG_FILE
 from millrace.local_airflow import LocalAirflow
 
 TASKS = (
-    "ingest", "validate", "await_earlier_partitions", "size", "train", "export", "evaluate", "gate", "approve",
-    "roll_out", "watch", "close",
+    "ingest", "validate", "await_earlier_partitions", "size", "await_start", "train", "export", "evaluate", "gate",
+    "approve", "roll_out", "watch", "close",
 )  # fmt: skip
 _ENDED = ("success", "failed", "skipped", "upstream_failed", "removed")
 _POLL_SECONDS = 1.0

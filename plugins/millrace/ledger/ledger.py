@@ -1,7 +1,7 @@
 """The ledger's door: everything that Millrace remembers passes through here."""
 
-from collections.abc import Iterable
-from datetime import date
+from collections.abc import Iterable, Mapping
+from datetime import date, timedelta
 from pathlib import Path
 
 from millrace.contracts.calibration import Calibration
@@ -13,9 +13,22 @@ from millrace.contracts.retention import Found, StoredSize
 from millrace.contracts.run_spec import TryKey
 from millrace.contracts.serving import Verdict
 from millrace.contracts.store import StoreTraits
-from millrace.ledger import budgets, calibrations, datasets, migrations, models, plans, retention, runs, stores, tries
+from millrace.ledger import (
+    budgets,
+    calibrations,
+    datasets,
+    migrations,
+    models,
+    plans,
+    power,
+    retention,
+    runs,
+    stores,
+    teams,
+    tries,
+)
 from millrace.ledger.database import Database, Row
-from millrace.ledger.records import Budget, LiveModel, RecordedModel, RunKey
+from millrace.ledger.records import Budget, LiveModel, PowerClaim, RecordedModel, RunKey, Spending
 from millrace.ledger.views import Views
 
 
@@ -228,6 +241,48 @@ class Ledger:
     def approve_spending(self, dag_id: str, run_id: str, repeat: int, name: str, by: str, *, rest: bool) -> None:
         """A person lets this run go on past its budget, and with ``rest`` every later one."""
         budgets.approve(self._database, RunKey(dag_id, run_id, repeat), name, by, rest=rest)
+
+    def take_team_budget(
+        self,
+        dag_id: str,
+        run_id: str,
+        repeat: int,
+        limits: Mapping[str, float],
+        predicted: Spending,
+        *,
+        gpus: float,
+        rates: tuple[float, float],
+        lets_past: bool,
+    ) -> Spending | None:
+        """Take what this run is predicted to take in all out of its team's budget of the month in which it began.
+
+        ``limits`` are by Spending's names, ``rates`` the money of a joule and of a second for runs without a plan.
+        Where the budget does not hold it, what the team's other runs take (see take_budget); the run's part is then
+        taken only with ``lets_past`` or once it was approved. None where it is held, or approved.
+        """
+        key = RunKey(dag_id, run_id, repeat)
+        return teams.take(self._database, key, limits, predicted, gpus=gpus, rates=rates, lets_past=lets_past)
+
+    def approve_team_spending(self, dag_id: str, run_id: str, repeat: int, by: str) -> None:
+        """A person lets this run go on past its team's budget."""
+        teams.approve(self._database, RunKey(dag_id, run_id, repeat), by)
+
+    def team_spending(self, team: str, site: str, month: str, rates: tuple[float, float]) -> Spending:
+        """What a team's runs take that began in a month, like 2026-03."""
+        return teams.spent(self._database, team, site, month, rates)
+
+    # --- power ---
+
+    def claim_power(
+        self, dag_id: str, run_id: str, repeat: int, site: str, *, watts: float, cap_watts: float, lasts: timedelta
+    ) -> PowerClaim:
+        """Take watts of a site for a training, where no run that asked earlier still waits and the cap holds them.
+
+        They are the run's until its training is committed, it ends, or ``lasts`` is over; asked for again they are its
+        own still, for as long anew. Of several runs at once no more take watts than the cap holds.
+        """
+        key = RunKey(dag_id, run_id, repeat)
+        return power.claim(self._database, key, site, watts=watts, cap_watts=cap_watts, lasts=lasts)
 
     # --- datasets ---
 

@@ -1,6 +1,7 @@
 """What the ledger answers with."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from millrace.contracts.data import DatasetVersion
 from millrace.contracts.model import ModelVersion
@@ -32,6 +33,25 @@ class Budget:
     per_joule: float
     per_second: float
     lifted_by: str | None = None
+
+
+@dataclass(frozen=True)
+class PowerClaim:
+    """Whether a run has its watts; if not, since when it asks, what others draw, and how many asked before it."""
+
+    taken: bool
+    asked_at: datetime
+    drawn_watts: float
+    ahead: int
+
+
+@dataclass(frozen=True)
+class Spending:
+    """What runs take; ``money`` is in the site's currency, None where that has no rates."""
+
+    kwh: float
+    gpu_hours: float
+    money: float | None
 
 
 @dataclass(frozen=True)

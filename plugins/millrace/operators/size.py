@@ -34,5 +34,6 @@ def describe(plan: Plan) -> list[str]:
         f"energy  {plan.joules.p50 / 3600:,.2f} Wh (90 %: {plan.joules.p90 / 3600:,.2f})",
         f"on {plan.hardware.name}, {plan.hardware.cores} cores; plan {plan.sha256[:12]}, "
         + ("from priors alone" if plan.calibration is None else f"calibration {plan.calibration}"),
+        *([f"start   {plan.start.reason}, by {plan.start.rates}"] if plan.start else []),
         *(f"it may not fit: {reason}" for reason in plan.unfit),
     ]

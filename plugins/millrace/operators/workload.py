@@ -5,10 +5,11 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
 
+from airflow.providers.standard.triggers.temporal import DateTimeTrigger
 from airflow.sdk import BaseOperator, Context
 from airflow.sdk.exceptions import AirflowSkipException
 
-from millrace.admission import Admission, answered, anyone
+from millrace.admission import Admission, Hold, answered, anyone
 from millrace.approval import ask
 from millrace.attempts import failure
 from millrace.connections import reach_stores
@@ -63,11 +64,18 @@ class WorkloadOperator(BaseOperator):
         return self.measured(context, admitted)
 
     def enter(self, run: Run, context: Context) -> None:
-        """Have the run admitted; where that takes a person, park this task until there is an answer."""
+        """Have the run admitted; where that takes a person, or time, park this task until there is an answer."""
         question = self.admit(run, self.ledger, context)
+        if isinstance(question, Hold):
+            self.log.info("%s: looks again at %s UTC", question.about, question.until.strftime("%H:%M:%S"))
+            self.defer(trigger=DateTimeTrigger(moment=question.until), method_name="execute_held")
         if question is not None:
             self.log.info("waits for a person: %s", question.about)
             ask(question, context, "execute_answered", about=question.about)
+
+    def execute_held(self, context: Context, event: Any) -> Any:  # noqa: ANN401 - Airflow's own
+        """Ask for admission again."""
+        return self.execute(context)
 
     def execute_answered(self, context: Context, event: dict[str, Any], about: str) -> Any:  # noqa: ANN401
         """Go on after a person's yes to what admission asked. Skips after a no."""

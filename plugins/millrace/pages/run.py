@@ -28,8 +28,8 @@ from millrace.storage import files
 router = APIRouter()
 
 _ORDER = (
-    "divide", "ingest", "validate", "await_earlier_partitions", "size", "train", "export", "evaluate", "gate",
-    "approve", "roll_out", "watch", "close",
+    "divide", "ingest", "validate", "await_earlier_partitions", "size", "await_start", "train", "export",
+    "evaluate", "gate", "approve", "roll_out", "watch", "close",
 )  # fmt: skip
 _REFRESH_SECONDS = 3
 _DOCS_BYTES = 20 * 2**20

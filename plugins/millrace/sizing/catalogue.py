@@ -4,7 +4,7 @@ import os
 import re
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 import psutil
 import yaml
@@ -38,12 +38,29 @@ class Site(Contract):
     price_per_kwh: Rate | Hourly | None = Field(default=None)
     currency: str | None = Field(default=None, pattern=r"^[A-Z]{3}$")
     gco2e_per_kwh: Rate | Hourly | None = Field(default=None)
+    power_cap_watts: float | None = Field(default=None, gt=0, description="what trainings may draw together")
 
     @model_validator(mode="after")
     def _priced_in_something(self) -> Self:
         if self.price_per_kwh is not None and self.currency is None:
             raise ValueError("price_per_kwh needs a currency")
         return self
+
+
+class TeamBudget(Contract):
+    """What a team's runs that begin in one month (UTC) may take together, and what is done with one that goes past."""
+
+    name: str
+    kwh: float | None = Field(default=None, gt=0)
+    gpu_hours: float | None = Field(default=None, gt=0)
+    money: float | None = Field(default=None, gt=0, description="in the site's currency")
+    action: Literal["warn", "ask", "refuse"] = "ask"
+
+    @property
+    def limits(self) -> dict[str, float]:
+        """The amounts that there are, by name."""
+        found = {"kwh": self.kwh, "gpu_hours": self.gpu_hours, "money": self.money}
+        return {unit: amount for unit, amount in found.items() if amount is not None}
 
 
 def hardware(name: str, catalogue: Path = CATALOGUE) -> Hardware:
@@ -80,6 +97,19 @@ def hardware_names(catalogue: Path = CATALOGUE) -> list[str]:
 def site(name: str, catalogue: Path = CATALOGUE) -> Site:
     """A site's rates. Raises BadInputError for a site that the catalogue lacks or that is not well formed."""
     return _checked(Site, _entry(catalogue, "sites", name), catalogue, "sites")
+
+
+def team_budget(name: str, catalogue: Path = CATALOGUE) -> TeamBudget | None:
+    """A team's budget; None where the catalogue has none. Raises BadInputError for one that is not well formed."""
+    entries = _entries(catalogue, "teams", optional=True)
+    return (
+        _checked(TeamBudget, {**(entries[name] or {}), "name": name}, catalogue, "teams") if name in entries else None
+    )
+
+
+def team_names(catalogue: Path = CATALOGUE) -> list[str]:
+    """The teams that have a budget."""
+    return sorted(_entries(catalogue, "teams", optional=True))
 
 
 def machine_cores(cgroup: Path = _CGROUP) -> int:
@@ -135,9 +165,10 @@ def _read(catalogue: Path, changed_at: int) -> dict[str, Any]:
     return found
 
 
-def _entries(catalogue: Path, section: str) -> dict[str, Any]:
+def _entries(catalogue: Path, section: str, optional: bool = False) -> dict[str, Any]:
     try:
-        return dict(_read(catalogue, catalogue.stat().st_mtime_ns)[section])
+        found = _read(catalogue, catalogue.stat().st_mtime_ns)
+        return dict(found.get(section) or {} if optional else found[section])
     except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
         raise BadInputError(
             f"the catalogue cannot be read: {error}",

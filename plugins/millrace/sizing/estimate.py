@@ -59,6 +59,7 @@ class Estimate:
     device_memory_bytes: Quantity | None
     joules_by_part: Mapping[str, float]
     joules: Quantity
+    train_watts: Quantity
     facility_joules: Quantity | None
     cost: Quantity | None
     currency: str | None
@@ -95,7 +96,8 @@ def estimate(
     walls = _walls(job, hardware, sum(trained.values()), on_cluster)
     machines = {name: job.workers if name == "train" else 1 for name in walls}
     watts = _train_watts(job, hardware, step, sum(train.values()))
-    parts = _joules(hardware, walls, machines, scaled(watts, scales.get("watts")))
+    drawn = scaled(watts, scales.get("watts"))
+    parts = _joules(hardware, walls, machines, drawn)
     learned: Mapping[Predicted, float] = calibration.p90 if calibration else {}
     spreads = {"train": learned.get("seconds", found.seconds_p90)}
     by_step = {
@@ -123,6 +125,7 @@ def estimate(
         else None,
         joules_by_part=parts,
         joules=joules,
+        train_watts=_at_most(sum(drawn.values()), learned.get("watts", found.joules_p90), job, hardware),
         facility_joules=None if site.pue is None else Quantity(p50=joules.p50 * site.pue, p90=joules.p90 * site.pue),
         cost=cost,
         currency=site.currency if cost else None,
@@ -251,6 +254,13 @@ def _train_watts(job: Job, hardware: Hardware, step: StepSeconds, train_seconds:
         watts["gpu_idle"] = boards * device.idle_watts
         watts["gpu_active"] = boards * drawn * job.steps * step.total / train_seconds
     return watts
+
+
+def _at_most(watts: float, spread: float, job: Job, hardware: Hardware) -> Quantity:
+    """What nine runs in ten stay under is no more than the hardware can draw."""
+    boards = hardware.gpus * hardware.device.peak_watts if hardware.device else 0.0
+    peak = job.workers * (estimated_joules(hardware, 1.0, hardware.cores) + boards)
+    return Quantity(p50=watts, p90=max(watts, min(watts * spread, peak)))
 
 
 def _joules(

@@ -17,7 +17,9 @@ from millrace.contracts.workload import Workload
 from millrace.sizing.catalogue import Site
 from millrace.sizing.estimate import data_walls, estimate
 from millrace.sizing.families import model_size
+from millrace.sizing.forecast import Outlook
 from millrace.sizing.job import Job
+from millrace.sizing.start import with_start
 
 _TEST_ROWS_AT_LEAST = 1_000
 _VALIDATION_ROWS_AT_MOST = 50_000
@@ -36,12 +38,15 @@ def make_plan(
     cluster: str | None = None,
     made_at: datetime | None = None,
     calibration: Calibration | None = None,
+    outlook: Outlook | None = None,
 ) -> Plan:
     """Predict what the run will take on ``hardware``, from formulas alone: no model is built.
 
     ``profile`` is the published data's; ``base_config`` the base model's ``config.json``, None without one;
     ``calibration`` what was learned for this hardware and family, None for the priors. Seconds are by step and in all,
-    without queue and approval. Peak memory is the training step's. Cost and gCO2e are None where the site has no rates.
+    without queue and approval. Peak memory is the training step's. Cost and gCO2e are None where the site has no rates;
+    where the workload's policy and the run let training wait, they are those of its best start's hours, by ``outlook``
+    or the site's day.
     Raises BadInputError for an unknown trainer and where there is nothing to train on.
     """
     made_at = made_at or datetime.now(UTC)
@@ -68,6 +73,7 @@ def make_plan(
         peak_memory_bytes=found.host_memory_bytes,
         peak_gpu_memory_bytes=found.device_memory_bytes,
         joules=found.joules,
+        train_watts=found.train_watts,
         cost=found.cost,
         currency=found.currency,
         gco2e=found.gco2e,
@@ -89,6 +95,8 @@ def make_plan(
         calibration=calibration.version if calibration else None,
         sha256="0" * 64,
     )
+    if workload.timing is not None and parameters.start == "policy":
+        document = with_start(document, workload.timing, site, outlook)
     return document.model_copy(update={"sha256": plan_digest(document)})
 
 

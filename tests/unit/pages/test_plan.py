@@ -3,22 +3,33 @@
 import html
 import json
 import re
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
 
+from millrace import settings
 from millrace.contracts.data import DatasetVersion, Profile
-from millrace.contracts.workload import Workload
+from millrace.contracts.parameters import Parameters
+from millrace.contracts.workload import StartPolicy, Workload
 from millrace.ledger.ledger import Ledger
 from millrace.pages import workloads
 from millrace.pipeline import trigger_form
+from millrace.planning import plan_run
+from millrace.run import Run
+from millrace.sizing.catalogue import CATALOGUE
 
 PROFILE = Profile(
     rows=1000, bytes=10**6, rows_by_split={"train": 800, "test": 100, "validation": 100}, label_counts={"rose": 1000}
 )
+
+
+def trigger_form_of(workload: Workload) -> dict[str, Any]:
+    return {name: SimpleNamespace(value=param.value, schema=param.schema, description=param.description)
+            for name, param in trigger_form(workload).items()}  # fmt: skip
 
 
 @pytest.fixture
@@ -26,8 +37,7 @@ def page(client: TestClient, workload: Workload, manager: Any, monkeypatch: pyte
     """Of the workload "flowers", whose DAG Airflow knows."""
     manager.readable.add("flowers")
     manager.editable.add("flowers")
-    form = {name: SimpleNamespace(value=param.value, schema=param.schema, description=param.description)
-            for name, param in trigger_form(workload).items()}  # fmt: skip
+    form = trigger_form_of(workload)
     monkeypatch.setattr(workloads, "find", lambda session, dag_id: (workload, form) if dag_id == "flowers" else None)
     monkeypatch.setattr(workloads, "names", lambda session, dags: ["flowers"])
     return client
@@ -53,6 +63,34 @@ def test_choices_are_triggered_with_what_was_asked(page: TestClient, known: None
     assert {each["rows"] for each in others if each["hardware"] != "auto"} == {400, 200, 100}
     assert 'data-trigger="/sub/api/v2/dags/flowers/dagRuns"' in text
     assert text.count("<svg") == 2
+
+
+def test_a_run_that_waits_for_its_hours_is_shown_with_what_that_saves(
+    page: TestClient, known: None, workload: Workload, ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = datetime.now(UTC)
+    rates = [20 if hour == (now.hour + 3) % 24 else 500 for hour in range(24)]
+    catalogue = tmp_path / "site.yaml"
+    site = {"pue": 1.5, "gco2e_per_kwh": rates}
+    catalogue.write_text(CATALOGUE.read_text().replace("  local: {}", f"  local: {site}"))
+    monkeypatch.setenv("MILLRACE_CATALOGUE", str(catalogue))
+    settings.load_settings.cache_clear()
+    timed = workload.model_copy(update={"timing": StartPolicy(prefer="carbon", within_hours=12)})
+    monkeypatch.setattr(workloads, "find", lambda session, dag_id: (timed, trigger_form_of(timed)))
+    said = f"begins at {now + timedelta(hours=3):%Y-%m-%d %H}:00 UTC: 96 % less gCO2e than at once ("
+    text = page.get("/sub/millrace/plan?dag_id=flowers").text
+    assert said in html.unescape(text)
+    assert "begins at" not in page.get("/sub/millrace/plan?dag_id=flowers&start=now").text
+    day = date(2026, 3, 1)
+    ledger.open_run(
+        "flowers", "r", workload="flowers", team="t", site="local", partition_first=day, partition_last=day,
+        run_type="manual",
+    )  # fmt: skip
+    run = Run.imagined(timed, Parameters(epochs=1, batch_size=8, learning_rate=0.1), day, "file:///store")
+    dataset = ledger.latest_dataset("flowers", day)
+    assert dataset
+    ledger.store_plan("flowers", "r", 0, plan_run(run, dataset, PROFILE, settings.load_settings()))
+    assert said in html.unescape(page.get("/sub/millrace/run?dag_id=flowers&run_id=r").text)
 
 
 def test_who_may_not_trigger_sees_the_plan_and_no_button(page: TestClient, known: None, manager: Any) -> None:

@@ -1,0 +1,94 @@
+"""Budgets of teams: what all runs of one that began in a month may take together."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+
+from millrace.contracts.errors import BadInputError
+from millrace.ledger.database import Database, Transaction, now
+from millrace.ledger.records import RunKey, Spending
+
+
+def take(
+    database: Database,
+    run: RunKey,
+    limits: Mapping[str, float],
+    predicted: Spending,
+    *,
+    gpus: float,
+    rates: tuple[float, float],
+    lets_past: bool,
+) -> Spending | None:
+    """See Ledger.take_team_budget."""
+    with database.write() as transaction:
+        team, site, month = _lock(transaction, run)
+        spent = _spent(transaction, team, site, month, rates, run)
+        past = ", ".join(unit for unit in limits if _of(spent, unit) + _of(predicted, unit) > limits[unit])
+        before = transaction.one("select_team_run", **_key(run))
+        if past and not lets_past and not (before and before["approved_by"]):
+            return spent
+        _put(transaction, run, predicted, gpus, past=past or None)
+        return spent if past and lets_past else None
+
+
+def approve(database: Database, run: RunKey, by: str) -> None:
+    """See Ledger.approve_team_spending."""
+    with database.write() as transaction:
+        _lock(transaction, run)
+        _put(transaction, run, Spending(0.0, 0.0, 0.0), 0.0, approved_by=by)
+
+
+def spent(database: Database, team: str, site: str, month: str, rates: tuple[float, float]) -> Spending:
+    """See Ledger.team_spending."""
+    with database.read() as transaction:
+        return _spent(transaction, team, site, month, rates, RunKey("", "", -1))
+
+
+def _lock(transaction: Transaction, run: RunKey) -> tuple[str, str, str]:
+    """The run's team, site and month, the team held until the transaction ends."""
+    row = transaction.one("select_run_team", **_key(run))
+    if row is None:
+        raise BadInputError(
+            "the ledger does not know this run",
+            where=f"{run.dag_id} / {run.run_id}, repeat {run.repeat}",
+            rule="open_run comes first",
+            remedy="trigger the run again",
+        )
+    transaction.execute("lock_team", team=row["team"])
+    return row["team"], row["site"], row["started_at"][:7]
+
+
+def _spent(
+    transaction: Transaction, team: str, site: str, month: str, rates: tuple[float, float], without: RunKey
+) -> Spending:
+    year, number = divmod(int(month[:4]) * 12 + int(month[5:]), 12)
+    (row,) = transaction.all(
+        "select_team_spent",
+        **_key(without),
+        team=team,
+        site=site,
+        since=f"{month}-01",
+        until=f"{year:04}-{number + 1:02}-01",
+        per_joule=rates[0],
+        per_second=rates[1],
+    )
+    return Spending(**{unit: float(value) for unit, value in row.items()})
+
+
+def _of(spending: Spending, unit: str) -> float:
+    return float(getattr(spending, unit) or 0.0)
+
+
+def _put(
+    transaction: Transaction,
+    run: RunKey,
+    predicted: Spending,
+    gpus: float,
+    past: str | None = None,
+    approved_by: str | None = None,
+) -> None:
+    given = {**_key(run), **asdict(predicted)}
+    transaction.execute("upsert_team_run", **given, gpus=gpus, past=past, approved_by=approved_by, at=now())
+
+
+def _key(run: RunKey) -> dict[str, str | int]:
+    return {"dag_id": run.dag_id, "run_id": run.run_id, "repeat": run.repeat}

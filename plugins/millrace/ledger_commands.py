@@ -1,0 +1,91 @@
+"""``python -m millrace ledger``: what the ledger knows, in lines."""
+
+from datetime import datetime
+from typing import Annotated
+
+import typer
+
+from millrace.settings import load_settings
+
+commands = typer.Typer(no_args_is_help=True, help="The ledger of plans, reports, models and measurements.")
+
+
+@commands.command()
+def migrate() -> None:
+    """Bring the ledger's tables up to date."""
+    applied = load_settings().ledger().migrate()
+    typer.echo(f"applied {', '.join(applied)}" if applied else "nothing to apply")
+
+
+@commands.command()
+def runs(limit: Annotated[int, typer.Option(min=1, max=10_000)] = 20) -> None:
+    """The newest rows of run_summary, predicted beside measured."""
+    for row in load_settings().ledger().run_summary(limit=limit):
+        seconds, predicted = row["measured_seconds"], row["predicted_seconds"]
+        figures = f"{seconds or 0:,.0f} s" + (f" (predicted {predicted:,.0f})" if predicted else "")
+        typer.echo(f"{row['dag_id']}  {row['run_id']}  {row['repeat']}  {row['state']}  {figures}  {row['reason']}")
+
+
+@commands.command()
+def energy(dag_id: str, run_id: str) -> None:
+    """A run's joules by account and phase, as measured inside and by the site's meters, and what held training up."""
+    from millrace.utilisation import describe, of_run
+
+    ledger = load_settings().ledger()
+    for row in ledger.run_energy(dag_id, run_id):
+        accounts = ("active_joules", "idle_joules", "joules", "facility_joules", "metered_joules")
+        said = [f"{name.removesuffix('_joules')} {row[name]:,.0f} J" for name in accounts if row[name] is not None]
+        typer.echo(f"repeat {row['repeat']}: {', '.join(said) or 'nothing is known'}")
+        if row["metered_reason"]:
+            typer.echo(f"  meters: {row['metered_reason']}")
+        phases = ledger.phases(dag_id, run_id, row["repeat"])
+        for phase in phases:
+            drawn = "unknown" if phase["joules"] is None else f"{phase['joules']:,.0f} J"
+            typer.echo(f"  {phase['step']:9} {phase['phase']:9} {phase['wall_seconds']:10,.1f} s  {drawn}")
+        plan = ledger.plan(dag_id, run_id)
+        found = of_run(ledger.tries(dag_id, run_id, row["repeat"]), phases, plan.hardware, row) if plan else None
+        if plan and found:
+            typer.echo(f"  {describe(found, plan.bottleneck)}")
+
+
+@commands.command()
+def teams() -> None:
+    """What each team that has a budget took of it this month (UTC), runs in flight as predicted."""
+    from dataclasses import asdict
+    from datetime import UTC
+
+    from millrace.sizing.backfill import rates
+    from millrace.sizing.catalogue import team_names
+
+    settings, month = load_settings(), f"{datetime.now(UTC):%Y-%m}"
+    site = settings.site_rates()
+    for name in team_names(settings.catalogue):
+        budget = settings.team_budget(name)
+        of_energy = rates(site.currency or "", settings.hardware("auto"), site)
+        taken = asdict(settings.ledger().team_spending(name, settings.site, month, of_energy))
+        said = [
+            f"{taken[unit]:,.4g} of {amount:,.4g} {unit}" for unit, amount in (budget.limits if budget else {}).items()
+        ]
+        typer.echo(f"{name}  {month}  {', '.join(said)}")
+
+
+@commands.command()
+def closure(
+    node: str,
+    begin: Annotated[datetime, typer.Option(help="UTC, like 2026-01-02T00:00:00.")],
+    end: Annotated[datetime, typer.Option(help="UTC.")],
+) -> None:
+    """Where a node's joules went: runs, serving, the rest, and what idled unreserved; held against its meter."""
+    from datetime import UTC
+
+    from millrace.closure import table
+    from millrace.energy.prometheus import PrometheusError
+
+    meters = load_settings().node_meters()
+    if meters is None:
+        raise typer.BadParameter("MILLRACE_PROMETHEUS_URL names no Prometheus to ask")
+    try:
+        found = meters.closure(node, begin.replace(tzinfo=UTC).timestamp(), end.replace(tzinfo=UTC).timestamp())
+    except PrometheusError as error:
+        raise typer.BadParameter(str(error)) from error
+    typer.echo("\n".join(table(found)))

@@ -1,0 +1,142 @@
+"""What energy will cost and emit, hour by hour: from a file of the site's, or from the catalogue's day."""
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+from pydantic import AwareDatetime, Field, TypeAdapter, ValidationError
+
+from millrace.contracts.base import Contract
+from millrace.contracts.errors import BadInputError
+from millrace.sizing.catalogue import Rate, Site
+
+HOUR = timedelta(hours=1)
+RateName = Literal["gco2e_per_kwh", "price_per_kwh"]
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """A rate for each hour from ``first`` on; the hours are UTC's, and the rate stays the same within one."""
+
+    first: datetime
+    rates: tuple[float, ...]
+
+    @property
+    def end(self) -> datetime:
+        """When the last hour is over."""
+        return self.first + len(self.rates) * HOUR
+
+    def covers(self, begin: datetime, end: datetime) -> bool:
+        """Whether every hour between the two has a rate."""
+        return self.first <= begin and end <= self.end
+
+    def over(self, begin: datetime, seconds: float) -> float:
+        """The rate times the time, added up over ``seconds`` from ``begin``: an hour that is begun counts by its share.
+
+        ``covers`` says what may be asked for. A microsecond behind the end, from rounding, has the last hour's rate.
+        """
+        index, offset = divmod((begin - self.first).total_seconds(), HOUR.total_seconds())
+        total, left, hour = 0.0, seconds, int(index)
+        while left > 0:
+            here = min(left, HOUR.total_seconds() - offset)
+            total += self.rates[min(hour, len(self.rates) - 1)] * here
+            left, hour, offset = left - here, hour + 1, 0.0
+        return total
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """What a forecast file said: a rate that it lacks is None. ``problem`` is why there is none of either."""
+
+    source: str
+    gco2e_per_kwh: Forecast | None = None
+    price_per_kwh: Forecast | None = None
+    problem: str | None = None
+
+
+class _Hour(Contract):
+    hour: AwareDatetime
+    gco2e_per_kwh: Rate | None = None
+    price_per_kwh: float | None = Field(default=None, description="below zero where a grid pays for being used")
+
+
+_HOURS = TypeAdapter(tuple[_Hour, ...])
+
+
+def read_outlook(content: bytes, source: str) -> Outlook:
+    """A JSON list of objects, or CSV with a header, with ``hour`` and one or both of the rates.
+
+    Raises BadInputError where a row or number does not fit, an hour is missing or twice, or a rate has gaps.
+    """
+    try:
+        text = content.decode("utf-8-sig")
+        if text.lstrip().startswith("["):
+            rows = json.loads(text)
+        else:
+            lines = csv.DictReader(io.StringIO(text), strict=True)
+            rows = [{name: value for name, value in line.items() if value != ""} for line in lines]
+        hours = _HOURS.validate_python(rows)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise _malformed(
+            source, f"row {first['loc'][0]}, {'.'.join(map(str, first['loc'][1:]))}: {first['msg']}"
+        ) from error
+    except (ValueError, csv.Error) as error:
+        raise _malformed(source, str(error)) from error
+    if not hours:
+        raise _malformed(source, "it has no hours")
+    begin = hours[0].hour
+    for index, each in enumerate(hours):
+        if each.hour != begin + index * HOUR or each.hour.timestamp() % HOUR.total_seconds():
+            raise _malformed(source, f"row {index}: {each.hour.isoformat()} is not the hour that follows")
+    return Outlook(
+        source,
+        gco2e_per_kwh=_column(source, begin, "gco2e_per_kwh", [each.gco2e_per_kwh for each in hours]),
+        price_per_kwh=_column(source, begin, "price_per_kwh", [each.price_per_kwh for each in hours]),
+    )
+
+
+def rates(
+    outlook: Outlook | None, site: Site, name: RateName, begin: datetime, needed: datetime, last: datetime
+) -> tuple[Forecast | None, str]:
+    """The forecast to go by from ``begin`` on, and whose word it is; None where nobody has one.
+
+    A file counts where it has the hours until ``needed``; otherwise the catalogue's day does, again and again until
+    ``last``, with the reason.
+    """
+    own: float | Sequence[float] | None = getattr(site, name)
+    why = ""
+    if outlook is not None:
+        found: Forecast | None = getattr(outlook, name)
+        if found is not None and found.covers(begin, needed):
+            return found, f"the forecast {outlook.source}"
+        missing = (
+            f"it has no {name}" if found is None else f"it does not have every hour to {needed:%Y-%m-%d %H:%M} UTC"
+        )
+        why = f", since of the forecast {outlook.source} nothing was taken: {outlook.problem or missing}"
+    if own is None:
+        return None, f"nobody: the site has no {name}{why}"
+    day = (own,) * 24 if isinstance(own, float | int) else tuple(own)
+    first = begin.replace(minute=0, second=0, microsecond=0)
+    count = int((last - first) / HOUR) + 1
+    return Forecast(first, tuple(day[(first.hour + index) % 24] for index in range(count))), f"the catalogue's day{why}"
+
+
+def _column(source: str, begin: datetime, name: str, values: Sequence[float | None]) -> Forecast | None:
+    known = tuple(value for value in values if value is not None)
+    if known and len(known) < len(values):
+        raise _malformed(source, f"{name} is there for {len(known)} of {len(values)} hours")
+    return Forecast(begin, known) if known else None
+
+
+def _malformed(source: str, what: str) -> BadInputError:
+    return BadInputError(
+        f"the forecast cannot be read: {what}",
+        where=source,
+        rule="hours that follow each other, in UTC or with an offset, each with gco2e_per_kwh, price_per_kwh or both",
+        remedy="correct what writes the file",
+    )
