@@ -4,6 +4,8 @@ import importlib.util
 import os
 import secrets
 import shutil
+import signal
+import subprocess
 from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
@@ -31,7 +33,7 @@ PERMISSIONS = {
 def plant(
     tmp_path_factory: pytest.TempPathFactory, load_module: Callable[[Path], ModuleType], repository: Path
 ) -> Iterator[Any]:
-    """Two workloads, a run of each."""
+    """Two workloads, and a dry run of each."""
     e2e = load_module(repository / "tests" / "e2e" / "conftest.py")
     home = tmp_path_factory.mktemp("access")
     (home / "dags").mkdir()
@@ -39,26 +41,59 @@ def plant(
         shutil.copy(repository / "tests" / "e2e" / "dags" / f"{name}.py", home / "dags")
     plant = e2e.Plant(home, home / "dags")
     plant.ledger.migrate()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AIRFLOW__CORE__AUTH_MANAGER", MANAGER)
-        patch.setenv("PYTHONPATH", os.pathsep.join([str(repository / "plugins"), str(repository / ".venvs" / "fab")]))
-        plant.airflow.up()
-        try:
-            yield plant
-        finally:
-            plant.airflow.down()
+    plant.airflow.up()
+    try:
+        plant.api = e2e.AirflowApi(plant.airflow)
+        plant.runs = {}
+        for dag_id in (MINE, ANOTHERS):
+            plant.deliver(DAY, dag_id)
+            plant.runs[dag_id] = plant.run(dag_id, partition_from=f"{DAY}", partition_to=f"{DAY}", dry_run=True)
+        for dag_id, run_id in plant.runs.items():
+            plant.finish(run_id, dag_id)
+        yield plant
+    finally:
+        plant.airflow.down()
 
 
 @pytest.fixture(scope="module")
-def person(plant: Any) -> Callable[..., httpx.Client]:
+def door(plant: Any, load_module: Callable[[Path], ModuleType], repository: Path) -> Iterator[str]:
+    """A second API server of that Airflow, whose auth manager is FAB's: `airflow standalone` takes its own alone."""
+    port = load_module(repository / "tests" / "e2e" / "conftest.py").free_port()
+    path = [str(repository / "plugins"), str(repository / ".venvs" / "fab")]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AIRFLOW__CORE__AUTH_MANAGER", MANAGER)
+        patch.setenv("PYTHONPATH", os.pathsep.join(path))
+        plant.command("db", "migrate")
+        address = f"http://127.0.0.1:{port}"
+        process = subprocess.Popen(
+            [str(repository / ".venv" / "bin" / "airflow"), "api-server", "--port", f"{port}"],
+            env={**plant.airflow.environment(), "AIRFLOW__API__BASE_URL": address},
+            start_new_session=True,
+        )
+        try:
+            plant.wait(lambda: _answers(address), "FAB's API server", 120)
+            yield address
+        finally:
+            os.killpg(process.pid, signal.SIGTERM)
+            process.wait(40)
+
+
+def _answers(address: str) -> bool:
+    try:
+        return httpx.get(f"{address}/api/v2/monitor/health", timeout=10).status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
+@pytest.fixture(scope="module")
+def person(plant: Any, door: str) -> Callable[..., httpx.Client]:
     """Makes a person with a role, who then has logged in."""
 
     def make(role: str) -> httpx.Client:
-        name, password = f"{role.lower()}-{secrets.token_hex(4)}", secrets.token_urlsafe(16)
-        plant.command(
-            "users", "create", "-u", name, "-p", password, "-r", role, "-f", "A", "-l", "B", "-e", f"{name}@example.org"
-        )
-        client = httpx.Client(base_url=plant.airflow.url, timeout=60)
+        name, password = f"{role.lower()}-{secrets.token_hex(4)}", secrets.token_hex(16)
+        words = ["-u", name, "-p", password, "-r", role, "-f", "A", "-l", "B", "-e", f"{name}@example.org"]
+        plant.command("users", "create", *words)
+        client = httpx.Client(base_url=door, timeout=60)
         token = client.post("/auth/token", json={"username": name, "password": password}).raise_for_status().json()
         client.headers["Authorization"] = f"Bearer {token['access_token']}"
         return client
@@ -66,25 +101,13 @@ def person(plant: Any) -> Callable[..., httpx.Client]:
     return make
 
 
-@pytest.fixture(scope="module")
-def runs(plant: Any, person: Callable[..., httpx.Client]) -> dict[str, str]:
-    """A dry run of each workload, by its DAG."""
-    admin = person("Admin")
-    made = {}
-    for dag_id in (MINE, ANOTHERS):
-        plant.deliver(DAY, dag_id)
-        plant.wait(lambda dag_id=dag_id: admin.get(f"/api/v2/dags/{dag_id}").status_code == 200, dag_id)
-        admin.patch(f"/api/v2/dags/{dag_id}", json={"is_paused": False}).raise_for_status()
-        conf = {"partition_from": f"{DAY}", "partition_to": f"{DAY}", "dry_run": True}
-        asked = admin.post(f"/api/v2/dags/{dag_id}/dagRuns", json={"conf": conf, "logical_date": None})
-        made[dag_id] = run_id = str(asked.raise_for_status().json()["dag_run_id"])
-        path = f"/api/v2/dags/{dag_id}/dagRuns/{run_id}"
-        plant.wait(lambda path=path: admin.get(path).json()["state"] in ("success", "failed"), path)
-    return made
+@pytest.fixture
+def runs(plant: Any) -> dict[str, str]:
+    return dict(plant.runs)
 
 
 @pytest.fixture(scope="module")
-def colleague(plant: Any, person: Callable[..., httpx.Client], runs: dict[str, str]) -> httpx.Client:
+def colleague(plant: Any, person: Callable[..., httpx.Client]) -> httpx.Client:
     """Somebody who may see and change one of the two DAGs."""
     plant.command("roles", "create", "Colleague")
     plant.command("sync-perm", "--include-dags")
