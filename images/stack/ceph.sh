@@ -18,6 +18,7 @@ keyring = $home/keyring
 admin_socket =
 log_file =
 log_to_stderr = true
+debug_rgw = 0/1
 run_dir = /tmp
 osd_pool_default_size = 1
 osd_pool_default_min_size = 1

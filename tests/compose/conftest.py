@@ -39,9 +39,7 @@ class Stack:
 
     def up(self) -> None:
         """As `docker compose up -d` does it, then until every part is well."""
-        self.compose(
-            "up", "-d", "postgres", "s3", "api-server", "scheduler", "dag-processor", "triggerer", "prometheus"
-        )
+        self.compose("up", "-d")
         self.await_(self._well, "Airflow", _UP_SECONDS)
         self.client.headers.pop("Authorization", None)
         user = {"username": "admin", "password": json.loads(self.secret("airflow/passwords.json"))["admin"]}

@@ -24,7 +24,7 @@ def run_id(stack: Any, repository: Path) -> str:
     stack.compose("run", "--rm", "-v", f"{repository / '.cache'}:/wheels:ro", "cli", "bash", "-ec", bring_in)
     stack.await_(lambda: stack.client.get(f"/api/v2/dags/{DAG}").status_code == 200, "DAG", 120)
     stack.client.patch(f"/api/v2/dags/{DAG}", json={"is_paused": False}).raise_for_status()
-    conf = {"rows": 600, "epochs": 2, "partition_from": "2026-01-01", "partition_to": "2026-01-14"}
+    conf = {"rows": 600, "partition_from": "2026-01-01", "partition_to": "2026-01-14"}
     asked = stack.client.post(f"/api/v2/dags/{DAG}/dagRuns", json={"conf": conf, "logical_date": None})
     assert asked.is_success, asked.text
     run_id = str(asked.json()["dag_run_id"])
