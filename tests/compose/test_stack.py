@@ -68,12 +68,12 @@ def test_the_model_answers_after_the_stack_was_down_too(stack: Any, run_id: str)
     asked = {"inputs": [{"name": "text", "shape": [1], "datatype": "BYTES", "data": ["the shuttle reached orbit"]}]}
     url = f"http://127.0.0.1:28200/v2/models/{DAG}"
 
-    def answer() -> str | None:
+    def answer() -> list[Any] | None:
         try:
             got = httpx.post(f"{url}/infer", json=asked, timeout=30)
         except httpx.HTTPError:
             return None
-        return got.text if got.status_code == 200 else None
+        return [got.json()[part] for part in ("model_version", "outputs")] if got.status_code == 200 else None
 
     before = stack.await_(answer, "answer", 60)
     stack.compose("down", "--timeout", "20")
