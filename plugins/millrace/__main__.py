@@ -34,15 +34,12 @@ def _airflow(port: int) -> LocalAirflow:
 @app.command()
 def up(port: Port = 8080) -> None:
     """Start Airflow with its UI on this machine."""
-    from millrace.model_server import resume_servers
-
     airflow = _airflow(port)
     typer.echo("Airflow is coming up …")
     load_settings().ledger().migrate()
     started = airflow.up()
     typer.echo(f"Airflow {'runs' if started else 'was running already'}: {airflow.url}")
-    for address in resume_servers(load_settings()):
-        typer.echo(f"model server: {address}")
+    resume_servers()
     typer.echo(f"user admin, password {airflow.password()}; log {airflow.log}; `make down` ends it")
 
 

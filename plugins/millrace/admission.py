@@ -89,15 +89,18 @@ def may_train(run: Run, ledger: Ledger, context: Context) -> Question | None:
     Raises RefusedError for a training that alone draws more than the site may.
     """
     newest_run(run, ledger, context)
-    watts, cap = _watts(run, ledger)
+    return _may_train(run, ledger, orders.planned(run, ledger))
+
+
+def _may_train(run: Run, ledger: Ledger, plan: Plan) -> Question | None:
+    watts, cap = _watts(plan)
     if watts > cap:
         raise RefusedError(
             f"the training draws {watts:,.0f} W, and the site may draw {cap:,.0f} W",
-            where=f"{run.dag_id} / {run.run_id}, on {orders.planned(run, ledger).hardware.name}",
+            where=f"{run.dag_id} / {run.run_id}, on {plan.hardware.name}",
             rule="power_cap_watts of the site, held against what nine trainings in ten draw at most, as planned",
             remedy="ask for fewer workers or other hardware, or raise the cap in the catalogue",
         )
-    plan = orders.planned(run, ledger)
     return _within_budget(run, ledger, plan) or _within_team(run, ledger, plan)
 
 
@@ -106,8 +109,10 @@ def may_begin_training(run: Run, ledger: Ledger, context: Context) -> Question |
 
     Raises RefusedError where they were not to be had until the deadline of the workload's policy, or for 24 hours.
     """
-    question = may_train(run, ledger, context)
-    watts, cap = _watts(run, ledger)
+    newest_run(run, ledger, context)
+    plan = orders.planned(run, ledger)
+    question = _may_train(run, ledger, plan)
+    watts, cap = _watts(plan)
     if question is not None or isinf(cap):
         return question
     site = load_settings().site
@@ -120,7 +125,7 @@ def may_begin_training(run: Run, ledger: Ledger, context: Context) -> Question |
         f"{claim.drawn_watts:,.0f} W of the {cap:,.0f} W of site {site} are taken, this training draws {watts:,.0f} W"
     )
     about += f", and {claim.ahead} that asked earlier wait too" if claim.ahead else ""
-    start, now = orders.planned(run, ledger).start, datetime.now(UTC)
+    start, now = plan.start, datetime.now(UTC)
     if now >= (start.deadline if start else claim.asked_at + _POWER_PATIENCE):
         raise RefusedError(
             f"no watts for the training: {about}",
@@ -146,13 +151,10 @@ def answered(run: Run, ledger: Ledger, event: Mapping[str, Any], about: str) -> 
     ledger.approve_spending(run.dag_id, run.run_id, run.repeat, run.parameters.budget, by_whom(event), rest=rest)
 
 
-def _watts(run: Run, ledger: Ledger) -> tuple[float, float]:
+def _watts(plan: Plan) -> tuple[float, float]:
     """What nine trainings in ten draw at most, and what the site may; a plan from before there were caps draws 0."""
     cap = load_settings().site_rates().power_cap_watts
-    if cap is None:
-        return 0.0, inf
-    watts = orders.planned(run, ledger).train_watts
-    return (watts.p90 if watts else 0.0), cap
+    return (plan.train_watts.p90 if plan.train_watts else 0.0), inf if cap is None else cap
 
 
 def _within_budget(run: Run, ledger: Ledger, plan: Plan | None) -> Question | None:

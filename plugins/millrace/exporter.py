@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.core import GaugeMetricFamily, Metric
 
 from millrace.contracts.errors import TransientError
-from millrace.ledger.database import Row
+from millrace.ledger.database import Row, written
 from millrace.ledger.ledger import Ledger
 from millrace.ledger.views import RunFilter
 
@@ -55,7 +55,7 @@ class LedgerCollector:
             ("workload", "version"),
             {(row["workload"], row["version"]): _unix(row["promoted_at"]) for row in views.live_models(dag_ids)},
         )
-        in_use = (now - BUDGET_IN_USE).isoformat(timespec="microseconds")
+        in_use = written(now - BUDGET_IN_USE)
         yield _gauge(
             "budget_spent_ratio",
             "What runs took of a budget that one asked within a day: measured, and predicted while they run.",

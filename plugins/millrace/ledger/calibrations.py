@@ -1,7 +1,7 @@
 """What sizing learned, and the runs that it learns from."""
 
 from millrace.contracts.calibration import Calibration
-from millrace.ledger.database import Database, Row
+from millrace.ledger.database import Database, Row, written
 
 
 def store(database: Database, learned: Calibration) -> bool:
@@ -15,7 +15,7 @@ def store(database: Database, learned: Calibration) -> bool:
             runs=learned.runs,
             calibration=learned.model_dump_json(),
             drift=learned.drift,
-            learned_at=learned.learned_at.isoformat(timespec="microseconds"),
+            learned_at=written(learned.learned_at),
         )
     return new == 1
 

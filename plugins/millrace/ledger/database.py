@@ -22,9 +22,14 @@ Value = str | int | float | None | tuple[str, ...]
 Row = dict[str, Any]
 
 
+def written(moment: datetime) -> str:
+    """A moment in UTC as the ledger keeps it: ISO-8601, always of one width, so that times sort as text."""
+    return moment.isoformat(timespec="microseconds")
+
+
 def now() -> str:
-    """This moment, UTC, ISO-8601, always of one width, so that times sort as text."""
-    return datetime.now(UTC).isoformat(timespec="microseconds")
+    """This moment, as ``written``."""
+    return written(datetime.now(UTC))
 
 
 class Transaction:

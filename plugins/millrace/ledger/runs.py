@@ -8,7 +8,7 @@ from millrace.contracts.measurement import MeteredJoules
 from millrace.contracts.serving import Verdict
 from millrace.contracts.workload import GatePolicy
 from millrace.ledger import datasets, stores
-from millrace.ledger.database import Database, Row, Transaction, Value, now
+from millrace.ledger.database import Database, Row, Transaction, Value, now, written
 from millrace.ledger.records import RunKey
 
 TERMINAL_STATES = ("success", "failed", "skipped", "dry_run", "rejected", "rolled_back", "superseded")
@@ -136,7 +136,7 @@ def verdict(database: Database, run: RunKey) -> Verdict | None:
 
 def unmetered(database: Database) -> list[Row]:
     """See Ledger.unmetered_runs."""
-    since = (datetime.now(UTC) - timedelta(days=1)).isoformat(timespec="microseconds")
+    since = written(datetime.now(UTC) - timedelta(days=1))
     with database.read() as transaction:
         return transaction.all("select_unmetered_runs", since=since)
 

@@ -1,7 +1,7 @@
 """What stores were seen to do, and who may commit where a store cannot say."""
 
 from millrace.contracts.store import StoreTraits
-from millrace.ledger.database import Database, Transaction, now
+from millrace.ledger.database import Database, Transaction, now, written
 from millrace.ledger.records import RunKey
 
 
@@ -13,7 +13,7 @@ def record(database: Database, traits: StoreTraits) -> None:
             uri=traits.uri,
             exclusive=int(traits.exclusive),
             traits=traits.model_dump_json(),
-            probed_at=traits.probed_at.isoformat(timespec="microseconds"),
+            probed_at=written(traits.probed_at),
         )
 
 

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import asdict
 
-from millrace.contracts.errors import BadInputError
 from millrace.ledger.database import Database, Transaction, now
 from millrace.ledger.records import RunKey, Spending
+from millrace.ledger.runs import lock_run
 
 
 def take(
@@ -23,7 +23,7 @@ def take(
         team, site, month = _lock(transaction, run)
         spent = _spent(transaction, team, site, month, rates, run)
         past = ", ".join(unit for unit in limits if _of(spent, unit) + _of(predicted, unit) > limits[unit])
-        before = transaction.one("select_team_run", **_key(run))
+        before = transaction.one("select_team_run", **asdict(run))
         if past and not lets_past and not (before and before["approved_by"]):
             return spent
         _put(transaction, run, predicted, gpus, past=past or None)
@@ -45,14 +45,7 @@ def spent(database: Database, team: str, site: str, month: str, rates: tuple[flo
 
 def _lock(transaction: Transaction, run: RunKey) -> tuple[str, str, str]:
     """The run's team, site and month, the team held until the transaction ends."""
-    row = transaction.one("select_run_team", **_key(run))
-    if row is None:
-        raise BadInputError(
-            "the ledger does not know this run",
-            where=f"{run.dag_id} / {run.run_id}, repeat {run.repeat}",
-            rule="open_run comes first",
-            remedy="trigger the run again",
-        )
+    row = lock_run(transaction, run)
     transaction.execute("lock_team", team=row["team"])
     return row["team"], row["site"], row["started_at"][:7]
 
@@ -63,7 +56,7 @@ def _spent(
     year, number = divmod(int(month[:4]) * 12 + int(month[5:]), 12)
     (row,) = transaction.all(
         "select_team_spent",
-        **_key(without),
+        **asdict(without),
         team=team,
         site=site,
         since=f"{month}-01",
@@ -86,9 +79,5 @@ def _put(
     past: str | None = None,
     approved_by: str | None = None,
 ) -> None:
-    given = {**_key(run), **asdict(predicted)}
+    given = {**asdict(run), **asdict(predicted)}
     transaction.execute("upsert_team_run", **given, gpus=gpus, past=past, approved_by=approved_by, at=now())
-
-
-def _key(run: RunKey) -> dict[str, str | int]:
-    return {"dag_id": run.dag_id, "run_id": run.run_id, "repeat": run.repeat}

@@ -6,7 +6,7 @@ from millrace.contracts.measurement import MeterReading
 from millrace.contracts.report import EvaluateResult, ExportResult, IngestResult, Report, ValidateResult
 from millrace.contracts.run_spec import TryKey
 from millrace.ledger import datasets, models, stores
-from millrace.ledger.database import Database, Row, Transaction, Value, now
+from millrace.ledger.database import Database, Row, Transaction, Value, now, written
 from millrace.ledger.records import RunKey
 from millrace.ledger.runs import lock_run, printable, refresh_figures
 
@@ -132,7 +132,7 @@ def _task(key: TryKey) -> dict[str, str | int]:
 
 
 def _text_time(reading: MeterReading) -> str:
-    return reading.started_at.isoformat(timespec="microseconds")
+    return written(reading.started_at)
 
 
 def _measures(reading: MeterReading | None) -> dict[str, Value]:

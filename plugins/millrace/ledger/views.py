@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Any, Literal, get_args
 
 from millrace.contracts.plan import Plan
-from millrace.ledger.database import Database, Row, Transaction, Value
+from millrace.ledger.database import Database, Row, Transaction, Value, written
 
 Sort = Literal["started_at", "measured_seconds", "measured_joules", "cost", "quality", "seconds_error", "joules_error"]
 SORTS: tuple[Sort, ...] = get_args(Sort)
@@ -78,7 +78,7 @@ class Views:
 
         One row for each workload, state and energy_method.
         """
-        began = since.isoformat(timespec="microseconds")
+        began = written(since)
         with self._database.read() as transaction:
             return transaction.all("select_recent_figures", dag_ids=tuple(dag_ids), since=began)
 

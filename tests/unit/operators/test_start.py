@@ -155,6 +155,12 @@ def test_a_forecast_file_is_gone_by_and_one_that_is_torn_is_not(
             file.unlink(missing_ok=True)
 
 
+def deliver(home: Path) -> None:
+    arrivals = home / "arrivals" / "flowers"
+    arrivals.mkdir(parents=True)
+    (arrivals / f"{DAY.date()}.csv").write_text("id,width,kind\n1,2,rose\n")
+
+
 def test_a_dry_run_waits_for_nothing_and_ends_as_one(site: Site) -> None:
     site.size.execute(site.context(dry_run=True))
     with pytest.raises(AirflowSkipException, match="dry run"):
@@ -164,9 +170,7 @@ def test_a_dry_run_waits_for_nothing_and_ends_as_one(site: Site) -> None:
 
 
 def test_a_budget_is_asked_for_before_the_night(site: Site, tmp_path: Path) -> None:
-    arrivals = tmp_path / "arrivals" / "flowers"
-    arrivals.mkdir(parents=True)
-    (arrivals / f"{DAY.date()}.csv").write_text("id,width,kind\n1,2,rose\n")
+    deliver(tmp_path)
     site.ledger.record_budget(Budget("b", "flowers", 1e-9, "kWh", 0, 1 / 3.6e6, 0))
     site.size.execute(site.context(budget="b"))
     with pytest.raises(TaskAwaitingInput) as asking:
@@ -183,9 +187,7 @@ def test_a_budget_is_asked_for_before_the_night(site: Site, tmp_path: Path) -> N
 
 
 def test_a_teams_budget_is_asked_for_with_the_whole_runs_price(site: Site, tmp_path: Path) -> None:
-    arrivals = tmp_path / "arrivals" / "flowers"
-    arrivals.mkdir(parents=True)
-    (arrivals / f"{DAY.date()}.csv").write_text("id,width,kind\n1,2,rose\n")
+    deliver(tmp_path)
     site.size.execute(site.context(start="now"))
     plan = site.ledger.plan("flowers", "r")
     assert plan is not None
