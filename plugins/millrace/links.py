@@ -40,7 +40,7 @@ class DataDocsLink(BaseOperatorLink):
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
         """Its address. Raises LookupError where the run has published nothing."""
-        for row in load_settings().ledger().run_summary(dag_id=ti_key.dag_id, run_id=ti_key.run_id)[-1:]:
+        for row in load_settings().ledger().run_summary(dag_id=ti_key.dag_id, run_id=ti_key.run_id, limit=1):
             if row["dataset_version"] is not None:
                 return _page("docs", dag_id=ti_key.dag_id, version=row["dataset_version"])
         raise LookupError(f"run {ti_key.run_id} has published no dataset version")
