@@ -15,6 +15,8 @@ from typing import Any
 import httpx
 import pytest
 
+from millrace.local_airflow import LocalAirflow
+
 if importlib.util.find_spec("airflow.providers.fab") is None:
     pytest.skip("apache-airflow-providers-fab is not installed: make access-test does it", allow_module_level=True)
 
@@ -71,18 +73,11 @@ def door(plant: Any, load_module: Callable[[Path], ModuleType], repository: Path
             start_new_session=True,
         )
         try:
-            plant.wait(lambda: _answers(address), "FAB's API server", 120)
+            plant.wait(LocalAirflow(plant.airflow.home, port).healthy, "FAB's API server", 120)
             yield address
         finally:
             os.killpg(process.pid, signal.SIGTERM)
             process.wait(40)
-
-
-def _answers(address: str) -> bool:
-    try:
-        return httpx.get(f"{address}/api/v2/monitor/health", timeout=10).status_code == 200
-    except httpx.HTTPError:
-        return False
 
 
 @pytest.fixture(scope="module")
