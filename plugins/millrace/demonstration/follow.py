@@ -1,12 +1,15 @@
 """Triggers a run through Airflow's REST API and shows one line a task."""
 
 import re
+import secrets
 import sys
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
+from tenacity import retry, retry_if_exception_type, stop_after_attempt
 
 from millrace.launchers.process import LOG_FILE
 from millrace.local_airflow import LocalAirflow
@@ -19,6 +22,8 @@ _ENDED = ("success", "failed", "skipped", "upstream_failed", "removed")
 _POLL_SECONDS = 1.0
 _PERSON_SECONDS = 3.0
 _SIGN_OF_LIFE_SECONDS = 30.0
+# longer than a writer of a busy SQLite may wait for its turn
+_ANSWER_SECONDS = 120
 # what a step logs begins with date and time; libraries print other lines between
 _LOG_LINE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} ")
 _STAMP = len("2026-01-01 00:00:00,000 ")
@@ -29,7 +34,7 @@ class AirflowApi:
     """The few calls that the demonstration needs, with the token of the user admin."""
 
     def __init__(self, airflow: LocalAirflow) -> None:
-        self._client = httpx.Client(base_url=airflow.url, timeout=60)
+        self._client = httpx.Client(base_url=airflow.url, timeout=_ANSWER_SECONDS)
         answer = self._client.post("/auth/token", json={"username": "admin", "password": airflow.password()})
         answer.raise_for_status()
         self._client.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
@@ -55,10 +60,16 @@ class AirflowApi:
     def trigger(self, dag_id: str, conf: dict[str, object]) -> str:
         """Start a run and return its id. Raises httpx.HTTPStatusError for parameters that the form refuses."""
         self.unpause(dag_id)
-        answer = self._client.post(f"/api/v2/dags/{dag_id}/dagRuns", json={"conf": conf, "logical_date": None})
-        if answer.is_error:
+        run_id = f"manual__{datetime.now(UTC).isoformat()}_{secrets.token_hex(4)}"
+        self._post_run(dag_id, {"dag_run_id": run_id, "conf": conf, "logical_date": None})
+        return run_id
+
+    @retry(retry=retry_if_exception_type(httpx.TransportError), stop=stop_after_attempt(3), reraise=True)
+    def _post_run(self, dag_id: str, run: dict[str, object]) -> None:
+        answer = self._client.post(f"/api/v2/dags/{dag_id}/dagRuns", json=run)
+        # a conflict: the answer to an earlier try was lost, not the run
+        if answer.is_error and answer.status_code != httpx.codes.CONFLICT:
             raise httpx.HTTPStatusError(answer.text, request=answer.request, response=answer)
-        return str(answer.json()["dag_run_id"])
 
     def run_state(self, dag_id: str, run_id: str) -> str:
         """The DAG run's state."""
