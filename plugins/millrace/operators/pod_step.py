@@ -7,6 +7,7 @@ import tenacity
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
 from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowException
+from airflow.triggers.base import BaseTrigger
 from kubernetes.client import ApiException
 from kubernetes.client import models as k8s
 from urllib3.exceptions import HTTPError
@@ -23,8 +24,10 @@ from millrace.operators.order import OrderOperator
 from millrace.run import Run
 from millrace.sizing import requests
 from millrace.storage import files
+from millrace.triggers.pod_step import PodStepTrigger
 
-_POLL_SECONDS = 1
+_FIRST_POLL_SECONDS = 0.25
+_START_POLL_SECONDS = 2
 _LOG_SECONDS = 5
 _MAX_RESTARTS = 20
 _API_AWAY_SECONDS = 600
@@ -46,8 +49,8 @@ class PodStepOperator(OrderOperator, KubernetesPodOperator):
     def __init__(self, **kwargs: Any) -> None:  # noqa: ANN401 - Airflow's own
         super().__init__(
             deferrable=True,
-            poll_interval=_POLL_SECONDS,
-            startup_check_interval_seconds=_POLL_SECONDS,
+            poll_interval=_FIRST_POLL_SECONDS,
+            startup_check_interval_seconds=_START_POLL_SECONDS,
             logging_interval=_LOG_SECONDS,
             # each look would read every event of the namespace; the pod's conditions carry the scheduler's reason
             log_events_on_startup=False,
@@ -132,6 +135,10 @@ class PodStepOperator(OrderOperator, KubernetesPodOperator):
 
     def convert_config_file_to_dict(self) -> None:
         """Leave the kubeconfig where it is: the trigger's row is plain text, and the triggerer has a KUBECONFIG too."""
+
+    def defer(self, *, trigger: BaseTrigger, **kwargs: Any) -> NoReturn:  # noqa: ANN401 - Airflow's own
+        """Wait by the trigger whose poll interval grows."""
+        super().defer(trigger=PodStepTrigger(**trigger.serialize()[1]), **kwargs)
 
     def how_it_ended(self, spec: RunSpec, pod_name: str) -> tuple[Report | None, PodEnd]:
         """What the step says itself, and what its pod's status says."""

@@ -257,4 +257,6 @@ def test_a_waiting_task_s_trigger_holds_no_token(
     task.kubernetes_conn_id, task.pod = None, k8s.V1Pod(metadata=k8s.V1ObjectMeta(name="p", namespace="millrace-steps"))
     with pytest.raises(TaskDeferred) as waiting:
         task.invoke_defer_method()
-    assert "planted-token" not in repr(waiting.value.trigger.serialize())
+    path, given = waiting.value.trigger.serialize()
+    assert "planted-token" not in repr(given)
+    assert path.endswith("PodStepTrigger"), "it waits by the trigger whose interval grows"
