@@ -8,6 +8,7 @@ from airflow.plugins_manager import AirflowPlugin
 
 import millrace.listeners
 import millrace.pipeline
+from millrace.deadlines import PredictedFinish
 from millrace.pages.entry import EXTERNAL_VIEWS, PREFIX, pages
 
 millrace.pipeline.load_operators()
@@ -18,6 +19,7 @@ class MillracePlugin(AirflowPlugin):
 
     name = "millrace"
     listeners = [millrace.listeners]  # noqa: RUF012 - Airflow wants a list
+    deadline_references = [PredictedFinish]  # noqa: RUF012
     fastapi_apps = [{"app": pages, "url_prefix": PREFIX, "name": "Millrace"}]  # noqa: RUF012
     external_views = EXTERNAL_VIEWS
     build_dag = staticmethod(millrace.pipeline.build_dag)

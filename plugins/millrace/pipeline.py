@@ -1,10 +1,20 @@
 """A workload becomes its DAG: this file is the whole story of a run."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 from airflow.providers.standard.operators.hitl import ApprovalOperator
-from airflow.sdk import DAG, Asset, CronDataIntervalTimetable, Param, TriggerRule, chain
+from airflow.sdk import (
+    DAG,
+    Asset,
+    BaseNotifier,
+    CronDataIntervalTimetable,
+    DeadlineAlert,
+    Param,
+    TriggerRule,
+    chain,
+)
 
 from millrace import admission, orders
 from millrace.approval import APPROVAL_TIMEOUT
@@ -38,8 +48,14 @@ _FORM_SECTIONS = {
 }
 
 
-def build_dag(workload: Workload) -> DAG:
-    """divide → ingest → validate → size → train → export → evaluate → gate → roll out → watch → close, for all."""
+def build_dag(
+    workload: Workload, *, notifiers: Sequence[BaseNotifier] = (), deadline: DeadlineAlert | None = None
+) -> DAG:
+    """divide → ingest → validate → size → train → export → evaluate → gate → roll out → watch → close, for all.
+
+    ``notifiers`` are told of a run that failed and of a gate that asks a person; ``deadline`` is Airflow's alert for a
+    run that takes too long (``millrace.deadlines`` knows how long it should).
+    """
     with DAG(
         dag_id=workload.name,
         description=workload.description.splitlines()[0],
@@ -50,6 +66,8 @@ def build_dag(workload: Workload) -> DAG:
         max_active_runs=8,
         params=trigger_form(workload),
         tags=["millrace", workload.team, workload.training.trainer],
+        on_failure_callback=list(notifiers),
+        deadline=deadline,
         default_args={
             "owner": workload.owner,
             "retries": workload.retries,
@@ -142,6 +160,7 @@ def build_dag(workload: Workload) -> DAG:
             subject=f"Shall the new {workload.name} model go live?",
             body="The gate could not decide:\n\n{{ ti.xcom_pull(task_ids='gate', key='reasons') }}",
             defaults=ApprovalOperator.REJECT,
+            notifiers=list(notifiers),
             response_timeout=APPROVAL_TIMEOUT,
             execution_timeout=None,
             doc="Nobody's answer within 24 h keeps the old version.",

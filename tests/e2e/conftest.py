@@ -54,6 +54,7 @@ class Plant:
 
     def __init__(self, home: Path, dags: Path) -> None:
         self.airflow = LocalAirflow(home, free_port(), dags)
+        self.mail_port = free_port()
         self.ledger = Ledger(f"sqlite:///{home / 'ledger.db'}")
         self.arrivals = home / "arrivals"
         self.store = home / "store"
@@ -115,7 +116,11 @@ def plant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plant]:
     plant = Plant(home, dags)
     plant.ledger.migrate()
     with pytest.MonkeyPatch.context() as patch:
-        site = {"MILLRACE_FORECAST_URI": str(plant.forecast), "MILLRACE_CATALOGUE": str(plant.catalogue)}
+        site = {
+            "MILLRACE_FORECAST_URI": str(plant.forecast),
+            "MILLRACE_CATALOGUE": str(plant.catalogue),
+            "AIRFLOW_CONN_SMTP_DEFAULT": f"smtp://127.0.0.1:{plant.mail_port}/?disable_ssl=true&disable_tls=true",
+        }
         for name, value in (IMPATIENCE | site).items():
             patch.setenv(name, value)
         plant.airflow.up()

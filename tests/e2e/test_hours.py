@@ -1,7 +1,10 @@
 """A run that waits for its hours and then for the site's watts, on a real Airflow: no worker is held by either."""
 
 from datetime import UTC, date, datetime, timedelta
+from email import message_from_bytes
 from typing import Any
+
+from aiosmtpd.controller import Controller
 
 DAG = "machine_hours"
 
@@ -35,3 +38,32 @@ def test_a_run_waits_for_its_hours_until_a_person_lets_it_and_for_watts_until_th
     row = plant.finish(run_id, DAG)
     assert row["state"] == "success", row
     assert row["predicted_gco2e"] is None, "the site has no PUE"
+
+
+class Mailbox:
+    """What a mail server was given: subject and text."""
+
+    def __init__(self) -> None:
+        self.mails: set[tuple[str, str]] = set()
+
+    async def handle_DATA(self, _server: Any, _session: Any, envelope: Any) -> str:  # noqa: N802 - aiosmtpd's name
+        mail = message_from_bytes(envelope.content)
+        text = next(part for part in mail.walk() if not part.is_multipart())
+        self.mails.add((mail["Subject"], text.get_payload(decode=True).decode().strip()))
+        return "250 OK"
+
+
+def test_people_are_told_by_mail_of_a_run_that_failed_and_of_one_that_is_late(plant: Any, first_day: date) -> None:
+    """Late is later than the plan of the run above says; that run, the first, had nothing to be late by."""
+    day = first_day + timedelta(days=1)
+    plant.deliver(day, DAG).write_text("")
+    mailbox = Mailbox()
+    with_server = Controller(mailbox, hostname="127.0.0.1", port=plant.mail_port)
+    with_server.start()
+    try:
+        run_id = plant.run(DAG, partition_from=f"{day}", partition_to=f"{day}")
+        assert plant.finish(run_id, DAG)["state"] == "failed"
+        plant.wait(lambda: len(mailbox.mails) >= 2, "two mails", timeout_seconds=120)
+    finally:
+        with_server.stop()
+    assert mailbox.mails == {("needs somebody", run_id), ("is late", run_id)}

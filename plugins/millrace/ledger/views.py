@@ -103,6 +103,12 @@ class Views:
             row = transaction.one("select_plan_of_repeat", dag_id=dag_id, run_id=run_id, repeat=repeat)
         return None if row is None else Plan.model_validate_json(row["plan"])
 
+    def newest_plan(self, dag_id: str) -> Plan | None:
+        """Of the DAG's runs that were planned, the last one's to begin."""
+        with self._database.read() as transaction:
+            row = transaction.one("select_newest_plan", dag_id=dag_id)
+        return None if row is None else Plan.model_validate_json(row["plan"])
+
     def evaluations(self, dag_id: str, run_id: str, repeat: int) -> list[Row]:
         """The candidate's figures and the live version's, as this run measured them."""
         with self._database.read() as transaction:

@@ -1,9 +1,22 @@
-"""Airflow DAG `machine_hours`: the tabular workload, in the cleanest hours of the next twelve."""
+"""Airflow DAG `machine_hours`: the tabular workload, in the cleanest hours of the next twelve, with people to tell."""
 
+from datetime import timedelta
+
+from airflow.providers.smtp.notifications.smtp import SmtpNotifier
+from airflow.sdk import AsyncCallback, DeadlineAlert
 from machine_faults import workload
 
 from millrace.contracts.workload import StartPolicy
+from millrace.deadlines import PredictedFinish
 from millrace.pipeline import build_dag
 
-timing = StartPolicy(prefer="carbon", within_hours=12)
-dag = build_dag(workload("machine_hours").model_copy(update={"timing": timing}))
+PEOPLE = {"from_email": "airflow@plant.example", "to": "people@plant.example", "html_content": "{{ dag_run.run_id }}"}
+
+dag = build_dag(
+    workload("machine_hours").model_copy(update={"timing": StartPolicy(prefer="carbon", within_hours=12)}),
+    notifiers=[SmtpNotifier(subject="needs somebody", **PEOPLE)],
+    # a day before it can have ended: each run that has a deadline is late
+    deadline=DeadlineAlert(
+        PredictedFinish(), timedelta(days=-1), AsyncCallback(SmtpNotifier, {"subject": "is late", **PEOPLE})
+    ),
+)
