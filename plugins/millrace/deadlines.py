@@ -4,7 +4,7 @@ import logging
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from airflow.sdk import BaseDeadlineReference
+from airflow.sdk.definitions.deadline import BaseDeadlineReference
 
 from millrace.settings import load_settings
 

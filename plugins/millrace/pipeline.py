@@ -10,11 +10,11 @@ from airflow.sdk import (
     Asset,
     BaseNotifier,
     CronDataIntervalTimetable,
-    DeadlineAlert,
     Param,
     TriggerRule,
     chain,
 )
+from airflow.sdk.definitions.deadline import DeadlineAlert
 
 from millrace import admission, orders
 from millrace.approval import APPROVAL_TIMEOUT
