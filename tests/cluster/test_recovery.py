@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import time
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 
 import httpx
@@ -13,7 +13,12 @@ import psutil
 import pytest
 from kubernetes import client, config, watch
 
-KILL, FAULTS = "machine_kill", "machine_faults"
+from millrace.contracts.calibration import Calibration
+from millrace.sizing.coefficients import CPU
+
+KILL, FAULTS, WIDE = "machine_kill", "machine_faults", "machine_wide"
+# TensorFlow's libraries, which the kernel drops from memory and reads again: no limit is broken by them
+MAPPED_BYTES = 520 << 20
 
 
 def pods_of(plant: Any, run_id: str, step: str) -> list[dict[str, Any]]:
@@ -73,20 +78,20 @@ def begun(plant: Any, machine_rows: Any, await_: Any) -> Any:
     return begin
 
 
-def settle(plant: Any, await_: Any, run_id: str) -> Any:
+def settle(plant: Any, await_: Any, run_id: str, dag_id: str = KILL) -> Any:
     """Let the run come to its question, answer it with no, and return what training reported."""
 
     def ended() -> bool:
         # asked again, a person answers again: Airflow 3.3 may lose an answer, see AirflowApi.decide
-        if plant.api.tasks(KILL, run_id)["approve"]["state"] == "awaiting_input":
+        if plant.api.tasks(dag_id, run_id)["approve"]["state"] == "awaiting_input":
             with contextlib.suppress(httpx.HTTPError):
-                plant.api.decide(KILL, run_id, "Reject")
-        return plant.api.run_state(KILL, run_id) in ("success", "failed")
+                plant.api.decide(dag_id, run_id, "Reject")
+        return plant.api.run_state(dag_id, run_id) in ("success", "failed")
 
     await_(ended, "the run's end", 500, 1)
-    row = plant.finish(KILL, run_id)
+    row = plant.finish(dag_id, run_id)
     assert row["state"] == "rejected", row
-    return plant.ledger.committed_report(KILL, run_id, "train").result
+    return plant.ledger.committed_report(dag_id, run_id, "train").result
 
 
 @pytest.mark.timeout(900)
@@ -149,6 +154,47 @@ def test_a_step_without_enough_memory_is_given_more_and_the_next_run_asks_for_it
     assert plant.finish(FAULTS, run_id)["state"] == "success"
     tries = tries_of(plant, FAULTS, run_id, "validate")
     assert [row["outcome"] for row in tries] == ["ok"], "the lesson was not kept"
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1200)
+def test_a_training_sized_too_small_is_killed_once_resized_and_the_next_plan_is_right(
+    plant: Any, machine_rows: Any, await_: Any
+) -> None:
+    def train(day: date) -> tuple[Any, list[dict[str, Any]]]:
+        deliver(plant, machine_rows, WIDE, day, 120)
+        run_id = plant.trigger(WIDE, partition_from=f"{day}", partition_to=f"{day}", train="always")
+        settle(plant, await_, run_id, WIDE)
+        return plant.ledger.plan(WIDE, run_id), tries_of(plant, WIDE, run_id, "train")
+
+    plant.ledger.learn_memory(WIDE, "validate", 1 << 30)
+    plan, tries = train(date(2026, 4, 10))
+    # on purpose: what was "learned" of this family gives its next pod too little, and half as much again is enough
+    said = sum(plan.parts["memory"].values()) * CPU.memory_p90
+    too_small = 0.72 * (tries[-1]["peak_memory_bytes"] - MAPPED_BYTES) / said
+    known = plant.ledger.calibration(plan.hardware.name, plan.family)
+    wrong = Calibration(
+        hardware=plan.hardware.name,
+        family=plan.family,
+        version=1 if known is None else known.version + 1,
+        runs=len(plant.ledger.trained_runs()),
+        scales={"memory": dict.fromkeys(plan.parts["memory"], too_small)},
+        learned_at=datetime.now(UTC),
+    )
+    assert plant.ledger.store_calibration(wrong)
+    plans, peaks = [], []
+    for day in (date(2026, 4, 11), date(2026, 4, 12)):
+        plan, tries = train(day)
+        killed = [each for each in tries if "killed for want of memory" in each["reason"]]
+        assert len(killed) == (not plans), [each["reason"] for each in tries]
+        assert tries[-1]["outcome"] == "ok"
+        assert {each["try_number"] for each in tries} == {1}
+        plans.append(plan)
+        peaks.append(tries[-1]["peak_memory_bytes"])
+    assert plans[0].peak_memory_bytes.p90 < peaks[0], "it was not too small"
+    assert plans[1].peak_memory_bytes.p50 == pytest.approx(peaks[1], rel=0.1)
+    assert plans[1].peak_memory_bytes.p90 >= peaks[1]
+    assert plans[1].calibration > plans[0].calibration
 
 
 @pytest.mark.timeout(600)
