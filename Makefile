@@ -46,7 +46,7 @@ setup: .venv/.synced $(IMAGES:%=.venvs/%/.synced) ## install every environment (
 .PHONY: lock
 lock: $(UV) ## compile every requirements.in into a lock with hashes
 	@for lock in requirements .ci/requirements .ci/dashboards/requirements tests/requirements tests/browser/requirements \
-	  tests/access/requirements images/airflow/requirements $(IMAGES:%=images/%/requirements) images/spark/requirements \
+	  tests/access/requirements tests/lineage/requirements images/airflow/requirements $(IMAGES:%=images/%/requirements) images/spark/requirements \
 	  images/train/requirements-cuda; do \
 	  (cd $$(dirname $$lock) && $(UV) pip compile -q --universal --python-version 3.11 \
 	  --generate-hashes --custom-compile-command "make lock" $$(basename $$lock).in -o $$(basename $$lock).txt); done
@@ -173,6 +173,14 @@ fault-test: setup ## every fault, and the kill matrix at every point (four minut
 .PHONY: access-test
 access-test: setup .venvs/fab/.synced ## the pages under Airflow's FAB auth manager, as people with and without a DAG
 	@PYTHONPATH=$(CURDIR)/plugins:$(CURDIR)/.venvs/fab $(AIRFLOW_PYTHON) -m pytest -q tests/access
+
+.venvs/lineage/.synced: tests/lineage/requirements.txt .venv/.synced
+	@$(UV) pip install -q --require-hashes --python .venv/bin/python --target .venvs/lineage -r $<
+	@touch $@
+
+.PHONY: lineage-test
+lineage-test: setup .venvs/lineage/.synced ## a run's events of Airflow's OpenLineage provider
+	@PYTHONPATH=$(CURDIR)/plugins:$(CURDIR)/.venvs/lineage $(AIRFLOW_PYTHON) -m pytest -q tests/lineage
 
 .venvs/browser/.synced: tests/browser/requirements.txt .venv/.synced
 	@$(UV) pip install -q --require-hashes --python .venv/bin/python --target .venvs/browser -r $<

@@ -1,0 +1,64 @@
+"""What a task and its run took, in OpenLineage's events: ``[openlineage] custom_run_facets``.
+
+Imported by that provider alone, where it is installed.
+"""
+
+from typing import Any
+
+import attrs
+from openlineage.client.generated.base import RunFacet
+
+from millrace.ledger.database import Row
+from millrace.settings import load_settings
+
+_CLOSE = "close"
+
+
+@attrs.define
+class TaskEnergyRunFacet(RunFacet):  # type: ignore[misc] # the provider is not in this environment
+    """Sums over the task's tries, lost ones included; what no try knew is None."""
+
+    seconds: float | None
+    joules: float | None
+    energy_method: str | None
+    peak_memory_bytes: int | None
+
+
+@attrs.define
+class RunEnergyRunFacet(RunFacet):  # type: ignore[misc]
+    """The run's row of run_summary: predicted beside measured."""
+
+    run_summary: dict[str, Any]
+
+
+def run_facets(task_instance: Any, state: Any) -> dict[str, RunFacet] | None:  # noqa: ANN401 - Airflow's own
+    """``millrace_task`` once a task with a step of Millrace has ended, ``millrace_run`` once its run has.
+
+    None for tasks of other DAGs, and while a task runs.
+    """
+    if str(state).rpartition(".")[2].lower() == "running":
+        return None
+    ledger = load_settings().ledger()
+    rows = ledger.run_summary(dag_id=task_instance.dag_id, run_id=task_instance.run_id, limit=1)
+    if not rows:
+        return None
+    if task_instance.task_id == _CLOSE:
+        return {"millrace_run": RunEnergyRunFacet(run_summary=dict(rows[0]))}
+    tries = ledger.tries(task_instance.dag_id, task_instance.run_id, rows[0]["repeat"])
+    own = [
+        row for row in tries if (row["task_id"], row["map_index"]) == (task_instance.task_id, task_instance.map_index)
+    ]
+    return {"millrace_task": _sum(own)} if own else None
+
+
+def _sum(tries: list[Row]) -> TaskEnergyRunFacet:
+    def known(name: str) -> list[Any]:
+        return [row[name] for row in tries if row[name] is not None]
+
+    methods = set(known("energy_method"))
+    return TaskEnergyRunFacet(
+        seconds=sum(known("wall_seconds")) if known("wall_seconds") else None,
+        joules=sum(known("joules")) if known("joules") else None,
+        energy_method=methods.pop() if len(methods) == 1 else "mixed" if methods else None,
+        peak_memory_bytes=max(known("peak_memory_bytes"), default=None),
+    )

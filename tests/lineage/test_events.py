@@ -1,0 +1,65 @@
+"""The events of Airflow's OpenLineage provider say what a task and its run took."""
+
+import importlib.util
+import json
+import os
+import shutil
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+if importlib.util.find_spec("airflow.providers.openlineage") is None:
+    pytest.skip(
+        "apache-airflow-providers-openlineage is not installed: make lineage-test does it", allow_module_level=True
+    )
+
+DAG, DAY = "machine_faults", date(2026, 3, 2)
+
+
+def test_the_events_of_a_run_hold_what_the_ledger_says(
+    tmp_path: Path,
+    load_module: Callable[[Path], ModuleType],
+    repository: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    e2e = load_module(repository / "tests" / "e2e" / "conftest.py")
+    (tmp_path / "dags").mkdir()
+    shutil.copy(repository / "tests" / "e2e" / "dags" / f"{DAG}.py", tmp_path / "dags")
+    events = tmp_path / "events.jsonl"
+    transport = {"type": "file", "log_file_path": str(events), "append": True}
+    monkeypatch.setenv("AIRFLOW__OPENLINEAGE__TRANSPORT", json.dumps(transport))
+    monkeypatch.setenv("AIRFLOW__OPENLINEAGE__CUSTOM_RUN_FACETS", "millrace.lineage.run_facets")
+    path = [str(repository / "plugins"), str(repository / ".venvs" / "lineage")]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(path))
+    plant = e2e.Plant(tmp_path, tmp_path / "dags")
+    plant.ledger.migrate()
+    plant.airflow.up()
+    try:
+        plant.api = e2e.AirflowApi(plant.airflow)
+        plant.deliver(DAY)
+        run_id = plant.run(partition_from=f"{DAY}", partition_to=f"{DAY}", dry_run=True)
+        row = plant.finish(run_id)
+        plant.wait(lambda: "millrace_run" in facets(events, "close"), "the event of the run's end", 60)
+    finally:
+        plant.airflow.down()
+    said = facets(events, "close")["millrace_run"]["run_summary"]
+    assert said["state"] == "dry_run"
+    assert said["measured_joules"] > 0
+    assert said == row
+    of_tasks = [facets(events, task)["millrace_task"] for task in ("ingest", "validate")]
+    assert sum(each["joules"] for each in of_tasks) == pytest.approx(row["measured_joules"])
+    assert {each["energy_method"] for each in of_tasks} == {row["energy_method"]}
+
+
+def facets(events: Path, task: str) -> dict[str, Any]:
+    """Ours, of the task's last event."""
+    found: dict[str, Any] = {}
+    for line in events.read_text().splitlines() if events.exists() else []:
+        event = json.loads(line)
+        if event["job"]["name"] == f"{DAG}.{task}":
+            found = {name: facet for name, facet in event["run"]["facets"].items() if name.startswith("millrace")}
+    return found
