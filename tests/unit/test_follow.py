@@ -12,11 +12,11 @@ from millrace.local_airflow import LocalAirflow
 
 
 class SlowAirflow(httpx.MockTransport):
-    """Makes the run, and has its first ``lost`` answers lost."""
+    """Makes the run, and has its first ``lost`` answers lost; or makes none so often, as its database is ``busy``."""
 
-    def __init__(self, lost: int) -> None:
+    def __init__(self, lost: int, busy: int = 0) -> None:
         super().__init__(self.answer)
-        self.lost = lost
+        self.lost, self.busy = lost, busy
         self.runs: list[str] = []
 
     def answer(self, request: httpx.Request) -> httpx.Response:
@@ -24,6 +24,9 @@ class SlowAirflow(httpx.MockTransport):
             return httpx.Response(201, json={"access_token": "x"})
         if request.method == "PATCH":
             return httpx.Response(200, json={})
+        if self.busy:
+            self.busy -= 1
+            return httpx.Response(500, json={"detail": "database is locked"})
         run_id = json.loads(request.content)["dag_run_id"]
         self.runs.append(run_id)
         if len(self.runs) <= self.lost:
@@ -43,6 +46,12 @@ def test_a_lost_answer_leaves_one_run(monkeypatch: pytest.MonkeyPatch, tmp_path:
     airflow = SlowAirflow(lost=2)
     run_id = trigger(monkeypatch, tmp_path, airflow)
     assert airflow.runs == [run_id] * 3
+
+
+def test_a_database_that_was_busy_is_asked_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    airflow = SlowAirflow(lost=0, busy=2)
+    run_id = trigger(monkeypatch, tmp_path, airflow)
+    assert airflow.runs == [run_id]
 
 
 def test_an_airflow_that_never_answers_is_an_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
-from tenacity import retry, retry_if_exception_type, stop_after_attempt
+from tenacity import retry, retry_if_exception, stop_after_attempt
 
 from millrace.launchers.process import LOG_FILE
 from millrace.local_airflow import LocalAirflow
@@ -28,6 +28,13 @@ _ANSWER_SECONDS = 120
 _LOG_LINE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} ")
 _STAMP = len("2026-01-01 00:00:00,000 ")
 _MARK = {"success": "ok", "skipped": "--", "failed": "FAILED", "upstream_failed": "not run"}
+
+
+def _passes(error: BaseException) -> bool:
+    """A lost answer, or a server whose database was busy for too long: the same request may do better."""
+    return isinstance(error, httpx.TransportError) or (
+        isinstance(error, httpx.HTTPStatusError) and error.response.is_server_error
+    )
 
 
 class AirflowApi:
@@ -64,7 +71,7 @@ class AirflowApi:
         self._post_run(dag_id, {"dag_run_id": run_id, "conf": conf, "logical_date": None})
         return run_id
 
-    @retry(retry=retry_if_exception_type(httpx.TransportError), stop=stop_after_attempt(3), reraise=True)
+    @retry(retry=retry_if_exception(_passes), stop=stop_after_attempt(3), reraise=True)
     def _post_run(self, dag_id: str, run: dict[str, object]) -> None:
         answer = self._client.post(f"/api/v2/dags/{dag_id}/dagRuns", json=run)
         # a conflict: the answer to an earlier try was lost, not the run
