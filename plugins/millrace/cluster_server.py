@@ -5,7 +5,7 @@ from collections.abc import Callable
 from airflow.providers.cncf.kubernetes.hooks.kubernetes import KubernetesHook
 
 from millrace import orders
-from millrace.contracts.errors import BadInputError
+from millrace.contracts.errors import BadInputError, StepError
 from millrace.contracts.model import ModelVersion
 from millrace.contracts.report import EvaluateResult
 from millrace.contracts.run_spec import SPEC_FILE, RunSpec, ServeTask
@@ -18,6 +18,7 @@ from millrace.serving.client import read_replay
 from millrace.serving.cluster import ServingCluster
 from millrace.serving.cluster_rollout import READY_TIMEOUT_SECONDS, ClusterRollout
 from millrace.serving.manifests import PORT, SECRETS_FOLDER, Manifest, service_name
+from millrace.serving.room import ServingRoom
 from millrace.serving.shares import Shares, contenders
 from millrace.settings import Settings
 from millrace.storage import files
@@ -74,15 +75,30 @@ def rollout_of(
     """The rollout of a run's candidate over the version that is live now."""
     replay_uri = orders.result_of(run, ledger, "evaluate", EvaluateResult).replay_uri
     live_model = ledger.live_model(run.workload.name)
+    policy, stable = run.workload.serving, live_model.model if live_model else None
+    room = ServingRoom(run.store, run.workload.name)
+
+    def show(percent: int | None) -> None:
+        """Keep for the run's page what a server on this machine would be told; a rollout does without it."""
+        alone = stable if percent is None else candidate if percent >= 100 else None
+        try:
+            if alone is not None:
+                room.write_target(policy, alone)
+            elif percent is not None:
+                room.write_target(policy, stable or candidate, candidate, percent)
+        except (StepError, OSError) as error:
+            say(f"the run's page does not show this share: {error}")
+
     return ClusterRollout(
         open_cluster(settings),
-        run.workload.serving,
+        policy,
         candidate,
-        live_model.model if live_model else None,
+        stable,
         read_replay(replay_uri),
         folder=lambda version: version_uri(run.store, version),
         say=say,
         source=settings.prometheus(),
+        show=show,
     )
 
 

@@ -123,9 +123,10 @@ def roll(site: Any, cluster: ServingCluster) -> Callable[..., ClusterRollout]:
         source: Source | None = None,
         at: ServingCluster = cluster,
         say: Callable[[str], None] = print,
+        show: Callable[[int | None], None] = print,
     ) -> ClusterRollout:
         return ClusterRollout(
-            at, POLICY, candidate, stable, ROWS, lambda version: folder_of(site, version), say, source=source
+            at, POLICY, candidate, stable, ROWS, lambda version: folder_of(site, version), say, source=source, show=show
         )
 
     return rollout
@@ -147,13 +148,15 @@ def test_no_request_fails_through_a_good_rollout(
 ) -> None:
     before = cluster.get("Service", WORKLOAD)
     candidate = make("v-2")
+    shares: list[int | None] = []
     with Load(cluster, clients=2, pause_seconds=0.1, rows=ROWS) as load:
-        rollout = roll(candidate, live[-1])
+        rollout = roll(candidate, live[-1], show=shares.append)
         rollout.advance()
         rollout.watch()
         time.sleep(3)
     assert load.failures == []
     assert set(load.answers) == {"v-1", "v-2"}
+    assert shares == [0, *POLICY.canary_steps]
     after = cluster.get("Service", WORKLOAD)
     assert before
     assert after
@@ -182,9 +185,10 @@ def test_no_request_fails_through_a_bad_rollout_and_the_stable_version_answers_a
     said: str,
 ) -> None:
     candidate = make(name, **how)
+    shares: list[int | None] = []
     with Load(cluster, clients=2, pause_seconds=0.1, rows=ROWS) as load:
         with pytest.raises(RolloutRevertedError, match=said):
-            roll(candidate, live[-1]).advance()
+            roll(candidate, live[-1], show=shares.append).advance()
         reverted_at = time.monotonic()
         while cluster.get("Deployment", f"colours-{name}") or pods(cluster, name):
             assert time.monotonic() - reverted_at < 30, "the bad version is still there 30 s after its verdict"
@@ -192,6 +196,7 @@ def test_no_request_fails_through_a_bad_rollout_and_the_stable_version_answers_a
         seen = load.answers.copy()
         time.sleep(2)
     assert load.failures == []
+    assert shares[-1] is None
     assert set(load.answers - seen) == {live[-1].version}
     service = cluster.get("Service", WORKLOAD)
     assert service

@@ -6,6 +6,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import yaml
 
@@ -155,3 +156,14 @@ def test_the_service_answers_those_who_have_the_token(plant: Any, finished: Any)
     with InferenceClient(address, DAG, access=cluster.access("news-topics")) as client:
         answer = client.infer([{"text": "the shuttle reached orbit after launch"}])
     assert answer.model_version == finished[1]["model_version"]
+
+
+def test_the_runs_page_says_what_share_its_model_has(plant: Any, finished: Any) -> None:
+    run_id, row, _ = finished
+    page = httpx.get(
+        f"{plant.airflow.url}/millrace/run",
+        params={"dag_id": DAG, "run_id": run_id},
+        headers=plant.api.headers,
+        timeout=60,
+    )
+    assert f"{row['model_version']}: 100 % of requests" in page.raise_for_status().text

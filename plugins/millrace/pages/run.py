@@ -174,9 +174,9 @@ def _qualities(evaluations: Sequence[Row]) -> dict[str, Quality]:
 
 
 def _rollout(workload: str, version: str | None) -> dict[str, Any] | None:
-    """What the workload's server on this machine serves now, where that concerns this run's model."""
+    """What the workload serves now, where that concerns this run's model; a server on this machine says how it is."""
     settings = load_settings()
-    if version is None or settings.launcher != "process":
+    if version is None:
         return None
     room = ServingRoom(settings.store, workload)
     try:

@@ -36,7 +36,7 @@ class ClusterRollout:
 
     The stable version's pods stay up until the watch is over, so that going back starts none. ``folder`` of a version
     holds the spec and the target that its servers read; ``source`` is what verdicts rest on, the servers' own metrics
-    where it is None.
+    where it is None; ``show`` hears the candidate's share in percent whenever it changes, None once it has gone.
     """
 
     def __init__(
@@ -49,6 +49,7 @@ class ClusterRollout:
         folder: Callable[[ModelVersion], str],
         say: Callable[[str], None] = lambda _: None,
         source: Source | None = None,
+        show: Callable[[int | None], None] = lambda _: None,
     ) -> None:
         self._at = cluster
         self._policy = policy
@@ -56,6 +57,7 @@ class ClusterRollout:
         self._stable = None if stable == candidate else stable
         self._folder = folder
         self._say = say
+        self._show = show
         self._source = source or PagesSource(cluster.metrics)
         self._workload = candidate.workload
         self._shares = Shares(cluster, policy, candidate, self._stable)
@@ -80,12 +82,12 @@ class ClusterRollout:
             self._shares.put(self._folder(self._candidate))
             if self._stable is not None:
                 self._shares.suspend(replicas)
-                self._shares.give(0)
+                self._give(0)
                 self._shares.take_over(self._say)
             self._at.await_ready(self._deployment, 1, READY_TIMEOUT_SECONDS, self._say)
             self._asker.await_answer(self._deployment)
             if self._stable is None:
-                self._shares.give(100)
+                self._give(100)
                 self._shares.take_over(self._say)
                 self._asker.await_answer(self._name)
                 self._smoke()
@@ -119,6 +121,7 @@ class ClusterRollout:
     def back(self, reason: str) -> None:
         """Let the stable version answer alone and take the candidate away."""
         self._shares.back()
+        self._show(None)
         self._say(f"back to version {self._stable.version} alone: {reason}" if self._stable else reason)
 
     def abandon(self, reason: str) -> bool:
@@ -142,9 +145,13 @@ class ClusterRollout:
         self._at.scale(self._deployment, ours)
         self._at.await_ready(self._deployment, ours, READY_TIMEOUT_SECONDS, self._say)
         self._at.scale(self._shares.stable_deployment, theirs)
-        self._shares.give(percent)
+        self._give(percent)
         share = f"{percent} % ({ours} of {ours if percent >= 100 else ours + theirs} servers)"
         return self._judge(share, (self._name, self._deployment, self._shares.stable_deployment))
+
+    def _give(self, percent: int) -> None:
+        self._shares.give(percent)
+        self._show(percent)
 
     def _judge(self, share: str, names: tuple[str, ...]) -> str | None:
         """Ask by each service, then let both versions' figures decide; the reason where they cannot."""
