@@ -1,6 +1,6 @@
 """Ingest in a store, and reading back for training, against plain transfers by the store's own client library.
 
-    PYTHONPATH=plugins:images/data:images/train .venvs/data/bin/python tests/bench/stores.py [--bytes 600000000]
+    PYTHONPATH=plugins:images/data:images/train .venvs/data/bin/python tests/bench/stores.py [--bytes 1200000000]
 
 In the S3 of AWS_ENDPOINT_URL (botocore) and the HDFS of HDFS_URL (hdfs-native); a store that is not named is left out,
 with the reason. Every run is a fresh process that did the same on a tenth of the data before; the variants take turns:
@@ -12,10 +12,10 @@ read        what training does with them: one split's rows as record batches, wi
 local ...   ingest and read from and to local files, which says what the processors allow
 
 The store is the limit where its client library alone (copy, fetch) takes longer than we do on local files. Where it
-does not, the processors are, and we are held against the local time; or against the least time in which they could do
-both works, where a store on the same machine takes its share of them: what the machine was busy with during copy or
-fetch beyond the client itself, and what we take on local files, over the number of cores. That asks for a machine with
-nothing else to do. Memory is the highest resident, at one size and at a tenth of it.
+does not, the processors are, and we are held against the local time, or against the least in which they could do both
+works, where that is longer: what copy or fetch keeps them busy with, in the client library and in a store on the same
+machine, and what we take on local files, over the number of cores. That asks for a machine with nothing else to do.
+Memory is the highest resident, at one size and at a tenth of it; what grows are the digests of the rows' keys.
 Prints a JSON line a run and one a store; exits 1 where a bar is missed.
 """
 
@@ -47,7 +47,7 @@ from millrace_data.partition import stage_partition
 from millrace_data.table import DatasetTable
 from millrace_train.rows import Selection, read_rows
 
-BARS = {"ingest": 0.7, "read": 0.8, "memory_growth": 1.2}
+BARS = {"ingest": 0.7, "read": 0.8, "memory_growth": 1.25}
 SIZES = {"tenth": 0.1, "whole": 1.0}
 PIECE_BYTES = 8 << 20
 STORES = {"s3": "AWS_ENDPOINT_URL", "hdfs": "HDFS_URL"}
@@ -167,7 +167,7 @@ def compare(store: str, root: str, local: str, repeats: int) -> bool:
     }
     limits = {}
     for variant, plain in PLAIN.items():
-        both = cpu[plain]["store_cpu_seconds"] + cpu[f"local {variant}"]["cpu_seconds"]
+        both = sum(cpu[plain].values()) + cpu[f"local {variant}"]["cpu_seconds"]
         processors = max(seconds[f"local {variant}"], both / len(os.sched_getaffinity(0)))
         limits[variant] = max(("store", seconds[plain]), ("processors", processors), key=itemgetter(1))
     summary: dict[str, Any] = {
@@ -217,7 +217,7 @@ def compare_all(stores: list[str], wanted_bytes: int, repeats: int) -> int:
 def main() -> int:
     """Read the command line; the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--bytes", type=int, default=600_000_000, help="of the JSON Lines file")
+    parser.add_argument("--bytes", type=int, default=1_200_000_000, help="of the JSON Lines file")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--stores", nargs="+", choices=STORES, default=list(STORES))
     parser.add_argument("--variant", choices=VARIANTS, help="measure only this one, in this process")

@@ -65,7 +65,8 @@ def read_rows(selection: Selection, columns: Sequence[str]) -> Iterator[tuple[pa
         hashes = key_hashes(batch.column(0))
         wanted = hashes.astype(np.int64) <= selection.highest_hash
         if wanted.any():
-            yield batch.filter(pa.array(wanted)).select(list(columns)), hashes[wanted]
+            rows = batch if wanted.all() else batch.filter(pa.array(wanted))
+            yield rows.select(list(columns)), hashes[wanted]
 
 
 def key_hashes(keys: pa.Array) -> Hashes:
