@@ -1,6 +1,7 @@
 """Rows dealt to training, validation and test, the same way on every machine."""
 
 import zlib
+from functools import cache
 from itertools import pairwise
 
 import numpy as np
@@ -11,7 +12,6 @@ from numpy.typing import NDArray
 from millrace.contracts.data import Split
 from millrace_data.schema import SPLITS
 
-_NAMES = pa.array(SPLITS)
 _TRAIN, _VALIDATION, _TEST = range(3)
 _HASHES = 2.0**32
 
@@ -29,7 +29,13 @@ def deal(batch: pa.RecordBatch, split: Split) -> pa.StringArray:
         codes = np.where(shares < split.validation_fraction, _VALIDATION, _TRAIN)
         is_test = pc.equal(batch.column(split.column), "test").to_numpy(zero_copy_only=False)
         codes[is_test] = _TEST
-    return _NAMES.take(pa.array(codes, pa.int8()))
+    return _names().take(pa.array(codes, pa.int8()))
+
+
+@cache
+def _names() -> pa.StringArray:
+    # made when it is needed: pyarrow's first array imports pandas, a third of a no-op step's time
+    return pa.array(SPLITS)
 
 
 def crc32(keys: pa.Array) -> NDArray[np.uint32]:
