@@ -56,15 +56,20 @@ def start(tmp_path: Path, repository: Path) -> Iterator[Start]:
         sys.stdout.write(log.read_text())
 
 
-def wait_for_step(process: subprocess.Popen[bytes], state_uri: str, step: int) -> None:
+def newest_step(state_uri: str) -> int:
+    """Of the newest checkpoint; -1 before the first. The losses beside it are written a moment later."""
     pointer = files.local_path(state_uri) / "checkpoint.json"
+    if not pointer.exists():
+        return -1
+    return int(json.loads(pointer.read_text())["generations"][0]["folder"].rpartition("-")[2])
+
+
+def wait_for_step(process: subprocess.Popen[bytes], state_uri: str, step: int) -> None:
     until = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < until:
         assert process.poll() is None, "it ended before it could be stopped"
-        if pointer.exists():
-            newest = json.loads(pointer.read_text())["generations"][0]["folder"]
-            if int(newest.rpartition("-")[2]) >= step:
-                return
+        if newest_step(state_uri) >= step:
+            return
         time.sleep(0.02)
     pytest.fail(f"no checkpoint at step {step} after {PATIENCE_SECONDS} s")
 
@@ -86,7 +91,7 @@ def test_killed_and_asked_to_stop_it_ends_like_an_unbroken_run(
     assert not files.exists(files.join(first.attempt_uri, REPORT_FILE))
 
     process = start(second)
-    killed_at = len(read_losses(first.state_uri))
+    killed_at = newest_step(first.state_uri)
     wait_for_step(process, second.state_uri, killed_at + 5)
     process.send_signal(signal.SIGTERM)
     assert process.wait(PATIENCE_SECONDS) == 30
