@@ -210,6 +210,7 @@ def load_operators() -> tuple[Any, ...]:
         from millrace.operators.pod_gang import PodGangOperator
         from millrace.operators.pod_spark import PodSparkOperator
         from millrace.operators.pod_step import PodStepOperator
+        from millrace.storage import uploads  # noqa: F401 - a task, forked from here, need not
 
         stepping = PodStepOperator, PodSparkOperator, PodGangOperator
         return *stepping, ClusterRolloutOperator, ClusterWatchOperator, ClusterCloseOperator

@@ -1,16 +1,20 @@
 """Waits for a step's pod: brisk with short steps, sparing with long ones."""
 
 import asyncio
+import contextlib
+from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Any
 
-from airflow.providers.cncf.kubernetes.triggers.pod import KubernetesPodTrigger
+from airflow.providers.cncf.kubernetes.triggers.pod import ContainerState, KubernetesPodTrigger
 from airflow.providers.cncf.kubernetes.utils.pod_manager import PodPhase
+from kubernetes_asyncio.client.exceptions import ApiException
 
 # looking adds at most this share to a step's time, within bounds that spare the API server and keep the log flowing
 _SHARE = 0.05
 _MAX_SECONDS = 5.0
-_BRISK_START_SECONDS = 10.0
+_BRISK_SECONDS = 10.0
+_STARTED = (PodPhase.RUNNING, *PodPhase.terminal_states)
 
 
 class PodStepTrigger(KubernetesPodTrigger):
@@ -36,9 +40,27 @@ class PodStepTrigger(KubernetesPodTrigger):
         return f"{__name__}.{type(self).__name__}", super().serialize()[1] | {"poll_interval": self._least_seconds}
 
     async def _wait_for_pod_start(self) -> Any:  # noqa: ANN401 - the provider's own
+        await self._await_phase(_STARTED)
+        state = await super()._wait_for_pod_start()
+        if state in (ContainerState.TERMINATED, ContainerState.FAILED):
+            await self._settle()
+        return state
+
+    async def _wait_for_container_completion(self) -> Any:  # noqa: ANN401 - the provider's own
+        event = await super()._wait_for_container_completion()
+        if event.payload["status"] in ("success", "failed"):
+            await self._settle()
+        return event
+
+    async def _settle(self) -> None:
+        """A pod's phase follows its container's end; the operator, called before that, sleeps for two seconds."""
+        with contextlib.suppress(ApiException):
+            await self._await_phase(PodPhase.terminal_states)
+
+    async def _await_phase(self, phases: Collection[str]) -> None:
+        """Look briskly for ten seconds; what is later is for those who wait longer."""
         began = asyncio.get_running_loop().time()
-        while asyncio.get_running_loop().time() - began < _BRISK_START_SECONDS:
-            if (await self._get_pod()).status.phase != PodPhase.PENDING:
-                break
+        while (await self._get_pod()).status.phase not in phases:
+            if asyncio.get_running_loop().time() - began > _BRISK_SECONDS:
+                return
             await asyncio.sleep(self._least_seconds)
-        return await super()._wait_for_pod_start()
