@@ -26,7 +26,7 @@ from millrace.sizing import requests
 from millrace.storage import files
 from millrace.triggers.pod_step import PodStepTrigger
 
-_FIRST_POLL_SECONDS = 0.25
+_FIRST_POLL_SECONDS = 0.1
 _START_POLL_SECONDS = 2
 _LOG_SECONDS = 5
 _MAX_RESTARTS = 20
