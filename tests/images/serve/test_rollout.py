@@ -66,7 +66,7 @@ def test_a_candidate_that_errs_is_reverted_and_the_stable_version_stays(server: 
 def test_a_candidate_that_slows_is_reverted_at_a_step(server: Any, store: Any) -> None:
     old, new = store.tabular("old"), store.tabular("new", fault="slow", rounds=4 * store.tenth)
     server.order(old)
-    with pytest.raises(RolloutRevertedError, match=r"p99 latency|errors"):
+    with pytest.raises(RolloutRevertedError, match=r"p99 latency|erred"):
         Rollout(server.room, POLICY, new, old, TRIGGER).advance()
     assert target_of(server) == ("old", None, 0)
 
