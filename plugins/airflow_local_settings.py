@@ -2,6 +2,10 @@
 
 SQLite refuses at once to let a transaction write that began by reading, when another process wrote in between: so
 `airflow backfill create` beside a busy scheduler ended with "database is locked". It takes the write lock first here.
+
+Airflow 3.3's API server writes its audit log on its event loop. Where one of its own handlers holds SQLite's write
+lock, and its commit waits for that loop, each waits for the other until the busy timeout: a minute, in which nothing is
+answered. There it is five seconds; who asked gets an error, and may ask again.
 """
 
 import sqlite3
@@ -22,3 +26,11 @@ if "backfill" in sys.argv[1:2]:
     def _begin_with_the_lock(connection: Connection) -> None:
         if connection.dialect.name == "sqlite":
             connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+if "api-server" in sys.argv[1:2]:
+
+    @event.listens_for(Engine, "connect")
+    def _wait_briefly(connection: DBAPIConnection, _record: object) -> None:
+        if isinstance(connection, sqlite3.Connection):
+            connection.execute("PRAGMA busy_timeout = 5000")

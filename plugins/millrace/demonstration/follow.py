@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
-from tenacity import retry, retry_if_exception, stop_after_attempt
+from tenacity import retry, retry_if_exception, stop_after_attempt, wait_random
 
 from millrace.launchers.process import LOG_FILE
 from millrace.local_airflow import LocalAirflow
@@ -37,6 +37,9 @@ def _passes(error: BaseException) -> bool:
     )
 
 
+_AGAIN = retry(retry=retry_if_exception(_passes), stop=stop_after_attempt(5), wait=wait_random(0, 2), reraise=True)
+
+
 class AirflowApi:
     """The few calls that the demonstration needs, with the token of the user admin."""
 
@@ -62,7 +65,7 @@ class AirflowApi:
 
     def unpause(self, dag_id: str) -> None:
         """Let the DAG's runs begin."""
-        self._client.patch(f"/api/v2/dags/{dag_id}", json={"is_paused": False}).raise_for_status()
+        self._patch(f"/api/v2/dags/{dag_id}", {"is_paused": False})
 
     def trigger(self, dag_id: str, conf: dict[str, object]) -> str:
         """Start a run and return its id. Raises httpx.HTTPStatusError for parameters that the form refuses."""
@@ -71,7 +74,11 @@ class AirflowApi:
         self._post_run(dag_id, {"dag_run_id": run_id, "conf": conf, "logical_date": None})
         return run_id
 
-    @retry(retry=retry_if_exception(_passes), stop=stop_after_attempt(3), reraise=True)
+    @_AGAIN
+    def _patch(self, path: str, change: dict[str, object]) -> None:
+        self._client.patch(path, json=change).raise_for_status()
+
+    @_AGAIN
     def _post_run(self, dag_id: str, run: dict[str, object]) -> None:
         answer = self._client.post(f"/api/v2/dags/{dag_id}/dagRuns", json=run)
         # a conflict: the answer to an earlier try was lost, not the run
@@ -84,12 +91,11 @@ class AirflowApi:
 
     def mark(self, dag_id: str, run_id: str, state: str) -> None:
         """Set the run's state by hand, which ends its tasks."""
-        self._client.patch(f"/api/v2/dags/{dag_id}/dagRuns/{run_id}", json={"state": state}).raise_for_status()
+        self._patch(f"/api/v2/dags/{dag_id}/dagRuns/{run_id}", {"state": state})
 
     def mark_task(self, dag_id: str, run_id: str, task_id: str, state: str) -> None:
         """Set one task's state by hand."""
-        path = f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}"
-        self._client.patch(path, json={"new_state": state}).raise_for_status()
+        self._patch(f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}", {"new_state": state})
 
     def tasks(self, dag_id: str, run_id: str) -> dict[str, dict[str, object]]:
         """The run's task instances by task."""
@@ -102,7 +108,7 @@ class AirflowApi:
         # ended from outside: it tries it again, and the answer is lost. No person is that quick.
         time.sleep(_PERSON_SECONDS)
         path = f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/-1/hitlDetails"
-        self._client.patch(path, json={"chosen_options": [option]}).raise_for_status()
+        self._patch(path, {"chosen_options": [option]})
 
     def backfills_running(self, dag_id: str) -> bool:
         """Whether Airflow still counts a backfill of this DAG as running: it takes no second one until then."""
