@@ -10,13 +10,13 @@ from millrace.contracts.workload import StartPolicy
 from millrace.deadlines import PredictedFinish
 from millrace.pipeline import build_dag
 
-PEOPLE = {"from_email": "airflow@plant.example", "to": "people@plant.example", "html_content": "{{ dag_run.run_id }}"}
+PEOPLE = {"from_email": "airflow@plant.example", "to": "people@plant.example"}
+# of a deadline Airflow gives the run as its REST API does
+LATE = {"subject": "is late", "html_content": "{{ dag_run.dag_run_id }}", **PEOPLE}
 
 dag = build_dag(
     workload("machine_hours").model_copy(update={"timing": StartPolicy(prefer="carbon", within_hours=12)}),
-    notifiers=[SmtpNotifier(subject="needs somebody", **PEOPLE)],
+    notifiers=[SmtpNotifier(subject="needs somebody", html_content="{{ dag_run.run_id }}", **PEOPLE)],
     # a day before it can have ended: each run that has a deadline is late
-    deadline=DeadlineAlert(
-        PredictedFinish(), timedelta(days=-1), AsyncCallback(SmtpNotifier, {"subject": "is late", **PEOPLE})
-    ),
+    deadline=DeadlineAlert(PredictedFinish(), timedelta(days=-1), AsyncCallback(SmtpNotifier, LATE)),
 )
