@@ -47,7 +47,7 @@ from millrace_data.partition import stage_partition
 from millrace_data.table import DatasetTable
 from millrace_train.rows import Selection, read_rows
 
-BARS = {"ingest": 0.7, "read": 0.8, "memory_growth": 1.25}
+BARS = {"ingest": 0.7, "read": 0.8, "memory_growth": 1.2}
 SIZES = {"tenth": 0.1, "whole": 1.0}
 PIECE_BYTES = 8 << 20
 STORES = {"s3": "AWS_ENDPOINT_URL", "hdfs": "HDFS_URL"}
