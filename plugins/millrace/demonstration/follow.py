@@ -22,8 +22,6 @@ _ENDED = ("success", "failed", "skipped", "upstream_failed", "removed")
 _POLL_SECONDS = 1.0
 _PERSON_SECONDS = 3.0
 _SIGN_OF_LIFE_SECONDS = 30.0
-# longer than a writer of a busy SQLite may wait for its turn
-_ANSWER_SECONDS = 120
 # what a step logs begins with date and time; libraries print other lines between
 _LOG_LINE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} ")
 _STAMP = len("2026-01-01 00:00:00,000 ")
@@ -44,7 +42,7 @@ class AirflowApi:
     """The few calls that the demonstration needs, with the token of the user admin."""
 
     def __init__(self, airflow: LocalAirflow) -> None:
-        self._client = httpx.Client(base_url=airflow.url, timeout=_ANSWER_SECONDS)
+        self._client = httpx.Client(base_url=airflow.url, timeout=60)
         answer = self._client.post("/auth/token", json={"username": "admin", "password": airflow.password()})
         answer.raise_for_status()
         self._client.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
