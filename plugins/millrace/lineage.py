@@ -36,7 +36,7 @@ def run_facets(task_instance: Any, state: Any) -> dict[str, RunFacet] | None:  #
 
     None for tasks of other DAGs, and while a task runs.
     """
-    if str(state).rpartition(".")[2].lower() == "running":
+    if state == "running":
         return None
     ledger = load_settings().ledger()
     rows = ledger.run_summary(dag_id=task_instance.dag_id, run_id=task_instance.run_id, limit=1)
@@ -55,10 +55,13 @@ def _sum(tries: list[Row]) -> TaskEnergyRunFacet:
     def known(name: str) -> list[Any]:
         return [row[name] for row in tries if row[name] is not None]
 
+    def total(name: str) -> float | None:
+        return sum(known(name)) if known(name) else None
+
     methods = set(known("energy_method"))
     return TaskEnergyRunFacet(
-        seconds=sum(known("wall_seconds")) if known("wall_seconds") else None,
-        joules=sum(known("joules")) if known("joules") else None,
+        seconds=total("wall_seconds"),
+        joules=total("joules"),
         energy_method=methods.pop() if len(methods) == 1 else "mixed" if methods else None,
         peak_memory_bytes=max(known("peak_memory_bytes"), default=None),
     )

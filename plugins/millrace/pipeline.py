@@ -5,15 +5,7 @@ from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 from airflow.providers.standard.operators.hitl import ApprovalOperator
-from airflow.sdk import (
-    DAG,
-    Asset,
-    BaseNotifier,
-    CronDataIntervalTimetable,
-    Param,
-    TriggerRule,
-    chain,
-)
+from airflow.sdk import DAG, Asset, BaseNotifier, CronDataIntervalTimetable, Param, TriggerRule, chain
 from airflow.sdk.definitions.deadline import DeadlineAlert
 
 from millrace import admission, orders

@@ -20,7 +20,7 @@ def commit_report(database: Database, key: TryKey, report: Report, process_uid: 
     run = RunKey(key.dag_id, key.run_id, key.repeat)
     with database.write() as transaction:
         row = lock_run(transaction, run)
-        started_at = _text_time(report.meter)
+        started_at = written(report.meter.started_at)
         transaction.execute(
             "delete_lost_try", **task, try_number=key.try_number, process_uid=process_uid, started_at=started_at
         )
@@ -73,7 +73,7 @@ def commit_lost_try(
         if reading is None:
             known: Any = transaction.all("select_tries_of_key", **task, try_number=key.try_number)
         else:
-            known = transaction.one("select_metered_try", **task, started_at=_text_time(reading))
+            known = transaction.one("select_metered_try", **task, started_at=written(reading.started_at))
         if known:
             return
         transaction.execute(
@@ -131,12 +131,8 @@ def _task(key: TryKey) -> dict[str, str | int]:
     return key.model_dump(include={"dag_id", "run_id", "repeat", "task_id", "map_index"})
 
 
-def _text_time(reading: MeterReading) -> str:
-    return written(reading.started_at)
-
-
 def _measures(reading: MeterReading | None) -> dict[str, Value]:
     names = set(MeterReading.model_fields) - {"started_at", "phases"}
     if reading is None:
         return {**dict.fromkeys(names), "started_at": None}
-    return {**reading.model_dump(include=names), "started_at": _text_time(reading)}
+    return {**reading.model_dump(include=names), "started_at": written(reading.started_at)}

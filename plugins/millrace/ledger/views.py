@@ -101,13 +101,13 @@ class Views:
         """This repeat's own plan."""
         with self._database.read() as transaction:
             row = transaction.one("select_plan_of_repeat", dag_id=dag_id, run_id=run_id, repeat=repeat)
-        return None if row is None else Plan.model_validate_json(row["plan"])
+        return _plan(row)
 
     def newest_plan(self, dag_id: str) -> Plan | None:
         """Of the DAG's runs that were planned, the last one's to begin."""
         with self._database.read() as transaction:
             row = transaction.one("select_newest_plan", dag_id=dag_id)
-        return None if row is None else Plan.model_validate_json(row["plan"])
+        return _plan(row)
 
     def evaluations(self, dag_id: str, run_id: str, repeat: int) -> list[Row]:
         """The candidate's figures and the live version's, as this run measured them."""
@@ -163,6 +163,10 @@ class Views:
 def cursor(row: Row) -> RunCursor:
     """Where the page after this row begins."""
     return RunCursor(row["sort_value"], row["started_at"], row["dag_id"], row["run_id"], row["repeat"])
+
+
+def _plan(row: Row | None) -> Plan | None:
+    return None if row is None else Plan.model_validate_json(row["plan"])
 
 
 def _order(row: Row) -> tuple[Any, ...]:
