@@ -42,10 +42,7 @@ def plant(
     for name in (MINE, ANOTHERS):
         shutil.copy(repository / "tests" / "e2e" / "dags" / f"{name}.py", home / "dags")
     plant = e2e.Plant(home, home / "dags")
-    plant.ledger.migrate()
-    plant.airflow.up()
-    try:
-        plant.api = e2e.AirflowApi(plant.airflow)
+    with plant.running():
         plant.runs = {}
         for dag_id in (MINE, ANOTHERS):
             plant.deliver(DAY, dag_id)
@@ -53,8 +50,6 @@ def plant(
         for dag_id, run_id in plant.runs.items():
             plant.finish(run_id, dag_id)
         yield plant
-    finally:
-        plant.airflow.down()
 
 
 @pytest.fixture(scope="module")

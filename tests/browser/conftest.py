@@ -31,17 +31,12 @@ def plant(
     for file in ("machine_faults.py", "machine_kill.py"):
         shutil.copy(repository / "tests" / "e2e" / "dags" / file, dags)
     plant = e2e.Plant(home, dags)
-    plant.ledger.migrate()
-    plant.airflow.up()
-    try:
-        plant.api = e2e.AirflowApi(plant.airflow)
+    with plant.running():
         for day in DAYS:
             plant.deliver(day, rows=300)  # the gate wants fifty rows to test on
         row = plant.finish(plant.run(partition_from=f"{DAYS[0]}", partition_to=f"{DAYS[1]}"))
         assert row["state"] == "success", row
         yield plant
-    finally:
-        plant.airflow.down()
 
 
 @pytest.fixture(scope="session")

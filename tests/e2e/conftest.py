@@ -64,6 +64,17 @@ class Plant:
         entry = f"local: {{power_cap_watts: {self.power_cap_watts}}}"
         self.catalogue.write_text(CATALOGUE.read_text().replace("local: {}", entry))
 
+    @contextlib.contextmanager
+    def running(self) -> Iterator["Plant"]:
+        """Its Airflow is up within the block, with a client that has logged in, and its ledger is migrated."""
+        self.ledger.migrate()
+        self.airflow.up()
+        try:
+            self.api = AirflowApi(self.airflow)
+            yield self
+        finally:
+            self.airflow.down()
+
     def deliver(self, day: date, workload: str = "machine_faults", rows: int = 120) -> Path:
         """Put a day's file of arrivals."""
         file = self.arrivals / workload / f"{day}.csv"
@@ -114,7 +125,6 @@ def plant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plant]:
     shutil.copytree(Path(__file__).with_name("dags"), dags, ignore=shutil.ignore_patterns("__pycache__"))
     write_workload("churn", dags)
     plant = Plant(home, dags)
-    plant.ledger.migrate()
     with pytest.MonkeyPatch.context() as patch:
         site = {
             "MILLRACE_FORECAST_URI": str(plant.forecast),
@@ -123,12 +133,8 @@ def plant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plant]:
         }
         for name, value in (IMPATIENCE | site).items():
             patch.setenv(name, value)
-        plant.airflow.up()
-        try:
-            plant.api = AirflowApi(plant.airflow)
+        with plant.running():
             yield plant
-        finally:
-            plant.airflow.down()
 
 
 @pytest.fixture(scope="session")

@@ -36,16 +36,11 @@ def test_the_events_of_a_run_hold_what_the_ledger_says(
     path = [str(repository / "plugins"), str(repository / ".venvs" / "lineage")]
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(path))
     plant = e2e.Plant(tmp_path, tmp_path / "dags")
-    plant.ledger.migrate()
-    plant.airflow.up()
-    try:
-        plant.api = e2e.AirflowApi(plant.airflow)
+    with plant.running():
         plant.deliver(DAY)
         run_id = plant.run(partition_from=f"{DAY}", partition_to=f"{DAY}", dry_run=True)
         row = plant.finish(run_id)
         plant.wait(lambda: "millrace_run" in facets(events, run_id, "close"), "the event of the run's end", 60)
-    finally:
-        plant.airflow.down()
     # OpenLineage leaves out what is None
     known = {name: value for name, value in row.items() if value is not None}
     assert facets(events, run_id, "close")["millrace_run"]["run_summary"] == known
