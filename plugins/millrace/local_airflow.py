@@ -107,7 +107,7 @@ class LocalAirflow:
         created_at = psutil.Process(process.pid).create_time()
         self._pid_file.write_text(json.dumps({"pid": process.pid, "created_at": created_at, "port": self.port}))
         deadline = time.monotonic() + _START_TIMEOUT_SECONDS
-        while not self.healthy():
+        while not healthy(self.url):
             if process.poll() is not None or time.monotonic() > deadline:
                 self.down()
                 raise AirflowDidNotStartError(f"Airflow did not come up. Its log, {self.log}, says why.")
@@ -126,17 +126,6 @@ class LocalAirflow:
             ended.append(process.pid)
             _end_group(process)
         return ended
-
-    def healthy(self) -> bool:
-        """Whether scheduler, DAG processor and triggerer beat and the API answers."""
-        import httpx  # a fifth of a second, and few commands ask
-
-        try:
-            health = httpx.get(f"{self.url}/api/v2/monitor/health", timeout=5).json()
-        except (httpx.HTTPError, ValueError):
-            return False
-        parts = ("metadatabase", "scheduler", "dag_processor", "triggerer")
-        return all((health.get(part) or {}).get("status") == "healthy" for part in parts)
 
     def password(self) -> str:
         """The password that Airflow made for the user admin."""
@@ -171,6 +160,18 @@ class LocalAirflow:
             file.touch(mode=0o600)
             file.write_text(secrets.token_urlsafe(48))
         return file.read_text()
+
+
+def healthy(url: str) -> bool:
+    """Whether an Airflow's scheduler, DAG processor and triggerer beat and its API answers."""
+    import httpx  # a fifth of a second, and few commands ask
+
+    try:
+        health = httpx.get(f"{url}/api/v2/monitor/health", timeout=5).json()
+    except (httpx.HTTPError, ValueError):
+        return False
+    parts = ("metadatabase", "scheduler", "dag_processor", "triggerer")
+    return all((health.get(part) or {}).get("status") == "healthy" for part in parts)
 
 
 def _taken(port: int) -> bool:

@@ -10,15 +10,19 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
+
+from millrace.demonstration.follow import AirflowApi
+from millrace.local_airflow import healthy
 
 _PROJECT = "millrace-test"
 _UP_SECONDS = 300
 
 
 class Stack:
-    """A running stack, with a client that has logged in as the user admin."""
+    """A running stack, with a client that has logged in."""
+
+    api: AirflowApi
 
     def __init__(self, repository: Path, tag: str) -> None:
         with socket.socket() as probe:
@@ -27,7 +31,13 @@ class Stack:
         self._repository = repository
         ports = {"PORT": f"{self.port}", "MILLRACE_SERVING_PORTS": "28200-28209", "PROMETHEUS_PORT": "29090"}
         self._environment = {**os.environ, **ports, "IMAGE_TAG": tag, "MILLRACE_CEPH_BYTES": f"{4 << 30}"}
-        self.client = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=60)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def password(self) -> str:
+        return str(json.loads(self.secret("airflow/passwords.json"))["admin"])
 
     def compose(self, *words: str, check: bool = True) -> str:
         done = subprocess.run(
@@ -40,11 +50,8 @@ class Stack:
     def up(self) -> None:
         """As `docker compose up -d` does it, then until every part is well."""
         self.compose("up", "-d")
-        self.await_(self._well, "Airflow", _UP_SECONDS)
-        self.client.headers.pop("Authorization", None)
-        user = {"username": "admin", "password": json.loads(self.secret("airflow/passwords.json"))["admin"]}
-        token = self.client.post("/auth/token", json=user).raise_for_status().json()["access_token"]
-        self.client.headers["Authorization"] = f"Bearer {token}"
+        self.await_(lambda: healthy(self.url), "Airflow", _UP_SECONDS)
+        self.api = AirflowApi(self)
 
     def secret(self, name: str) -> str:
         service = {"airflow": "api-server", "postgres": "postgres", "s3": "s3"}[name.partition("/")[0]]
@@ -53,6 +60,13 @@ class Stack:
     def containers(self) -> list[dict[str, Any]]:
         names = self.compose("ps", "-aq").split()
         return list(json.loads(subprocess.run(["docker", "inspect", *names], check=True, capture_output=True).stdout))
+
+    def address(self, service: str) -> str:
+        """Where a container is reached from this machine, its ports published or not."""
+        name = self.compose("ps", "-q", service).strip()
+        shape = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}"
+        found = subprocess.run(["docker", "inspect", "-f", shape, name], check=True, capture_output=True, text=True)
+        return found.stdout.strip()
 
     def sql(self, query: str) -> str:
         """What the ledger's PostgreSQL answers, a line a row."""
@@ -66,14 +80,6 @@ class Stack:
                 raise AssertionError(f"no {what} after {seconds} s:\n{self.compose('logs', '--tail', '60')[-8000:]}")
             time.sleep(1)
         return seen
-
-    def _well(self) -> bool:
-        try:
-            health = self.client.get("/api/v2/monitor/health").json()
-        except (httpx.HTTPError, ValueError):
-            return False
-        parts = ("metadatabase", "scheduler", "dag_processor", "triggerer")
-        return all((health.get(part) or {}).get("status") == "healthy" for part in parts)
 
 
 @pytest.fixture(scope="session")

@@ -1,11 +1,16 @@
 """The stack of docker-compose.yaml: the demonstration from its REST API to its ledger, its service and its pages."""
 
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import httpx
 import pytest
+
+from millrace.demonstration.follow import AirflowApi, Reachable
+from millrace.local_airflow import LocalAirflow
 
 DAG = "news_topics"
 PARTS = {"machine", "postgres", "s3", "api-server", "scheduler", "dag-processor", "triggerer", "exporter", "prometheus"}
@@ -22,20 +27,33 @@ def run_id(stack: Any, repository: Path) -> str:
     # what make demo fetched, so that the stack needs no network
     bring_in = "cp -r /wheels /tmp/wheels && exec python3 -m millrace demo-material --cache /tmp/wheels"
     stack.compose("run", "--rm", "-v", f"{repository / '.cache'}:/wheels:ro", "cli", "bash", "-ec", bring_in)
-    stack.await_(lambda: stack.client.get(f"/api/v2/dags/{DAG}").status_code == 200, "DAG", 120)
-    stack.client.patch(f"/api/v2/dags/{DAG}", json={"is_paused": False}).raise_for_status()
-    conf = {"rows": 600, "partition_from": "2026-01-01", "partition_to": "2026-01-14"}
-    asked = stack.client.post(f"/api/v2/dags/{DAG}/dagRuns", json={"conf": conf, "logical_date": None})
-    assert asked.is_success, asked.text
-    run_id = str(asked.json()["dag_run_id"])
-    path = f"/api/v2/dags/{DAG}/dagRuns/{run_id}"
+    stack.api.await_dag(DAG)
+    run_id = str(stack.api.trigger(DAG, {"rows": 600, "partition_from": "2026-01-01", "partition_to": "2026-01-14"}))
 
     def over() -> str | None:
-        state = stack.client.get(path).json()["state"]
+        state = stack.api.run_state(DAG, run_id)
         return str(state) if state in ("success", "failed") else None
 
     assert stack.await_(over, "end of the run", 1200) == "success", stack.compose("logs", "--tail", "100", "scheduler")
     return run_id
+
+
+def pages(airflow: Reachable, run_id: str) -> dict[str, str]:
+    headers = AirflowApi(airflow).headers
+    addresses = {
+        "run": ("run", {"dag_id": DAG, "run_id": run_id}),
+        "runs": ("runs", {}),
+        "models": ("models", {}),
+        "plan": ("plan", {"dag_id": DAG}),
+        "site": ("site", {}),
+        "data docs": ("docs", {"dag_id": DAG, "version": "0"}),
+    }
+    return {
+        name: httpx.get(f"{airflow.url}/millrace/{path}", params=params, headers=headers, timeout=60)
+        .raise_for_status()
+        .text
+        for name, (path, params) in addresses.items()
+    }
 
 
 def test_every_part_runs_and_none_as_root(stack: Any) -> None:
@@ -48,7 +66,7 @@ def test_every_part_runs_and_none_as_root(stack: Any) -> None:
 
 def test_nobody_gets_in_without_logging_in(stack: Any) -> None:
     for path in ("/api/v2/dags", "/millrace/runs", "/millrace/plan"):
-        assert httpx.get(f"http://127.0.0.1:{stack.port}{path}", timeout=30).status_code == 401
+        assert httpx.get(f"{stack.url}{path}", timeout=30).status_code == 401
 
 
 def test_the_ledger_in_postgresql_has_the_run_predicted_beside_measured(stack: Any, run_id: str) -> None:
@@ -58,10 +76,32 @@ def test_the_ledger_in_postgresql_has_the_run_predicted_beside_measured(stack: A
     assert all(float(number) > 0 for number in numbers), row
 
 
-def test_the_pages_show_the_run(stack: Any, run_id: str) -> None:
-    page = stack.client.get("/millrace/run", params={"dag_id": DAG, "run_id": run_id}).raise_for_status().text
-    assert "quality by label" in page.lower()
-    assert run_id in stack.client.get("/millrace/runs").raise_for_status().text
+def test_the_pages_show_the_run_and_make_up_on_the_same_stores_shows_the_same(
+    stack: Any,
+    run_id: str,
+    repository: Path,
+    tmp_path: Path,
+    load_module: Callable[[Path], ModuleType],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shown = pages(stack, run_id)
+    assert "quality by label" in shown["run"].lower()
+    assert run_id in shown["runs"]
+    known = [*stack.secret("airflow/env").splitlines(), *stack.secret("s3/env").splitlines()]
+    s3 = f"http://{stack.address('s3')}:7480"
+    stored = {"AWS_ENDPOINT_URL": s3, "MILLRACE_STORAGE_URI": "s3://millrace/store"}
+    for name, value in {**dict(line.split("=", 1) for line in known), **stored}.items():
+        monkeypatch.setenv(name, value.replace("@postgres", f"@{stack.address('postgres')}"))
+    port = load_module(repository / "tests" / "e2e" / "conftest.py").free_port()
+    embedded = LocalAirflow(tmp_path, port)
+    # one Airflow after the other on one database
+    stack.compose("stop", "--timeout", "20", "scheduler", "dag-processor", "triggerer", "api-server")
+    try:
+        embedded.up()
+        assert pages(embedded, run_id) == shown
+    finally:
+        embedded.down()
+        stack.up()
 
 
 def test_the_model_answers_after_the_stack_was_down_too(stack: Any, run_id: str) -> None:

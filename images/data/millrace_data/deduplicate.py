@@ -1,5 +1,6 @@
 """Rows that were seen before, by 128-bit hashes in a table without Python objects."""
 
+import mmap
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import TypeAlias
@@ -25,7 +26,7 @@ class SeenRows:
 
     def __init__(self, unique_by: Sequence[str]) -> None:
         self._unique_by = tuple(unique_by)
-        self._slots: Hashes = np.zeros((2, _FIRST_SLOTS), np.uint64)
+        self._slots = _table(_FIRST_SLOTS)
         self.unique_rows = 0
 
     def first_seen(self, batch: pa.RecordBatch) -> NDArray[np.bool_]:
@@ -44,9 +45,15 @@ class SeenRows:
         while self.unique_rows + coming > _MAX_LOAD * slots:
             slots *= 2
         if slots > self._slots.shape[1]:
-            held, self._slots = self._slots, np.zeros((2, slots), np.uint64)
+            held, self._slots = self._slots, _table(slots)
             for part in np.array_split(held, held.shape[1] // _FIRST_SLOTS, axis=1):
                 _insert(self._slots, part[:, part.any(axis=0)].T)
+
+
+def _table(slots: int) -> Hashes:
+    # Pages of its own: of blocks that it was given back, C's allocator would keep twice the largest one's size at hand.
+    empty = mmap.mmap(-1, 2 * slots * np.dtype(np.uint64).itemsize)
+    return np.frombuffer(empty, np.uint64).reshape(2, slots)
 
 
 def _first_in_batch(hashes: Hashes) -> NDArray[np.bool_]:

@@ -7,12 +7,12 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Protocol
 
 import httpx
 from tenacity import retry, retry_if_exception, stop_after_attempt, wait_random
 
 from millrace.launchers.process import LOG_FILE
-from millrace.local_airflow import LocalAirflow
 
 TASKS = (
     "ingest", "validate", "await_earlier_partitions", "size", "await_start", "train", "export", "evaluate", "gate",
@@ -38,10 +38,21 @@ def _passes(error: BaseException) -> bool:
 _AGAIN = retry(retry=retry_if_exception(_passes), stop=stop_after_attempt(5), wait=wait_random(0, 2), reraise=True)
 
 
+class Reachable(Protocol):
+    """An Airflow with Airflow's simple auth manager."""
+
+    @property
+    def url(self) -> str:
+        """Its UI and its REST API."""
+
+    def password(self) -> str:
+        """That of the user admin."""
+
+
 class AirflowApi:
     """The few calls that the demonstration needs, with the token of the user admin."""
 
-    def __init__(self, airflow: LocalAirflow) -> None:
+    def __init__(self, airflow: Reachable) -> None:
         self._client = httpx.Client(base_url=airflow.url, timeout=60)
         answer = self._client.post("/auth/token", json={"username": "admin", "password": airflow.password()})
         answer.raise_for_status()

@@ -128,8 +128,10 @@ class _Parts(io.RawIOBase):
             self.waiting += view
             size = view.nbytes
         while len(self.waiting) >= (part := self._part_bytes()):
-            self._send(bytes(self.waiting[:part]))
+            with memoryview(self.waiting)[:part] as first:
+                data = bytes(first)
             del self.waiting[:part]
+            self._send(data)
         return size
 
     def complete(self) -> None:
