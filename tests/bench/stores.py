@@ -9,13 +9,11 @@ copy        the day's file read from the store and written to it again, in piece
 ingest      what the step does: the same file checked, de-duplicated, dealt and staged, from and to the same store
 fetch       the bytes of the published table's files, in pieces of 8 MiB
 read        what training does with them: one split's rows as record batches, with their keys' hashes
-local ...   ingest and read from and to local files, which says what the processors allow
+local ...   ingest and read from and to local files, beside which copy or fetch runs in the store: both works at once
 
-The store is the limit where its client library alone (copy, fetch) takes longer than we do on local files. Where it
-does not, the processors are, and we are held against the local time, or against the least in which they could do both
-works, where that is longer: what copy or fetch keeps them busy with, in the client library and in a store on the same
-machine, and what we take on local files, over the number of cores. That asks for a machine with nothing else to do.
-Memory is the highest resident, at one size and at a tenth of it; what grows are the digests of the rows' keys.
+The limit is what these two take that run side by side, or copy or fetch alone, where that is longer: ingest and read do
+both works, and cannot be done before. Memory is the highest resident of as many runs at one size and at a tenth of it;
+what grows are the digests of the rows' keys. It asks for a machine with nothing else to do.
 Prints a JSON line a run and one a store; exits 1 where a bar is missed.
 """
 
@@ -31,11 +29,9 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-import psutil
 from deltalake import DeltaTable
 from ingest import DAY, dataset, peak_memory_bytes, write_documents
 
@@ -118,33 +114,46 @@ PLAIN = {"ingest": "copy", "read": "fetch"}
 
 
 def run_one(variant: str, roots: list[str]) -> None:
-    """Measure one variant at the last place in this process, after the others, and print it."""
+    """Measure one variant at the last place in this process, after the others, when a line comes in, and print it."""
     limit_parsing_memory()
-    for root in roots:
-        started = time.perf_counter(), time.process_time(), busy_seconds()
+    for root in roots[:-1]:
         VARIANTS[variant](root)
-    ended = time.perf_counter(), time.process_time(), busy_seconds()
-    seconds, cpu_seconds, busy = (after - before for before, after in zip(started, ended, strict=True))
-    found = {
-        "seconds": seconds,
-        "cpu_seconds": cpu_seconds,
-        "store_cpu_seconds": max(0.0, busy - cpu_seconds),
-        "peak_memory_bytes": peak_memory_bytes(),
-    }
-    print(json.dumps({"variant": variant} | found), flush=True)
+    print("ready", flush=True)
+    sys.stdin.readline()
+    started = time.perf_counter()
+    VARIANTS[variant](roots[-1])
+    seconds = time.perf_counter() - started
+    found = {"variant": variant, "root": roots[-1], "seconds": seconds, "peak_memory_bytes": peak_memory_bytes()}
+    print(json.dumps(found), flush=True)
 
 
-def busy_seconds() -> float:
-    """Of all processors, since the machine started."""
-    spent = psutil.cpu_times()
-    return float(spent.user + spent.nice + spent.system + spent.irq + spent.softirq)
+def measured(*works: tuple[str, list[str]]) -> list[dict[str, Any]]:
+    """Each variant in a process of its own, all begun at the same moment."""
+    with contextlib.ExitStack() as stack:
+        begun = [
+            stack.enter_context(
+                subprocess.Popen(
+                    [sys.executable, __file__, "--variant", variant, "--roots", *roots],
+                    stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+                )
+            )
+            for variant, roots in works
+        ]  # fmt: skip
+        for each in begun:
+            read_line(each)
+        for each in begun:
+            each.stdin.write("\n")  # type: ignore[union-attr]
+            each.stdin.flush()  # type: ignore[union-attr]
+        lines = [read_line(each) for each in begun]
+    print("".join(lines), end="", flush=True)
+    return [json.loads(line) for line in lines]
 
 
-def measured(variant: str, *roots: str) -> dict[str, Any]:
-    command = [sys.executable, __file__, "--variant", variant, "--roots", *roots]
-    line = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
-    print(line, end="", flush=True)
-    return dict(json.loads(line))
+def read_line(process: "subprocess.Popen[str]") -> str:
+    line = process.stdout.readline() if process.stdout else ""
+    if not line:
+        raise RuntimeError(f"{process.args} ended before its time: its error is above")
+    return line
 
 
 def compare(store: str, root: str, local: str, repeats: int) -> bool:
@@ -152,35 +161,30 @@ def compare(store: str, root: str, local: str, repeats: int) -> bool:
     for size in SIZES:
         files.put_file(files.local_path(f"{local}/{size}/{DAY}.jsonl"), f"{root}/{size}/{DAY}.jsonl")
         publish(f"{root}/{size}")
-    runs: dict[str, list[dict[str, Any]]] = {}
+    in_store, on_disk = ([f"{each}/{size}" for size in SIZES] for each in (root, local))
+    seconds: dict[str, list[float]] = {}
+    peaks: dict[str, list[int]] = {}
     for _ in range(repeats):
         for variant in VARIANTS:
-            runs.setdefault(variant, []).append(measured(variant, *(f"{root}/{size}" for size in SIZES)))
-        for variant in PLAIN:
-            runs.setdefault(f"local {variant}", []).append(measured(variant, *(f"{local}/{size}" for size in SIZES)))
-    seconds = {variant: statistics.median(run["seconds"] for run in found) for variant, found in runs.items()}
-    peaks = {variant: max(run["peak_memory_bytes"] for run in runs[variant]) for variant in PLAIN}
-    tenth = {variant: measured(variant, f"{root}/tenth")["peak_memory_bytes"] for variant in PLAIN}
-    cpu = {
-        name: {kind: statistics.median(run[kind] for run in found) for kind in ("cpu_seconds", "store_cpu_seconds")}
-        for name, found in runs.items()
-    }
-    limits = {}
-    for variant, plain in PLAIN.items():
-        both = sum(cpu[plain].values()) + cpu[f"local {variant}"]["cpu_seconds"]
-        processors = max(seconds[f"local {variant}"], both / len(os.sched_getaffinity(0)))
-        limits[variant] = max(("store", seconds[plain]), ("processors", processors), key=itemgetter(1))
+            (found,) = measured((variant, in_store))
+            seconds.setdefault(variant, []).append(found["seconds"])
+            peaks.setdefault(variant, []).append(found["peak_memory_bytes"])
+        for variant, plain in PLAIN.items():
+            both = measured((variant, on_disk), (plain, in_store))
+            seconds.setdefault(f"{plain} beside local {variant}", []).append(max(each["seconds"] for each in both))
+            (found,) = measured((variant, in_store[:1]))
+            peaks.setdefault(f"{variant} of a tenth", []).append(found["peak_memory_bytes"])
+    median = {name: statistics.median(each) for name, each in seconds.items()}
+    limits = {name: max(median[plain], median[f"{plain} beside local {name}"]) for name, plain in PLAIN.items()}
+    highest = {name: max(each) for name, each in peaks.items()}
     summary: dict[str, Any] = {
         "store": store,
-        "median_seconds": {variant: round(value, 2) for variant, value in seconds.items()},
-        "cpu_seconds": {name: {kind: round(value, 2) for kind, value in kinds.items()} for name, kinds in cpu.items()},
-        "against_client_library": {name: round(seconds[PLAIN[name]] / seconds[name], 2) for name in PLAIN},
-        "limit": {name: limit for name, (limit, _) in limits.items()},
-        "limit_seconds": {name: round(least, 2) for name, (_, least) in limits.items()},
-        **{name: round(least / seconds[name], 2) for name, (_, least) in limits.items()},
-        "peak_memory_bytes": peaks,
-        "peak_memory_bytes_of_a_tenth": tenth,
-        "memory_growth": round(max(peaks[name] / tenth[name] for name in peaks), 2),
+        "median_seconds": {name: round(value, 2) for name, value in median.items()},
+        "against_client_library": {name: round(median[plain] / median[name], 2) for name, plain in PLAIN.items()},
+        "limit_seconds": {name: round(limit, 2) for name, limit in limits.items()},
+        **{name: round(limit / median[name], 2) for name, limit in limits.items()},
+        "peak_memory_bytes": highest,
+        "memory_growth": round(max(highest[name] / highest[f"{name} of a tenth"] for name in PLAIN), 2),
         "bars": BARS,
     }
     print(json.dumps(summary), flush=True)

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from deltalake import DeltaTable
 
-from millrace.demonstration.follow import AirflowApi
 from millrace.ledger.ledger import Ledger
 from millrace.storage import files, s3
 
@@ -31,17 +30,12 @@ def plant(tmp_path: Path, e2e: Any, s3_uri: str, repository: Path, monkeypatch: 
     (dags / f"{DAG}.py").write_text((repository / "tests" / "e2e" / "dags" / f"{DAG}.py").read_text())
     made = e2e.Plant(tmp_path, dags)
     made.ledger = Ledger(os.environ.get("MILLRACE_LEDGER_URL") or f"sqlite:///{tmp_path / 'ledger.db'}")
-    made.ledger.migrate()
     for day in MONTH:
         if day != ABSENT:
             lines = "\n".join(e2e.machine_rows(day, ROWS)) + "\n"
             files.write_bytes(f"{s3_uri}/arrivals/{DAG}/{day}.csv", lines.encode())
-    made.airflow.up()
-    try:
-        made.api = AirflowApi(made.airflow)
+    with made.running():
         yield made
-    finally:
-        made.airflow.down()
 
 
 def table(plant: Any, version: int | None = None) -> DeltaTable:

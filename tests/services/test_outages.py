@@ -15,8 +15,6 @@ from typing import Any
 import pytest
 from deltalake import DeltaTable
 
-from millrace.demonstration.follow import AirflowApi
-from millrace.ledger.ledger import Ledger
 from millrace.run import run_folder_uri
 from millrace.storage import files, s3
 
@@ -47,16 +45,10 @@ def plant(
     (dags / f"{DAG}.py").write_text((REPOSITORY / "tests" / "e2e" / "dags" / f"{DAG}.py").read_text())
     made = e2e.Plant(tmp_path, dags)
     made.store = f"{store}/store"
-    made.ledger = Ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
-    made.ledger.migrate()
     lines = "\n".join(e2e.machine_rows(DAY, ROWS)) + "\n"
     files.write_bytes(f"{store}/arrivals/{DAG}/{DAY}.csv", lines.encode())
-    made.airflow.up()
-    try:
-        made.api = AirflowApi(made.airflow)
+    with made.running():
         yield made
-    finally:
-        made.airflow.down()
 
 
 def strike(outage: dict[str, str]) -> None:
