@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
-from millrace.local_airflow import LocalAirflow
+from millrace.local_airflow import healthy
 
 if importlib.util.find_spec("airflow.providers.fab") is None:
     pytest.skip("apache-airflow-providers-fab is not installed: make access-test does it", allow_module_level=True)
@@ -68,7 +68,7 @@ def door(plant: Any, load_module: Callable[[Path], ModuleType], repository: Path
             start_new_session=True,
         )
         try:
-            plant.wait(LocalAirflow(plant.airflow.home, port).healthy, "FAB's API server", 120)
+            plant.wait(lambda: healthy(address), "FAB's API server", 120)
             yield address
         finally:
             os.killpg(process.pid, signal.SIGTERM)

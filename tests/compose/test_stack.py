@@ -38,7 +38,7 @@ def run_id(stack: Any, repository: Path) -> str:
     return run_id
 
 
-def pages(airflow: Reachable, run_id: str) -> dict[str, str]:
+def pages(airflow: Reachable, run_id: str, version: str) -> dict[str, str]:
     headers = AirflowApi(airflow).headers
     addresses = {
         "run": ("run", {"dag_id": DAG, "run_id": run_id}),
@@ -46,7 +46,7 @@ def pages(airflow: Reachable, run_id: str) -> dict[str, str]:
         "models": ("models", {}),
         "plan": ("plan", {"dag_id": DAG}),
         "site": ("site", {}),
-        "data docs": ("docs", {"dag_id": DAG, "version": "0"}),
+        "data docs": ("docs", {"dag_id": DAG, "version": version}),
     }
     return {
         name: httpx.get(f"{airflow.url}/millrace/{path}", params=params, headers=headers, timeout=60)
@@ -84,7 +84,8 @@ def test_the_pages_show_the_run_and_make_up_on_the_same_stores_shows_the_same(
     load_module: Callable[[Path], ModuleType],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    shown = pages(stack, run_id)
+    version = stack.sql(f"SELECT dataset_version FROM run_summary WHERE run_id = '{run_id}'")
+    shown = pages(stack, run_id, version)
     assert "quality by label" in shown["run"].lower()
     assert run_id in shown["runs"]
     known = [*stack.secret("airflow/env").splitlines(), *stack.secret("s3/env").splitlines()]
@@ -98,7 +99,7 @@ def test_the_pages_show_the_run_and_make_up_on_the_same_stores_shows_the_same(
     stack.compose("stop", "--timeout", "20", "scheduler", "dag-processor", "triggerer", "api-server")
     try:
         embedded.up()
-        assert pages(embedded, run_id) == shown
+        assert pages(embedded, run_id, version) == shown
     finally:
         embedded.down()
         stack.up()

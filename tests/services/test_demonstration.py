@@ -3,8 +3,10 @@
 import json
 import os
 import secrets
+import struct
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -59,14 +61,37 @@ class Planted(dict[str, str]):
         return self.setdefault(of, f"planted{secrets.token_hex(12)}")
 
 
+def credential_cache(ticket: str) -> bytes:
+    """A Kerberos credential cache with a ticket (MIT Kerberos, "Credential cache file format", version 4)."""
+
+    def sized(data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + data
+
+    def principal(*names: bytes) -> bytes:
+        return struct.pack(">II", 1, len(names)) + b"".join(map(sized, (b"EXAMPLE.ORG", *names)))
+
+    now = int(time.time())
+    key = struct.pack(">H", 18) + sized(secrets.token_bytes(32))
+    times = struct.pack(">IIII", now, now, now + 86_400, 0)
+    flags_and_addresses = struct.pack(">BIII", 0, 0, 0, 0)
+    person, server = principal(b"millrace"), principal(b"krbtgt", b"EXAMPLE.ORG")
+    credential = person + server + key + times + flags_and_addresses + sized(ticket.encode()) + sized(b"")
+    return b"\5\4\0\0" + person + credential
+
+
 def plant_everywhere(patch: pytest.MonkeyPatch, folder: Path) -> Planted:
     """A credential in every place that Millrace and Airflow have for one, but the store's own."""
     planted = Planted()
     for variable in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
         patch.setenv(f"{variable}__ELSEWHERE", planted.new(f"{variable} of another bucket"))
-    for variable in ("KRB5CCNAME", "KRB5_CLIENT_KTNAME", "HADOOP_TOKEN_FILE_LOCATION"):
+    hadoop = {
+        "KRB5CCNAME": credential_cache(planted.new("KRB5CCNAME")),
+        "KRB5_CLIENT_KTNAME": b"\5\2" + planted.new("KRB5_CLIENT_KTNAME").encode(),
         # no token, and behind the list what may not be seen
-        (folder / variable).write_bytes(b"HDTS\0\0\0" + planted.new(variable).encode())
+        "HADOOP_TOKEN_FILE_LOCATION": b"HDTS\0\0\0" + planted.new("HADOOP_TOKEN_FILE_LOCATION").encode(),
+    }
+    for variable, content in hadoop.items():
+        (folder / variable).write_bytes(content)
         patch.setenv(variable, str(folder / variable))
     patch.setenv("MILLRACE_PROMETHEUS_URL", f"http://reader:{planted.new('Prometheus')}@127.0.0.1:9/")
     patch.setenv("AIRFLOW__API_AUTH__JWT_SECRET", planted.new("Airflow's JWT secret") * 2)

@@ -1,10 +1,8 @@
 """``python -m millrace_data --spec URI``: the steps ingest and validate."""
 
-import sys
-
 from millrace.contracts.report import Result
 from millrace.contracts.run_spec import RunSpec
-from millrace.step.main import Stop, main
+from millrace.step.main import Stop, leave, main
 from millrace_data.ingest import ingest
 
 
@@ -15,4 +13,4 @@ def _validate(spec: RunSpec, stop: Stop) -> Result:
 
 
 if __name__ == "__main__":
-    sys.exit(main({"ingest": ingest, "validate": _validate}))
+    leave(main({"ingest": ingest, "validate": _validate}))

@@ -1,13 +1,8 @@
 """``python -m millrace_train --spec URI``: the steps train, export and evaluate."""
 
-import logging
-import os
-import sys
-
-from millrace.contracts.errors import InterruptedStepError
 from millrace.contracts.report import EvaluateResult, ExportResult, TrainResult
 from millrace.contracts.run_spec import RunSpec
-from millrace.step.main import Stop, main
+from millrace.step.main import Stop, leave, main
 
 
 def _train(spec: RunSpec, stop: Stop) -> TrainResult | None:
@@ -29,10 +24,4 @@ def _evaluate(spec: RunSpec, stop: Stop) -> EvaluateResult:
 
 
 if __name__ == "__main__":
-    code = main({"train": _train, "export": _export, "evaluate": _evaluate})
-    if code == InterruptedStepError.exit_code:
-        # JAX's way out would wait for the worker that was lost, and then abort
-        logging.shutdown()
-        sys.stdout.flush()
-        os._exit(code)
-    sys.exit(code)
+    leave(main({"train": _train, "export": _export, "evaluate": _evaluate}))

@@ -138,7 +138,8 @@ class ProcessLauncher:
             for name, value in os.environ.items()
             if name in _PASSED_ON or name.startswith(_PASSED_ON_PREFIXES)
         }
-        return {**variables, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1", "HF_HUB_OFFLINE": "1"}
+        said = {"PYTHONUNBUFFERED": "1", "PYTHONFAULTHANDLER": "1"}  # a crash's log has its place in it
+        return {**variables, **said, "PYTHONPATH": path, "HF_HUB_OFFLINE": "1"}
 
     def _start(self, image: str, spec: RunSpec, attempt: Path, lock: int) -> subprocess.Popen[bytes]:
         python = self._python(spec.variant or image)

@@ -7,8 +7,10 @@ libgssapi, a delegation token takes HADOOP_TOKEN_FILE_LOCATION. delta-rs reads t
 
 import errno
 import io
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -18,20 +20,40 @@ from pyarrow import fs
 from millrace.contracts.errors import BadInputError
 
 _QUOTA = "QuotaExceeded"
+# MIT Kerberos, "Credential cache file format"
+_CACHE_VERSIONS = [bytes((5, version)) for version in (1, 2, 3, 4)]
 
 
 def file_system(uri: str) -> fs.FileSystem:
     """The HDFS of a NameNode (``host:port``) or a nameservice of hdfs-site.xml, as pyarrow's file system.
 
-    Raises BadInputError for a URI that names neither. Whatever HDFS answers is an OSError.
+    Raises BadInputError for a URI that names neither, and for a KRB5CCNAME that names a file which is no credential
+    cache. Whatever HDFS answers is an OSError.
     """
     place = urlsplit(uri).netloc
     if not place:
         raise BadInputError(
             "no NameNode is named", where=uri, rule="hdfs://HOST:PORT/PATH", remedy="name the NameNode or nameservice"
         )
+    _check_credential_cache()
     # not fsspec's own reading of the URI, which makes a nameservice's name small
     return fs.PyFileSystem(fs.FSSpecHandler(_Hdfs(host=place)))
+
+
+def _check_credential_cache() -> None:
+    # delta-rs has libkrb5 free a principal that was never read, which ends the process by a signal
+    cache = Path(os.environ.get("KRB5CCNAME", "").removeprefix("FILE:"))
+    if not cache.is_file():  # none yet, or of another kind
+        return
+    with cache.open("rb") as stream:
+        version = stream.read(2)
+    if version not in _CACHE_VERSIONS:
+        raise BadInputError(
+            "KRB5CCNAME names a file that is no Kerberos credential cache",
+            where=str(cache),
+            rule="a credential cache begins with the byte 5 and its version, 1 to 4",
+            remedy="get tickets with kinit -c and name that file, or unset KRB5CCNAME where HDFS has no Kerberos",
+        )
 
 
 def path_of(uri: str) -> str:

@@ -1,3 +1,4 @@
+import os
 import signal
 import subprocess
 import sys
@@ -49,6 +50,16 @@ def test_ingest_then_validate_by_command_line(
     assert (code, report.outcome) == (0, "ok")
     assert isinstance(report.result, ValidateResult)
     assert files.exists(report.result.docs_uri)
+
+
+def test_nothing_happens_to_a_step_after_its_work(
+    text_dataset: MakeDataset, make_spec: MakeSpec, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, day: Any
+) -> None:
+    """A library that would end the process by a signal on Python's way out is not asked."""
+    (tmp_path / "sitecustomize.py").write_text("import atexit, os\natexit.register(os.abort)\n")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), *sys.path]))
+    code, report = _run(make_spec(text_dataset(), IngestTask(window=Window(first=day, last=day))))
+    assert (code, report.outcome) == (0, "skipped")
 
 
 def test_no_arrivals_end_as_skipped_and_bad_ones_with_10(

@@ -87,6 +87,8 @@ def test_a_step_that_the_image_lacks_is_bad_input(spec: RunSpec) -> None:
 def test_a_spec_that_cannot_be_read_is_bad_input(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main({}, ["--spec", files.to_uri(tmp_path / "none.json")]) == 10
     assert "none.json" in capsys.readouterr().err
+    assert main({}, ["--spec", "gopher2://host/spec.json"]) == 10
+    assert "remedy:" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Files by URI."""
 
 import errno
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,22 @@ def test_a_path_that_leads_out_is_refused(uri: str) -> None:
 def test_an_unknown_scheme_names_what_is_known() -> None:
     with pytest.raises(BadInputError, match="hdfs://"):
         files.exists("gopher2://host/path")
+
+
+@pytest.mark.parametrize(
+    ("kept", "accepted"), [(b"\5\4\0\0", True), (b"\5\5", False), (b"HDTS\0", False), (b"", False), (None, True)]
+)
+@pytest.mark.parametrize("named", ["{}", "FILE:{}"])
+def test_a_file_that_is_no_credential_cache_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: bytes | None, accepted: bool, named: str
+) -> None:
+    """libkrb5 would end the process by a signal."""
+    cache = tmp_path / "cache"
+    if kept is not None:
+        cache.write_bytes(kept)
+    monkeypatch.setenv("KRB5CCNAME", named.format(cache))
+    with nullcontext() if accepted else pytest.raises(BadInputError, match=f"(?s){cache}.*kinit"):
+        files.locate("hdfs://127.0.0.1:8020/a")
 
 
 def test_reading_has_a_limit(tmp_path: Path) -> None:
