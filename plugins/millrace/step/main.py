@@ -95,7 +95,7 @@ def leave(code: int) -> NoReturn:
     """End the process at once: its work is done and reported.
 
     Python's own way out can abort it: pyarrow's readers let go of Python's files in threads of their own (seen with
-    HDFS, one time in three), JAX waits for a worker that was lost.
+    HDFS, 8 times of 28), JAX waits for a worker that was lost.
     """
     logging.shutdown()
     sys.stdout.flush()
