@@ -75,8 +75,8 @@ def test_only_the_ledger_reads_sql(repository: Path) -> None:
 
 
 def test_settings_are_read_in_one_place(repository: Path) -> None:
-    # s3.py reads the standard AWS variables, as every S3 client does
-    readers = {"settings.py", "local_airflow.py", "__main__.py", "s3.py"}
+    # s3.py and hdfs.py read the standard variables of AWS and Kerberos, as every client does
+    readers = {"settings.py", "local_airflow.py", "__main__.py", "s3.py", "hdfs.py"}
     for path in tracked(repository, "plugins/*.py", "dags/*.py"):
         if path.name not in readers and "launchers" not in path.parts:
             assert "os.environ" not in path.read_text(), f"{path} reads the environment"
