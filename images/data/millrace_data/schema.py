@@ -2,11 +2,7 @@
 
 import pyarrow as pa
 
-from millrace.contracts.data import PARTITION_COLUMN, SPLIT_COLUMN, Dataset
-from millrace.contracts.errors import BadInputError
-
-CONTENT_COLUMN = "content_"
-"""The Delta table's second partition column: the content_sha256 of the commit that wrote a partition's rows."""
+from millrace.contracts.data import CONTENT_COLUMN, PARTITION_COLUMN, SPLIT_COLUMN, Dataset
 
 SPLITS = ("train", "validation", "test")
 
@@ -17,18 +13,10 @@ _TYPES: dict[str, pa.DataType] = {
     "bool": pa.bool_(),
     "list<string>": pa.list_(pa.string()),
 }
-_RESERVED = {SPLIT_COLUMN, PARTITION_COLUMN, CONTENT_COLUMN}
 
 
 def source_schema(dataset: Dataset) -> pa.Schema:
-    """The declared columns in their order. Raises BadInputError for a name that Millrace adds itself."""
-    if taken := sorted(_RESERVED & {column.name for column in dataset.columns}):
-        raise BadInputError(
-            f"the columns {taken} are Millrace's own",
-            where="workload.dataset.columns",
-            rule=f"no column is called {sorted(_RESERVED)}",
-            remedy="rename the column in the source and in the workload",
-        )
+    """The declared columns in their order."""
     return pa.schema([(column.name, _TYPES[column.type]) for column in dataset.columns])
 
 

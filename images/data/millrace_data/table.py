@@ -9,11 +9,11 @@ from deltalake import CommitProperties, DeltaTable, WriterProperties, write_delt
 from deltalake.exceptions import CommitFailedError, DeltaError
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
-from millrace.contracts.data import PARTITION_COLUMN, Dataset, StagedPartition
+from millrace.contracts.data import CONTENT_COLUMN, PARTITION_COLUMN, Dataset, StagedPartition
 from millrace.contracts.errors import BadInputError, TransientError
 from millrace.storage import files, s3
 from millrace_data.measure import parquet_batches
-from millrace_data.schema import CONTENT_COLUMN, table_schema
+from millrace_data.schema import table_schema
 
 log = logging.getLogger(__name__)
 

@@ -6,31 +6,59 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from millrace.contracts.base import Contract, FieldName, Name, Sha256, Uri
+from millrace.contracts.column_types import ColumnKind, ColumnType, column_kind
+from millrace.contracts.source import SPARK, Dialect, Marker, Source
 
-ColumnType = Literal["string", "int64", "float64", "bool", "list<string>"]
+__all__ = ["SPARK", "Column", "Dataset", "Dialect", "Marker", "Source", "Split", "Target"]
+
+RESERVED = ("split_", "partition_", "content_")
+"""Columns that Millrace adds to a data set's own."""
 
 
 class Column(Contract):
-    """One column and its rules. A column is complete (no nulls) unless ``nullable`` says otherwise."""
+    """One column and its rules. A column is complete (no nulls) unless ``nullable`` says otherwise.
+
+    Texts of a type, in CSV and TSV: an integer is digits with an optional "-", a number ``-1.5e3``, a truth value true,
+    false, 1 or 0, a date ``2026-01-31``, a timestamp ``2026-01-31T08:00:00Z`` or with another offset, binary Base64, a
+    list its items joined by "|".
+    """
 
     name: FieldName
     type: ColumnType
+    source_name: str | None = Field(
+        default=None, min_length=1, max_length=255, description="in the arrivals, where it differs: 'Customer ID'"
+    )
     nullable: bool = False
-    min_length: int | None = Field(default=None, ge=0, description="characters, or items of a list")
-    max_length: int | None = Field(default=None, ge=1, description="characters, or items of a list")
-    minimum: float | None = None
-    maximum: float | None = None
+    min_length: int | None = Field(default=None, ge=0, description="characters, bytes, or items of a list")
+    max_length: int | None = Field(default=None, ge=1, description="characters, bytes, or items of a list")
+    minimum: int | float | None = None
+    maximum: int | float | None = None
 
+    @model_validator(mode="after")
+    def _bounds_fit_the_type(self) -> Self:
+        kind = self.kind
+        has_length = kind.kind in {"string", "binary", "list"}
+        if not kind.is_number and (self.minimum is not None or self.maximum is not None):
+            raise ValueError(f"column {self.name!r}: minimum and maximum are of numbers, and it is {self.type}")
+        if not has_length and (self.min_length is not None or self.max_length is not None):
+            raise ValueError(f"column {self.name!r}: min_length and max_length are of texts and lists")
+        for low, high, names in (
+            (self.minimum, self.maximum, "minimum and maximum"),
+            (self.min_length, self.max_length, "min_length and max_length"),
+        ):
+            if low is not None and high is not None and low > high:
+                raise ValueError(f"column {self.name!r}: no value lies between {names}, {low} and {high}")
+        return self
 
-class Source(Contract):
-    """Where a day's rows arrive: one file a partition, ``{partition}`` being its ISO date.
+    @property
+    def kind(self) -> ColumnKind:
+        """The type taken apart."""
+        return column_kind(self.type)
 
-    A file may be compressed, with ``.gz`` or ``.zst`` behind that name or at its end. A missing file is "no new data";
-    an empty one is an error.
-    """
-
-    uri_template: str = Field(pattern=r"\{partition\}")
-    format: Literal["jsonl", "csv", "tsv", "parquet"]
+    @property
+    def arrives_as(self) -> str:
+        """Its name in the arrivals."""
+        return self.source_name or self.name
 
 
 class Split(Contract):
@@ -52,6 +80,9 @@ class Target(Contract):
     column: FieldName
     kind: Literal["single_label", "multi_label"]
     labels: tuple[str, ...] = Field(min_length=2)
+    optional_labels: tuple[str, ...] = Field(
+        default=(), description="of labels: training may begin before there is a row of them"
+    )
 
 
 class Expectations(Contract):
@@ -73,6 +104,7 @@ class Dataset(Contract):
     target: Target
     split: Split
     unique_by: tuple[FieldName, ...] = Field(default=(), description="rows equal in these are duplicates; () keeps all")
+    nulls_equal: bool = Field(default=False, description="unique_by: rows without a value there are duplicates too")
     deduplicate: Literal["partition", "dataset"] = Field(
         default="partition", description="within a day, or over all days: a row stays in the earliest one that has it"
     )
@@ -86,12 +118,22 @@ class Dataset(Contract):
         description="of a day's rows of JSON Lines, CSV or TSV that may be unreadable and kept aside",
     )
     expectations: Expectations = Expectations()
+    generation: int = Field(
+        default=1, ge=1, description="raise it where columns change: a new table, filled by a backfill, takes over"
+    )
 
     @model_validator(mode="after")
     def _names_known_columns(self) -> Self:
         known = [column.name for column in self.columns]
         if len(set(known)) != len(known):
             raise ValueError(f"columns: a name occurs twice in {known}")
+        if alike := _alike(known):
+            raise ValueError(f"columns: {alike} differ by case alone, which no table of Delta or Spark can tell apart")
+        if taken := sorted({name.lower() for name in known} & set(RESERVED)):
+            raise ValueError(f"columns {taken} are Millrace's own: rename them (source_name keeps the arrivals')")
+        arriving = [column.arrives_as for column in self.columns]
+        if len(set(arriving)) != len(arriving):
+            raise ValueError(f"columns: two are read from one of the arrivals' columns {arriving}")
         used = {
             *self.features,
             self.target.column,
@@ -105,6 +147,8 @@ class Dataset(Contract):
             raise ValueError("deduplicate: over the whole data set needs unique_by, the columns that tell rows apart")
         if len(set(self.target.labels)) != len(self.target.labels):
             raise ValueError("target.labels: a label occurs twice")
+        if unknown := sorted(set(self.target.optional_labels) - set(self.target.labels)):
+            raise ValueError(f"target.optional_labels: {unknown} are not among target.labels")
         return self
 
     def column(self, name: str) -> Column:
@@ -112,8 +156,12 @@ class Dataset(Contract):
         return next(column for column in self.columns if column.name == name)
 
 
-SPLIT_COLUMN = "split_"
-PARTITION_COLUMN = "partition_"
+def _alike(names: list[str]) -> list[str]:
+    lower = [name.lower() for name in names]
+    return [name for name in names if lower.count(name.lower()) > 1]
+
+
+SPLIT_COLUMN, PARTITION_COLUMN, CONTENT_COLUMN = RESERVED
 
 
 class Window(Contract):

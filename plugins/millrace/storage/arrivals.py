@@ -16,7 +16,7 @@ def compression(uri: str) -> str | None:
 
 def delivered(source: Source, day: date) -> str | None:
     """The day's file; None where it is missing. Raises BadInputError where it is there twice."""
-    uri = source.uri_template.replace("{partition}", day.isoformat())
+    uri = source.uri(day)
     endings = ("", *_COMPRESSIONS) if compression(uri) is None else ("",)
     found = [uri + ending for ending in endings if files.exists(uri + ending)]
     if len(found) > 1:

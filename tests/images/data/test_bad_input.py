@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from millrace.contracts.data import Column, Dataset, Split, StagedPartition
+from millrace.contracts.data import Dataset, StagedPartition
 from millrace.contracts.errors import BadInputError
 from millrace.storage import files
 
@@ -342,16 +342,6 @@ def test_a_null_key_is_refused_even_when_its_column_is_nullable(
     dataset = text_dataset(columns=columns)
     arrive(dataset, [*text_rows(3), text_rows(4)[3] | {"id": None}])
     assert "row 4, field 'id'" in _refusal(stage, dataset, out_uri)
-
-
-def test_a_column_that_is_millraces_own_is_refused(
-    text_dataset: MakeDataset, text_rows: MakeRows, arrive: Arrive, stage: Stage
-) -> None:
-    columns = (*text_dataset().columns, Column(name="split_", type="string"))
-    dataset = text_dataset(columns=columns, split=Split(key="id"))
-    arrive(dataset, text_rows(3))
-    with pytest.raises(BadInputError, match="split_"):
-        stage(dataset)
 
 
 def test_a_full_disk_is_refused_and_leaves_nothing(
