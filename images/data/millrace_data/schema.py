@@ -2,22 +2,39 @@
 
 import pyarrow as pa
 
+from millrace.contracts.column_types import ColumnKind
 from millrace.contracts.data import CONTENT_COLUMN, PARTITION_COLUMN, SPLIT_COLUMN, Dataset
 
 SPLITS = ("train", "validation", "test")
 
-_TYPES: dict[str, pa.DataType] = {
+_PLAIN: dict[str, pa.DataType] = {
     "string": pa.string(),
-    "int64": pa.int64(),
-    "float64": pa.float64(),
     "bool": pa.bool_(),
-    "list<string>": pa.list_(pa.string()),
+    "date": pa.date32(),
+    "timestamp": pa.timestamp("us", tz="UTC"),
+    "binary": pa.binary(),
 }
+
+
+def arrow_type(kind: ColumnKind) -> pa.DataType:
+    """The Arrow type of a column's values as they are staged."""
+    match kind.kind:
+        case "integer":
+            return getattr(pa, f"{'' if kind.signed else 'u'}int{kind.bits}")()
+        case "float":
+            return getattr(pa, f"float{kind.bits}")()
+        case "decimal":
+            return pa.decimal128(kind.precision, kind.scale)
+        case "list":
+            if kind.item is None:
+                raise TypeError("a list without its items' type")
+            return pa.list_(arrow_type(kind.item))
+    return _PLAIN[kind.kind]
 
 
 def source_schema(dataset: Dataset) -> pa.Schema:
     """The declared columns in their order."""
-    return pa.schema([(column.name, _TYPES[column.type]) for column in dataset.columns])
+    return pa.schema([(column.name, arrow_type(column.kind)) for column in dataset.columns])
 
 
 def staged_schema(dataset: Dataset) -> pa.Schema:
