@@ -1,9 +1,12 @@
 """What a declared dataset looks like in Arrow."""
 
+from collections.abc import Sequence
+
 import pyarrow as pa
 
 from millrace.contracts.column_types import ColumnKind
 from millrace.contracts.data import CONTENT_COLUMN, PARTITION_COLUMN, SPLIT_COLUMN, Dataset
+from millrace.contracts.errors import BadInputError
 
 SPLITS = ("train", "validation", "test")
 
@@ -26,10 +29,15 @@ def arrow_type(kind: ColumnKind) -> pa.DataType:
         case "decimal":
             return pa.decimal128(kind.precision, kind.scale)
         case "list":
-            if kind.item is None:
-                raise TypeError("a list without its items' type")
-            return pa.list_(arrow_type(kind.item))
+            return pa.list_(arrow_type(item_kind(kind)))
     return _PLAIN[kind.kind]
+
+
+def item_kind(kind: ColumnKind) -> ColumnKind:
+    """The type of a list's items."""
+    if kind.item is None:
+        raise TypeError("a list without its items' type")
+    return kind.item
 
 
 def source_schema(dataset: Dataset) -> pa.Schema:
@@ -54,3 +62,30 @@ def table_schema(dataset: Dataset) -> pa.Schema:
 def text_features(dataset: Dataset) -> tuple[str, ...]:
     """The features that are text, in the declared order."""
     return tuple(name for name in dataset.features if dataset.column(name).type == "string")
+
+
+def check_names(found: Sequence[str], dataset: Dataset, uri: str) -> None:
+    """Raises BadInputError unless the arrivals' columns are the declared ones, each once, in any order.
+
+    Where the workload drops others, they do not count.
+    """
+    declared = [column.arrives_as for column in dataset.columns]
+    if dataset.extra_columns == "drop":
+        found = [name for name in found if name in declared]
+    if sorted(found) == sorted(declared):
+        return
+    missing, extra = sorted(set(declared) - set(found)), sorted(set(found) - set(declared))
+    twice = sorted({name for name in found if found.count(name) > 1})
+    reported = {"missing": missing, "not declared": extra, "there twice": twice}
+    raise BadInputError(
+        "the columns are not the declared ones: "
+        + "; ".join(f"{names} {how}" for how, names in reported.items() if names),
+        where=uri,
+        rule=f"exactly the columns {declared}, in any order",
+        remedy="correct the file, or declare its columns in the workload",
+    )
+
+
+def extra_names(found: Sequence[str], dataset: Dataset) -> frozenset[str]:
+    """Those of the arrivals' columns that are not declared."""
+    return frozenset(found) - {column.arrives_as for column in dataset.columns}
