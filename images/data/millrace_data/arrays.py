@@ -15,6 +15,11 @@ _DATE = rf"\A{texts.YEAR}-[0-9]{{2}}-[0-9]{{2}}\z"
 _TIMESTAMP = rf"\A{texts.YEAR}-[0-9]{{2}}-[0-9]{{2}}[T ]{texts.TIME}(?:\.[0-9]{{1,6}})?{texts.OFFSET}\z"
 
 
+def joined(column: pa.ChunkedArray) -> pa.Array:
+    """A column as one array; ``combine_chunks`` copies a single one."""
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+
+
 def csv_type(kind: ColumnKind) -> pa.DataType:
     """As what a column of CSV is read: a number or a truth value by pyarrow, all else as text."""
     return pa.string() if kind.kind in _READ_AS_TEXT | {"list"} else _read_type(kind)

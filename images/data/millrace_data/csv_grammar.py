@@ -36,7 +36,7 @@ class Record:
 class Break:
     """The field with which a record leaves the grammar, so that no later one can be told: ``line`` is its first.
 
-    It goes on behind its closing quote, or has none (``is_open``); ``escaped``: a backslash stands before a quote of it.
+    It goes on behind its closing quote, or has none (``is_open``). ``escaped``: a backslash stands before a quote.
     """
 
     line: int

@@ -11,7 +11,7 @@ import pyarrow.json as pajson
 from millrace.contracts.data import Dataset
 from millrace.contracts.errors import BadInputError
 from millrace_data import arrays, texts
-from millrace_data.chunks import BadRow, Chunk, Cut, Rows, chunks, is_utf8, positions
+from millrace_data.chunks import BadRow, Chunk, Cut, Rows, chunks, positions
 from millrace_data.first_bytes import HEAD_BYTES, likeness
 from millrace_data.json_values import NumberText, integer_of, taker
 from millrace_data.row_errors import not_utf8, wrong_field, wrong_row
@@ -55,20 +55,20 @@ class JsonRows:
 
     def rows(self, chunk: Chunk, first_bad_only: bool) -> Rows:
         """The rows of a chunk, and those that cannot be read; only the first of these where it is the end anyway."""
-        batch = self._whole(chunk.data)
+        batch = self._whole(chunk)
         found = Rows(batch) if batch is not None else self._one_by_one(chunk, first_bad_only)
         if self._drops and chunk.line <= _NAMED_ROWS:
             return Rows(found.batch, found.bad, self._extra_names(chunk))
         return found
 
-    def _whole(self, data: bytes) -> pa.RecordBatch | None:
-        rows = _objects(data)
-        if rows is None or not is_utf8(data) or (self._drops and _may_disagree(data)):
+    def _whole(self, chunk: Chunk) -> pa.RecordBatch | None:
+        rows = _objects(chunk)
+        if rows is None or not chunk.is_utf8() or (self._drops and _may_disagree(chunk)):
             return None
         try:
             table = pajson.read_json(
-                pa.BufferReader(data),
-                read_options=pajson.ReadOptions(use_threads=False, block_size=len(data) + 1),
+                pa.BufferReader(chunk.buffer),
+                read_options=pajson.ReadOptions(use_threads=False, block_size=chunk.end + 1),
                 parse_options=pajson.ParseOptions(
                     explicit_schema=self._read_schema,
                     unexpected_field_behavior="ignore" if self._drops else "error",
@@ -80,7 +80,7 @@ class JsonRows:
             return None
         held = []
         for name, (column, _) in self._columns.items():
-            array = table.column(name).combine_chunks()
+            array = arrays.joined(table.column(name))
             converted = None if array.null_count and not column.nullable else arrays.from_json(column.kind, array)
             if converted is None:
                 return None
@@ -176,28 +176,28 @@ class JsonRows:
         return frozenset(name for name in found if name not in self._columns)
 
 
-def _objects(data: bytes) -> int | None:
+def _objects(chunk: Chunk) -> int | None:
     """How many lines are not blank, where each of them begins with { and ends with }; None where one does not.
 
     A brace that closes cannot be followed by one that opens inside a value, nor is a line end inside a string: so if
     pyarrow finds as many objects, each line is one.
     """
-    signs = np.frombuffer(data, np.uint8)
+    signs = chunk.signs
     ends = positions(signs, _LF)
     before = signs[ends - 1]
     if (before == _CR).any():
         before = np.where(before == _CR, signs[ends - 2], before)
     if signs[0] == _OPEN and (signs[ends[:-1] + 1] == _OPEN).all() and (before == _CLOSE).all():
         return len(ends)
-    lines = [line for each in data.split(b"\n") if (line := each.strip(_BLANKS))]
+    lines = [line for each in chunk.data.split(b"\n") if (line := each.strip(_BLANKS))]
     return len(lines) if all(line[:1] == b"{" and line[-1:] == b"}" for line in lines) else None
 
 
-def _may_disagree(data: bytes) -> bool:
+def _may_disagree(chunk: Chunk) -> bool:
     """Whether a field that is dropped might hold what one reader takes and the other does not."""
-    if _INF.search(data):
+    if _INF.search(chunk.data):
         return True
-    signs = np.frombuffer(data, np.uint8)
+    signs = chunk.signs
     opened = np.flatnonzero((signs == _OPEN) | (signs == _LIST))
     if len(opened) <= _DEEPEST:
         return False

@@ -1,11 +1,11 @@
 """A text in its declared encoding as UTF-8, without a byte order mark."""
 
 import codecs
+from codecs import BOM_UTF8
 
 from millrace.contracts.errors import BadInputError
 from millrace_data.streams import Readable
 
-_MARK = b"\xef\xbb\xbf"
 _NO_TEXT = "\udcff"  # a byte that is no UTF-8, once written
 _ONE_BYTE = 0x80
 
@@ -46,10 +46,10 @@ class _Utf8:
     def read(self, size: int, /) -> bytes:
         data = self._text.read(size)
         if self._at_start:
-            while len(data) < len(_MARK) and _MARK.startswith(data) and (more := self._text.read(size)):
+            while len(data) < len(BOM_UTF8) and BOM_UTF8.startswith(data) and (more := self._text.read(size)):
                 data += more
             self._at_start = False
-            data = data.removeprefix(_MARK) or self._text.read(size)
+            data = data.removeprefix(BOM_UTF8) or self._text.read(size)
         return data
 
     def close(self) -> None:
