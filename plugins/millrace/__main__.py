@@ -101,11 +101,27 @@ def demo_material(
 
 
 @app.command()
-def new_workload(name: str) -> None:
-    """Write dags/NAME.py, a workload to fill in."""
-    from millrace.scaffold import write_workload
+def new_workload(
+    name: Annotated[str, typer.Argument(help="Of the workload and its file: lower-case letters, digits and '_'.")],
+    sample: Annotated[
+        Path | None,
+        typer.Option("--from", exists=True, dir_okay=False, help="A file of arrivals whose first rows say what it is."),
+    ] = None,
+) -> None:
+    """Write dags/NAME.py, a workload to fill in; with --from as a file's first rows suggest it.
 
-    typer.echo(f"wrote {write_workload(name)}: fill in its source, columns and labels")
+    CSV and TSV of any dialect, JSON Lines and Parquet, plain or with gzip or zstd; at most the first MiB is read.
+    """
+    from millrace.scaffold import write_workload
+    from millrace.scaffold.placing import placing
+
+    path = write_workload(name, sample=sample)
+    if sample is None:
+        typer.echo(f"wrote {path}: fill in its source, columns and labels")
+    else:
+        typer.echo(f"wrote {path}: look at its comments, first of all at the target")
+        for line in placing(name, sample, path, _settings().arrivals):
+            typer.echo(line)
 
 
 @app.command()

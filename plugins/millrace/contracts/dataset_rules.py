@@ -262,7 +262,7 @@ def deduplicated(dataset: Dataset) -> Iterator[Mistake]:
     if dataset.deduplicate == "dataset" and not dataset.unique_by:
         yield Mistake(
             ("unique_by",) if "unique_by" in dataset.model_fields_set else ("deduplicate",),
-            "deduplicate over the whole data set lacks unique_by",
+            "deduplicate over the whole data set needs unique_by",
             "rows are told apart by the columns of unique_by",
             'declare unique_by=("id",) or the like',
         )

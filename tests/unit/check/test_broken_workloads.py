@@ -127,7 +127,7 @@ BROKEN: dict[str, tuple[list[Edit], str, list[str]]] = {
     "deduplicate without unique_by": (
         [('unique_by=("id",)', 'deduplicate="dataset"')],
         "deduplicate",
-        ["lacks unique_by"],
+        ["needs unique_by"],
     ),
     "no day has so many rows": ([("max_rows=1000", "max_rows=9")], "max_rows", ["between 10 and 9"]),
     "bounds of a text": ([('"city", type="string"', '"city", type="string", minimum=0')], '"city"', ["leave minimum"]),
