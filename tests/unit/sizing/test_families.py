@@ -5,7 +5,7 @@ import pytest
 from millrace.contracts.data import LengthHistogram
 from millrace.contracts.errors import BadInputError
 from millrace.contracts.traced import TracedLength, TracedModel
-from millrace.sizing import models
+from millrace.sizing import families, models
 from millrace.sizing.mlp import mlp_size
 from millrace.sizing.transformer import Head, TransformerShape, bucket_shares
 
