@@ -10,6 +10,7 @@ from millrace.contracts.parameters import Parameters
 from millrace.contracts.run_spec import TryKey
 from millrace.contracts.workload import Workload
 from millrace.ledger.ledger import Ledger
+from millrace.ledger.records import Actor, RunKey
 from millrace.run import Run
 from millrace.settings import Settings
 
@@ -19,6 +20,11 @@ def try_key(run: Run, task_id: str, context: Context) -> TryKey:
     task_instance = context["ti"]
     index = task_instance.map_index
     return run.key(task_id, task_instance.try_number, -1 if index is None else index)
+
+
+def actor(run: Run) -> Actor:
+    """The run, as the ledger keeps who changed a model version."""
+    return Actor.of(RunKey(run.dag_id, run.run_id, run.repeat))
 
 
 def open_run(

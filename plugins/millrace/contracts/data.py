@@ -210,6 +210,18 @@ class DatasetVersion(Contract):
     uri: Uri
     version: int = Field(ge=0)
     until: date
+    generation: int = Field(default=1, ge=1, description="the data set's; each has a table of its own")
+
+    @property
+    def age(self) -> tuple[date, int, int]:
+        """Larger for newer data: a later last day, else a later generation, else a later version of its table."""
+        return self.until, self.generation, self.version
+
+    @property
+    def described(self) -> str:
+        """Which data this is, for people."""
+        generation = f"generation {self.generation}, " if self.generation > 1 else ""
+        return f"until {self.until}, {generation}version {self.version}"
 
 
 class LengthHistogram(Contract):

@@ -15,6 +15,7 @@ from millrace.contracts.plan import Plan
 from millrace.contracts.report import ExportResult, Report
 from millrace.contracts.run_spec import TryKey
 from millrace.ledger.ledger import Ledger
+from millrace.ledger.records import Actor, RunKey
 
 ROLL_BACK = "/sub/millrace/models/roll_back?dag_id=news&version=v2"
 
@@ -54,7 +55,7 @@ def two(ledger: Ledger, model: Callable[[str], None]) -> None:
     for version in ("v1", "v2", "v3"):
         model(version)
     for version in ("v1", "v2"):
-        ledger.promote("news", version, dag_id="news", run_id="r")
+        ledger.promote("news", version, by=Actor.of(RunKey("news", "r", 0)))
 
 
 def token(client: TestClient, address: str) -> str:
