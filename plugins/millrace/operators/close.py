@@ -50,7 +50,7 @@ class CloseOperator(WorkloadOperator):
     def settle(self, run: Run, states: Mapping[str, str | None]) -> None:
         """End what the run's tasks may have left half-way: what answers is what the ledger calls live."""
         candidate = self.rolled_out(run, states)
-        if candidate is None:
+        if candidate is None or states.get("watch") == "success":
             return
         try:
             put_back(self.settings, run.workload.name, candidate)
