@@ -55,7 +55,6 @@ def validate(run: Run, ledger: Ledger) -> ValidateTask:
         dataset_uri=run.dataset_uri,
         published=ledger.latest_dataset(run.workload.name, until=run.window.last) if overall else None,
         engine="spark" if shuffled else "arrow",
-        earlier_profile=earlier,
         live_profile=ledger.profile(run.workload.name, until=live.dataset.until) if live else None,
         base_model=base_model(run),
     )

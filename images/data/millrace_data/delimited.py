@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from millrace.contracts.data import Column, Dataset
 from millrace.contracts.errors import BadInputError
 from millrace_data.lines import decode, lines, lines_of, refuse_length, row_limit_bytes, wrong_field
-from millrace_data.source import check_names
+from millrace_data.schema import check_names
 from millrace_data.streams import Readable
 
 _INT64 = re.compile(r"-?\d{1,19}\Z")

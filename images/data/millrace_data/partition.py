@@ -95,7 +95,7 @@ class _Delivery:
 def _stage(delivery: _Delivery, block_bytes: int, sieve: Sieve | None = None) -> StagedPartition:
     dataset, day, uri = delivery.dataset, delivery.day, delivery.uri
     digest = Digest(dataset)
-    seen = SeenRows(dataset.unique_by) if dataset.unique_by else None
+    seen = SeenRows(dataset.unique_by, dataset.nulls_equal) if dataset.unique_by else None
     schema = staged_schema(dataset)
     progress = _Progress(day)
     rows = 0
@@ -126,14 +126,21 @@ def _checked(
     dataset: Dataset, uri: str, digest: Digest, block_bytes: int, sieve: Sieve | None
 ) -> Iterator[pa.RecordBatch]:
     rows_before = 0
+    batches = source.batches(uri, dataset, digest, block_bytes, sieve.over if sieve else None)
+    while (batch := _next(batches, uri, dataset)) is not None:
+        if breach := first_breach(batch, dataset):
+            raise breach.error(uri, rows_before)
+        yield batch
+        rows_before += batch.num_rows
+
+
+def _next(batches: Iterator[pa.RecordBatch], uri: str, dataset: Dataset) -> pa.RecordBatch | None:
+    """The file's next batch, None at its end: what fails here is the file's, and what fails elsewhere is not."""
     try:
-        for batch in source.batches(uri, dataset, digest, block_bytes, sieve.over if sieve else None):
-            if breach := first_breach(batch, dataset):
-                raise breach.error(uri, rows_before)
-            yield batch
-            rows_before += batch.num_rows
+        return next(batches, None)
     except source.OddQuotesError:
         diagnose.refuse_open_quote(uri, dataset)
+        return None
     except (pa.ArrowException, OSError, NullLineError) as error:
         raise diagnose.offence(uri, dataset, error) from error
 

@@ -4,6 +4,7 @@ import pyarrow as pa
 
 from millrace.contracts.column_types import ColumnKind
 from millrace.contracts.data import CONTENT_COLUMN, PARTITION_COLUMN, SPLIT_COLUMN, Dataset
+from millrace.contracts.errors import BadInputError
 
 SPLITS = ("train", "validation", "test")
 
@@ -14,6 +15,8 @@ _PLAIN: dict[str, pa.DataType] = {
     "timestamp": pa.timestamp("us", tz="UTC"),
     "binary": pa.binary(),
 }
+# Delta has signed integers only
+_SIGNED: dict[int, pa.DataType] = {8: pa.int16(), 16: pa.int32(), 32: pa.int64(), 64: pa.decimal128(20, 0)}
 
 
 def arrow_type(kind: ColumnKind) -> pa.DataType:
@@ -26,10 +29,22 @@ def arrow_type(kind: ColumnKind) -> pa.DataType:
         case "decimal":
             return pa.decimal128(kind.precision, kind.scale)
         case "list":
-            if kind.item is None:
-                raise TypeError("a list without its items' type")
-            return pa.list_(arrow_type(kind.item))
+            return pa.list_(arrow_type(item_kind(kind)))
     return _PLAIN[kind.kind]
+
+
+def table_type(kind: ColumnKind) -> pa.DataType:
+    """The type in the Delta table: as staged, an unsigned integer as the next wider type, of 64 bits decimal(20,0)."""
+    if kind.kind == "list":
+        return pa.list_(table_type(item_kind(kind)))
+    return _SIGNED[kind.bits] if kind.kind == "integer" and not kind.signed else arrow_type(kind)
+
+
+def item_kind(kind: ColumnKind) -> ColumnKind:
+    """The type of a list's items."""
+    if kind.item is None:
+        raise TypeError("a list without its items' type")
+    return kind.item
 
 
 def source_schema(dataset: Dataset) -> pa.Schema:
@@ -39,18 +54,41 @@ def source_schema(dataset: Dataset) -> pa.Schema:
 
 def staged_schema(dataset: Dataset) -> pa.Schema:
     """The declared columns, then the split (string) and the partition (date32)."""
-    return (
-        source_schema(dataset)
-        .append(pa.field(SPLIT_COLUMN, pa.string()))
-        .append(pa.field(PARTITION_COLUMN, pa.date32()))
-    )
+    return _with_own(source_schema(dataset))
 
 
 def table_schema(dataset: Dataset) -> pa.Schema:
-    """The Delta table's columns: the staged ones and the content's digest (string)."""
-    return staged_schema(dataset).append(pa.field(CONTENT_COLUMN, pa.string()))
+    """The Delta table's columns: the staged ones in the table's types and the content's digest (string)."""
+    declared = pa.schema([(column.name, table_type(column.kind)) for column in dataset.columns])
+    return _with_own(declared).append(pa.field(CONTENT_COLUMN, pa.string()))
+
+
+def _with_own(declared: pa.Schema) -> pa.Schema:
+    own = (pa.field(SPLIT_COLUMN, pa.string()), pa.field(PARTITION_COLUMN, pa.date32()))
+    return declared.append(own[0]).append(own[1])
 
 
 def text_features(dataset: Dataset) -> tuple[str, ...]:
     """The features that are text, in the declared order."""
     return tuple(name for name in dataset.features if dataset.column(name).type == "string")
+
+
+def check_names(found: list[str], dataset: Dataset, uri: str) -> None:
+    """Raises BadInputError unless the arrivals' columns are the declared ones, each once, in any order.
+
+    Where the workload drops others, they do not count.
+    """
+    declared = [column.arrives_as for column in dataset.columns]
+    if dataset.extra_columns == "drop":
+        found = [name for name in found if name in declared]
+    if sorted(found) == sorted(declared):
+        return
+    missing, extra = sorted(set(declared) - set(found)), sorted(set(found) - set(declared))
+    twice = sorted({name for name in found if found.count(name) > 1})
+    said = {"missing": missing, "not declared": extra, "there twice": twice}
+    raise BadInputError(
+        "the columns are not the declared ones: " + "; ".join(f"{names} {how}" for how, names in said.items() if names),
+        where=uri,
+        rule=f"exactly the columns {declared}, in any order",
+        remedy="correct the file, or declare its columns in the workload",
+    )

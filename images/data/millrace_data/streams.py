@@ -27,7 +27,10 @@ class Digest:
     """
 
     def __init__(self, dataset: Dataset) -> None:
-        rules = dataset.model_dump_json(include={"columns", "split", "target", "unique_by"})
+        target = {"column", "kind", "labels"}
+        rules = dataset.model_dump_json(
+            include={"columns": True, "split": True, "target": target, "unique_by": True, "nulls_equal": True}
+        )
         self._sha256 = hashlib.sha256(f"{dataset.source.format}\n{rules}\n".encode())
         self._bytes = xxhash.xxh3_128()
         self._length = 0

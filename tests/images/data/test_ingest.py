@@ -149,7 +149,10 @@ def test_parquet_layouts_of_one_type_are_one_type(
 
 
 def _content_digest(dataset: Dataset, path: Path) -> str:
-    rules = dataset.model_dump_json(include={"columns", "split", "target", "unique_by"})
+    target = {"column", "kind", "labels"}
+    rules = dataset.model_dump_json(
+        include={"columns": True, "split": True, "target": target, "unique_by": True, "nulls_equal": True}
+    )
     data = path.read_bytes()
     whole = f"{dataset.source.format}\n{rules}\n{len(data)} {xxhash.xxh3_128_hexdigest(data)}\n"
     return hashlib.sha256(whole.encode()).hexdigest()

@@ -49,7 +49,6 @@ class Site:
             dataset_uri=self.table,
             published=held and DatasetVersion(workload="w", uri=self.table, version=held.version(), until=window.last),
             engine=engine,
-            earlier_profile=None,
             live_profile=None,
             base_model=None,
         )

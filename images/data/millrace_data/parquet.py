@@ -1,0 +1,204 @@
+"""A Parquet file of arrivals as record batches of the declared columns and types."""
+
+import threading
+from collections.abc import Iterator
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from millrace.contracts.column_types import ColumnKind
+from millrace.contracts.data import Column, Dataset
+from millrace.contracts.errors import BadInputError, TransientError
+from millrace.storage import files
+from millrace.storage.arrivals import compression
+from millrace_data.schema import arrow_type, check_names, item_kind, source_schema
+from millrace_data.streams import Digest, store_failed
+
+_BUFFER_BYTES = 1 << 20
+_DIGITS = {8: 3, 16: 5, 32: 10, 64: 20}
+_VALUE_RULES = {
+    "float": "whole numbers as a float holds them all, up to 2**24 (float32) or 2**53 (float64)",
+    "timestamp": "whole microseconds",
+    "date": "whole days",
+}
+_TEXTS = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
+_BINARY = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_binary_view, pa.types.is_fixed_size_binary)
+_LISTS = (
+    pa.types.is_list,
+    pa.types.is_large_list,
+    pa.types.is_fixed_size_list,
+    pa.types.is_list_view,
+    pa.types.is_large_list_view,
+)
+_RULE = "a type each of whose values is one of the declared type"
+
+
+def batches(uri: str, dataset: Dataset, digest: Digest, block_bytes: int) -> Iterator[pa.RecordBatch]:
+    """The file's rows in batches of about ``block_bytes``.
+
+    A column is taken where its type's every value is one of the declared type's (int32 for int64, a dictionary of texts
+    for string); an integer for a float, and nanoseconds for a timestamp, where each value that is there is one. Raises
+    BadInputError for other columns, types and values, naming column, found type and rule; pyarrow's errors and OSError
+    for what its reader refuses. ``digest`` is complete when the last batch was taken.
+    """
+    if compression(uri):
+        raise BadInputError(
+            "a Parquet file cannot be read through gzip or zstd",
+            where=uri,
+            rule="Parquet is compressed inside, its footer is read first",
+            remedy="write it as .parquet with the compression inside",
+        )
+    hashing = _Hashing(uri, digest)
+    hashing.start()
+    try:
+        schema = source_schema(dataset)
+        system, path = files.locate(uri)
+        with pq.ParquetFile(system.open_input_file(path), buffer_size=_BUFFER_BYTES, pre_buffer=False) as file:
+            check_names(file.schema_arrow.names, dataset, uri)
+            for column in dataset.columns:
+                _check_type(file.schema_arrow.field(column.arrives_as).type, column, uri)
+            names = [column.arrives_as for column in dataset.columns]
+            rows_before = 0
+            for batch in file.iter_batches(batch_size=_batch_rows(file.metadata, block_bytes), columns=names):
+                columns = [
+                    _converted(batch.column(column.arrives_as), column, uri, rows_before) for column in dataset.columns
+                ]
+                yield pa.record_batch(columns, schema=schema)
+                rows_before += batch.num_rows
+    finally:
+        hashing.finish()
+
+
+class _Hashing(threading.Thread):
+    """Digests a file that is read out of order, in its own pass beside the reading."""
+
+    def __init__(self, uri: str, digest: Digest) -> None:
+        super().__init__(name="digest", daemon=True)
+        self._uri = uri
+        self._digest = digest
+        self._failure: TransientError | None = None
+
+    def run(self) -> None:
+        try:
+            for chunk in files.chunks(self._uri):
+                self._digest.update(chunk)
+        except OSError as error:
+            self._failure = store_failed(self._uri, error)
+
+    def finish(self) -> None:
+        """Wait for the pass. Raises TransientError where the store failed it."""
+        self.join()
+        if self._failure is not None:
+            raise self._failure
+
+
+def _batch_rows(metadata: pq.FileMetaData, block_bytes: int) -> int:
+    groups = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
+    row_bytes = max((group.total_byte_size / max(1, group.num_rows) for group in groups), default=1.0)
+    return max(1, min(1 << 16, int(block_bytes / max(1.0, row_bytes))))
+
+
+def _check_type(found: pa.DataType, column: Column, uri: str) -> None:
+    if _is_taken(found, column.kind):
+        return
+    remedy = "write the file with that type, or declare the one that is found"
+    if pa.types.is_timestamp(found) and column.kind.kind == "timestamp":
+        remedy = "write it with a time zone, in UTC (Parquet: isAdjustedToUTC; Spark: TIMESTAMP_MICROS, not INT96)"
+    raise BadInputError(
+        f"the column is {found}" + (" without a time zone" if pa.types.is_timestamp(found) and not found.tz else ""),
+        where=f"{uri}, field {column.arrives_as!r}",
+        rule=f"{column.type}, as the workload declares, or {_RULE}",
+        remedy=remedy,
+    )
+
+
+def _is_taken(found: pa.DataType, kind: ColumnKind) -> bool:
+    if isinstance(found, pa.BaseExtensionType):
+        return _is_taken(found.storage_type, kind)
+    if pa.types.is_dictionary(found):
+        return _is_taken(found.value_type, kind)
+    if pa.types.is_null(found):
+        return True
+    match kind.kind:
+        case "string":
+            return any(test(found) for test in _TEXTS)
+        case "binary":
+            return any(test(found) for test in _BINARY)
+        case "bool":
+            return bool(pa.types.is_boolean(found))
+        case "date":
+            return bool(pa.types.is_date(found))
+        case "timestamp":
+            return pa.types.is_timestamp(found) and found.tz is not None
+        case "integer" | "float" | "decimal":
+            return _is_number_taken(found, kind)
+    return any(test(found) for test in _LISTS) and _is_taken(found.value_type, item_kind(kind))
+
+
+def _is_number_taken(found: pa.DataType, kind: ColumnKind) -> bool:
+    if pa.types.is_integer(found):
+        signed = pa.types.is_signed_integer(found)
+        if kind.kind == "integer":
+            first, last = ColumnKind("integer", bits=found.bit_width, signed=signed).bounds
+            return kind.bounds[0] <= first and last <= kind.bounds[1]
+        return kind.kind == "float" or kind.precision - kind.scale >= _digits(found, signed=signed)
+    if pa.types.is_floating(found):
+        return kind.kind == "float" and found.bit_width <= kind.bits
+    if not pa.types.is_decimal(found):
+        return False
+    if kind.kind == "integer":
+        return bool(found.scale <= 0 and 10 ** (found.precision - found.scale) - 1 <= kind.bounds[1] and kind.signed)
+    before_the_point = kind.precision - kind.scale >= found.precision - found.scale
+    return kind.kind == "decimal" and before_the_point and kind.scale >= found.scale
+
+
+def _digits(found: pa.DataType, *, signed: bool) -> int:
+    return 19 if found.bit_width == 64 and signed else _DIGITS[found.bit_width]
+
+
+def _converted(array: pa.Array, column: Column, uri: str, rows_before: int) -> pa.Array:
+    try:
+        return _convert(array, column.kind)
+    except pa.ArrowInvalid:
+        row = next(index for index in range(len(array)) if not _is_convertible(array.slice(index, 1), column.kind))
+        leaf = column.kind
+        while leaf.kind == "list":
+            leaf = item_kind(leaf)
+        raise BadInputError(
+            f"a value of type {array.type} is none of {column.type}",
+            where=f"{uri}, row {rows_before + row + 1}, field {column.arrives_as!r}",
+            rule=_VALUE_RULES.get(leaf.kind, _RULE),
+            remedy="correct the row, or declare a type that holds it",
+        ) from None
+
+
+def _is_convertible(array: pa.Array, kind: ColumnKind) -> bool:
+    try:
+        _convert(array, kind)
+    except pa.ArrowInvalid:
+        return False
+    return True
+
+
+def _convert(array: pa.Array, kind: ColumnKind) -> pa.Array:
+    """The same values in the declared type. Raises ArrowInvalid where one of them cannot be."""
+    wanted = arrow_type(kind)
+    if array.type.equals(wanted):
+        return array
+    if isinstance(array, pa.ExtensionArray):
+        return _convert(array.storage, kind)
+    if isinstance(array, pa.DictionaryArray):
+        return _convert(array.dictionary_decode(), kind)
+    if kind.kind == "list" and not pa.types.is_null(array.type):
+        return _convert_lists(array, item_kind(kind))
+    return array.cast(wanted)
+
+
+def _convert_lists(array: pa.Array, item: ColumnKind) -> pa.Array:
+    # by their items: pyarrow 26 casts a list view with nulls to empty lists
+    lengths = pc.fill_null(pc.list_value_length(array), 0).to_numpy(zero_copy_only=False)
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
+    missing = array.is_null() if array.null_count else None
+    return pa.ListArray.from_arrays(pa.array(offsets), _convert(pc.list_flatten(array), item), mask=missing)
