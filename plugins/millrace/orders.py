@@ -46,8 +46,8 @@ def validate(run: Run, ledger: Ledger) -> ValidateTask:
     """
     live = ledger.live_model(run.workload.name)
     partitions = staged(run, ledger)
-    earlier = ledger.profile(run.workload.name, until=run.window.last, outside=run.window)
     overall = run.workload.dataset.deduplicate == "dataset"
+    earlier = ledger.profile(run.workload.name, until=run.window.last, outside=run.window) if overall else None
     size_bytes = sum(partition.source_bytes for partition in partitions) + (earlier.bytes if earlier else 0)
     shuffled = overall and run.spark_from_bytes is not None and size_bytes >= run.spark_from_bytes
     return ValidateTask(

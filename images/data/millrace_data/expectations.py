@@ -55,8 +55,8 @@ def _bounds(column: Column, dataset: Dataset) -> Iterator[Expectation]:
 
 
 def _may_be_too_large(column: Column) -> bool:
-    ends: list[bounds.Number | None] = [bounds.least(column), bounds.most(column)]
-    is_bounded = all(end is not None and abs(end) <= LARGEST_FEATURE for end in ends)
+    ends = [bounds.least(column), bounds.most(column)]
+    is_bounded = all(end is not None and abs(float(end)) <= LARGEST_FEATURE for end in ends)
     return column.kind.kind == "float" and column.kind.bits == 64 and not is_bounded
 
 
