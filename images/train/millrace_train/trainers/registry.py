@@ -49,11 +49,12 @@ def find_trainer(workload: Workload) -> Trainer:
             rule="columns of type string",
             remedy="leave the other columns out, or choose another trainer",
         )
-    if not trainer.takes_text and not set(types.values()) <= {"int64", "float64", "bool"}:
+    kinds = [workload.dataset.column(feature).kind for feature in workload.dataset.features]
+    if not trainer.takes_text and not all(kind.is_number or kind.kind == "bool" for kind in kinds):
         raise BadInputError(
             f"{name} cannot take the features {types}",
             where="workload.dataset.features",
-            rule="columns of type int64, float64 or bool",
+            rule="columns of numbers, or bool",
             remedy="leave the other columns out, or choose another trainer",
         )
     return trainer
