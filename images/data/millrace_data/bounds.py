@@ -51,14 +51,20 @@ def position(column: Column, array: pa.Array) -> pa.Array:
 
 
 def are_plain(column: Column) -> bool:
-    """Whether 64 bits, of an integer or a double, hold each value of this number's type and its bounds exactly."""
+    """Whether pandas and Spark compare each value of this number's type with its bounds exactly.
+
+    Neither has unsigned integers of 64 bits, or compares decimals with what JSON holds; pandas makes floats of integers
+    among which one is null.
+    """
     kind, ends = column.kind, [end for end in (least(column), most(column)) if end is not None]
     if len(ends) == 2 and ends[0] > ends[1]:
         return False
     if kind.kind == "float":
         return all(math.isfinite(end) for end in ends)
+    if kind.kind != "integer" or (column.nullable and kind.bits == 64):
+        return False
     widest = ColumnKind("integer", bits=64).bounds
-    return kind.kind == "integer" and all(widest[0] <= end <= widest[1] for end in [*kind.bounds, *ends])
+    return all(widest[0] <= end <= widest[1] for end in [*kind.bounds, *ends])
 
 
 def _beyond(
@@ -93,7 +99,7 @@ def _float(bits: int, bound: int | float, *, up: bool) -> float:
         try:
             near = kind(bound)
         except OverflowError:
-            near = kind(math.copysign(math.inf, bound))
+            near = kind(math.inf if bound > 0 else -math.inf)
     if isinstance(bound, int) or bound.is_integer():
         found = float(near)
         if (found < bound) if up else (found > bound):

@@ -48,10 +48,10 @@ def _batch_rows(metadata: pq.FileMetaData) -> int:
 class Measurements:
     """What the suite judges, some bytes a row: a text or a list by its length, a number as it is.
 
-    Integers are of 64 bits and floats doubles, each exactly. What neither can hold (an unsigned integer of 64 bits, a
-    decimal, any number whose bounds they cannot hold) is -1 below its bounds, 1 above them, or else 0; of dates and
-    timestamps 0 says that there is one. The vocabulary columns (target, splits, partition) keep their values. ``frame``
-    has the file's columns in order.
+    Integers are of 64 bits and floats doubles, each exactly. A number that pandas or Spark would not compare exactly
+    with its bounds (see bounds.are_plain) is -1 below them, 1 above, or else 0; of dates and timestamps 0 says that
+    there is one. The vocabulary columns (target, splits, partition) keep their values. ``frame`` has the file's columns
+    in order.
     """
 
     def __init__(self, dataset: Dataset) -> None:
@@ -88,15 +88,5 @@ class Measurements:
     def frame(self) -> pd.DataFrame:
         """One row a row."""
         table = pa.Table.from_batches(self._batches).unify_dictionaries()
-        # pandas would make a column of floats of it, in which long integers are others
-        incomplete = [
-            index
-            for index, field in enumerate(table.schema)
-            if field.type == pa.int64() and table.column(index).null_count
-        ]
-        columns = [(index, table.field(index).name, table.column(index)) for index in incomplete]
-        rest = table.drop_columns([name for _, name, _ in columns])
-        frame: pd.DataFrame = rest.to_pandas(self_destruct=True, split_blocks=True)
-        for index, name, column in columns:
-            frame.insert(index, name, column.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get))
+        frame: pd.DataFrame = table.to_pandas(self_destruct=True, split_blocks=True)
         return frame
