@@ -13,7 +13,8 @@ from millrace.contracts.data import Column, Dataset
 from millrace.contracts.errors import BadInputError, TransientError
 from millrace.storage import files
 from millrace.storage.arrivals import compression
-from millrace_data.schema import arrow_type, check_names, item_kind, source_schema
+from millrace_data.file_errors import damaged
+from millrace_data.schema import arrow_type, check_names, extra_names, item_kind, source_schema
 from millrace_data.streams import Digest, store_failed
 
 _BUFFER_BYTES = 1 << 20
@@ -35,13 +36,15 @@ _LISTS = (
 _RULE = "a type each of whose values is one of the declared type"
 
 
-def batches(uri: str, dataset: Dataset, digest: Digest, block_bytes: int) -> Iterator[pa.RecordBatch]:
-    """The file's rows in batches of about ``block_bytes``.
+def batches(
+    uri: str, dataset: Dataset, digest: Digest, block_bytes: int
+) -> Iterator[tuple[pa.RecordBatch, frozenset[str]]]:
+    """The file's rows in batches of about ``block_bytes``, each with the names of columns that are not declared.
 
     A column is taken where its type's every value is one of the declared type's (int32 for int64, a dictionary of texts
     for string); an integer for a float, and nanoseconds for a timestamp, where each value that is there is one. Raises
-    BadInputError for other columns, types and values, naming column, found type and rule; pyarrow's errors and OSError
-    for what its reader refuses. ``digest`` is complete when the last batch was taken.
+    BadInputError for a file that is damaged, and for other columns, types and values, naming column, found type and
+    rule. ``digest`` is complete when the last batch was taken.
     """
     if compression(uri):
         raise BadInputError(
@@ -53,22 +56,29 @@ def batches(uri: str, dataset: Dataset, digest: Digest, block_bytes: int) -> Ite
     hashing = _Hashing(uri, digest)
     hashing.start()
     try:
-        schema = source_schema(dataset)
-        system, path = files.locate(uri)
+        schema, columns, rows_before = source_schema(dataset), dataset.columns, 0
+        for batch, names in _stored(uri, dataset, block_bytes):
+            converted = [_converted(batch.column(column.arrives_as), column, uri, rows_before) for column in columns]
+            yield pa.record_batch(converted, schema=schema), names
+            rows_before += batch.num_rows
+    finally:
+        hashing.finish()
+
+
+def _stored(uri: str, dataset: Dataset, block_bytes: int) -> Iterator[tuple[pa.RecordBatch, frozenset[str]]]:
+    """The columns as they are stored, all of types that are taken: what pyarrow refuses here is the file's fault."""
+    system, path = files.locate(uri)
+    try:
         with pq.ParquetFile(system.open_input_file(path), buffer_size=_BUFFER_BYTES, pre_buffer=False) as file:
             check_names(file.schema_arrow.names, dataset, uri)
             for column in dataset.columns:
                 _check_type(file.schema_arrow.field(column.arrives_as).type, column, uri)
             names = [column.arrives_as for column in dataset.columns]
-            rows_before = 0
+            extra = extra_names(file.schema_arrow.names, dataset)
             for batch in file.iter_batches(batch_size=_batch_rows(file.metadata, block_bytes), columns=names):
-                columns = [
-                    _converted(batch.column(column.arrives_as), column, uri, rows_before) for column in dataset.columns
-                ]
-                yield pa.record_batch(columns, schema=schema)
-                rows_before += batch.num_rows
-    finally:
-        hashing.finish()
+                yield batch, extra
+    except (pa.ArrowException, OSError) as error:
+        raise damaged(uri, "Parquet") from error
 
 
 class _Hashing(threading.Thread):

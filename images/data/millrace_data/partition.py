@@ -2,7 +2,6 @@
 
 import logging
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 
@@ -14,14 +13,15 @@ from millrace.contracts.errors import BadInputError
 from millrace.step.main import Stop
 from millrace.storage import files
 from millrace.storage.arrivals import delivered
-from millrace_data import diagnose, source
+from millrace_data import source
 from millrace_data.deduplicate import SeenRows
+from millrace_data.file_errors import no_rows
+from millrace_data.quarantine import Quarantine
 from millrace_data.rules import first_breach
 from millrace_data.schema import staged_schema
-from millrace_data.sift import Sieve
 from millrace_data.split import deal
 from millrace_data.staging import StagedFile, repetitive
-from millrace_data.streams import Digest, NullLineError
+from millrace_data.streams import Digest
 
 log = logging.getLogger(__name__)
 
@@ -39,35 +39,7 @@ def stage_partition(dataset: Dataset, day: date, out_uri: str, stop: Stop) -> St
     if uri is None:
         log.info("partition %s: no file of arrivals", day)
         return None
-    source_bytes = _size_bytes(uri)
-    delivery = _Delivery(dataset, day, uri, source_bytes, out_uri, stop)
-    try:
-        staged = _stage_whole(delivery)
-    except BadInputError as error:
-        if not dataset.max_bad_rows_share or dataset.source.format == "parquet":
-            raise
-        log.info("partition %s: %s; reading again row by row", day, error.what)
-        staged = _stage_sifted(delivery)
-    if dataset.extra_columns == "drop":
-        staged = staged.model_copy(update={"dropped_columns": diagnose.extra_columns(uri, dataset)})
-    return staged
-
-
-def _stage_whole(delivery: "_Delivery") -> StagedPartition:
-    try:
-        return _stage(delivery, source.BLOCK_BYTES)
-    except source.LongRowError:
-        block_bytes = diagnose.longest_row_bytes(delivery.uri, delivery.dataset)
-        log.info("partition %s: a row has %s bytes; reading again in larger blocks", delivery.day, f"{block_bytes:,}")
-        return _stage(delivery, block_bytes)
-
-
-def _stage_sifted(delivery: "_Delivery") -> StagedPartition:
-    with Sieve(delivery.uri, delivery.dataset, files.join(delivery.out_uri, f"{delivery.day}.bad.jsonl")) as sieve:
-        staged = _stage(delivery, sieve.block_bytes, sieve)
-    log.info("partition %s: %s rows could not be read and are kept aside", delivery.day, sieve.kept_aside)
-    aside = {"bad_rows": sieve.kept_aside, "bad_rows_uri": sieve.uri if sieve.kept_aside else None}
-    return staged.model_copy(update=aside)
+    return _stage(_Delivery(dataset, day, uri, _size_bytes(uri), out_uri, stop))
 
 
 def _size_bytes(uri: str) -> int:
@@ -78,7 +50,7 @@ def _size_bytes(uri: str) -> int:
             "it is not a file", where=uri, rule="one file a partition", remedy="put the day's rows into one file"
         ) from error
     if size == 0:
-        raise diagnose.no_rows(uri)
+        raise no_rows(uri)
     return size
 
 
@@ -92,25 +64,35 @@ class _Delivery:
     stop: Stop
 
 
-def _stage(delivery: _Delivery, block_bytes: int, sieve: Sieve | None = None) -> StagedPartition:
+def _stage(delivery: _Delivery) -> StagedPartition:
     dataset, day, uri = delivery.dataset, delivery.day, delivery.uri
     digest = Digest(dataset)
     seen = SeenRows(dataset.unique_by, dataset.nulls_equal) if dataset.unique_by else None
     schema = staged_schema(dataset)
     progress = _Progress(day)
     rows = 0
-    with StagedFile(delivery.out_uri, f"{day}.parquet", schema, repetitive(dataset)) as file:
-        for batch in _checked(dataset, uri, digest, block_bytes, sieve):
+    extra_names: set[str] = set()
+    with (
+        Quarantine(uri, dataset, files.join(delivery.out_uri, f"{day}.bad.jsonl")) as quarantine,
+        StagedFile(delivery.out_uri, f"{day}.parquet", schema, repetitive(dataset)) as file,
+    ):
+        for found in source.rows(uri, dataset, digest):
             delivery.stop.check(f"partition {day}, {progress.rows} rows read")
+            extra_names |= found.extra_names
+            quarantine.take(found.bad)
+            batch = found.batch
+            if breach := first_breach(batch, dataset):
+                raise breach.error(uri, progress.rows)
             progress.add(batch)
             first = batch if seen is None else _kept(batch, seen.first_seen(batch))
             if first.num_rows:
                 file.write(_completed(first, dataset, day, schema))
                 rows += first.num_rows
-        if sieve is not None:
-            sieve.refuse_too_many(progress.rows)
+        quarantine.refuse_too_many(progress.rows)
         _refuse_nothing_and_copies(uri, dataset, progress.rows, rows)
     log.info("partition %s: %s rows staged, %s duplicates dropped", day, rows, progress.rows - rows)
+    if quarantine.rows:
+        log.info("partition %s: %s rows could not be read and are kept apart", day, quarantine.rows)
     return StagedPartition(
         partition=day,
         file_uri=file.uri,
@@ -118,31 +100,11 @@ def _stage(delivery: _Delivery, block_bytes: int, sieve: Sieve | None = None) ->
         duplicates=progress.rows - rows,
         source_uri=uri,
         source_bytes=delivery.source_bytes,
+        dropped_columns=tuple(sorted(extra_names)),
+        bad_rows=quarantine.rows,
+        bad_rows_uri=quarantine.uri if quarantine.rows else None,
         content_sha256=digest.hexdigest(),
     )
-
-
-def _checked(
-    dataset: Dataset, uri: str, digest: Digest, block_bytes: int, sieve: Sieve | None
-) -> Iterator[pa.RecordBatch]:
-    rows_before = 0
-    batches = source.batches(uri, dataset, digest, block_bytes, sieve.over if sieve else None)
-    while (batch := _next(batches, uri, dataset)) is not None:
-        if breach := first_breach(batch, dataset):
-            raise breach.error(uri, rows_before)
-        yield batch
-        rows_before += batch.num_rows
-
-
-def _next(batches: Iterator[pa.RecordBatch], uri: str, dataset: Dataset) -> pa.RecordBatch | None:
-    """The file's next batch, None at its end: what fails here is the file's, and what fails elsewhere is not."""
-    try:
-        return next(batches, None)
-    except source.OddQuotesError:
-        diagnose.refuse_open_quote(uri, dataset)
-        return None
-    except (pa.ArrowException, OSError, NullLineError) as error:
-        raise diagnose.offence(uri, dataset, error) from error
 
 
 def _kept(batch: pa.RecordBatch, first: np.ndarray) -> pa.RecordBatch:
@@ -156,7 +118,7 @@ def _completed(batch: pa.RecordBatch, dataset: Dataset, day: date, schema: pa.Sc
 
 def _refuse_nothing_and_copies(uri: str, dataset: Dataset, rows_read: int, rows: int) -> None:
     if rows_read == 0:
-        raise diagnose.no_rows(uri)
+        raise no_rows(uri)
     if rows_read > 1 and rows == 1:
         raise BadInputError(
             f"all {rows_read:,} rows are duplicates of one row",

@@ -1,5 +1,7 @@
 """What a declared dataset looks like in Arrow."""
 
+from collections.abc import Sequence
+
 import pyarrow as pa
 
 from millrace.contracts.column_types import ColumnKind
@@ -73,7 +75,7 @@ def text_features(dataset: Dataset) -> tuple[str, ...]:
     return tuple(name for name in dataset.features if dataset.column(name).type == "string")
 
 
-def check_names(found: list[str], dataset: Dataset, uri: str) -> None:
+def check_names(found: Sequence[str], dataset: Dataset, uri: str) -> None:
     """Raises BadInputError unless the arrivals' columns are the declared ones, each once, in any order.
 
     Where the workload drops others, they do not count.
@@ -85,10 +87,16 @@ def check_names(found: list[str], dataset: Dataset, uri: str) -> None:
         return
     missing, extra = sorted(set(declared) - set(found)), sorted(set(found) - set(declared))
     twice = sorted({name for name in found if found.count(name) > 1})
-    said = {"missing": missing, "not declared": extra, "there twice": twice}
+    reported = {"missing": missing, "not declared": extra, "there twice": twice}
     raise BadInputError(
-        "the columns are not the declared ones: " + "; ".join(f"{names} {how}" for how, names in said.items() if names),
+        "the columns are not the declared ones: "
+        + "; ".join(f"{names} {how}" for how, names in reported.items() if names),
         where=uri,
         rule=f"exactly the columns {declared}, in any order",
         remedy="correct the file, or declare its columns in the workload",
     )
+
+
+def extra_names(found: Sequence[str], dataset: Dataset) -> frozenset[str]:
+    """Those of the arrivals' columns that are not declared."""
+    return frozenset(found) - {column.arrives_as for column in dataset.columns}

@@ -1,8 +1,7 @@
-"""A file's bytes on their way to pyarrow: digested, decompressed, and watched for what its readers do not mind."""
+"""A file's bytes on their way: digested as they are stored, then decompressed."""
 
 import hashlib
-import re
-from typing import Protocol
+from typing import Any, Protocol
 
 import pyarrow as pa
 import xxhash  # type: ignore[import-not-found]
@@ -12,11 +11,16 @@ from millrace.contracts.errors import TransientError
 from millrace.storage import files
 from millrace.storage.arrivals import compression
 
-_NULL_FIRST = re.compile(rb"\s*null")
-
-
-class NullLineError(Exception):
-    """A line of JSON Lines is ``null``."""
+_SHAPING: Any = {
+    "source": {"format", "dialect"},
+    "columns": True,
+    "extra_columns": True,
+    "split": True,
+    "target": {"column", "kind", "labels"},
+    "unique_by": True,
+    "nulls_equal": True,
+}
+"""What of a data set's declaration says which rows a file holds, and in which split each one is."""
 
 
 class Digest:
@@ -27,11 +31,8 @@ class Digest:
     """
 
     def __init__(self, dataset: Dataset) -> None:
-        target = {"column", "kind", "labels"}
-        rules = dataset.model_dump_json(
-            include={"columns": True, "split": True, "target": target, "unique_by": True, "nulls_equal": True}
-        )
-        self._sha256 = hashlib.sha256(f"{dataset.source.format}\n{rules}\n".encode())
+        rules = dataset.model_dump_json(include=_SHAPING)
+        self._sha256 = hashlib.sha256(f"{rules}\n".encode())
         self._bytes = xxhash.xxh3_128()
         self._length = 0
 
@@ -85,7 +86,7 @@ class _Reader:
 class StoredBytes(_Reader):
     """The file as it is stored, digested. A failing store is a TransientError, so that OSError means a damaged file."""
 
-    def __init__(self, uri: str, digest: Digest | None) -> None:
+    def __init__(self, uri: str, digest: Digest) -> None:
         system, path = files.locate(uri)
         try:
             super().__init__(system.open_input_stream(path, compression=None))
@@ -100,39 +101,26 @@ class StoredBytes(_Reader):
             data = self._stream.read(size)
         except OSError as error:
             raise store_failed(self._uri, error) from error
-        if self._digest is not None:
-            self._digest.update(data)
+        self._digest.update(data)
         return data
 
 
-class NoLeadingNull(_Reader):
-    """Text of which no block begins with a line ``null``: such a block ends pyarrow 26 with a segmentation fault.
+class Peeked(_Reader):
+    """A stream of which ``head``, the first bytes, is known before it is read."""
 
-    pyarrow cuts its blocks after the last line end of each read.
-    """
-
-    _line = b""
-
-    def read(self, size: int = -1, /) -> bytes:
-        """The next bytes. Raises NullLineError."""
-        data = self._stream.read(size)
-        start = self._line if self._line.strip() else data
-        if _NULL_FIRST.match(start + data[:8] if start is self._line else start):
-            raise NullLineError
-        end = max(data.rfind(b"\n"), data.rfind(b"\r"))
-        self._line = data[end + 1 :] if end >= 0 else self._line + data
-        return data
-
-
-class CountsQuotes(_Reader):
-    """Counts the quotes of a CSV file; pyarrow closes a field that the end of the file leaves open."""
-
-    quotes = 0
+    def __init__(self, stream: Readable, size: int) -> None:
+        super().__init__(stream)
+        self.head = b""
+        while len(self.head) < size and (data := stream.read(size - len(self.head))):
+            self.head += data
+        self._rest = self.head
 
     def read(self, size: int = -1, /) -> bytes:
-        """The next bytes, their quotes counted."""
-        data = self._stream.read(size)
-        self.quotes += data.count(b'"')
+        """The next bytes, the first ones included."""
+        if not self._rest:
+            return self._stream.read(size)
+        end = len(self._rest) if size < 0 else size
+        data, self._rest = self._rest[:end], self._rest[end:]
         return data
 
 
@@ -143,12 +131,7 @@ def store_failed(uri: str, error: OSError) -> TransientError:
     )
 
 
-def text_stream(uri: str) -> Readable:
-    """A file's text in bytes. Reading raises OSError for a damaged file, TransientError for a store that fails."""
-    return decompressed(StoredBytes(uri, None), uri)
-
-
-def decompressed(stored: StoredBytes, uri: str) -> Readable:
+def decompressed(stored: Readable, uri: str) -> Readable:
     """The bytes behind the compression that the URI's ending says."""
     codec = compression(uri)
     stream: Readable = pa.CompressedInputStream(pa.PythonFile(stored, mode="r"), codec) if codec else stored

@@ -149,12 +149,18 @@ def test_parquet_layouts_of_one_type_are_one_type(
 
 
 def _content_digest(dataset: Dataset, path: Path) -> str:
-    target = {"column", "kind", "labels"}
-    rules = dataset.model_dump_json(
-        include={"columns": True, "split": True, "target": target, "unique_by": True, "nulls_equal": True}
-    )
+    shaping: Any = {
+        "source": {"format", "dialect"},
+        "columns": True,
+        "extra_columns": True,
+        "split": True,
+        "target": {"column", "kind", "labels"},
+        "unique_by": True,
+        "nulls_equal": True,
+    }
     data = path.read_bytes()
-    whole = f"{dataset.source.format}\n{rules}\n{len(data)} {xxhash.xxh3_128_hexdigest(data)}\n"
+    rules = dataset.model_dump_json(include=shaping)
+    whole = f"{rules}\n{len(data)} {xxhash.xxh3_128_hexdigest(data)}\n"
     return hashlib.sha256(whole.encode()).hexdigest()
 
 

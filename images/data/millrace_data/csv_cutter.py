@@ -1,0 +1,105 @@
+"""Where the rows of CSV and TSV end, at full speed where quotes stand only around whole fields."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from millrace.contracts.data import Source
+from millrace.contracts.errors import BadInputError
+from millrace_data.chunks import Cut, positions
+from millrace_data.csv_grammar import Break, Grammar
+
+_CR, _LF = ord("\r"), ord("\n")
+
+
+class CsvCutter:
+    """A Cutter; what it calls regular has no escapes, and quotes only where RFC 4180 has them.
+
+    So quotes outside a field's beginning, and text behind a closing quote, are left to the grammar.
+    """
+
+    def __init__(self, source: Source, grammar: Grammar, uri: str) -> None:
+        dialect = source.dialect
+        self._quote = ord(dialect.quote) if dialect.quote else None
+        self._escape = dialect.escape.encode() if dialect.escape else None
+        self._doubles = dialect.escape is None or dialect.escape_in == "anywhere"
+        self._delimiter = ord(source.delimiter)
+        self._grammar = grammar
+        self._uri = uri
+
+    def cut(self, data: bytes, line: int, at_end: bool) -> Cut:
+        """Where the last whole record ends. Raises BadInputError where no later one can be told."""
+        if line == 1:
+            self._refuse_cr_only(data)
+        end = None if self._escape is not None and self._escape in data else self._regular_end(data)
+        if end is not None and (end or not at_end):
+            return Cut(end, True)
+        if end := self._grammar.end_of_records(data):
+            return Cut(end, False)
+        broken = self._grammar.broken(data, line)
+        if broken is not None and (at_end or not broken.is_open):
+            raise _broken(broken, self._uri, self._escape is not None)
+        if at_end:
+            raise _broken(Break(line, True, False), self._uri, self._escape is not None)
+        return Cut(0, False)
+
+    def _regular_end(self, data: bytes) -> int | None:
+        """Where the last record ends; None where the quotes before are not as RFC 4180 has them."""
+        end = data.rfind(b"\n") + 1
+        if self._quote is None or end == 0:
+            return end
+        signs = np.frombuffer(data, np.uint8)
+        quotes = positions(signs, self._quote)
+        while (before := int(np.searchsorted(quotes, end))) % 2:
+            # that line end is inside quotes: the one before the field, unless that is in quotes again
+            end = data.rfind(b"\n", 0, int(quotes[before - 1])) + 1
+        return end if self._surround_fields(signs, quotes[:before]) else None
+
+    def _surround_fields(self, signs: NDArray[np.uint8], quotes: NDArray[np.int64]) -> bool:
+        """Whether every opening quote begins a field, and every closing one ends it or is doubled."""
+        opening, closing = quotes[0::2], quotes[1::2]
+        before = signs[opening - 1]  # of the first sign it is the last one, looked at below
+        begins = (before == self._delimiter) | (before == _LF)
+        doubled = np.zeros(len(opening), bool)
+        if self._doubles:
+            doubled[1:] = opening[1:] == closing[:-1] + 1
+        if len(opening):
+            begins[0] |= opening[0] == 0
+        after = signs[closing + 1]
+        ends = (
+            (after == self._delimiter)
+            | (after == _LF)
+            | ((after == _CR) & (signs[np.minimum(closing + 2, len(signs) - 1)] == _LF))
+        )
+        ends[:-1] |= doubled[1:]
+        return bool((begins | doubled).all() and ends.all())
+
+    def _refuse_cr_only(self, data: bytes) -> None:
+        first = data.find(b"\r")
+        line_end = data.find(b"\n")
+        if first < 0 or first + 1 == line_end or 0 <= line_end < len(data) - 1:
+            return
+        if self._quote is not None and data.count(bytes([self._quote]), 0, first) % 2:
+            return
+        raise BadInputError(
+            "the file's only line ends are carriage returns (CR), as of old Macs",
+            where=self._uri,
+            rule="a line ends with LF or CR LF",
+            remedy="convert the line ends, for instance with mac2unix or tr '\\r' '\\n'",
+        )
+
+
+def _broken(found: Break, uri: str, has_escape: bool) -> BadInputError:
+    what = "a quoted field is not closed" if found.is_open else "a quoted field goes on after its closing quote"
+    remedy = "correct the quotes of that field, or of one before it; declare quote=None where quotes are text"
+    if found.escaped and not has_escape:
+        remedy = (
+            "a backslash stands before a quote there: declare dialect=SPARK for a file that Spark wrote, "
+            'or Dialect(escape="\\\\") for other writers that escape quotes so'
+        )
+    return BadInputError(
+        what,
+        where=f"{uri}, line {found.line}",
+        rule="RFC 4180: a quote inside a quoted field is doubled; behind a broken one no row can be told, "
+        "whatever max_bad_rows_share is",
+        remedy=remedy,
+    )

@@ -1,0 +1,212 @@
+"""JSON Lines in rows of the declared columns: by pyarrow where it surely agrees with Python's json, else by that."""
+
+import json
+import re
+from collections.abc import Iterator
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.json as pajson
+
+from millrace.contracts.data import Dataset
+from millrace.contracts.errors import BadInputError
+from millrace_data import arrays, texts
+from millrace_data.chunks import BadRow, Chunk, Cut, Rows, chunks, positions
+from millrace_data.first_bytes import HEAD_BYTES, likeness
+from millrace_data.json_values import NumberText, integer_of, taker
+from millrace_data.row_errors import not_utf8, wrong_field, wrong_row
+from millrace_data.schema import source_schema
+from millrace_data.streams import Readable
+
+_NAMED_ROWS = 1000
+_DEEPEST = 100
+_BLANKS = b" \t\r"
+_OPEN, _CLOSE, _LIST, _CR, _LF = (ord(sign) for sign in "{}[\r\n")
+_INF = re.compile(rb"Inf(?=[\s,\]}])")  # a word of pyarrow's reader alone
+
+Pairs = tuple[tuple[str, object], ...]
+_decoder = json.JSONDecoder(
+    # an object is a tuple of pairs, so that a name that is there twice is seen
+    object_pairs_hook=tuple,
+    parse_float=NumberText,
+    parse_int=integer_of,
+    parse_constant=NumberText,
+)
+
+
+class JsonRows:
+    """Reads one file."""
+
+    def __init__(self, uri: str, dataset: Dataset) -> None:
+        self._uri = uri
+        self._dataset = dataset
+        self._drops = dataset.extra_columns == "drop"
+        self._schema = source_schema(dataset)
+        self._columns = {column.arrives_as: (column, taker(column.kind)) for column in dataset.columns}
+        self._read_schema = pa.schema([(name, arrays.json_type(c.kind)) for name, (c, _) in self._columns.items()])
+
+    def chunks(self, text: Readable) -> Iterator[Chunk]:
+        """The text in chunks of whole lines."""
+        return chunks(text, self, self._uri, self._dataset)
+
+    def cut(self, data: bytes, line: int, at_end: bool) -> Cut:
+        """Where the last whole line ends."""
+        return Cut(data.rfind(b"\n") + 1, True)
+
+    def rows(self, chunk: Chunk, first_bad_only: bool) -> Rows:
+        """The rows of a chunk, and those that cannot be read; only the first of these where it is the end anyway."""
+        batch = self._whole(chunk)
+        found = Rows(batch) if batch is not None else self._one_by_one(chunk, first_bad_only)
+        if self._drops and chunk.line <= _NAMED_ROWS:
+            return Rows(found.batch, found.bad, self._extra_names(chunk))
+        return found
+
+    def _whole(self, chunk: Chunk) -> pa.RecordBatch | None:
+        rows = _objects(chunk)
+        if rows is None or not chunk.is_utf8() or (self._drops and _may_disagree(chunk)):
+            return None
+        try:
+            table = pajson.read_json(
+                pa.BufferReader(chunk.buffer),
+                read_options=pajson.ReadOptions(use_threads=False, block_size=chunk.end + 1),
+                parse_options=pajson.ParseOptions(
+                    explicit_schema=self._read_schema,
+                    unexpected_field_behavior="ignore" if self._drops else "error",
+                ),
+            )
+        except pa.ArrowInvalid:
+            return None
+        if table.num_rows != rows:
+            return None
+        held = []
+        for name, (column, _) in self._columns.items():
+            array = arrays.joined(table.column(name))
+            converted = None if array.null_count and not column.nullable else arrays.from_json(column.kind, array)
+            if converted is None:
+                return None
+            held.append(converted)
+        return pa.record_batch(held, schema=self._schema)
+
+    def _one_by_one(self, chunk: Chunk, first_bad_only: bool) -> Rows:
+        values: list[list[object]] = [[] for _ in self._columns]
+        bad: list[BadRow] = []
+        for number, line in enumerate(chunk.data.split(b"\n")[:-1], chunk.line):
+            if not line.strip(_BLANKS):
+                continue
+            try:
+                row = self._values(number, self._object(number, line))
+            except BadInputError as error:
+                bad.append(BadRow(number, line + b"\n", error))
+                if first_bad_only:
+                    break
+                continue
+            for column, value in zip(values, row, strict=True):
+                column.append(value)
+        held = [pa.array(column, kind) for column, kind in zip(values, self._schema.types, strict=True)]
+        return Rows(pa.record_batch(held, schema=self._schema), tuple(bad))
+
+    def _object(self, number: int, line: bytes) -> Pairs:
+        try:
+            row = _decoder.decode(line.decode())
+        except UnicodeDecodeError as error:
+            raise not_utf8(self._uri, number, error) from None
+        except json.JSONDecodeError as error:
+            raise self._not_json(number, line, error) from None
+        except RecursionError:
+            raise wrong_row(
+                self._uri, number, "the line is nested too deeply", "one flat JSON object a line", "flatten the object"
+            ) from None
+        if type(row) is not tuple:
+            raise wrong_row(
+                self._uri, number, "the line is not a JSON object", "one JSON object a line", _remedy(number, line)
+            )
+        return row
+
+    def _not_json(self, number: int, line: bytes, error: json.JSONDecodeError) -> BadInputError:
+        several = error.msg == "Extra data" and line.lstrip(_BLANKS).startswith(b"{")
+        what = "the line goes on behind its object" if several else "the line is not JSON"
+        return BadInputError(
+            what,
+            where=f"{self._uri}, line {number}, character {error.colno}",
+            rule="one JSON object a line, and lines that end with LF or CR LF",
+            remedy=_remedy(number, line),
+        )
+
+    def _values(self, number: int, row: Pairs) -> list[object]:
+        fields = dict(row)
+        if len(fields) < len(row):
+            self._refuse_twice(number, row)
+        if (
+            not self._drops
+            and (extra := next((name for name in fields if name not in self._columns), None)) is not None
+        ):
+            rule = f"the columns {list(self._columns)} only"
+            raise wrong_field(self._uri, number, extra, "the field is not declared", rule)
+        return [self._value(number, name, fields) for name in self._columns]
+
+    def _refuse_twice(self, number: int, row: Pairs) -> None:
+        names = [name for name, _ in row]
+        for name in self._columns:
+            if names.count(name) > 1:
+                raise wrong_field(self._uri, number, name, "the field is there twice", "each field once a row")
+
+    def _value(self, number: int, name: str, fields: dict[str, object]) -> object:
+        column, take = self._columns[name]
+        value = fields.get(name)
+        if value is None:
+            if column.nullable:
+                return None
+            what = "the value is null" if name in fields else "the field is missing"
+            raise wrong_field(self._uri, number, name, what, "the column is complete")
+        try:
+            return take(value)
+        except texts.WrongTextError as error:
+            raise wrong_field(self._uri, number, name, error.what, error.rule, error.remedy) from None
+
+    def _extra_names(self, chunk: Chunk) -> frozenset[str]:
+        """Of the file's first thousand lines, as far as they can be read."""
+        found: set[str] = set()
+        for number, line in enumerate(chunk.data.split(b"\n", _NAMED_ROWS)[:_NAMED_ROWS], chunk.line):
+            if number > _NAMED_ROWS:
+                break
+            try:
+                found |= {name for name, _ in self._object(number, line)}
+            except BadInputError:
+                continue
+        return frozenset(name for name in found if name not in self._columns)
+
+
+def _objects(chunk: Chunk) -> int | None:
+    """How many lines are not blank, where each of them begins with { and ends with }; None where one does not.
+
+    A brace that closes cannot be followed by one that opens inside a value, nor is a line end inside a string: so if
+    pyarrow finds as many objects, each line is one.
+    """
+    signs = chunk.signs
+    ends = positions(signs, _LF)
+    before = signs[ends - 1]
+    if (before == _CR).any():
+        before = np.where(before == _CR, signs[ends - 2], before)
+    if signs[0] == _OPEN and (signs[ends[:-1] + 1] == _OPEN).all() and (before == _CLOSE).all():
+        return len(ends)
+    lines = [line for each in chunk.data.split(b"\n") if (line := each.strip(_BLANKS))]
+    return len(lines) if all(line[:1] == b"{" and line[-1:] == b"}" for line in lines) else None
+
+
+def _may_disagree(chunk: Chunk) -> bool:
+    """Whether a field that is dropped might hold what one reader takes and the other does not."""
+    if _INF.search(chunk.data):
+        return True
+    signs = chunk.signs
+    opened = np.flatnonzero((signs == _OPEN) | (signs == _LIST))
+    if len(opened) <= _DEEPEST:
+        return False
+    return bool(np.diff(np.searchsorted(opened, positions(signs, _LF)), prepend=0).max() > _DEEPEST)
+
+
+def _remedy(number: int, line: bytes) -> str:
+    if number == 1 and (like := likeness(line[:HEAD_BYTES])) not in {None, "like JSON"}:
+        return f"the file begins {like}: declare its format in the workload, or export it as JSON Lines"
+    if b"\r" in line.strip(_BLANKS):
+        return "the line has a carriage return (CR) inside: write line ends as LF, for instance with mac2unix"
+    return "correct the line; an object has no line break inside"

@@ -1,0 +1,83 @@
+"""The rows of a text file that cannot be read, kept beside the staged ones with the reason of each."""
+
+import json
+from types import TracebackType
+from typing import Self
+
+from millrace.contracts.data import Dataset
+from millrace.contracts.errors import BadInputError
+from millrace.storage import files
+from millrace.storage.writing import WholeFile
+from millrace_data.chunks import BadRow
+
+_EXAMPLES = 5
+
+
+class Quarantine:
+    """Takes rows up to the declared share of a day's; without a share it raises the first one's error.
+
+    They go into ``uri``, JSON Lines with ``line``, ``what``, ``rule`` and the row's ``text``: it is there when the
+    ``with`` block was left without an exception and there was one. No log and no error has a row's content.
+    """
+
+    def __init__(self, source_uri: str, dataset: Dataset, uri: str) -> None:
+        self.uri = uri
+        self.rows = 0
+        self._source_uri = source_uri
+        self._share = dataset.max_bad_rows_share
+        self._examples: list[str] = []
+        self._file: WholeFile | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._file is None:
+            return
+        if kind is not None:
+            self._file.discard()
+            return
+        try:
+            self._file.publish()
+        except OSError as failure:
+            raise files.no_room(self.uri, failure) from failure
+
+    def take(self, rows: tuple[BadRow, ...]) -> None:
+        """Keep rows. Raises the first one's BadInputError where the workload allows none, and no_room's errors."""
+        if not rows:
+            return
+        if not self._share:
+            raise rows[0].error
+        for row in rows:
+            self.rows += 1
+            if len(self._examples) < _EXAMPLES:
+                place = row.error.where.removeprefix(self._source_uri).lstrip(", ")
+                self._examples.append(f"{row.error.what} ({place})")
+        try:
+            self._write(rows)
+        except OSError as failure:
+            raise files.no_room(self.uri, failure) from failure
+
+    def _write(self, rows: tuple[BadRow, ...]) -> None:
+        if self._file is None:
+            self._file = files.open_whole(self.uri)
+        for row in rows:
+            kept = {
+                "line": row.line,
+                "what": row.error.what,
+                "rule": row.error.rule,
+                "text": row.text.decode(errors="replace"),
+            }
+            self._file.stream.write(json.dumps(kept, ensure_ascii=False).encode() + b"\n")
+
+    def refuse_too_many(self, good_rows: int) -> None:
+        """Raises BadInputError, with the first positions, where it holds more than the declared share."""
+        if self.rows and self.rows / (good_rows + self.rows) > self._share:
+            raise BadInputError(
+                f"{self.rows:,} of {good_rows + self.rows:,} rows cannot be read: {'; '.join(self._examples)}",
+                where=self._source_uri,
+                rule=f"at most a share of {self._share:g} (max_bad_rows_share)",
+                remedy="correct the file, or raise the share in the workload",
+            )

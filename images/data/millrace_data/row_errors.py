@@ -1,0 +1,53 @@
+"""The errors of one row of a text file, and how long a row may be."""
+
+from typing import NoReturn
+
+from millrace.contracts.data import Dataset
+from millrace.contracts.errors import BadInputError
+
+MAX_ROW_BYTES = 32 << 20
+_ESCAPED_BYTES_PER_CHARACTER = 12  # a pair of \uXXXX escapes
+
+
+def row_limit_bytes(dataset: Dataset) -> int:
+    """The longest row that is read: 32 MiB, or more where the columns' ``max_length`` allow it."""
+    lengths = sum(column.max_length or 0 for column in dataset.columns if column.kind.kind in {"string", "binary"})
+    return max(MAX_ROW_BYTES, lengths * _ESCAPED_BYTES_PER_CHARACTER)
+
+
+def refuse_length(uri: str, line: int, dataset: Dataset) -> NoReturn:
+    """Raises the BadInputError of a row that is too long to be read."""
+    declared = {column.name: column.max_length for column in dataset.columns if column.max_length}
+    raise BadInputError(
+        "the row is too long",
+        where=f"{uri}, line {line}",
+        rule=f"at most {row_limit_bytes(dataset):,} bytes a row, enough for every declared max_length {declared}",
+        remedy="cut or drop the row at the source, close an open quote, or raise max_length in the workload",
+    )
+
+
+def wrong_row(uri: str, line: int, what: str, rule: str, remedy: str) -> BadInputError:
+    """The error of a row as a whole."""
+    return BadInputError(what, where=f"{uri}, line {line}", rule=rule, remedy=remedy)
+
+
+def wrong_field(uri: str, line: int, field: str, what: str, rule: str, remedy: str = "") -> BadInputError:
+    """The error of one field of one row."""
+    return BadInputError(
+        what,
+        where=f"{uri}, line {line}, field {field!r}",
+        rule=rule,
+        remedy=remedy or "correct the row, or the column's declaration in the workload",
+    )
+
+
+def not_utf8(uri: str, line: int, error: UnicodeDecodeError, encoding: str = "utf-8") -> BadInputError:
+    """The error of a row whose bytes are not of the text's encoding."""
+    name = "UTF-8" if encoding.lower() in {"utf-8", "utf8"} else encoding
+    return wrong_row(
+        uri,
+        line,
+        f"byte {error.start + 1} of the row is not {name}",
+        f"text is {name}",
+        "convert the file, for instance with iconv, or declare its encoding (dialect) where it is csv or tsv",
+    )

@@ -1,0 +1,87 @@
+"""A text file of arrivals in rows: cut into chunks, which a few threads read, in the file's order."""
+
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Protocol
+
+import pyarrow as pa
+
+from millrace.contracts.data import Dataset
+from millrace.contracts.errors import BadInputError
+from millrace.storage.arrivals import compression
+from millrace_data.chunks import CHUNK_BYTES, Chunk, Rows
+from millrace_data.csv_rows import CsvRows
+from millrace_data.file_errors import damaged
+from millrace_data.first_bytes import HEAD_BYTES, refuse_foreign
+from millrace_data.json_rows import JsonRows
+from millrace_data.streams import Digest, Peeked, Readable, StoredBytes, decompressed
+from millrace_data.transcode import as_utf8
+
+_MARKS = {"gzip": b"\x1f\x8b", "zstd": b"\x28\xb5\x2f\xfd"}
+
+
+class _Format(Protocol):
+    """What reads one format."""
+
+    def chunks(self, text: Readable) -> Iterator[Chunk]:
+        """The text in chunks of whole rows."""
+
+    def rows(self, chunk: Chunk, first_bad_only: bool) -> Rows:
+        """The rows of a chunk, by any thread."""
+
+
+def text_rows(uri: str, dataset: Dataset, digest: Digest) -> Iterator[Rows]:
+    """The file's rows in pieces of about 1 MiB of text. ``digest`` is complete when the last piece was taken.
+
+    Raises BadInputError for a damaged file, for columns that are not the declared ones, and where no row can be told
+    any more: after what comes before was yielded. TransientError is a store that fails.
+    """
+    stored = StoredBytes(uri, digest)
+    reader: _Format = JsonRows(uri, dataset) if dataset.source.format == "jsonl" else CsvRows(uri, dataset)
+    chunks = _chunks(stored, uri, dataset, reader)
+    first_bad_only = not dataset.max_bad_rows_share
+    threads = pa.cpu_count()
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="read")
+    try:
+        waiting: deque[Future[Rows]] = deque()
+        failure: BadInputError | None = None
+        at_end = False
+        while waiting or not at_end:
+            # one chunk more than threads, so that none of them waits for the next one to be cut
+            while not at_end and len(waiting) <= threads:
+                chunk, failure = _next(chunks)
+                at_end = chunk is None
+                if chunk is not None:
+                    waiting.append(pool.submit(reader.rows, chunk, first_bad_only))
+            if waiting:
+                yield waiting.popleft().result()
+        if failure is not None:
+            raise failure
+    finally:
+        pool.shutdown(cancel_futures=True)
+        stored.close()
+
+
+def _next(chunks: Iterator[Chunk]) -> tuple[Chunk | None, BadInputError | None]:
+    """An error waits until the rows before it were looked at: the first thing wrong is the one to be told."""
+    try:
+        return next(chunks, None), None
+    except BadInputError as error:
+        return None, error
+
+
+def _chunks(stored: StoredBytes, uri: str, dataset: Dataset, reader: _Format) -> Iterator[Chunk]:
+    encoding = dataset.source.dialect.encoding
+    codec = compression(uri)
+    try:
+        whole = Peeked(stored, HEAD_BYTES)
+        if codec is not None and not whole.head.startswith(_MARKS[codec]):
+            refuse_foreign(whole.head, uri, f"{dataset.source.format} in {codec}, as the name says", encoding)
+        text = Peeked(decompressed(whole, uri), HEAD_BYTES)
+        refuse_foreign(text.head, uri, dataset.source.format, encoding)
+        yield from reader.chunks(as_utf8(text, encoding, uri))
+        while stored.read(CHUNK_BYTES):
+            pass
+    except OSError as error:
+        raise damaged(uri, compression(uri) or "text") from error
