@@ -46,8 +46,8 @@ def validate(run: Run, ledger: Ledger) -> ValidateTask:
     """
     live = ledger.live_model(run.workload.name)
     partitions = staged(run, ledger)
-    earlier = ledger.profile(run.workload.name, until=run.window.last, outside=run.window)
     overall = run.workload.dataset.deduplicate == "dataset"
+    earlier = ledger.profile(run.workload.name, until=run.window.last, outside=run.window) if overall else None
     size_bytes = sum(partition.source_bytes for partition in partitions) + (earlier.bytes if earlier else 0)
     shuffled = overall and run.spark_from_bytes is not None and size_bytes >= run.spark_from_bytes
     return ValidateTask(
@@ -55,7 +55,6 @@ def validate(run: Run, ledger: Ledger) -> ValidateTask:
         dataset_uri=run.dataset_uri,
         published=ledger.latest_dataset(run.workload.name, until=run.window.last) if overall else None,
         engine="spark" if shuffled else "arrow",
-        earlier_profile=earlier,
         live_profile=ledger.profile(run.workload.name, until=live.dataset.until) if live else None,
         base_model=base_model(run),
     )

@@ -67,7 +67,7 @@ class _Delivery:
 def _stage(delivery: _Delivery) -> StagedPartition:
     dataset, day, uri = delivery.dataset, delivery.day, delivery.uri
     digest = Digest(dataset)
-    seen = SeenRows(dataset.unique_by) if dataset.unique_by else None
+    seen = SeenRows(dataset.unique_by, dataset.nulls_equal) if dataset.unique_by else None
     schema = staged_schema(dataset)
     progress = _Progress(day)
     rows = 0
