@@ -17,6 +17,11 @@ class StepError(Exception):
         self.rule = rule
         self.remedy = remedy
 
+    @property
+    def summary(self) -> str:
+        """What went wrong and where, on one line."""
+        return f"{self.what} ({self.where})"
+
 
 class BadInputError(StepError):
     """The data, the model or a parameter is wrong; trying again would not help."""
