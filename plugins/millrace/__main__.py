@@ -149,14 +149,16 @@ def check(files: Annotated[list[Path], typer.Argument(help="DAG files, or folder
     """
     from millrace.check.files import check, dag_files
 
-    found, workloads = check(dag_files(files))
-    for mistake in found:
+    checked = check(dag_files(files))
+    for mistake in checked.findings:
         typer.echo(mistake)
-    for file, names in workloads.items():
-        if not any(mistake.file == file for mistake in found):
+    for remark in checked.remarks:
+        typer.echo(remark, err=True)
+    for file, names in checked.workloads.items():
+        if not any(mistake.file == file for mistake in checked.findings):
             typer.echo(f"{file}: {'workload ' + ', '.join(names) if names else 'no workload'}, nothing is wrong")
-    if found:
-        typer.echo(f"{len(found)} mistake{'s' if len(found) > 1 else ''}", err=True)
+    if count := len(checked.findings):
+        typer.echo(f"{count} mistake{'s' if count > 1 else ''}", err=True)
         raise typer.Exit(1)
 
 

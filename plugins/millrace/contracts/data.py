@@ -1,9 +1,9 @@
 """Datasets: what a row looks like, where rows come from, what a version is."""
 
 from datetime import date, timedelta
-from typing import ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from millrace.contracts import dataset_rules
 from millrace.contracts.base import Contract, FieldName, Name, Sha256, Uri
@@ -60,12 +60,21 @@ class Split(Contract):
     test_fraction: float = Field(default=0.2, ge=0, lt=0.5, description="unused when `column` is set")
 
 
+def _in_order(values: object) -> object:
+    if isinstance(values, (set, frozenset)):
+        raise ValueError("a set has no order, and each process would see another one")
+    return values
+
+
+InOrder = BeforeValidator(_in_order)
+
+
 class Target(Contract):
     """What is predicted: one label a row, or a set of them."""
 
     column: FieldName
     kind: Literal["single_label", "multi_label"]
-    labels: tuple[str, ...] = Field(min_length=2)
+    labels: Annotated[tuple[str, ...], InOrder] = Field(min_length=2)
     optional_labels: tuple[str, ...] = Field(
         default=(), description="of labels: training may begin before there is a row of them"
     )
@@ -86,7 +95,7 @@ class Dataset(RuledContract):
 
     source: Source
     columns: tuple[Column, ...] = Field(min_length=1)
-    features: tuple[FieldName, ...] = Field(min_length=1)
+    features: Annotated[tuple[FieldName, ...], InOrder] = Field(min_length=1)
     target: Target
     split: Split
     unique_by: tuple[FieldName, ...] = Field(default=(), description="rows equal in these are duplicates; () keeps all")
