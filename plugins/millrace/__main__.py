@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from millrace import ledger_commands
-from millrace.contracts.errors import StepError
+from millrace.contracts.errors import AirflowDidNotStartError, StepError
 from millrace.contracts.measurement import Precision
-from millrace.local_airflow import AirflowDidNotStartError, LocalAirflow
 
 if TYPE_CHECKING:
+    from millrace.local_airflow import LocalAirflow
     from millrace.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
@@ -36,7 +36,9 @@ def load_settings() -> "Settings":
     return settings.load_settings()
 
 
-def _airflow(port: int) -> LocalAirflow:
+def _airflow(port: int) -> "LocalAirflow":
+    from millrace.local_airflow import LocalAirflow
+
     return LocalAirflow(load_settings().home, port)
 
 

@@ -14,13 +14,11 @@ from pathlib import Path
 
 import psutil
 
+from millrace.contracts.errors import AirflowDidNotStartError
+
 _REPOSITORY = Path(__file__).resolve().parents[2]
 _START_TIMEOUT_SECONDS = 180
 _STOP_TIMEOUT_SECONDS = 40
-
-
-class AirflowDidNotStartError(RuntimeError):
-    """Airflow did not come up; the message names its log."""
 
 
 @dataclass(frozen=True)

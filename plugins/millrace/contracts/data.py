@@ -9,13 +9,13 @@ from millrace.contracts import dataset_rules
 from millrace.contracts.base import Contract, FieldName, Name, Sha256, Uri
 from millrace.contracts.column_types import ColumnKind, ColumnType, column_kind
 from millrace.contracts.dataset_rules import RESERVED
-from millrace.contracts.mistakes import RuledContract
+from millrace.contracts.declared import DeclaredContract
 from millrace.contracts.source import SPARK, Dialect, Marker, Source
 
 __all__ = ["SPARK", "Column", "Dataset", "Dialect", "Marker", "Source", "Split", "Target"]
 
 
-class Column(RuledContract):
+class Column(DeclaredContract):
     """One column and its rules. A column is complete (no nulls) unless ``nullable`` says otherwise.
 
     Texts of a type, in CSV and TSV: an integer is digits with an optional "-", a number ``-1.5e3``, a truth value true,
@@ -47,7 +47,7 @@ class Column(RuledContract):
         return self.source_name or self.name
 
 
-class Split(Contract):
+class Split(DeclaredContract):
     """How rows are dealt to training, validation and test, the same way each time.
 
     ``key`` is hashed (CRC-32 of its UTF-8 bytes, so stable across machines and versions). With ``column``, rows
@@ -69,7 +69,7 @@ def _in_order(values: object) -> object:
 InOrder = BeforeValidator(_in_order)
 
 
-class Target(Contract):
+class Target(DeclaredContract):
     """What is predicted: one label a row, or a set of them."""
 
     column: FieldName
@@ -80,7 +80,7 @@ class Target(Contract):
     )
 
 
-class Expectations(Contract):
+class Expectations(DeclaredContract):
     """What validation promises about each partition beyond the columns' own rules."""
 
     min_rows: int = Field(default=1, ge=1)
@@ -90,7 +90,7 @@ class Expectations(Contract):
     )
 
 
-class Dataset(RuledContract):
+class Dataset(DeclaredContract):
     """A workload's data: its columns, source, split and rules."""
 
     source: Source

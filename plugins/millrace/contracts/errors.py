@@ -56,5 +56,9 @@ class RefusedError(StepError):
     exit_code = 40
 
 
+class AirflowDidNotStartError(RuntimeError):
+    """Airflow did not come up; the message names its log."""
+
+
 FINAL_EXIT_CODES = (BadInputError.exit_code, RefusedError.exit_code)
 """A step that ended with one of these is not tried again."""
