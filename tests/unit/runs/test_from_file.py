@@ -29,7 +29,7 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
         sample = tmp_path / name
         sample.write_bytes(content)
         file = write_workload("found", tmp_path, sample=sample)
-        assert check([file])[0] == []
+        assert check([file]).findings == []
         built: list[Workload] = []
         with monkeypatch.context() as patch:
             patch.setattr(millrace.pipeline, "build_dag", built.append)
@@ -195,4 +195,4 @@ def test_a_name_is_refused_in_words_with_one_that_would_do(tmp_path: Path) -> No
 
 
 def test_the_template_is_sound(tmp_path: Path) -> None:
-    assert check([write_workload("churn", tmp_path)])[0] == []
+    assert check([write_workload("churn", tmp_path)]).findings == []
