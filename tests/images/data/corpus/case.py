@@ -25,7 +25,7 @@ Row = tuple[Any, ...]
 
 @dataclass(frozen=True)
 class Bad:
-    """A row that cannot be read: the line that it ends on, the field, and words of the error (a pattern)."""
+    """A row that cannot be read: the first line that it stands on, the field, and words of the error (a pattern)."""
 
     line: int
     field: str = ""

@@ -3,9 +3,12 @@
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 from corpus.case import Case
 from corpus.catalogue import CASES
-from corpus.trial import Trial
+from corpus.trial import Trial, staged_rows
+from millrace.contracts.data import Dialect
+from millrace.contracts.errors import BadInputError
 
 BEARING = 0.9
 HARDLY_BEARING = 1e-6
@@ -32,6 +35,39 @@ def trials() -> list[object]:
 @pytest.mark.parametrize(("case", "ending", "share"), trials())
 def test_a_file_gives_its_rows_or_its_error(case: Case, ending: str, share: float, tmp_path: Path) -> None:
     Trial(case, tmp_path, ending, share).check()
+
+
+@pytest.mark.parametrize("share", [0.0, BEARING])
+@pytest.mark.parametrize(
+    ("encoding", "text"),
+    [
+        ("utf-7", b"+2AA-"),
+        ("unicode_escape", b"\\ud800"),
+        ("raw_unicode_escape", b"\\ud800"),
+        ("undefined", b"a"),
+        ("punycode", b"a"),
+        ("idna", b"a"),
+        ("rot13", b"a"),
+        ("base64", b"a"),
+        ("zlib", b"a"),
+    ],
+)
+def test_a_decoder_that_gives_no_text_is_refused_or_its_row_kept_aside(
+    encoding: str, text: bytes, share: float, tmp_path: Path
+) -> None:
+    try:
+        dialect = Dialect(encoding=encoding)
+    except ValidationError:
+        return
+    content = b"id,text,label\n1,a,yes\n7," + text + b",yes\n2,b,no\n"
+    trial = Trial(Case(encoding, "csv", content, dialect=dialect), tmp_path, share=share)
+    trial.deliver()
+    try:
+        staged = trial.stage()
+    except BadInputError:
+        return
+    assert (share, staged.bad_rows) == (BEARING, 1)
+    assert staged_rows(staged) == [(1, "a", "yes"), (2, "b", "no")]
 
 
 def test_the_corpus_has_three_hundred_different_files_of_every_format() -> None:

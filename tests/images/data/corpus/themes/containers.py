@@ -56,7 +56,7 @@ FOREIGN = {
     "xls": (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 512, r"xls|Excel|Office"),
     "PDF": (b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n1 0 obj\n", "PDF"),
     "SQLite": (b"SQLite format 3\0" + b"\0" * 84, "SQLite"),
-    "ORC": (b"ORC\x0a\x0b\x0c", "ORC"),
+    "ORC": (b"ORC" + bytes(range(64)), "ORC"),
     "Avro": (b"Obj\x01\x04\x14avro.codec\x08null", "Avro"),
     "Arrow": (_arrow(), "Arrow|Feather"),
 }

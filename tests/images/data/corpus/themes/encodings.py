@@ -69,7 +69,7 @@ CASES: list[Case] = [
         HEAD + A + '7¦"x\n'.encode() + b"\xe9" + '"¦yes\n'.encode() + B,
         ROW_A,
         ROW_B,
-        bad=(Bad(4, says="UTF-8"),),
+        bad=(Bad(3, says="UTF-8"),),
     ),
     *both(
         "Latin-1 in a number", HEAD + A + b"7\xe9" + "¦c¦yes\n".encode() + B, ROW_A, ROW_B, bad=(Bad(3, says="UTF-8"),)
@@ -158,8 +158,9 @@ CASES: list[Case] = [
     delimited(
         "utf-16: half a character at the end",
         "id,text,label\n1,a,yes\n2,b,no\n".encode("utf-16")[:-1],
+        ROW_A,
         dialect=Dialect(encoding="utf-16"),
-        refused=Refused("utf-16"),
+        bad=(Bad(3, says="utf-16"),),
     ),
     delimited(
         "latin-1: Arabic digits do not exist, but a superscript does",
@@ -167,5 +168,21 @@ CASES: list[Case] = [
         ROW_B,
         dialect=Dialect(encoding="latin-1"),
         bad=(Bad(2, "id"),),
+    ),
+    delimited(
+        "cp1252: bytes that it does not have, and that are UTF-8 together",
+        b"id,text,label\n1,a,yes\n7,s3cret\xc2\x81,yes\n7,s3cret\xe2\x81\x8d,yes\n2,b,no\n",
+        ROW_A,
+        ROW_B,
+        dialect=Dialect(encoding="cp1252"),
+        bad=(Bad(3, says="cp1252"), Bad(4, says="cp1252")),
+    ),
+    delimited(
+        "iso8859-6: bytes that it does not have, and that are UTF-8 together",
+        b"id,text,label\n1,a,yes\n7,s3cret\xdb\xa1,yes\n2,b,no\n",
+        ROW_A,
+        ROW_B,
+        dialect=Dialect(encoding="iso8859-6"),
+        bad=(Bad(3, says="iso8859-6"),),
     ),
 ]

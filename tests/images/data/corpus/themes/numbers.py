@@ -102,6 +102,10 @@ TRUTHS: list[tuple[str, object]] = [
             "ｔrue",
             "١",
             "true!",
+            " true",
+            "true ",
+            "\ttrue",
+            "true\0",
             "NA",
         )
     ),
@@ -134,7 +138,7 @@ CASES: list[Case] = [
     *(typed("float64", "tsv", text, value, FLOAT) for text, value in FLOATS[::2]),
     *(typed("float64", "jsonl", text, value, FLOAT) for text, value in JSON_FLOATS),
     *(
-        typed("float64", "jsonl", text, NOT, FLOAT).at_line()
+        typed("float64", "jsonl", text, Wrong(), FLOAT).at_line()
         for text in ("NaN", "Infinity", "-Infinity", "nan", ".5", "1.", "+1.5", "01.5", "0x10", "1,5")
     ),
     *(typed("float32", source_format, "16777217", 16777216.0, FLOAT) for source_format in ("csv", "jsonl")),

@@ -66,7 +66,7 @@ CASES = [
     *_file_refused(
         "backslash-escaped quotes of four rows",
         '1¦"size 5\\""¦yes\n2¦"size 7\\""¦no\n3¦plain¦yes\n4¦plain¦no\n',
-        3,
+        2,
         "escape|dialect",
     ),
     *_file_refused(
@@ -100,7 +100,7 @@ CASES = [
         f'{HEAD}1¦a¦yes\nx¦"s3cret\nb\nc"¦yes\n{ANOTHER}',
         (1, "a", "yes"),
         OTHER,
-        bad=(Bad(5, "id", "integer"),),
+        bad=(Bad(3, "id", "integer"),),
     ),
     *both("a quoted number with a quote in it", f'{HEAD}"1"""¦a¦yes\n{ANOTHER}', OTHER, bad=(Bad(2, "id", "integer"),)),
 ]
