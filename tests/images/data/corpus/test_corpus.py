@@ -3,10 +3,11 @@
 from pathlib import Path
 
 import pytest
-from pydantic import ValidationError
 from corpus.case import Case
 from corpus.catalogue import CASES
 from corpus.trial import Trial, staged_rows
+from pydantic import ValidationError
+
 from millrace.contracts.data import Dialect
 from millrace.contracts.errors import BadInputError
 

@@ -136,6 +136,17 @@ def expected_refusal(case: Case, share: float) -> Refused | None:
     return Refused(first.says, at)
 
 
+def quarantined_lines(staged: StagedPartition) -> set[int]:
+    """The lines of the rows that were kept aside."""
+    return {row["line"] for row in _aside(staged)}
+
+
+def _aside(staged: StagedPartition) -> list[dict[str, Any]]:
+    if staged.bad_rows_uri is None:
+        return []
+    return [json.loads(line) for line in files.read_bytes(staged.bad_rows_uri).split(b"\n") if line]
+
+
 def staged_rows(staged: StagedPartition, columns: int | None = None) -> list[Row]:
     """The rows of a staged file, in its columns' order."""
     table = pq.read_table(files.local_path(staged.file_uri))
@@ -160,7 +171,7 @@ def _check_quarantine(staged: StagedPartition, bad: tuple[Bad, ...]) -> None:
         assert staged.bad_rows_uri is None
         return
     assert staged.bad_rows_uri is not None
-    aside = [json.loads(line) for line in files.read_bytes(staged.bad_rows_uri).split(b"\n") if line]
+    aside = _aside(staged)
     assert [row["line"] for row in aside] == [each.line for each in bad]
     for row, each in zip(aside, bad, strict=True):
         assert re.search(each.says, f"{row['what']}\n{row['rule']}", re.IGNORECASE), (
