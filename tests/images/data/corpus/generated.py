@@ -2,7 +2,6 @@
 
 import random
 import struct
-from decimal import Decimal
 from typing import Any
 
 from corpus.case import ID, LABEL, LABELS, Column, Row
@@ -92,8 +91,3 @@ def text_rows(seed: str, count: int) -> list[Row]:
         )
         for number_ in range(count)
     ]
-
-
-def cents(random_: random.Random) -> Decimal:
-    """A decimal of 20 digits, two of them behind the point."""
-    return Decimal(random_.randrange(-(10**20) + 1, 10**20)).scaleb(-2)

@@ -17,7 +17,7 @@ from millrace.contracts.data import Dialect
 from millrace.contracts.errors import BadInputError, StepError
 
 FILES, ROWS = 4, 25_000
-DAMAGED_FILES, DAMAGED_ROWS = 3000, 20
+DAMAGED_FILES, DAMAGED_ROWS = 500, 20
 BEARING = 0.999
 KINDS: dict[str, tuple[str, Dialect]] = {
     "csv": ("csv", Dialect()),

@@ -25,7 +25,7 @@ def _many_groups() -> bytes:
 
 def _flipped(data: bytes, at: int) -> bytes:
     changed = bytearray(data)
-    changed[at] ^= 0xFF
+    changed[at] ^= 0x01
     return bytes(changed)
 
 
@@ -171,4 +171,14 @@ CASES: list[Case] = [
     parquet("a bit of a checked page", _flipped(CHECKED, CHECKED.index(b"text 3")), refused=DAMAGED),
     parquet("two files in one", WHOLE + WHOLE, refused=DAMAGED),
     parquet("lines of text between its magic", b"PAR1\nid,text,label\nPAR1", refused=DAMAGED),
+    # names that are no text (a brother of arrow-rs 3324)
+    *(
+        parquet(
+            f"a column's name that is not UTF-8, extra columns {extra}",
+            parquet_bytes(TABLE, store_schema=False, write_statistics=False).replace(b"text", b"te\xffx"),
+            dataset={"extra_columns": extra},
+            refused=Refused("UTF-8|damaged|text"),
+        )
+        for extra in ("refuse", "drop")
+    ),
 ]
