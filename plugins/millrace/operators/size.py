@@ -17,7 +17,12 @@ class SizeOperator(WorkloadOperator):
     def work(self, run: Run, context: Context) -> Any:  # noqa: ANN401 - Airflow's own
         """Plan on the newest published version; the XCom is the plan's summary."""
         dataset = orders.newest_dataset(run, self.ledger)
-        plan = plan_run(run, dataset, self.ledger.profile(run.workload.name, until=dataset.until), self.settings)
+        plan = plan_run(
+            run,
+            dataset,
+            self.ledger.profile(run.workload.name, until=dataset.until, generation=dataset.generation),
+            self.settings,
+        )
         self.ledger.store_plan(run.dag_id, run.run_id, run.repeat, plan)
         for line in describe(plan):
             self.log.info("%s", line)

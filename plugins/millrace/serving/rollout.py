@@ -46,7 +46,8 @@ class Rollout:
     """One candidate's way into service; ``rows`` are replayed over and over, so that no traffic is needed.
 
     What a candidate answers, or does not, is judged. That no server is reached says nothing about it: it is asked again
-    for a while, and then ServerLostError ends the rollout without a verdict.
+    for a while, and then ServerLostError ends the rollout without a verdict. Where the stable version is not
+    ``comparable``, since it takes other features, no request goes to the one or the other: all do at once.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class Rollout:
         rows: Sequence[Row],
         progress: Progress | None = None,
         load_timeout_seconds: float = LOAD_TIMEOUT_SECONDS,
+        comparable: bool = True,
     ) -> None:
         self._room = room
         self._policy = policy
@@ -66,6 +68,8 @@ class Rollout:
         self._rows = cycle(rows)
         self._progress: Progress = progress or (lambda _: None)
         self._load_timeout_seconds = load_timeout_seconds
+        self._comparable = comparable
+        self._steps = policy.canary_steps if comparable else (100,)
         self._generation = 0
 
     def advance(self) -> ServingStatus:
@@ -82,7 +86,7 @@ class Rollout:
         with self._or_back(self._stable):
             status = self._order(self._stable, self._candidate, 0)
             self._smoke(status)
-            for percent in self._policy.canary_steps:
+            for percent in self._steps:
                 status = self._order(self._stable, self._candidate, percent)
                 with self._client(status) as client:
                     for turn in range(self._policy.requests_per_step):
@@ -190,7 +194,7 @@ class Rollout:
             raise RolloutRevertedError(f"{reason or 'a request failed'}: {error.what}", where=error.where) from error
 
     def _ask_stable(self, client: InferenceClient) -> None:
-        if self._stable is None:
+        if self._stable is None or not self._comparable:
             return
         try:
             client.infer([next(self._rows)], self._stable.version)
