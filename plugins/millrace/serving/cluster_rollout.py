@@ -166,7 +166,10 @@ class ClusterRollout:
         self._show(percent)
 
     def _judge(self, share: str, names: tuple[str, ...]) -> str | None:
-        """Ask by each service, then let both versions' figures decide; the reason where they cannot."""
+        """Ask by each service, then let both versions' figures decide; the reason where they cannot.
+
+        A failure without an error counts once it is repeated: a machine that stood still for a moment is no verdict.
+        """
         assert self._stable is not None
         if not self._comparable:
             self._smoke()
@@ -177,16 +180,23 @@ class ClusterRollout:
                 for name in names:
                     self._asker.ask(name)
 
-        try:
-            canary, stable = self._measure(ask, self._candidate.version, self._stable.version)
-            verdict = judge_step(self._policy, canary, stable)
-        except UnmeasuredError as error:
-            verdict = Verdict(outcome="inconclusive", reasons=(str(error),))
+        verdict, erred = self._verdict(ask, self._stable.version)
+        if verdict.outcome == "fail" and not erred:
+            self._say(f"{share}: too slow, or too costly, and so asked once more: {verdict.reasons[0]}")
+            verdict, _ = self._verdict(ask, self._stable.version)
         for reason in verdict.reasons:
             self._say(f"{share}: {verdict.outcome}: {reason}")
         if verdict.outcome == "fail":
             raise self._reverted(f"at {share}: fail: {verdict.reasons[0]}")
         return None if verdict.outcome == "pass" else f"at {share}: {verdict.reasons[0]}"
+
+    def _verdict(self, ask: Callable[[], None], stable: str) -> tuple[Verdict, bool]:
+        """What the figures say, and whether a request erred. One slow request of twenty is a p99 already."""
+        try:
+            canary, other = self._measure(ask, self._candidate.version, stable)
+            return judge_step(self._policy, canary, other), canary.errors > 0
+        except UnmeasuredError as error:
+            return Verdict(outcome="inconclusive", reasons=(str(error),)), False
 
     def _smoke(self) -> None:
         def ask() -> None:

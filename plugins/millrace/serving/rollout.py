@@ -15,7 +15,6 @@ from millrace.serving.room import Progress, ServingRoom
 LOAD_TIMEOUT_SECONDS = 300.0
 STATUS_TIMEOUT_SECONDS = 60.0
 SMOKE_REQUESTS = 20
-_STABLE_EVERY = 2
 _WATCH_PAUSE_SECONDS = 0.05
 _LOOK_EVERY_SECONDS = 1.0
 
@@ -89,8 +88,8 @@ class Rollout:
             for percent in self._steps:
                 status = self._order(self._stable, self._candidate, percent)
                 with self._client(status) as client:
-                    for turn in range(self._policy.requests_per_step):
-                        self._request(client, turn)
+                    for _ in range(self._policy.requests_per_step):
+                        self._request(client)
                 status = self._settled()
                 self._progress(f"{percent} % of requests: {_figures(status)}")
             return status
@@ -167,21 +166,18 @@ class Rollout:
     def _replay_for(self, seconds: float, status: ServingStatus) -> None:
         ends_at = time.monotonic() + seconds
         look_at = time.monotonic() + _LOOK_EVERY_SECONDS
-        turn = 0
         with self._client(status) as client:
             while time.monotonic() < ends_at:
-                self._request(client, turn)
-                turn += 1
+                self._request(client)
                 time.sleep(_WATCH_PAUSE_SECONDS)
                 if time.monotonic() >= look_at:
                     self._kept(self._room.wait_for(lambda _: True, "a status", STATUS_TIMEOUT_SECONDS))
                     look_at = time.monotonic() + _LOOK_EVERY_SECONDS
 
-    def _request(self, client: InferenceClient, turn: int) -> None:
-        """One request as clients send it, and now and then one to the stable version, so that its pace stays known."""
+    def _request(self, client: InferenceClient) -> None:
+        """One request as clients send it, and one to the stable version: what slows the machine slows both."""
         self._send(client, None)
-        if turn % _STABLE_EVERY == 0:
-            self._ask_stable(client)
+        self._ask_stable(client)
 
     def _send(self, client: InferenceClient, version: ModelVersion | None) -> None:
         try:
