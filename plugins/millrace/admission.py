@@ -239,7 +239,7 @@ def newest_run(run: Run, ledger: Ledger, context: Context) -> None:
 def _newer_data(run: Run, ledger: Ledger, context: Context) -> bool:
     """Whether a later day is published, or a run of this backfill is in flight that may still publish one."""
     days = [run.window.last + timedelta(days=ahead) for ahead in range(1, _LOOK_AHEAD_DAYS + 1)]
-    states = ledger.settled_partitions(run.workload.name, days[0], days[-1])
+    states = ledger.settled_partitions(run.workload.name, days[0], days[-1], run.generation)
     if {"staged", "committed"} & set(states.values()):
         return True
     # Airflow names a run after its type and the end of its interval. This run may have another name: a backfill takes

@@ -93,7 +93,8 @@ def _plans(
     """A plan for each run that trains: on what is published up to its day, and what will be by then."""
     ledger = settings.ledger()
     # a later day's data may be known before an earlier one's; what is known says what a byte holds
-    profile = ledger.profile(workload.name, until=date.max)
+    generation = workload.dataset.generation
+    profile = ledger.profile(workload.name, until=date.max, generation=generation)
     if profile is None:
         raise TransientError(
             "nothing is known of this data yet",
@@ -101,14 +102,16 @@ def _plans(
             rule="a training is priced from the profile of validated data",
             remedy="run one day first, for instance with train=never, and ask again",
         )
-    settled = ledger.settled_partitions(workload.name, arrived[0].day, arrived[-1].day)
+    settled = ledger.settled_partitions(workload.name, arrived[0].day, arrived[-1].day, generation)
     new = [each for each in arrived if settled.get(each.day) != "committed"]
     asked = []
     for day in (each.day for each in trains):
         run = Run.imagined(workload, parameters, day, settings.store)
-        published = ledger.profile(workload.name, until=day)
+        published = ledger.profile(workload.name, until=day, generation=generation)
         size_bytes = (published.bytes if published else 0) + sum(each.bytes or 0 for each in new if each.day <= day)
-        dataset = DatasetVersion(workload=workload.name, uri=run.dataset_uri, version=0, until=day)
+        dataset = DatasetVersion(
+            workload=workload.name, uri=run.dataset_uri, version=0, until=day, generation=generation
+        )
         asked.append((run, dataset, resized(profile, size_bytes)))
     return plan_runs(asked, settings)
 

@@ -20,7 +20,7 @@ from millrace.storage import files
 
 _PORTS = 100
 _STATE = "process"
-_BEGIN_SECONDS = 120.0
+_BEGIN_SECONDS = 180.0
 _FOLLOW_SECONDS = 90.0
 _LOOK_SECONDS = 0.2
 
@@ -46,7 +46,8 @@ def ensure_server(run: Run, settings: Settings) -> ServingRoom:
     """Start the workload's server unless it runs; its address stays the same over restarts.
 
     What the status says afterwards is this server's word: one that died says "ready" until its successor speaks.
-    Raises BadInputError when the address is taken by another program, ServingTimeoutError for a server without a word.
+    Raises BadInputError when the address is taken by another program, TransientError for a server that ended at once or
+    says nothing.
     """
     room = ServingRoom(run.store, run.workload.name)
     launcher = settings.process_launcher()
@@ -68,7 +69,16 @@ def ensure_server(run: Run, settings: Settings) -> ServingRoom:
         ),
     )
     pid = launcher.start_service("serve", spec)
-    room.wait_for(lambda status: status.pid == pid, "the server to begin", _BEGIN_SECONDS)
+    deadline = time.monotonic() + _BEGIN_SECONDS
+    while (status := room.read_status()) is None or status.pid != pid:
+        if time.monotonic() > deadline or not launcher.service_running(state_uri):
+            raise TransientError(
+                "the server ended, or said nothing in time",
+                where=room.log_uri,
+                rule=f"a server begins within {_BEGIN_SECONDS:g} s",
+                remedy="the log says why; the task is tried again, on another port where this one was taken meanwhile",
+            )
+        time.sleep(_LOOK_SECONDS)
     return room
 
 

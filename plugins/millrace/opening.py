@@ -87,6 +87,7 @@ def enter(workload: Workload, dag_run: Any, window: Window, settings: Settings, 
         run_type=_kind(dag_run),
         quality_metric=workload.gate.metric,
         pue=pue,
+        generation=workload.dataset.generation,
     )
 
 

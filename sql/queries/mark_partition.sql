@@ -1,13 +1,13 @@
 -- Staged, absent or failed; a committed partition stays as it is, the last good one.
 INSERT INTO partitions (
-    workload, day, state, reason, row_count, duplicates, source_uri, source_bytes, content_sha256, dag_id, run_id,
-    repeat, changed_at
+    workload, generation, day, state, reason, row_count, duplicates, source_uri, source_bytes, content_sha256, dag_id,
+    run_id, repeat, changed_at
 )
 VALUES (
-    :workload, :day, :state, :reason, :row_count, :duplicates, :source_uri, :source_bytes, :content_sha256, :dag_id,
-    :run_id, :repeat, :at
+    :workload, :generation, :day, :state, :reason, :row_count, :duplicates, :source_uri, :source_bytes,
+    :content_sha256, :dag_id, :run_id, :repeat, :at
 )
-ON CONFLICT (workload, day) DO UPDATE SET
+ON CONFLICT (workload, generation, day) DO UPDATE SET
     state = excluded.state,
     reason = excluded.reason,
     row_count = excluded.row_count,

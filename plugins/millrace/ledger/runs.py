@@ -28,6 +28,7 @@ def open_run(
     run_type: str,
     quality_metric: str,
     pue: float | None = None,
+    generation: int = 1,
 ) -> int:
     """See Ledger.open_run."""
     if quality_metric not in _METRICS:
@@ -47,6 +48,7 @@ def open_run(
             run_type=run_type,
             quality_metric=quality_metric,
             pue=pue,
+            generation=generation,
             at=now(),
         )
         row = transaction.one("select_running_repeat", dag_id=dag_id, run_id=run_id)

@@ -31,7 +31,7 @@ class EarlierPartitionsSensor(BaseSensorOperator):
         first = last - timedelta(days=_LOOK_BACK_DAYS)
         settled = {
             day
-            for day, state in ledger.settled_partitions(run.workload.name, first, last).items()
+            for day, state in ledger.settled_partitions(run.workload.name, first, last, run.generation).items()
             if state in ("committed", "absent", "failed")
         }
         days = (first + timedelta(days=offset) for offset in range(_LOOK_BACK_DAYS + 1))
