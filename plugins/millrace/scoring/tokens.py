@@ -5,7 +5,7 @@ import string
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tokenizers import Tokenizer, normalizers, pre_tokenizers
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
 from millrace.contracts.errors import BadInputError
 
@@ -14,6 +14,8 @@ _TEXTS_AT_A_TIME = 256
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _CHARACTERS_PER_TOKEN = 16  # of ordinary text far more than it takes, so that one look is enough
 _GROWTH = 4
+_KEPT_OF_A_LONG_WORD = 64  # at either end
+_LONG_WORD = re.compile(f"[0-9A-Za-z]{{{2 * _KEPT_OF_A_LONG_WORD + 1},}}")
 _SPACES = " \t\n\r"
 _IDEOGRAPHS = "\u4e00-\u9fff"
 _BY_WORDS = (pre_tokenizers.BertPreTokenizer, pre_tokenizers.Whitespace, pre_tokenizers.WhitespaceSplit)
@@ -48,6 +50,7 @@ class TextTokenizer:
             )
         self._tokenizer = tokenizer
         self._boundary = _boundary(tokenizer)
+        self._long_word = _long_word(tokenizer) if self._boundary is not None else None
         self._end_id: int = frame[-1]
         self.pad_id: int = padding["pad_id"] if padding else (tokenizer.token_to_id("[PAD]") or 0)
         self.vocabulary_size: int = tokenizer.get_vocab_size()
@@ -93,7 +96,8 @@ class TextTokenizer:
         waiting, characters = list(range(len(texts))), max_length * _CHARACTERS_PER_TOKEN
         while waiting:
             heads = [self._head(texts[index], characters) for index in waiting]
-            for index, head, encoding in zip(waiting, heads, self._tokenizer.encode_batch_fast(heads), strict=True):
+            encodings = self._tokenizer.encode_batch_fast([self._shortened(head) for head in heads])
+            for index, head, encoding in zip(waiting, heads, encodings, strict=True):
                 if len(head) == len(texts[index]) or len(encoding.ids) >= max_length:
                     found[index] = encoding.ids
             waiting, characters = [index for index in waiting if index not in found], characters * _GROWTH
@@ -109,6 +113,13 @@ class TextTokenizer:
     def lengths(self, texts: Sequence[str], max_length: int) -> list[int]:
         """How many ids ``encode`` gives each text: between 2 and ``max_length``."""
         return [len(ids) for ids in self.encode(texts, max_length)]
+
+    def _shortened(self, text: str) -> str:
+        """The text with its overlong words shorter, which give the same token."""
+        if self._long_word is None:
+            return text
+        ends = _KEPT_OF_A_LONG_WORD
+        return self._long_word.sub(lambda found: found[0][:ends] + found[0][-ends:], text)
 
 
 def _boundary(tokenizer: Tokenizer) -> re.Pattern[str] | None:
@@ -128,6 +139,15 @@ def _boundary(tokenizer: Tokenizer) -> re.Pattern[str] | None:
         signs += "".join(sign for sign in string.punctuation if sign not in added)
         ideographs = _IDEOGRAPHS if characters.handle_chinese_chars and added.isascii() else ""
     return re.compile(f"[{re.escape(signs)}{ideographs}]")
+
+
+def _long_word(tokenizer: Tokenizer) -> re.Pattern[str] | None:
+    """A run of ASCII letters and digits that is one unknown token, longer or shorter; None where that is not known."""
+    model, kept = tokenizer.model, 2 * _KEPT_OF_A_LONG_WORD
+    added = [token.content for token in tokenizer.get_added_tokens_decoder().values()]
+    is_apart = all(len(text) < _KEPT_OF_A_LONG_WORD and not (text.isascii() and text.isalnum()) for text in added)
+    is_limited = isinstance(model, models.WordPiece) and model.max_input_chars_per_word < kept
+    return _LONG_WORD if is_apart and is_limited else None
 
 
 def joined_texts(columns: Mapping[str, Sequence[object]], features: Sequence[str]) -> list[str]:

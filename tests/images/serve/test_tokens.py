@@ -14,7 +14,7 @@ _SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 _ALPHABET = [
     *string.ascii_letters, *string.punctuation, *" \t\n\r\x00\x01\u00a0\u3000\u2028\u200d",
     *"äöüßÅéñΣςİı", "e\u0301", "=\u0338", "\u0301", "漢", "字", "仮名", "한국", "か\u3099", "，", "。", "🙂",
-    "👩\u200d💻", "[SEP]", "[MASK]", " [MASK] ", "[", "]", "sep", "ing", "<e1>", "word", "x" * 120, " " * 30,
+    "👩\u200d💻", "[SEP]", "[MASK]", " [MASK] ", "[", "]", "sep", "ing", "<e1>", "word", "x" * 120, "a1" * 70, " " * 30,
 ]  # fmt: skip
 
 
@@ -93,3 +93,12 @@ def test_a_text_of_a_megabyte_is_not_tokenised_whole(text: str) -> None:
     (ids,) = tokenizer.encode([text], 64)
     assert len(ids) == 64
     assert counts.characters < 16 * 64 * 8
+
+
+def test_a_word_of_a_megabyte_is_one_unknown_token_at_once() -> None:
+    tokenizer = TextTokenizer(TOKENIZERS["BERT uncased"](), "here")
+    counts = Counts(tokenizer._tokenizer)
+    tokenizer._tokenizer = counts
+    word = TOKENIZERS["BERT uncased"]().token_to_id("word")
+    assert tokenizer.encode(["ab12" * 262_144 + " word"], 64) == [[2, 1, word, 3]]
+    assert counts.characters < 1000
