@@ -32,7 +32,7 @@ class CsvCutter:
         if line == 1:
             self._refuse_cr_only(data)
         end = None if self._escape is not None and self._escape in data else self._regular_end(data)
-        if end is not None and (end or not at_end):
+        if end:
             return Cut(end, True)
         if end := self._grammar.end_of_records(data):
             return Cut(end, False)
