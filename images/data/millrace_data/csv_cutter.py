@@ -7,6 +7,7 @@ from millrace.contracts.data import Source
 from millrace.contracts.errors import BadInputError
 from millrace_data.chunks import Cut, positions
 from millrace_data.csv_grammar import Break, Grammar
+from millrace_data.first_bytes import HEAD_BYTES, likeness
 
 _CR, _LF = ord("\r"), ord("\n")
 
@@ -31,15 +32,20 @@ class CsvCutter:
         if line == 1:
             self._refuse_cr_only(data)
         end = None if self._escape is not None and self._escape in data else self._regular_end(data)
-        if end is not None and (end or not at_end):
+        if end:
             return Cut(end, True)
         if end := self._grammar.end_of_records(data):
             return Cut(end, False)
         broken = self._grammar.broken(data, line)
         if broken is not None and (at_end or not broken.is_open):
-            raise _broken(broken, self._uri, self._escape is not None)
+            raise self._broken(broken, likeness(data[:HEAD_BYTES]) if line == 1 else None)
         if at_end:
-            raise _broken(Break(line, True, False), self._uri, self._escape is not None)
+            raise BadInputError(
+                "the file ends with an escape",
+                where=f"{self._uri}, line {line}",
+                rule="an escape makes the sign behind it text",
+                remedy="deliver the file whole, or correct its last row or the dialect's escape",
+            )
         return Cut(0, False)
 
     def _regular_end(self, data: bytes) -> int | None:
@@ -87,19 +93,21 @@ class CsvCutter:
             remedy="convert the line ends, for instance with mac2unix or tr '\\r' '\\n'",
         )
 
-
-def _broken(found: Break, uri: str, has_escape: bool) -> BadInputError:
-    what = "a quoted field is not closed" if found.is_open else "a quoted field goes on after its closing quote"
-    remedy = "correct the quotes of that field, or of one before it; declare quote=None where quotes are text"
-    if found.escaped and not has_escape:
-        remedy = (
-            "a backslash stands before a quote there: declare dialect=SPARK for a file that Spark wrote, "
-            'or Dialect(escape="\\\\") for other writers that escape quotes so'
+    def _broken(self, found: Break, like: str | None) -> BadInputError:
+        what = "a quoted field is not closed" if found.is_open else "a quoted field goes on after its closing quote"
+        remedy = "correct the quotes of that field, or of one before it; declare quote=None where quotes are text"
+        if found.escaped and self._escape is None:
+            remedy = (
+                "a backslash stands before a quote there: declare dialect=SPARK for a file that Spark wrote, "
+                'or Dialect(escape="\\\\") for other writers that escape quotes so'
+            )
+        if like not in {None, "like CSV", "like TSV"}:
+            what += f" (the file begins {like})"
+            remedy = "declare the file's own format in the workload, or export it as the declared one"
+        return BadInputError(
+            what,
+            where=f"{self._uri}, line {found.line}",
+            rule="RFC 4180: a quote inside a quoted field is doubled; behind a broken one no row can be told, "
+            "whatever max_bad_rows_share is",
+            remedy=remedy,
         )
-    return BadInputError(
-        what,
-        where=f"{uri}, line {found.line}",
-        rule="RFC 4180: a quote inside a quoted field is doubled; behind a broken one no row can be told, "
-        "whatever max_bad_rows_share is",
-        remedy=remedy,
-    )

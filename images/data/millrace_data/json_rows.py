@@ -22,7 +22,7 @@ _NAMED_ROWS = 1000
 _DEEPEST = 100
 _BLANKS = b" \t\r"
 _OPEN, _CLOSE, _LIST, _CR, _LF = (ord(sign) for sign in "{}[\r\n")
-_INF = re.compile(rb"Inf(?=[\s,\]}])")  # a word of pyarrow's reader alone
+_OWN_WORDS = re.compile(rb"(?:Inf|-NaN)(?=[\s,\]}])")  # of pyarrow's reader alone
 
 Pairs = tuple[tuple[str, object], ...]
 _decoder = json.JSONDecoder(
@@ -195,7 +195,7 @@ def _objects(chunk: Chunk) -> int | None:
 
 def _may_disagree(chunk: Chunk) -> bool:
     """Whether a field that is dropped might hold what one reader takes and the other does not."""
-    if _INF.search(chunk.data):
+    if _OWN_WORDS.search(chunk.data):
         return True
     signs = chunk.signs
     opened = np.flatnonzero((signs == _OPEN) | (signs == _LIST))

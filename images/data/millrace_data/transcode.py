@@ -6,16 +6,20 @@ from codecs import BOM_UTF8
 from millrace.contracts.errors import BadInputError
 from millrace_data.streams import Readable
 
-_NO_TEXT = "\udcff"  # a byte that is no UTF-8, once written
-_ONE_BYTE = 0x80
+_UNDECODABLE = "\udcff"
+_NO_UTF8 = b"\xff"
 
 
-def _undecodable(error: UnicodeError) -> tuple[str, int]:
-    """Bytes that are not of the encoding stay bytes that are not of UTF-8: their row alone is bad."""
-    if not isinstance(error, UnicodeDecodeError):
-        raise error
-    byte = error.object[error.start]
-    return (chr(0xDC00 + byte) if byte >= _ONE_BYTE else _NO_TEXT), error.end
+def _undecodable(error: UnicodeError) -> tuple[str | bytes, int]:
+    """What is not of the encoding becomes a byte that no UTF-8 has: its row alone is bad.
+
+    Never the byte itself: two of them might be UTF-8 together.
+    """
+    if isinstance(error, UnicodeDecodeError):
+        return _UNDECODABLE, error.end
+    if isinstance(error, UnicodeEncodeError):  # half a surrogate pair, as UTF-7 can write it
+        return _NO_UTF8, error.end
+    raise error
 
 
 codecs.register_error("millrace-undecodable", _undecodable)
@@ -33,7 +37,7 @@ def as_utf8(text: Readable, encoding: str, uri: str) -> Readable:
             rule="Python's name of an encoding, such as latin-1 or utf-16",
             remedy="correct the dialect's encoding",
         )
-    return _Utf8(_Decoded(text, codec.incrementaldecoder("millrace-undecodable")))
+    return _Utf8(_Decoded(text, codec.incrementaldecoder("millrace-undecodable"), uri, encoding))
 
 
 class _Utf8:
@@ -57,17 +61,28 @@ class _Utf8:
 
 
 class _Decoded:
-    def __init__(self, text: Readable, decoder: codecs.IncrementalDecoder) -> None:
+    def __init__(self, text: Readable, decoder: codecs.IncrementalDecoder, uri: str, encoding: str) -> None:
         self._text = text
         self._decoder = decoder
+        self._uri = uri
+        self._encoding = encoding
         self._at_end = False
 
     def read(self, size: int, /) -> bytes:
         while not self._at_end:
             data = self._text.read(size)
             self._at_end = not data
-            if decoded := self._decoder.decode(data, final=self._at_end):
-                return decoded.encode("utf-8", "surrogateescape")
+            try:
+                decoded = self._decoder.decode(data, final=self._at_end)
+            except UnicodeError as error:
+                raise BadInputError(
+                    f"the file cannot be decoded as {self._encoding}, row by row",
+                    where=self._uri,
+                    rule="an encoding of whole texts, such as latin-1 or utf-16",
+                    remedy="convert the file to UTF-8, or correct the dialect's encoding",
+                ) from error
+            if decoded:
+                return decoded.encode("utf-8", "millrace-undecodable")
         return b""
 
     def close(self) -> None:
