@@ -76,7 +76,7 @@ def price(
     parameters = Parameters.model_validate(conf)
     deliveries = [Delivery(day, arrived_bytes(workload.dataset.source, day)) for day in days]
     arrived = [each for each in deliveries if each.bytes is not None]
-    trains = {"always": arrived, "auto": arrived[-1:], "never": []}[parameters.train]
+    trains = {"always": arrived, "auto": arrived[-1:], "newest": arrived[-1:], "never": []}[parameters.train]
     plans = [] if parameters.dry_run or not trains else _plans(workload, parameters, arrived, trains, settings)
     return price_backfill(
         deliveries,

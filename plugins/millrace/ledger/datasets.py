@@ -111,6 +111,12 @@ def partitions(database: Database, workload: str, first: date, last: date) -> li
         )
 
 
+def sources(database: Database) -> list[Row]:
+    """See Ledger.sources."""
+    with database.read() as transaction:
+        return transaction.all("select_sources")
+
+
 def _states(transaction: Transaction, row: Row) -> dict[str, tuple[str, RunKey]]:
     rows = transaction.all(
         "select_partitions",

@@ -81,11 +81,12 @@ class Ledger(ModelLedger):
         run_type: str,
         quality_metric: str = "micro_f1",
         pue: float | None = None,
+        source: str | None = None,
     ) -> int:
         """The run's repeat that is running; the first call, and the first after a close, open a new one.
 
         ``quality_metric`` is the one that run_summary shows: micro_f1 or macro_f1. ``pue`` is the site's now,
-        by which run_energy tells the building's share.
+        by which run_energy tells the building's share. ``source`` is the workload's, as JSON (see ``sources``).
         """
         return runs.open_run(
             self._database,
@@ -99,6 +100,7 @@ class Ledger(ModelLedger):
             run_type=run_type,
             quality_metric=quality_metric,
             pue=pue,
+            source=source,
         )
 
     def last_repeat(self, dag_id: str, run_id: str) -> int | None:
@@ -305,6 +307,10 @@ class Ledger(ModelLedger):
     def partition_rows(self, workload: str, first: date, last: date) -> list[Row]:
         """Each known day from first to last: its state, rows, source, content's digest, dataset version and run."""
         return datasets.partitions(self._database, workload, first, last)
+
+    def sources(self) -> list[Row]:
+        """Each workload's source (JSON) and DAG, as its newest run declared them."""
+        return datasets.sources(self._database)
 
     # --- stores ---
 

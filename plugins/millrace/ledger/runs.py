@@ -28,6 +28,7 @@ def open_run(
     run_type: str,
     quality_metric: str,
     pue: float | None = None,
+    source: str | None = None,
 ) -> int:
     """See Ledger.open_run."""
     if quality_metric not in _METRICS:
@@ -49,6 +50,8 @@ def open_run(
             pue=pue,
             at=now(),
         )
+        if source is not None:
+            transaction.execute("upsert_source", workload=workload, dag_id=dag_id, source=source, at=now())
         row = transaction.one("select_running_repeat", dag_id=dag_id, run_id=run_id)
         if row is not None:
             refresh_figures(transaction, RunKey(dag_id, run_id, int(row["repeat"])))

@@ -4,12 +4,13 @@ import re
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 
 from millrace.contracts.data import Source
 from millrace.contracts.errors import BadInputError
 from millrace.contracts.source import day_uri
 from millrace.storage import files
+from millrace.storage.identity import identity
 
 _COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
 _DAY_FIELD = re.compile(r"\{(?:partition|year|month|day)\}")
@@ -69,11 +70,26 @@ def not_a_file(uri: str) -> BadInputError:
     )
 
 
-def no_new_data(reasons: Mapping[str, str]) -> str:
+def still_written(source: Source, uri: str) -> bool:
+    """Whether the file was written to so recently that it may still grow."""
+    if source.marker is not None:
+        return False
+    try:
+        found = identity(uri)
+    except FileNotFoundError:
+        return True
+    if found.whole or found.written_at is None:
+        return False
+    # a clock that is ahead of ours says nothing
+    return abs(datetime.now(UTC) - found.written_at) < timedelta(seconds=source.quiet_seconds)
+
+
+def no_new_data(reasons: Mapping[str, str], by: datetime | None = None) -> str:
     """Why a run ends without data, from what is missing of each of its days."""
     days = list(reasons)
     more = f" (and {len(days) - 1} more, to {days[-1]})" if len(days) > 1 else ""
-    return f"no new data: {reasons[days[0]]}{more}"
+    waited = f" by {by.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if by else ""
+    return f"no new data{waited}: {reasons[days[0]]}{more}"
 
 
 def _file(source: Source, day: date) -> str | None:
