@@ -5,13 +5,15 @@ Of a data interval a run has the days that end within it, or where none does the
 without an interval, of an asset or a plain time, has the day before, unless an event or a partition key names it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from airflow.sdk import Context, CronDataIntervalTimetable, CronTriggerTimetable
+from airflow.sdk import AssetOrTimeSchedule, Context, CronDataIntervalTimetable, CronTriggerTimetable
+from airflow.sdk.definitions.timetables.assets import AssetTriggeredTimetable
+from airflow.sdk.definitions.timetables.simple import ContinuousTimetable, NullTimetable, OnceTimetable
 from croniter import CroniterError, croniter  # type: ignore[import-untyped]
 
 from millrace.contracts.data import Window
@@ -20,6 +22,7 @@ from millrace.contracts.workload import Workload
 
 _DAY = timedelta(days=1)
 _INSTANT = timedelta(microseconds=1)
+_WITHOUT_BACKFILLS = (AssetTriggeredTimetable, ContinuousTimetable, NullTimetable, OnceTimetable)
 PARTITION = "partition"
 """Under this name an asset's event says in its extra which day, an ISO date, there is something new of."""
 
@@ -48,7 +51,8 @@ def of_run(context: Context, workload: Workload) -> Any:  # noqa: ANN401 - one o
 
 def zone(schedule: object) -> tzinfo:
     """Where its days begin and end: UTC, unless the timetable names another place."""
-    named = getattr(schedule, "timezone", None)
+    # the scheduler's own timetables keep it under the second name
+    named = getattr(schedule, "timezone", None) or getattr(schedule, "_timezone", None)
     if isinstance(named, str):
         return ZoneInfo(named)
     return named if isinstance(named, tzinfo) else UTC
@@ -117,9 +121,31 @@ class Slot:
 
 def slots(schedule: object, since: datetime, until: datetime) -> Iterator[Slot] | None:
     """The runs that a schedule by cron text makes, in order; None for another schedule, which only Airflow can tell."""
+    schedule = _by_time(schedule)
     if not isinstance(schedule, CronDataIntervalTimetable | CronTriggerTimetable):
         return None
     return _slots(schedule, since, until)
+
+
+def has_backfills(schedule: object) -> bool:
+    """Whether Airflow makes backfills of this schedule: not of None, "@once", "@continuous" and assets alone."""
+    return not isinstance(_by_time(schedule), _WITHOUT_BACKFILLS)
+
+
+def windows(schedule: object, logical_dates: Sequence[datetime]) -> list[Window]:
+    """The days of the runs with these logical dates; of a schedule that only Airflow can tell, the dates' own days."""
+    if not logical_dates:
+        return []
+    made = slots(schedule, min(logical_dates), max(logical_dates) + _DAY)
+    if made is None:
+        days = [moment.astimezone(zone(schedule)).date() for moment in logical_dates]
+        return [Window(first=day, last=day) for day in days]
+    known = {slot.logical_date: slot.window for slot in made}
+    return [known[moment] for moment in logical_dates if moment in known]
+
+
+def _by_time(schedule: object) -> object:
+    return schedule.timetable if isinstance(schedule, AssetOrTimeSchedule) else schedule
 
 
 def _slots(

@@ -46,8 +46,7 @@ class DivideOperator(WorkloadOperator):
         until = schedules.day_end(run.window.last, schedules.zone(schedules.of_run(context, self.workload))) + within
         now, dag_run = datetime.now(UTC), context["dag_run"]
         if now < until:
-            waited = now - (dag_run.start_date or dag_run.run_after)
-            look = min(until, now + min(max(waited / _LOOKS_A_WAIT, _FIRST_LOOKS), _LAST_LOOKS))
+            look = next_look(now, now - (dag_run.start_date or dag_run.run_after), until)
             day, why = next(iter(missing.items()))
             self.log.info(
                 "waits until %s UTC at the latest for %d of %d days; %s: %s; looks again at %s",
@@ -72,6 +71,11 @@ class DivideOperator(WorkloadOperator):
             windows = parts.divide(run.window, arrived, asked or parts.suggested(sum(arrived.values()), most))
             self.log.info("%s bytes of %s days in %s parts", f"{sum(arrived.values()):,}", len(arrived), len(windows))
         return [window.model_dump(mode="json") for window in windows]
+
+
+def next_look(now: datetime, waited: timedelta, until: datetime) -> datetime:
+    """When a file is looked for again: the longer it was waited for, the later, and in time for the last look."""
+    return min(until, now + min(max(waited / _LOOKS_A_WAIT, _FIRST_LOOKS), _LAST_LOOKS))
 
 
 def _missing(run: Run) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -22,7 +22,7 @@ from millrace.contracts.workload import Workload
 from millrace.ending import by_task, ending
 from millrace.ledger.ledger import Ledger
 from millrace.opening import open_run
-from millrace.operators.divide import DivideOperator
+from millrace.operators.divide import DivideOperator, next_look
 from millrace.operators.late_arrivals import LateArrivalsOperator
 from millrace.storage.identity import identity
 
@@ -65,7 +65,7 @@ class Office:
             "data_interval_start": begin,
             "data_interval_end": begin + timedelta(days=days),
             "run_after": begin + timedelta(days=days),
-            "start_date": NOW,
+            "start_date": datetime.now(UTC),
         }
         return {
             "dag_run": SimpleNamespace(**fields | run),
@@ -145,21 +145,21 @@ def test_a_scheduled_run_waits_without_a_worker_until_its_file_is_there(office: 
     with pytest.raises(TaskDeferred) as waiting:
         office.divide(YESTERDAY)
     assert waiting.value.method_name == "execute_held"
-    assert timedelta(0) < moment(waiting.value) - datetime.now(UTC) <= timedelta(seconds=5)
+    assert NOW < moment(waiting.value) <= datetime.combine(TODAY, time(6), UTC) + timedelta(days=1)
     assert office.ledger.run_summary("flowers")[0]["state"] == "running"
     assert office.ledger.partition_rows("flowers", YESTERDAY, YESTERDAY) == []
     office.file(YESTERDAY)
     assert office.divide(YESTERDAY) == [{"first": f"{YESTERDAY}", "last": f"{YESTERDAY}"}]
 
 
-@pytest.mark.parametrize(
-    ("waited", "pause"),
-    [(timedelta(minutes=10), timedelta(minutes=1)), (timedelta(hours=3), timedelta(minutes=5))],
-)
-def test_it_looks_less_often_the_longer_it_waits(office: Office, waited: timedelta, pause: timedelta) -> None:
-    with pytest.raises(TaskDeferred) as waiting:
-        office.divide(YESTERDAY, start_date=datetime.now(UTC) - waited)
-    assert abs(moment(waiting.value) - datetime.now(UTC) - pause) < timedelta(seconds=5)
+def test_it_looks_less_often_the_longer_it_waits_and_at_last_when_the_time_is_over() -> None:
+    def pause(waited: timedelta, left: timedelta = timedelta(days=1)) -> timedelta:
+        return next_look(NOW, waited, NOW + left) - NOW
+
+    assert pause(timedelta(0)) == timedelta(seconds=5)
+    assert pause(timedelta(minutes=10)) == timedelta(minutes=1)
+    assert pause(timedelta(hours=3)) == timedelta(minutes=5)
+    assert pause(timedelta(hours=3), left=timedelta(minutes=2)) == timedelta(minutes=2)
 
 
 def test_it_waits_for_a_file_that_is_still_being_written(office: Office) -> None:

@@ -143,3 +143,38 @@ def test_any_schedule_of_airflows_is_taken(workload: Workload) -> None:
     assert build_dag(workload, schedule=trigger).timetable == trigger
     assert type(build_dag(workload, schedule=Asset("upstream")).timetable).__name__ == "AssetTriggeredTimetable"
     assert not build_dag(workload.model_copy(update={"schedule": None})).timetable.can_be_scheduled
+
+
+def test_a_backfills_runs_have_their_days() -> None:
+    weekly = CronDataIntervalTimetable("@weekly", timezone="UTC")
+    assert schedules.windows(weekly, [at("2026-02-01"), at("2026-02-08")]) == [
+        days("2026-02-01", "2026-02-07"),
+        days("2026-02-08", "2026-02-14"),
+    ]
+    morning = CronDataIntervalTimetable("0 6 * * *", timezone=BERLIN)
+    assert schedules.windows(morning, [at("2026-02-01T05:00")]) == [days("2026-02-01")]
+    assert schedules.windows(morning, []) == []
+
+
+@pytest.mark.parametrize(
+    ("given", "has"),
+    [(None, False), ("@daily", True), ("0 6 * * 1", True), ("asset", False), ("asset or time", True)],
+)
+def test_airflow_makes_backfills_of_schedules_by_time_alone(workload: Workload, given: str | None, has: bool) -> None:
+    from airflow.sdk import Asset, AssetOrTimeSchedule
+
+    daily = CronTriggerTimetable("@daily", timezone="UTC")
+    made: Any = {"asset": Asset("a"), "asset or time": AssetOrTimeSchedule(timetable=daily, assets=[Asset("a")])}
+    dag = build_dag(workload.model_copy(update={"schedule": None}), schedule=made.get(given, given))
+    assert schedules.has_backfills(dag.timetable) == has
+
+
+def test_asked_for_a_backfill_without_a_schedule_it_says_what_to_do(workload: Workload) -> None:
+    from millrace.backfill import backfill_windows
+    from millrace.contracts.errors import BadInputError
+
+    dag = build_dag(workload.model_copy(update={"schedule": None}))
+    with pytest.raises(BadInputError, match="no backfills of a DAG without a schedule") as told:
+        backfill_windows(dag, [], {})
+    assert 'schedule="@daily"' in told.value.remedy
+    assert "partition_from" in told.value.remedy
