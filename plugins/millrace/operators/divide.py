@@ -9,6 +9,7 @@ from airflow.sdk import Context
 
 from millrace import schedules
 from millrace.attempts import SkippedWithResult
+from millrace.contracts.errors import TransientError
 from millrace.contracts.report import IngestResult
 from millrace.opening import open_run, try_key
 from millrace.operators.workload import WorkloadOperator
@@ -40,11 +41,16 @@ class DivideOperator(WorkloadOperator):
 
     def await_arrivals(self, run: Run, within: timedelta, context: Context) -> None:
         """Defer until the next look where a file is still to come. Raises SkippedWithResult where none came in time."""
-        missing = _missing(run)
-        if not missing:
-            return
         until = schedules.day_end(run.window.last, schedules.zone(schedules.of_run(context, self.workload))) + within
         now, dag_run = datetime.now(UTC), context["dag_run"]
+        try:
+            missing = _missing(run)
+        except (OSError, TransientError) as error:  # of so many looks one may find the store away
+            if now >= until:
+                raise
+            missing = {run.window.first.isoformat(): f"the store did not answer: {error}"}
+        if not missing:
+            return
         if now < until:
             look = next_look(now, now - (dag_run.start_date or dag_run.run_after), until)
             day, why = next(iter(missing.items()))

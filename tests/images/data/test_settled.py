@@ -1,5 +1,6 @@
 """A file that somebody still writes to: waited for, read again, or refused; and what a marker says of it."""
 
+import gzip
 import hashlib
 import json
 import os
@@ -16,6 +17,7 @@ from millrace.contracts.errors import BadInputError, InterruptedStepError, Trans
 from millrace.contracts.run_spec import IngestTask
 from millrace.step.main import Skip, Stop
 from millrace.storage import files
+from millrace.storage.identity import identity
 from millrace_data import settled as module
 from millrace_data.ingest import ingest
 from millrace_data.partition import stage_partition
@@ -281,3 +283,28 @@ def test_a_manifest_that_is_none_is_refused_as_one(marked: Any, arrive: Any, sta
         stage(chosen)
     assert str(marker) in refused.value.where
     assert len(str(refused.value)) < 2000
+
+
+@pytest.mark.parametrize("ending", ["", ".gz"])
+def test_in_each_store_a_file_that_is_replaced_while_it_is_read_is_read_again(
+    dataset: Callable[..., Dataset], root: str, out_uri: str, day: Any, ending: str
+) -> None:
+    chosen = dataset(uri_template=f"{root}/my%20arrivals/{{partition}}.csv{ending}", quiet_seconds=0)
+    uri = chosen.source.uri(day)
+    first, second = ((HEADER + lines(0, last)).encode() for last in (10, 20))
+    pack = gzip.compress if ending else bytes
+    files.write_bytes(uri, pack(first))
+    found: list[int] = []
+
+    def read(at: str) -> StagedPartition:
+        staged = stage_partition(chosen, day, out_uri, Stop())
+        assert staged is not None
+        found.append(staged.rows)
+        if len(found) == 1:
+            files.write_bytes(at, pack(second))
+        return staged
+
+    staged = read_with(chosen, day, read)
+    assert staged is not None
+    assert found == [10, 20]
+    assert staged.source_identity == identity(uri).text

@@ -22,6 +22,7 @@ from millrace.contracts.workload import Workload
 from millrace.ending import by_task, ending
 from millrace.ledger.ledger import Ledger
 from millrace.opening import open_run
+from millrace.operators import divide
 from millrace.operators.divide import DivideOperator, next_look
 from millrace.operators.late_arrivals import LateArrivalsOperator
 from millrace.storage.identity import identity
@@ -166,6 +167,17 @@ def test_it_waits_for_a_file_that_is_still_being_written(office: Office) -> None
     office.file(YESTERDAY, age_seconds=0)
     with pytest.raises(TaskDeferred):
         office.divide(YESTERDAY, office.patient(arrives_within=timedelta(hours=30), quiet_seconds=600))
+
+
+def test_a_store_that_is_away_at_one_look_ends_no_wait(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(_source: Any, _day: date) -> Any:
+        raise OSError("the store is away")
+
+    monkeypatch.setattr(divide, "arrival", away)
+    with pytest.raises(TaskDeferred):
+        office.divide(YESTERDAY)
+    with pytest.raises(OSError, match="away"):
+        office.divide(BEFORE, office.patient(arrives_within=timedelta(hours=1)))
 
 
 def test_it_waits_for_the_marker(office: Office) -> None:
