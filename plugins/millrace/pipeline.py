@@ -55,11 +55,11 @@ def build_dag(
     ``schedule`` (cron text, a timetable, assets) takes the place of the workload's own: see millrace.schedules.
     ``notifiers`` are told of a run that failed and of a gate that asks a person; ``deadline`` is Airflow's alert for a
     run that takes too long (``millrace.deadlines`` knows how long it should). Raises BadInputError, with every mistake,
-    for a workload that could not run as it is declared, and ValueError for a wrong schedule.
+    for a workload that could not run as it is declared.
     """
-    require_sound(workload)
     if isinstance(schedule, str):
         workload, schedule = workload.model_copy(update={"schedule": schedule}), None
+    require_sound(workload)
     arrives_within = workload.dataset.source.arrives_within or timedelta(0)
     with DAG(
         dag_id=workload.name,
