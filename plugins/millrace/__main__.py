@@ -183,7 +183,7 @@ def price_backfill(
     import json
     from datetime import UTC
 
-    from millrace.backfill import backfill_days, describe, describe_budget, find_workload, make_budget, price
+    from millrace.backfill import backfill_windows, describe, describe_budget, find_dag, make_budget, of_dag, price
     from millrace.sizing.backfill import KWH
 
     if budget is not None and budget_kwh is not None:
@@ -193,10 +193,11 @@ def price_backfill(
     asked = ["--dag-id", dag_id, "--from-date", from_date, "--to-date", to_date, "--dag-run-conf", dag_run_conf]
     asked += ["--reprocess-behavior", reprocess_behavior, "--max-active-runs", str(max_active_runs)]
     environment = local.environment()
-    days = backfill_days(asked, environment)
-    workload, defaults = find_workload(dag_id, Path(environment["AIRFLOW__CORE__DAGS_FOLDER"]))
+    dag = find_dag(dag_id, Path(environment["AIRFLOW__CORE__DAGS_FOLDER"]))
+    windows = backfill_windows(dag, asked, environment)
+    workload, defaults = of_dag(dag)
     conf = {**defaults, **json.loads(dag_run_conf)}
-    found = price(workload, conf, days, load_settings(), max_active_runs)
+    found = price(workload, conf, windows, load_settings(), max_active_runs)
     for line in describe(found, datetime.now(UTC)):
         typer.echo(line)
     amount, unit = (budget_kwh, KWH) if budget is None else (budget, found.currency or "money")

@@ -156,6 +156,9 @@ class StagedPartition(Contract):
     duplicates: int = Field(ge=0)
     source_uri: Uri
     source_bytes: int = Field(ge=0)
+    source_identity: str | None = Field(
+        default=None, max_length=1024, description="what the store said of the file before and after it was read"
+    )
     dropped_columns: tuple[str, ...] = Field(
         default=(), description="not declared; of JSON Lines those of the first rows"
     )

@@ -13,6 +13,7 @@ _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 _DAY_FIELDS = ("year", "month", "day")
 _KNOWN = {"arrivals", "partition", *_DAY_FIELDS}
 _BEGIN = re.compile(r"(?:\{arrivals\}|[a-z][a-z0-9+.-]*:/)/")
+_URI_BEGIN = re.compile(r"[a-z][a-z0-9+.-]*://")
 _NOT_IN_A_PATH = re.compile(r"[\s\x00-\x1f\x7f*?\[\]#\\{}]")
 
 
@@ -41,6 +42,15 @@ def check_template(template: str) -> str:
             "hold, a space as %20"
         )
     return template
+
+
+def check_place(uri: str) -> str:
+    """The URI of a folder itself. Raises ValueError, with the remedy, for one below which no file can be named."""
+    if not _URI_BEGIN.match(uri):
+        raise ValueError(f"{uri!r} is no URI: begin with a scheme, like s3://bucket/ or file:///")
+    if bad := _NOT_IN_A_PATH.search(uri):
+        raise ValueError(f"{uri!r} has {bad[0]!r} in it: percent-encode what a URI cannot hold, a space as %20")
+    return uri
 
 
 UriTemplate = Annotated[str, AfterValidator(check_template)]

@@ -81,7 +81,12 @@ class Workload(DeclaredContract):
     owner: Name
     team: Name
     start: date
-    schedule: Literal["@daily"] | None = Field(default="@daily", description="None: only by hand and by backfill")
+    schedule: str | None = Field(
+        default="@daily",
+        min_length=1,
+        description="cron text, in UTC, or @hourly, @daily, @weekly, @monthly; None: only by hand, without backfills; "
+        "a timetable or an asset goes to build_dag",
+    )
     dataset: Dataset
     training: Training
     gate: GatePolicy

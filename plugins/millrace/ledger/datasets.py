@@ -16,7 +16,11 @@ _NO_DAY = date.max
 def stage(transaction: Transaction, run: RunKey, row: Row, result: IngestResult) -> None:
     """Staged and absent days; a day that is committed stays so."""
     rows = [{**_mark(run, row, staged.partition, "staged"), **_content(staged)} for staged in result.staged]
-    rows += [_mark(run, row, date.fromisoformat(day), "absent", "no file of arrivals") for day in result.absent]
+    reasons = result.absent_reasons
+    rows += [
+        _mark(run, row, date.fromisoformat(day), "absent", reasons.get(day, "no file of arrivals"))
+        for day in result.absent
+    ]
     transaction.execute_each("mark_partition", sorted(rows, key=lambda row: str(row["day"])))
 
 
@@ -116,6 +120,12 @@ def partitions(database: Database, workload: str, first: date, last: date, gener
         )
 
 
+def sources(database: Database) -> list[Row]:
+    """See Ledger.sources."""
+    with database.read() as transaction:
+        return transaction.all("select_sources")
+
+
 def _states(transaction: Transaction, row: Row) -> dict[str, tuple[str, RunKey]]:
     rows = transaction.all(
         "select_partitions",
@@ -144,6 +154,7 @@ def _mark(run: RunKey, row: Row, day: date, state: str, reason: str | None = Non
         "source_uri": None,
         "source_bytes": None,
         "content_sha256": None,
+        "source_identity": None,
         "dag_id": run.dag_id,
         "run_id": run.run_id,
         "repeat": run.repeat,
@@ -158,4 +169,5 @@ def _content(staged: StagedPartition) -> dict[str, Value]:
         "source_uri": staged.source_uri,
         "source_bytes": staged.source_bytes,
         "content_sha256": staged.content_sha256,
+        "source_identity": staged.source_identity,
     }

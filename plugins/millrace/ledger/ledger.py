@@ -82,11 +82,13 @@ class Ledger(ModelLedger):
         quality_metric: str = "micro_f1",
         pue: float | None = None,
         generation: int = 1,
+        source: str | None = None,
     ) -> int:
         """The run's repeat that is running; the first call, and the first after a close, open a new one.
 
         ``quality_metric`` is the one that run_summary shows: micro_f1 or macro_f1. ``pue`` is the site's now,
         by which run_energy tells the building's share. ``generation`` of the data set is where its days are kept.
+        ``source`` is the workload's, as JSON (see ``sources``).
         """
         return runs.open_run(
             self._database,
@@ -101,6 +103,7 @@ class Ledger(ModelLedger):
             quality_metric=quality_metric,
             pue=pue,
             generation=generation,
+            source=source,
         )
 
     def last_repeat(self, dag_id: str, run_id: str) -> int | None:
@@ -312,6 +315,10 @@ class Ledger(ModelLedger):
     def partition_rows(self, workload: str, first: date, last: date, generation: int = 1) -> list[Row]:
         """Each known day from first to last: its state, rows, source, content's digest, dataset version and run."""
         return datasets.partitions(self._database, workload, first, last, generation)
+
+    def sources(self) -> list[Row]:
+        """Each workload's source (JSON) and DAG, as its newest run declared them."""
+        return datasets.sources(self._database)
 
     # --- stores ---
 

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-
 from corpus.case import Case
 from corpus.mutation import mutated
 from corpus.parquet_arrivals import COLUMNS, table, written
 from corpus.trial import Trial
+
 from millrace.contracts.errors import BadInputError, StepError
 from millrace.storage import files
 from millrace_data.schema import source_schema

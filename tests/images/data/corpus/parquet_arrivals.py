@@ -9,7 +9,6 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-
 from corpus.case import ID, LABEL, LABELS, Column
 from corpus.generated import integer, number, text
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-
 from corpus.case import Case
 from corpus.parquet_arrivals import COLUMNS, table, written
 from corpus.trial import Trial
+
 from millrace.storage import files
 from millrace_data.schema import source_schema
 

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from deltalake import DeltaTable
-
 from corpus.case import ID, LABEL, SPARK_DIALECT, TEXT, Case, Row
 from corpus.catalogue import CASES
 from corpus.generated import text
 from corpus.trial import Trial, equal, staged_rows
+from deltalake import DeltaTable
+
 from millrace.contracts.report import ValidateResult
 from millrace.contracts.run_spec import RunSpec, ValidateTask
 from millrace.step.main import Stop
