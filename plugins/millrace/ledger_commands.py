@@ -1,26 +1,34 @@
 """``python -m millrace ledger``: what the ledger knows, in lines."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from millrace.settings import load_settings
+if TYPE_CHECKING:
+    from millrace.settings import Settings
+
 
 commands = typer.Typer(no_args_is_help=True, help="The ledger of plans, reports, models and measurements.")
+
+
+def _settings() -> "Settings":
+    from millrace.settings import load_settings  # half a second, and not every command needs them
+
+    return load_settings()
 
 
 @commands.command()
 def migrate() -> None:
     """Bring the ledger's tables up to date."""
-    applied = load_settings().ledger().migrate()
+    applied = _settings().ledger().migrate()
     typer.echo(f"applied {', '.join(applied)}" if applied else "nothing to apply")
 
 
 @commands.command()
 def runs(limit: Annotated[int, typer.Option(min=1, max=10_000)] = 20) -> None:
     """The newest rows of run_summary, predicted beside measured."""
-    for row in load_settings().ledger().run_summary(limit=limit):
+    for row in _settings().ledger().run_summary(limit=limit):
         seconds, predicted = row["measured_seconds"], row["predicted_seconds"]
         figures = f"{seconds or 0:,.0f} s" + (f" (predicted {predicted:,.0f})" if predicted else "")
         typer.echo(f"{row['dag_id']}  {row['run_id']}  {row['repeat']}  {row['state']}  {figures}  {row['reason']}")
@@ -31,7 +39,7 @@ def energy(dag_id: str, run_id: str) -> None:
     """A run's joules by account and phase, as measured inside and by the site's meters, and what held training up."""
     from millrace.utilisation import describe, of_run
 
-    ledger = load_settings().ledger()
+    ledger = _settings().ledger()
     for row in ledger.run_energy(dag_id, run_id):
         accounts = ("active_joules", "idle_joules", "joules", "facility_joules", "metered_joules")
         said = [f"{name.removesuffix('_joules')} {row[name]:,.0f} J" for name in accounts if row[name] is not None]
@@ -57,7 +65,7 @@ def teams() -> None:
     from millrace.sizing.backfill import rates
     from millrace.sizing.catalogue import team_names
 
-    settings, month = load_settings(), f"{datetime.now(UTC):%Y-%m}"
+    settings, month = _settings(), f"{datetime.now(UTC):%Y-%m}"
     site = settings.site_rates()
     for name in team_names(settings.catalogue):
         budget = settings.team_budget(name)
@@ -81,7 +89,7 @@ def closure(
     from millrace.closure import table
     from millrace.energy.prometheus import PrometheusError
 
-    meters = load_settings().node_meters()
+    meters = _settings().node_meters()
     if meters is None:
         raise typer.BadParameter("MILLRACE_PROMETHEUS_URL names no Prometheus to ask")
     try:

@@ -3,6 +3,7 @@
 from millrace import model_server
 from millrace.contracts.errors import RefusedError
 from millrace.contracts.model import ModelVersion
+from millrace.ledger.records import Actor
 from millrace.settings import Settings
 
 
@@ -15,7 +16,7 @@ def roll_back(settings: Settings, workload: str, version: str, *, reason: str, a
     ledger = settings.ledger()
     _refuse_in_rollout(settings, workload)
     taken = ledger.model(workload, version)
-    restored = ledger.revert(workload, version, reason, actor=actor)
+    restored = ledger.revert(workload, version, reason, by=Actor(actor))
     _follow(settings, workload, taken.model if taken else None)
     return restored
 
@@ -28,13 +29,18 @@ def promote(settings: Settings, workload: str, version: str, *, reason: str, act
     """
     ledger = settings.ledger()
     _refuse_in_rollout(settings, workload)
-    found = ledger.model(workload, version)
     before = ledger.live_model(workload)
-    run = found.run if found else None
-    by = {"dag_id": run.dag_id if run else "", "run_id": run.run_id if run else "", "actor": actor, "reason": reason}
-    previous = ledger.promote(workload, version, **by)
+    previous = ledger.promote(workload, version, by=Actor(actor), reason=reason)
     _follow(settings, workload, before.model if before and before.model.version != version else None)
     return previous
+
+
+def readmit(settings: Settings, workload: str, version: str, *, reason: str, actor: str) -> None:
+    """Let a version be judged again, or promoted, that was rejected or that a person took back; nothing is served yet.
+
+    Raises RefusedError where its files were swept.
+    """
+    settings.ledger().readmit(workload, version, reason, by=Actor(actor))
 
 
 def _follow(settings: Settings, workload: str, instead_of: ModelVersion | None) -> None:

@@ -4,6 +4,7 @@ import socket
 from urllib.parse import urlsplit
 
 from millrace.contracts.errors import BadInputError, TransientError
+from millrace.contracts.model import ModelVersion
 from millrace.contracts.run_spec import SPEC_FILE, RunSpec, ServeTask
 from millrace.run import SERVE_STEP, Run
 from millrace.serving.room import ServingRoom
@@ -51,6 +52,23 @@ def withdraw(room: ServingRoom, settings: Settings) -> None:
     settings.process_launcher().stop_service(files.join(room.uri, _STATE))
     for uri in (room.target_uri, room.status_uri):
         files.delete(uri)
+
+
+def put_back(settings: Settings, workload: str, candidate: ModelVersion) -> None:
+    """Order what the ledger calls live in place of this candidate; where nothing is live its server ends.
+
+    Another candidate's rollout is left alone. A server that has died is started again; it is not waited for.
+    """
+    room = ServingRoom(settings.store, workload)
+    target, live = room.read_target(), settings.ledger().live_model(workload)
+    if target is None or target.canary not in (None, candidate):
+        return
+    if live is not None:
+        if (target.stable, target.canary) != (live.model, None):
+            room.write_target(target.policy, live.model)
+        resume_servers(settings, workload)
+    elif target.stable == candidate:
+        withdraw(room, settings)
 
 
 def serve_live(settings: Settings, workload: str) -> None:

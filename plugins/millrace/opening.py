@@ -1,15 +1,23 @@
 """Enters a DAG run in the ledger and says what a task needs to know of it."""
 
-from datetime import timedelta
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from difflib import get_close_matches
+from typing import Any
 
 from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowFailException
+from pydantic import ValidationError
 
 from millrace.contracts.data import Window
+from millrace.contracts.errors import BadInputError
+from millrace.contracts.measurement import MeterReading
 from millrace.contracts.parameters import Parameters
+from millrace.contracts.report import ErrorDetail, Report
 from millrace.contracts.run_spec import TryKey
 from millrace.contracts.workload import Workload
 from millrace.ledger.ledger import Ledger
+from millrace.ledger.records import Actor, RunKey
 from millrace.run import Run
 from millrace.settings import Settings
 
@@ -21,43 +29,138 @@ def try_key(run: Run, task_id: str, context: Context) -> TryKey:
     return run.key(task_id, task_instance.try_number, -1 if index is None else index)
 
 
+def actor(run: Run) -> Actor:
+    """The run, as the ledger keeps who changed a model version."""
+    return Actor.of(RunKey(run.dag_id, run.run_id, run.repeat))
+
+
 def open_run(
     workload: Workload, context: Context, settings: Settings, ledger: Ledger, begins_repeats: bool = True
 ) -> Run:
-    """The run that this task belongs to, entered in the ledger. Raises AirflowFailException for bad parameters."""
+    """The run that this task belongs to, entered in the ledger.
+
+    Parameters that are refused are this try's reason there, and raise AirflowFailException. Where ``begins_repeats`` is
+    off, as it is in `close`, the run is given the workload's own parameters instead, so that it can be ended.
+    """
     dag_run = context["dag_run"]
+    refused: BadInputError | None = None
     try:
-        parameters = Parameters.model_validate(dict(context["params"]))
-        own_day = (dag_run.data_interval_start or dag_run.run_after - timedelta(days=1)).date()
-        first = parameters.partition_from or own_day
-        window = Window(first=first, last=parameters.partition_to or max(first, own_day))
-    except ValueError as error:
-        raise AirflowFailException(f"The run's parameters are refused.\n{error}") from error
+        parameters, window = _asked_for(workload, dag_run, context["params"], settings)
+    except BadInputError as error:
+        refused = error
+        parameters = own_parameters(workload)
+        window = _window(dag_run, parameters)
     repeat = None if begins_repeats else ledger.last_repeat(dag_run.dag_id, dag_run.run_id)
     if repeat is None:
-        repeat = ledger.open_run(
-            dag_run.dag_id,
-            dag_run.run_id,
-            workload=workload.name,
-            team=workload.team,
-            site=settings.site,
-            partition_first=window.first,
-            partition_last=window.last,
-            run_type=str(dag_run.run_type.value),
-            quality_metric=workload.gate.metric,
-            pue=settings.site_rates().pue,
-        )
-    return Run(
+        repeat = enter(workload, dag_run, window, settings, ledger)
+    run = Run(
         workload=located(workload, settings.arrivals),
         parameters=parameters,
         window=window,
         dag_id=dag_run.dag_id,
         run_id=dag_run.run_id,
-        run_type=str(dag_run.run_type.value),
+        run_type=_kind(dag_run),
         repeat=repeat,
         store=settings.store,
         spark_from_bytes=settings.spark_from_bytes,
     )
+    if refused is not None and begins_repeats:
+        _keep_refusal(run, context, refused, ledger)
+        raise AirflowFailException(str(refused)) from refused
+    return run
+
+
+def enter(workload: Workload, dag_run: Any, window: Window, settings: Settings, ledger: Ledger) -> int:  # noqa: ANN401
+    """The running repeat of Airflow's run, entered if it is new; ``window`` is what it takes, as far as is known."""
+    try:
+        pue = settings.site_rates().pue
+    except BadInputError:  # said by the first step that needs a rate; a run has a row before that
+        pue = None
+    return ledger.open_run(
+        dag_run.dag_id,
+        dag_run.run_id,
+        workload=workload.name,
+        team=workload.team,
+        site=settings.site,
+        partition_first=window.first,
+        partition_last=window.last,
+        run_type=_kind(dag_run),
+        quality_metric=workload.gate.metric,
+        pue=pue,
+    )
+
+
+def checked_parameters(given: Mapping[str, Any]) -> Parameters:
+    """The run's parameters. Raises BadInputError that names each one that is refused."""
+    try:
+        return Parameters.model_validate(dict(given))
+    except ValidationError as error:
+        raise _refused("; ".join(_in_words(each) for each in error.errors())) from error
+
+
+def own_parameters(workload: Workload) -> Parameters:
+    """What a run of this workload takes that asks for nothing else."""
+    names = set(Parameters.model_fields)
+    return Parameters.model_validate(workload.training.model_dump(include=names))
+
+
+def own_window(workload: Workload, dag_run: Any) -> Window:  # noqa: ANN401 - Airflow's own
+    """The days of a run that asks for none."""
+    return _window(dag_run, own_parameters(workload))
+
+
+def _asked_for(
+    workload: Workload,
+    dag_run: Any,  # noqa: ANN401
+    given: Mapping[str, Any],
+    settings: Settings,
+) -> tuple[Parameters, Window]:
+    """Raises BadInputError for parameters that are refused, with the reason for each."""
+    parameters = checked_parameters(given)
+    try:
+        settings.hardware(parameters.hardware)
+    except BadInputError as error:
+        raise _refused(f"hardware {parameters.hardware!r}: {error.what}", error.remedy) from error
+    try:
+        return parameters, _window(dag_run, parameters)
+    except ValidationError as error:
+        raise _refused("; ".join(_in_words(each) for each in error.errors())) from error
+
+
+def _window(dag_run: Any, parameters: Parameters) -> Window:  # noqa: ANN401
+    own_day = (dag_run.data_interval_start or dag_run.run_after - timedelta(days=1)).date()
+    first = parameters.partition_from or own_day
+    return Window(first=first, last=parameters.partition_to or max(first, own_day))
+
+
+def _keep_refusal(run: Run, context: Context, refused: BadInputError, ledger: Ledger) -> None:
+    """Its reason is the try's, as that of every other end."""
+    task = context["ti"]
+    nothing = MeterReading(started_at=datetime.now(UTC), wall_seconds=0, cpu_seconds=0)
+    report = Report(outcome="failed", reason=refused.what, error=ErrorDetail.of(refused), meter=nothing)
+    ledger.commit_report(try_key(run, task.task_id, context), report, f"airflow:{task.id}")
+
+
+def _refused(words: str, remedy: str = "trigger the run again with other parameters") -> BadInputError:
+    return BadInputError(
+        f"the run's parameters are refused: {words}",
+        where="the trigger form, --conf or --dag-run-conf",
+        rule="names and bounds are those of the trigger form",
+        remedy=remedy,
+    )
+
+
+def _in_words(error: Any) -> str:  # noqa: ANN401 - pydantic's own
+    name = ".".join(str(part) for part in error["loc"])
+    if error["type"] == "extra_forbidden":
+        alike = get_close_matches(name, Parameters.model_fields, n=1)
+        return f"there is no parameter {name!r}" + (f" (is {alike[0]!r} meant?)" if alike else "")
+    said = error["msg"].removeprefix("Value error, ")
+    return f"{name}: {said}" if name else said
+
+
+def _kind(dag_run: Any) -> str:  # noqa: ANN401
+    return str(dag_run.run_type.value if hasattr(dag_run.run_type, "value") else dag_run.run_type)
 
 
 def located(workload: Workload, arrivals: str) -> Workload:

@@ -12,6 +12,7 @@ from millrace import admission, orders
 from millrace.approval import APPROVAL_TIMEOUT
 from millrace.contracts.parameters import Parameters
 from millrace.contracts.workload import Workload
+from millrace.contracts.workload_rules import require_sound
 from millrace.links import DataDocsLink, ModelsLink
 from millrace.operators.close import CloseOperator
 from millrace.operators.divide import DivideOperator
@@ -46,8 +47,10 @@ def build_dag(
     """divide → ingest → validate → size → train → export → evaluate → gate → roll out → watch → close, for all.
 
     ``notifiers`` are told of a run that failed and of a gate that asks a person; ``deadline`` is Airflow's alert for a
-    run that takes too long (``millrace.deadlines`` knows how long it should).
+    run that takes too long (``millrace.deadlines`` knows how long it should). Raises BadInputError, with every mistake,
+    for a workload that could not run as it is declared.
     """
+    require_sound(workload)
     with DAG(
         dag_id=workload.name,
         description=workload.description.splitlines()[0],

@@ -137,16 +137,11 @@ class Retention:
 
     def _way_back(self) -> set[str]:
         """The versions before each live one, as far as the policy goes."""
-        by_version = {(row["workload"], row["version"]): row for row in self._models}
         kept = set()
-        for live in (row for row in self._models if row["state"] == "live"):
-            steps = 0
-            before = by_version.get((live["workload"], live["previous_version"]))
-            while before is not None and steps < self.policy.models:
-                if before["state"] == "retired":
-                    kept.add(before["uri"])
-                    steps += 1
-                before = by_version.get((before["workload"], before["previous_version"]))
+        for workload in {row["workload"] for row in self._models if row["state"] == "live"}:
+            before = [row for row in self._models if row["workload"] == workload and row["state"] == "retired"]
+            before.sort(key=lambda row: str(row["promoted_at"]), reverse=True)
+            kept |= {row["uri"] for row in before[: self.policy.models]}
         return kept
 
     def _release(self, model: Found) -> bool:

@@ -1,4 +1,4 @@
-SELECT workload, version, uri, state, dataset_uri, dataset_version, created_at, previous_version
+SELECT workload, version, uri, state, dataset_uri, dataset_version, created_at, promoted_at
 FROM models
 WHERE NOT EXISTS (
     SELECT 1

@@ -3,7 +3,7 @@ SELECT
     m.size_bytes, m.dag_id, m.run_id, m.repeat, m.created_at, m.promoted_at, m.previous_version,
     f.measured_joules, f.energy_method, f.cost, f.currency, f.measured_seconds,
     e.micro_f1, e.macro_f1, e.p99_latency_seconds, e.joules_per_request, e.energy_method AS request_energy_method,
-    d.docs_uri,
+    d.dag_id AS docs_dag_id, d.run_id AS docs_run_id, d.repeat AS docs_repeat,
     r.state AS run_state,
     w.swept_at
 FROM (

@@ -58,8 +58,8 @@ class Training:
     def __init__(self, row: dict[str, str], scratch: Path) -> None:
         import numpy as np
 
+        from millrace.contracts.trainers import BertOptions, MlpOptions
         from millrace_train.job import Job
-        from millrace_train.options import BertOptions, MlpOptions
         from millrace_train.train import build_compiled
         from millrace_train.trainers.registry import TRAINERS
         from millrace_train.trainers.shape import ModelShape

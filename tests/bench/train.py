@@ -27,6 +27,7 @@ from typing import Any
 import numpy as np
 
 from millrace.contracts.data import Column, Dataset, Source, Split, Target
+from millrace.contracts.trainers import BertOptions
 from millrace.scoring.scorer import pad
 from millrace.scoring.tokens import TextTokenizer
 from millrace.step.main import Stop
@@ -36,7 +37,6 @@ from millrace_train.batches import bucket_lengths, load_batch, plan_scoring
 from millrace_train.gang import Workers
 from millrace_train.job import Job
 from millrace_train.loop import Recipe, run_training
-from millrace_train.options import BertOptions
 from millrace_train.store import RowStore, RowWriter, open_store
 from millrace_train.targets import as_matrix
 from millrace_train.thresholds import best_threshold

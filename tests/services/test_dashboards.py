@@ -19,7 +19,7 @@ from prometheus_client import start_http_server
 
 from millrace.contracts.serving import Verdict
 from millrace.ledger.ledger import Ledger
-from millrace.ledger.records import Budget
+from millrace.ledger.records import Actor, Budget, RunKey
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 STACK = REPOSITORY / "images" / "stack"
@@ -53,7 +53,7 @@ def ledger_url(tmp_path_factory: pytest.TempPathFactory, load_module: Callable[[
     train = units.train_model.__wrapped__(ledger, open_run, key, report, plan, exported)
     train("v1")
     ledger.record_verdict("dag", "run-v1", 0, Verdict(outcome="pass", reasons=("good",)))
-    ledger.promote("news", "v1", dag_id="dag", run_id="run-v1")
+    ledger.promote("news", "v1", by=Actor.of(RunKey("dag", "run-v1", 0)))
     ledger.close_run("dag", "run-v1", 0, state="success", reason="done", decision="pass")
     train("v2")
     ledger.record_budget(Budget("week", "dag", 10, "EUR", 5, 0.01, 0.1))

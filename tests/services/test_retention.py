@@ -17,6 +17,7 @@ from millrace.contracts.report import ExportResult, Report, Result, ValidateResu
 from millrace.contracts.retention import Found, RetentionPolicy
 from millrace.contracts.run_spec import TryKey
 from millrace.ledger.ledger import Ledger
+from millrace.ledger.records import Actor, RunKey
 from millrace.retention import Retention, forecasts
 from millrace.run import run_folder_uri
 from millrace.storage import files, s3, uploads
@@ -35,7 +36,7 @@ class Site:
         for number in range(6):
             self._run(f"run-{number}", number)
             if number:
-                self.ledger.promote("news", f"v-{number}", dag_id="news", run_id=f"run-{number}")
+                self.ledger.promote("news", f"v-{number}", by=Actor.of(RunKey("news", f"run-{number}", 0)))
 
     def attempt(self, run_id: str, task: str) -> str:
         return files.join(run_folder_uri(self.store, "news", run_id), task, "try-1")
@@ -156,8 +157,8 @@ def test_a_sweep_takes_what_nobody_names_and_never_a_live_version_s_file(site: S
     for run_id, task in [("run-5", "ingest"), ("run-1", "validate"), ("forgotten", "train")]:
         assert not files.names(site.attempt(run_id, task)), (run_id, task)
     # going back beyond what is kept finds nothing, rather than a version without files
-    assert site.ledger.revert("news", "v-5", "worse") == "v-4"
-    assert site.ledger.revert("news", "v-4", "worse") is None
+    assert site.ledger.revert("news", "v-5", "worse", by=Actor("Ada")) == "v-4"
+    assert site.ledger.revert("news", "v-4", "worse", by=Actor("Ada")) is None
 
 
 def test_what_went_live_since_it_was_found_stays(site: Site) -> None:

@@ -2,11 +2,13 @@
 
 import logging
 import os
+import socket
 import threading
 import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Literal
+from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
@@ -51,6 +53,7 @@ class Orders:
         self._target_uri = target_uri
         self._status_uri = status_uri
         self._address = address
+        self._is_listening = False
         self._started_at = datetime.now(UTC)
         self._stop = threading.Event()
         self._view = View(0, "loading", "no target yet")
@@ -73,7 +76,7 @@ class Orders:
 
     def status(self) -> ServingStatus:
         """The server's own view at this moment."""
-        view = self._view
+        view = self._view if self._is_listening else View(0, "loading", "nothing listens yet")
         route = self._switch.route
         if route.taken and view.state == "ready":
             view = View(view.generation, "reverted", route.taken.reason)
@@ -171,6 +174,7 @@ class Orders:
         told: ServingStatus | None = None
         told_at_seconds = 0.0
         while not self._stop.is_set():
+            self._is_listening = self._is_listening or _listens(self._address)
             now = self.status()
             due = now.updated_at.timestamp() - told_at_seconds >= STATUS_SECONDS
             if due or told is None or _news(now) != _news(told):
@@ -186,6 +190,16 @@ class Orders:
             files.write_bytes(self._status_uri, status.model_dump_json(indent=1).encode())
         except (StepError, OSError) as error:
             log.warning("the status was not written: %s", error)
+
+
+def _listens(address: str) -> bool:
+    """Whether this server takes requests: who reads "ready" sends one at once."""
+    place = urlsplit(address)
+    try:
+        socket.create_connection((place.hostname, place.port), timeout=POLL_LOCAL_SECONDS).close()
+    except OSError:
+        return False
+    return True
 
 
 def _news(status: ServingStatus) -> tuple[object, ...]:

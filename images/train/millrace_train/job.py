@@ -10,9 +10,9 @@ from millrace.contracts.data import Dataset, DatasetVersion
 from millrace.contracts.errors import BadInputError, RefusedError
 from millrace.contracts.model import BaseModelRef, FolderManifest
 from millrace.contracts.run_spec import RunSpec
+from millrace.contracts.trainers import BertOptions, TrainerOptions, numbers, parse_options
 from millrace.scoring.tokens import TOKENIZER_FILE, TextTokenizer
 from millrace.storage import folders
-from millrace_train.options import BertOptions, TrainerOptions, numbers, parse_options
 from millrace_train.trainers.registry import Trainer, find_trainer
 
 CONFIG_FILE = "config.json"

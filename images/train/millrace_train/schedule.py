@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from millrace_train.options import TrainerOptions
+from millrace.contracts.trainers import TrainerOptions
 from millrace_train.untyped import Optimizer, Tensor
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from millrace.contracts.errors import BadInputError
 from millrace.contracts.traced import TracedLength, TracedModel, TraceOrder
+from millrace.contracts.trainers import parse_options
 from millrace_train import traced
 from millrace_train.backend import load_keras
-from millrace_train.options import parse_options
-from millrace_train.trainers.registry import TRAINERS
+from millrace_train.trainers.registry import TRAINERS, unknown_trainer
 from millrace_train.trainers.shape import ModelShape
 from millrace_train.untyped import Model
 
@@ -24,12 +24,7 @@ def trace(order: TraceOrder) -> TracedModel:
     """
     trainer = TRAINERS.get(order.trainer)
     if trainer is None:
-        raise BadInputError(
-            f"unknown trainer {order.trainer!r}",
-            where="workload.training.trainer",
-            rule=f"one of {sorted(TRAINERS)}",
-            remedy="name one of them, or add yours to the train image's registry",
-        )
+        raise unknown_trainer(order.trainer)
     options = parse_options(trainer.options, order.options)
     load_keras(backend="jax")
     with tempfile.TemporaryDirectory() as folder:

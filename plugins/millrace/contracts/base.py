@@ -14,7 +14,8 @@ class Contract(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-def _safe(name: str) -> str:
+def safe_name(name: str) -> str:
+    """The name itself. Raises ValueError for one that is no file name, table key or URL part on every system."""
     if not _WORD.match(name) or ".." in name:
         raise ValueError(
             f"{name!r} is not a safe name: use lower-case letters, digits, '_', '-' and '.', "
@@ -23,7 +24,7 @@ def _safe(name: str) -> str:
     return name
 
 
-Name = Annotated[str, StringConstraints(min_length=1, max_length=63), AfterValidator(_safe)]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=63), AfterValidator(safe_name)]
 """A name that is also a file name, a table key and a URL part: ASCII, no path separators."""
 
 FieldName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,62}$")]

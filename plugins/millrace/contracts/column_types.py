@@ -15,6 +15,18 @@ _LIST = re.compile(r"list<(.+)>\Z")
 _PLAIN: dict[str, Kind] = {
     "string": "string", "bool": "bool", "date": "date", "timestamp": "timestamp", "binary": "binary",
 }  # fmt: skip
+NAMES = (
+    *_PLAIN, *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)), "float32", "float64",
+    "decimal(10,2)", "list<string>",
+)  # fmt: skip
+"""Types that people mean, for suggestions: every plain one, and an example of those with parameters."""
+ALIASES = {
+    **dict.fromkeys(("str", "text", "varchar", "object", "category"), "string"),
+    **dict.fromkeys(("int", "integer", "long", "bigint"), "int64"),
+    **dict.fromkeys(("float", "double", "number", "numeric", "real"), "float64"),
+    "decimal": "decimal(10,2)", "datetime": "timestamp", "boolean": "bool", "list": "list<string>",
+}  # fmt: skip
+"""What other systems call them."""
 _MAX_PRECISION = 38
 _MAX_DEPTH = 4
 _RULE = (
@@ -69,11 +81,12 @@ def _parsed(name: str, depth: int) -> ColumnKind:
     raise ValueError(f"{name!r} is not a column's type: use {_RULE}")
 
 
-def _known(name: str) -> str:
+def known_type(name: str) -> str:
+    """The name itself. Raises ValueError for one that is no type's."""
     column_kind(name)
     return name
 
 
-ColumnType = Annotated[str, AfterValidator(_known)]
+ColumnType = Annotated[str, AfterValidator(known_type)]
 """A type's name: string, bool, int8–int64, uint8–uint64, float32, float64, decimal(p,s), date, timestamp (UTC,
 microseconds), binary, list<…>."""

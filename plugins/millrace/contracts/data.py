@@ -1,21 +1,21 @@
 """Datasets: what a row looks like, where rows come from, what a version is."""
 
 from datetime import date, timedelta
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
+from millrace.contracts import dataset_rules
 from millrace.contracts.base import Contract, FieldName, Name, Sha256, Uri
 from millrace.contracts.column_types import ColumnKind, ColumnType, column_kind
+from millrace.contracts.dataset_rules import RESERVED
+from millrace.contracts.mistakes import RuledContract
 from millrace.contracts.source import SPARK, Dialect, Marker, Source
 
 __all__ = ["SPARK", "Column", "Dataset", "Dialect", "Marker", "Source", "Split", "Target"]
 
-RESERVED = ("split_", "partition_", "content_")
-"""Columns that Millrace adds to a data set's own."""
 
-
-class Column(Contract):
+class Column(RuledContract):
     """One column and its rules. A column is complete (no nulls) unless ``nullable`` says otherwise.
 
     Texts of a type, in CSV and TSV: an integer is digits with an optional "-", a number ``-1.5e3``, a truth value true,
@@ -34,21 +34,7 @@ class Column(Contract):
     minimum: int | float | None = None
     maximum: int | float | None = None
 
-    @model_validator(mode="after")
-    def _bounds_fit_the_type(self) -> Self:
-        kind = self.kind
-        has_length = kind.kind in {"string", "binary", "list"}
-        if not kind.is_number and (self.minimum is not None or self.maximum is not None):
-            raise ValueError(f"column {self.name!r}: minimum and maximum are of numbers, and it is {self.type}")
-        if not has_length and (self.min_length is not None or self.max_length is not None):
-            raise ValueError(f"column {self.name!r}: min_length and max_length are of texts and lists")
-        for low, high, names in (
-            (self.minimum, self.maximum, "minimum and maximum"),
-            (self.min_length, self.max_length, "min_length and max_length"),
-        ):
-            if low is not None and high is not None and low > high:
-                raise ValueError(f"column {self.name!r}: no value lies between {names}, {low} and {high}")
-        return self
+    RULES: ClassVar = dataset_rules.COLUMN_RULES
 
     @property
     def kind(self) -> ColumnKind:
@@ -95,7 +81,7 @@ class Expectations(Contract):
     )
 
 
-class Dataset(Contract):
+class Dataset(RuledContract):
     """A workload's data: its columns, source, split and rules."""
 
     source: Source
@@ -122,43 +108,11 @@ class Dataset(Contract):
         default=1, ge=1, description="raise it where columns change: a new table, filled by a backfill, takes over"
     )
 
-    @model_validator(mode="after")
-    def _names_known_columns(self) -> Self:
-        known = [column.name for column in self.columns]
-        if len(set(known)) != len(known):
-            raise ValueError(f"columns: a name occurs twice in {known}")
-        if alike := _alike(known):
-            raise ValueError(f"columns: {alike} differ by case alone, which no table of Delta or Spark can tell apart")
-        if taken := sorted({name.lower() for name in known} & set(RESERVED)):
-            raise ValueError(f"columns {taken} are Millrace's own: rename them (source_name keeps the arrivals')")
-        arriving = [column.arrives_as for column in self.columns]
-        if len(set(arriving)) != len(arriving):
-            raise ValueError(f"columns: two are read from one of the arrivals' columns {arriving}")
-        used = {
-            *self.features,
-            self.target.column,
-            self.split.key,
-            *self.unique_by,
-            self.split.column or self.split.key,
-        }
-        if missing := sorted(used - set(known)):
-            raise ValueError(f"columns {missing} are used but not declared; declared are {known}")
-        if self.deduplicate == "dataset" and not self.unique_by:
-            raise ValueError("deduplicate: over the whole data set needs unique_by, the columns that tell rows apart")
-        if len(set(self.target.labels)) != len(self.target.labels):
-            raise ValueError("target.labels: a label occurs twice")
-        if unknown := sorted(set(self.target.optional_labels) - set(self.target.labels)):
-            raise ValueError(f"target.optional_labels: {unknown} are not among target.labels")
-        return self
+    RULES: ClassVar = dataset_rules.RULES
 
     def column(self, name: str) -> Column:
         """The declared column of that name."""
         return next(column for column in self.columns if column.name == name)
-
-
-def _alike(names: list[str]) -> list[str]:
-    lower = [name.lower() for name in names]
-    return [name for name in names if lower.count(name.lower()) > 1]
 
 
 SPLIT_COLUMN, PARTITION_COLUMN, CONTENT_COLUMN = RESERVED
@@ -210,6 +164,18 @@ class DatasetVersion(Contract):
     uri: Uri
     version: int = Field(ge=0)
     until: date
+    generation: int = Field(default=1, ge=1, description="the data set's; each has a table of its own")
+
+    @property
+    def age(self) -> tuple[date, int, int]:
+        """Larger for newer data: a later last day, else a later generation, else a later version of its table."""
+        return self.until, self.generation, self.version
+
+    @property
+    def described(self) -> str:
+        """Which data this is, for people."""
+        generation = f"generation {self.generation}, " if self.generation > 1 else ""
+        return f"until {self.until}, {generation}version {self.version}"
 
 
 class LengthHistogram(Contract):

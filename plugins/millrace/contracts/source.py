@@ -1,20 +1,20 @@
 """Where a day's file of arrivals is, when it is complete, and how its text is written."""
 
-import codecs
 import re
 from datetime import date, timedelta
-from typing import Literal, Self
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field
 
+from millrace.contracts import source_rules
 from millrace.contracts.base import Contract
+from millrace.contracts.mistakes import RuledContract
 
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 _DAY_FIELDS = ("year", "month", "day")
 _KNOWN = {"arrivals", "partition", *_DAY_FIELDS}
 _BEGIN = re.compile(r"(?:\{arrivals\}|[a-z][a-z0-9+.-]*:/)/")
 _NOT_IN_A_PATH = re.compile(r"[\s\x00-\x1f\x7f*?\[\]#\\{}]")
-_ONE_BYTE = 127
 
 
 def day_uri(template: str, day: date) -> str:
@@ -44,7 +44,11 @@ def check_template(template: str) -> str:
     return template
 
 
-class Dialect(Contract):
+UriTemplate = Annotated[str, AfterValidator(check_template)]
+"""A day's file by its URI, with placeholders for the day."""
+
+
+class Dialect(RuledContract):
     """How CSV or TSV is written; the defaults are RFC 4180.
 
     With ``escape``, that sign makes the one behind it text: a quote, itself, the delimiter or a line end, and nothing
@@ -64,22 +68,7 @@ class Dialect(Contract):
     encoding: str = Field(default="utf-8", description="as Python names it: latin-1, cp1252, utf-16 …")
     header: bool = Field(default=True, description="False: the columns are in the declared order")
 
-    @model_validator(mode="after")
-    def _signs_differ(self) -> Self:
-        signs = [sign for sign in (self.delimiter, self.quote, self.escape) if sign is not None]
-        if len(set(signs)) != len(signs):
-            raise ValueError("delimiter, quote and escape differ; a doubled quote needs no escape")
-        if bad := [sign for sign in signs if ord(sign) > _ONE_BYTE or sign in "\r\n\0"]:
-            raise ValueError(f"{bad} cannot be a sign of a dialect: one ASCII character, no line end")
-        if self.escape_in == "quotes" and (self.escape is None or self.quote is None):
-            raise ValueError('escape_in="quotes" needs an escape and a quote')
-        if self.decimal_mark == self.delimiter or (self.decimal_mark == "," and self.delimiter is None):
-            raise ValueError("the decimal mark is not the delimiter: name the delimiter, such as ';'")
-        try:
-            codecs.lookup(self.encoding)
-        except LookupError:
-            raise ValueError(f"unknown encoding {self.encoding!r}: use Python's names, such as latin-1") from None
-        return self
+    RULES: ClassVar = source_rules.DIALECT_RULES
 
 
 SPARK = Dialect(escape="\\", escape_in="quotes")
@@ -92,16 +81,11 @@ class Marker(Contract):
     A "manifest" is JSON with ``bytes``, ``rows`` or ``sha256`` of the day's file, as stored, any of them.
     """
 
-    uri_template: str = Field(description="as a source's, such as {arrivals}/orders/{partition}/_SUCCESS")
+    uri_template: UriTemplate = Field(description="as a source's, such as {arrivals}/orders/{partition}/_SUCCESS")
     kind: Literal["presence", "manifest"] = "presence"
 
-    @model_validator(mode="after")
-    def _template(self) -> Self:
-        check_template(self.uri_template)
-        return self
 
-
-class Source(Contract):
+class Source(RuledContract):
     """Where a day's rows arrive: one file a partition, named by ``{partition}`` (its ISO date) or by ``{year}``,
     ``{month}`` and ``{day}``.
 
@@ -109,7 +93,7 @@ class Source(Contract):
     an empty one is an error.
     """
 
-    uri_template: str
+    uri_template: UriTemplate
     format: Literal["jsonl", "csv", "tsv", "parquet"]
     dialect: Dialect = Field(default=Dialect(), description="of csv and tsv")
     marker: Marker | None = Field(default=None, description="a day without its marker has not arrived yet")
@@ -126,12 +110,7 @@ class Source(Contract):
         default=7, ge=0, le=366, description="back from now, in which a file that comes or changes later is taken up"
     )
 
-    @model_validator(mode="after")
-    def _can_be_read(self) -> Self:
-        check_template(self.uri_template)
-        if self.format in {"jsonl", "parquet"} and self.dialect != Dialect():
-            raise ValueError(f"a dialect is of csv and tsv; {self.format} has none")
-        return self
+    RULES: ClassVar = source_rules.SOURCE_RULES
 
     def uri(self, day: date) -> str:
         """The day's file, by its declared name."""

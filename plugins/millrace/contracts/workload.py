@@ -1,7 +1,7 @@
 """A workload: what to train, on which data, judged how, served how."""
 
 from datetime import date, timedelta
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -52,7 +52,9 @@ class ServingPolicy(Contract):
     max_request_bytes: int = Field(default=1024**2, ge=1024)
     max_rows: int = Field(default=64, ge=1)
     max_request_seconds: float = Field(default=30, gt=0)
-    canary_steps: tuple[int, ...] = Field(default=(10, 50, 100), description="per cent of requests")
+    canary_steps: tuple[Annotated[int, Field(ge=1, le=100)], ...] = Field(
+        default=(10, 50, 100), min_length=1, description="per cent of requests"
+    )
     requests_per_step: int = Field(default=20, ge=1)
     watch_seconds: float = Field(default=20, gt=0)
     max_error_rate: float = Field(default=0.02, ge=0, le=1)
@@ -74,7 +76,7 @@ class Workload(Contract):
     """One file in dags/ declares one of these."""
 
     name: Name
-    description: str
+    description: str = Field(min_length=1, description="its first line is the DAG's own description")
     owner: Name
     team: Name
     start: date
@@ -84,5 +86,5 @@ class Workload(Contract):
     gate: GatePolicy
     serving: ServingPolicy = ServingPolicy()
     timing: StartPolicy | None = Field(default=None, description="None: training begins as soon as it is sized")
-    step_timeout: timedelta = timedelta(hours=6)
+    step_timeout: timedelta = Field(default=timedelta(hours=6), gt=timedelta(0))
     retries: int = Field(default=3, ge=0, le=10)

@@ -64,7 +64,12 @@ def fail(transaction: Transaction, run: RunKey, row: Row, step: str, reason: str
 
 
 def give_up(transaction: Transaction, run: RunKey, row: Row, reason: str) -> None:
-    """The days that a failed run leaves open, so that no later run waits for them; another run's staged days stay."""
+    """The days that a failed run leaves open, so that no later run waits for them; another run's staged days stay.
+
+    A run that was refused before it looked at any day leaves none open.
+    """
+    if transaction.one("select_refused_run", dag_id=run.dag_id, run_id=run.run_id, repeat=run.repeat):
+        return
     states = _states(transaction, row)
     days = [day for day in _days(row) if states.get(day.isoformat(), ("staged", run)) == ("staged", run)]
     transaction.execute_each("mark_partition", [_mark(run, row["workload"], day, "failed", reason) for day in days])

@@ -18,7 +18,6 @@ from millrace.ledger import (
     calibrations,
     datasets,
     migrations,
-    models,
     plans,
     power,
     retention,
@@ -28,11 +27,12 @@ from millrace.ledger import (
     tries,
 )
 from millrace.ledger.database import Database, Row
-from millrace.ledger.records import Budget, LiveModel, PowerClaim, RecordedModel, RunKey, Spending
+from millrace.ledger.model_ledger import ModelLedger
+from millrace.ledger.records import Budget, PowerClaim, RunKey, Spending
 from millrace.ledger.views import Views
 
 
-class Ledger:
+class Ledger(ModelLedger):
     """Plans, reports, dataset and model versions and measurements.
 
     ``url`` is SQLAlchemy's, for SQLite or PostgreSQL; nothing is opened before the first call. ``sql`` is the folder
@@ -125,6 +125,10 @@ class Ledger:
     def verdict(self, dag_id: str, run_id: str, repeat: int) -> Verdict | None:
         """The gate's verdict on a run."""
         return runs.verdict(self._database, RunKey(dag_id, run_id, repeat))
+
+    def newest_verdict(self, dag_id: str, run_id: str) -> Verdict | None:
+        """The gate's verdict in the run's newest repeat that has one."""
+        return runs.newest_verdict(self._database, dag_id, run_id)
 
     def open_runs(self, workload: str | None = None) -> list[Row]:
         """The runs that have not ended, oldest first."""
@@ -356,39 +360,3 @@ class Ledger:
     def storage_sizes(self, store_uri: str) -> list[Row]:
         """What each workload stored at each measurement, oldest first."""
         return retention.rows(self._database, "select_storage_sizes", store_uri)
-
-    # --- models ---
-
-    def live_model(self, workload: str) -> LiveModel | None:
-        """The version that answers requests."""
-        return models.live_model(self._database, workload)
-
-    def model(self, workload: str, version: str) -> RecordedModel | None:
-        """A version, whatever its state."""
-        return models.model(self._database, workload, version)
-
-    def promote(
-        self, workload: str, version: str, *, dag_id: str, run_id: str, actor: str = "", reason: str = "rolled out"
-    ) -> str | None:
-        """Make a candidate live and retire the live version, whose name is returned; once more changes nothing.
-
-        Raises RefusedError where the live version was trained on newer data (a later last day, or the same day in a
-        later dataset version) and for a version that is no candidate, BadInputError for an unknown one.
-        """
-        return models.promote(self._database, workload, version, actor or f"{dag_id} / {run_id}", reason)
-
-    def revert(self, workload: str, version: str, reason: str, *, actor: str = "millrace") -> str | None:
-        """Roll a version back; if it was live, its nearest predecessor that was not is live again.
-
-        The version that is live afterwards, or None; once more changes nothing. Raises RefusedError for a rejected
-        version, BadInputError for an unknown one.
-        """
-        return models.revert(self._database, workload, version, reason, actor)
-
-    def reject(self, workload: str, version: str, reason: str, *, actor: str = "millrace") -> None:
-        """Say that a candidate never goes live; once more changes nothing. Raises RefusedError for any other state."""
-        models.reject(self._database, workload, version, reason, actor)
-
-    def model_events(self, workload: str) -> list[Row]:
-        """Who did what to which version, when and why, oldest first."""
-        return models.events(self._database, workload)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Self
 
 from millrace.contracts.data import DatasetVersion
 from millrace.contracts.model import ModelVersion
@@ -16,6 +17,24 @@ class RunKey:
     dag_id: str
     run_id: str
     repeat: int
+
+
+@dataclass(frozen=True)
+class Actor:
+    """Who changes what is live: a run, or a person where there is no ``run``. A run overrules no person."""
+
+    name: str
+    run: RunKey | None = None
+
+    @classmethod
+    def of(cls, run: RunKey) -> Self:
+        """A run, by the name that people know it by."""
+        return cls(f"{run.dag_id} / {run.run_id}", run)
+
+    @property
+    def is_person(self) -> bool:
+        """Whether no run acts here."""
+        return self.run is None
 
 
 @dataclass(frozen=True)

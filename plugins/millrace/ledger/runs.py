@@ -134,6 +134,13 @@ def verdict(database: Database, run: RunKey) -> Verdict | None:
     return None if row is None or row["verdict"] is None else Verdict.model_validate_json(row["verdict"])
 
 
+def newest_verdict(database: Database, dag_id: str, run_id: str) -> Verdict | None:
+    """See Ledger.newest_verdict."""
+    with database.read() as transaction:
+        row = transaction.one("select_newest_verdict", dag_id=dag_id, run_id=run_id)
+    return None if row is None else Verdict.model_validate_json(row["verdict"])
+
+
 def unmetered(database: Database) -> list[Row]:
     """See Ledger.unmetered_runs."""
     since = written(datetime.now(UTC) - timedelta(days=1))

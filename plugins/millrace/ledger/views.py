@@ -93,7 +93,7 @@ class Views:
         return [{**row, "last_heard_at": max(filter(None, (row[name] for name in moments)))} for row in rows]
 
     def repeats(self, dag_id: str, run_id: str) -> list[Row]:
-        """A run's rows of run_summary, the newest repeat first, with its verdict, its kind and its Data Docs."""
+        """A run's rows of run_summary, the newest repeat first, with its verdict and its kind."""
         with self._database.read() as transaction:
             return transaction.all("select_run_repeats", dag_id=dag_id, run_id=run_id)
 
@@ -114,11 +114,11 @@ class Views:
         with self._database.read() as transaction:
             return transaction.all("select_run_evaluations", dag_id=dag_id, run_id=run_id, repeat=repeat)
 
-    def docs_uri(self, dag_id: str, version: int) -> str | None:
-        """Where the Data Docs of a version are that this DAG published."""
+    def publisher(self, dag_id: str, version: int) -> tuple[str, int] | None:
+        """The run, and which repeat of it, that published a dataset version of this DAG."""
         with self._database.read() as transaction:
-            row = transaction.one("select_docs_uri", dag_id=dag_id, version=version)
-        return None if row is None else str(row["docs_uri"])
+            row = transaction.one("select_publisher", dag_id=dag_id, version=version)
+        return None if row is None else (str(row["run_id"]), int(row["repeat"]))
 
     def models(self, workload: str, before: tuple[str, str] | None = None, limit: int = 50) -> list[Row]:
         """Versions, the newest first, with what made them and at what cost; ``before`` is a creation and a version."""

@@ -7,7 +7,11 @@ from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowFailException
 
 from millrace import attempts
+from millrace.contracts.errors import StepError
+from millrace.contracts.model import ModelVersion
+from millrace.contracts.report import EvaluateResult
 from millrace.ending import Ending, by_task, ending
+from millrace.model_server import put_back
 from millrace.operators.workload import WorkloadOperator
 from millrace.run import Run
 
@@ -44,4 +48,20 @@ class CloseOperator(WorkloadOperator):
         return end
 
     def settle(self, run: Run, states: Mapping[str, str | None]) -> None:
-        """End what the run's tasks may have left half-way."""
+        """End what the run's tasks may have left half-way: what answers is what the ledger calls live."""
+        candidate = self.rolled_out(run, states)
+        if candidate is None or states.get("watch") == "success":
+            return
+        try:
+            put_back(self.settings, run.workload.name, candidate)
+        except (StepError, OSError) as error:
+            # a run has an ending in the ledger, whatever the store says
+            self.log.error("the candidate may still have a share of the requests: %s", error)
+
+    def rolled_out(self, run: Run, states: Mapping[str, str | None]) -> ModelVersion | None:
+        """The candidate that this run's tasks gave requests, or may have."""
+        begun = {states.get("roll_out"), states.get("watch")} & {"success", "failed"}
+        evaluated = self.ledger.committed_report(run.dag_id, run.run_id, "evaluate")
+        if not begun or evaluated is None or not isinstance(evaluated.result, EvaluateResult):
+            return None
+        return evaluated.result.candidate.model

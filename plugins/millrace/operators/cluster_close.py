@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 
-from millrace.cluster_server import rollout_of
+from millrace.cluster_server import rollout_of, serve_live
 from millrace.contracts.errors import StepError
-from millrace.contracts.report import EvaluateResult
+from millrace.opening import actor
 from millrace.operators.close import CloseOperator
 from millrace.run import Run
 
@@ -13,19 +13,19 @@ class ClusterCloseOperator(CloseOperator):
     """CloseOperator, for clusters: a canary whose task was killed for good, or ended by hand, loses its share."""
 
     def settle(self, run: Run, states: Mapping[str, str | None]) -> None:
-        """Let the stable version answer alone where a candidate that did not go live still has servers."""
-        evaluated = self.ledger.committed_report(run.dag_id, run.run_id, "evaluate")
-        if states.get("watch") == "success" or evaluated is None or not isinstance(evaluated.result, EvaluateResult):
-            return
-        candidate = evaluated.result.candidate.model
-        recorded = self.ledger.model(candidate.workload, candidate.version)
-        if recorded is None or recorded.state not in ("candidate", "rejected"):
+        """Let what the ledger calls live answer alone where this run's candidate still has servers beside it."""
+        candidate = self.rolled_out(run, states)
+        if candidate is None or states.get("watch") == "success":
             return
         reason = "the rollout was ended half-way"
         try:
+            recorded = self.ledger.model(candidate.workload, candidate.version)
+            if recorded is not None and recorded.state == "live":
+                serve_live(self.settings, candidate.workload, None)
+                return
             rollout = rollout_of(run, candidate, self.settings, self.ledger, lambda line: self.log.info("%s", line))
             if rollout.abandon(reason):
-                self.ledger.reject(candidate.workload, candidate.version, reason)
+                self.ledger.reject(candidate.workload, candidate.version, reason, by=actor(run))
         except StepError as error:
             # a run has an ending in the ledger, whatever the cluster says
             self.log.error("the candidate may still have a share of the requests: %s", error)

@@ -9,13 +9,14 @@ from airflow.sdk import Context
 from millrace import approval, orders
 from millrace.approval import APPROVE, by_whom
 from millrace.cluster_server import open_cluster, rollout_of, write_orders
+from millrace.contracts.errors import RefusedError
 from millrace.contracts.model import ModelVersion
 from millrace.contracts.report import EvaluateResult
+from millrace.opening import actor
 from millrace.operators.rollout import LOOK_SECONDS, SLACK_SECONDS, RolloutOperator
 from millrace.run import Run
 from millrace.serving.cluster_rollout import ClusterRollout, Held
 from millrace.serving.manifests import service_name
-from millrace.serving.rollout import RolloutRevertedError
 from millrace.serving.shares import contenders
 
 
@@ -30,14 +31,13 @@ class ClusterRolloutOperator(RolloutOperator):
     def work(self, run: Run, context: Context) -> Any:  # noqa: ANN401 - Airflow's own
         """Smoke, then the policy's shares. Skips where a model trained on newer data is live."""
         candidate = orders.result_of(run, self.ledger, "evaluate", EvaluateResult).candidate.model
-        with self.rejecting(run, candidate, lambda: None):
-            self._refuse_rejected(run, candidate)
-        self.refuse_older(run)
+        rollout = self.cluster_rollout(run, candidate)
+        self._admit(run, rollout, candidate)
         self._await_turn(run, candidate)
-        self.refuse_older(run)
+        self._admit(run, rollout, candidate)
         write_orders(run, candidate, self.settings)
         rollout = self.cluster_rollout(run, candidate)
-        with self.rejecting(run, candidate, lambda: None):
+        with self.rejecting(run, candidate):
             held = rollout.advance()
         return self._rolled(rollout, candidate, held, context)
 
@@ -52,11 +52,11 @@ class ClusterRolloutOperator(RolloutOperator):
     def _answered(self, run: Run, context: Context, event: dict[str, Any], held: Held) -> Any:  # noqa: ANN401
         candidate = orders.result_of(run, self.ledger, "evaluate", EvaluateResult).candidate.model
         rollout = self.cluster_rollout(run, candidate)
-        with self.rejecting(run, candidate, lambda: None):
+        with self.rejecting(run, candidate):
             if event.get("chosen_options") != [APPROVE]:
                 reason = f"not judged and not approved, {by_whom(event)}: {held.reason}"
                 # known before it is done: a task that fails here is tried again, and must not ask again
-                self.ledger.reject(candidate.workload, candidate.version, reason)
+                self.ledger.reject(candidate.workload, candidate.version, reason, by=actor(run))
                 raise rollout.reject(held, reason)
             self.log.info("approved %s: %s", by_whom(event), held.reason)
             again = rollout.go_on(held)
@@ -75,15 +75,17 @@ class ClusterRolloutOperator(RolloutOperator):
         self.log.info("waits for a person: %s", held.reason)
         approval.ask(question, context, "execute_complete", **asdict(held))
 
-    def _refuse_rejected(self, run: Run, candidate: ModelVersion) -> None:
-        """Raises RolloutRevertedError for a candidate that the ledger has rejected; its servers are taken away."""
-        recorded = self.ledger.model(candidate.workload, candidate.version)
-        if recorded is None or recorded.state != "rejected":
-            return
-        events = self.ledger.model_events(candidate.workload)
-        reasons = [each["reason"] for each in events if each["version"] == candidate.version]
-        self.cluster_rollout(run, candidate).abandon(reasons[-1])
-        raise RolloutRevertedError(reasons[-1], where=f"model {candidate.version}")
+    def put_back(self, run: Run, candidate: ModelVersion) -> None:
+        """Let the ledger's live version answer alone; a candidate that it does not call live loses its servers."""
+        self.cluster_rollout(run, candidate).abandon("the rollout did not end")
+
+    def _admit(self, run: Run, rollout: ClusterRollout, candidate: ModelVersion) -> None:
+        """``admit_candidate``; what is refused has no servers afterwards, whatever an earlier try left."""
+        try:
+            self.admit_candidate(run, candidate)
+        except RefusedError as refused:
+            rollout.abandon(refused.what)
+            raise
 
     def _await_turn(self, run: Run, candidate: ModelVersion) -> None:
         """One rollout at a time: another run's is watched to its end, or taken over once it is overdue."""

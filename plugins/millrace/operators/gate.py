@@ -5,7 +5,10 @@ from typing import Any
 from airflow.sdk import BranchMixIn, Context
 
 from millrace import orders
+from millrace.contracts.errors import RefusedError
 from millrace.contracts.report import EvaluateResult
+from millrace.contracts.serving import Verdict
+from millrace.opening import actor
 from millrace.operators.workload import WorkloadOperator
 from millrace.run import Run
 from millrace.serving.gate import judge
@@ -29,12 +32,24 @@ class GateOperator(WorkloadOperator, BranchMixIn):
     def work(self, run: Run, context: Context) -> Any:  # noqa: ANN401 - Airflow's own
         """Judge the evaluation's figures."""
         evaluation = orders.result_of(run, self.ledger, "evaluate", EvaluateResult)
-        verdict = judge(run.workload.gate, evaluation.candidate, evaluation.live)
+        verdict = self._admitted(run, judge(run.workload.gate, evaluation.candidate, evaluation.live), evaluation)
         self.ledger.record_verdict(run.dag_id, run.run_id, run.repeat, verdict)
         if verdict.outcome == "fail":
             model = evaluation.candidate.model
-            self.ledger.reject(model.workload, model.version, "; ".join(verdict.reasons))
+            self.ledger.reject(model.workload, model.version, "; ".join(verdict.reasons), by=actor(run))
         self.log.info("%s", verdict.outcome)
         for reason in verdict.reasons:
             self.log.info("  %s", reason)
         return {"outcome": verdict.outcome, "reasons": list(verdict.reasons)}
+
+    def _admitted(self, run: Run, verdict: Verdict, evaluation: EvaluateResult) -> Verdict:
+        """The verdict, once the ledger takes the version as a candidate; where a person took it back, a failure."""
+        if verdict.outcome == "fail":
+            return verdict
+        model = evaluation.candidate.model
+        reason = f"judged by {run.workload.gate.metric} and its policy: {verdict.outcome}"
+        try:
+            self.ledger.readmit(model.workload, model.version, reason, by=actor(run), anew=True)
+        except RefusedError as refused:
+            return Verdict(outcome="fail", reasons=(f"{refused.what} ({refused.remedy})", *verdict.reasons))
+        return verdict

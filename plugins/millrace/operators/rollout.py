@@ -1,7 +1,7 @@
 """Gives a candidate its share of the requests, step by step."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -9,13 +9,15 @@ from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowSkipException
 
 from millrace import orders
+from millrace.contracts.errors import RefusedError, StepError
 from millrace.contracts.model import ModelVersion
 from millrace.contracts.report import EvaluateResult
-from millrace.model_server import ensure_server, withdraw
+from millrace.model_server import ensure_server, put_back
+from millrace.opening import actor
 from millrace.operators.workload import WorkloadOperator
 from millrace.run import Run
 from millrace.serving.client import read_replay
-from millrace.serving.rollout import Rollout, RolloutRevertedError
+from millrace.serving.rollout import Rollout, RolloutRevertedError, ServerLostError
 from millrace.serving.room import ServingRoom
 
 LOOK_SECONDS = 1.0
@@ -23,16 +25,20 @@ SLACK_SECONDS = 120.0
 
 
 class RolloutOperator(WorkloadOperator):
-    """Ends with every request at the candidate, the old one standing by; at any failure the old one alone answers."""
+    """Ends with every request at the candidate, the old one standing by; at any failure the old one alone answers.
+
+    The ledger is asked before a candidate gets any share: what a person took back, and what this run turned down, gets
+    none. What other runs made of the same version is theirs.
+    """
 
     def work(self, run: Run, context: Context) -> Any:  # noqa: ANN401 - Airflow's own
         """Load, smoke, canary steps. Skips where a model trained on newer data is live."""
         candidate = orders.result_of(run, self.ledger, "evaluate", EvaluateResult).candidate.model
-        self.refuse_older(run)
+        self.admit_candidate(run, candidate)
         room = ensure_server(run, self.settings)
         self._let_others_finish(run, room, candidate)
-        self.refuse_older(run)
-        with self.rejecting(run, candidate, lambda: withdraw(room, self.settings)):
+        self.admit_candidate(run, candidate)
+        with self.rejecting(run, candidate):
             status = self.rollout(run, room, candidate).advance()
         return {"address": status.address, "version": candidate.version}
 
@@ -50,24 +56,47 @@ class RolloutOperator(WorkloadOperator):
         )
 
     @contextmanager
-    def rejecting(self, run: Run, candidate: ModelVersion, take_away: Callable[[], None]) -> Iterator[None]:
-        """Have the ledger reject a candidate that was reverted; with no live version nothing is served then."""
+    def rejecting(self, run: Run, candidate: ModelVersion) -> Iterator[None]:
+        """Have this run turn a candidate down that was reverted; after any error what the ledger calls live answers."""
         try:
             yield
-        except RolloutRevertedError as error:
-            self.ledger.reject(candidate.workload, candidate.version, error.reason)
-            if self.ledger.live_model(run.workload.name) is None:
-                take_away()
+        except BaseException as error:
+            if isinstance(error, RolloutRevertedError) and not isinstance(error, ServerLostError):
+                self.ledger.reject(candidate.workload, candidate.version, error.reason, by=actor(run))
+            try:
+                self.put_back(run, candidate)
+            except (StepError, OSError) as other:  # `close` does it again
+                self.log.error("the candidate may still have a share of the requests: %s", other)
             raise
 
-    def refuse_older(self, run: Run) -> None:
-        """Raises AirflowSkipException where a model trained on newer data is live."""
+    def is_live(self, candidate: ModelVersion) -> bool:
+        """Whether the ledger calls it live already."""
+        live = self.ledger.live_model(candidate.workload)
+        return live is not None and live.model == candidate
+
+    def put_back(self, run: Run, candidate: ModelVersion) -> None:
+        """Let the ledger's live version answer alone, or nothing where none is live."""
+        put_back(self.settings, run.workload.name, candidate)
+
+    def admit_candidate(self, run: Run, candidate: ModelVersion) -> None:
+        """Raises AirflowSkipException where a model trained on newer data is live, RefusedError for a candidate that
+        this run's gate failed or its rollout reverted, or that a person took back.
+        """
+        verdict = self.ledger.newest_verdict(run.dag_id, run.run_id)
+        if verdict is not None and verdict.outcome == "fail":
+            raise RefusedError(
+                f"the gate failed this candidate: {verdict.reasons[0]}",
+                where=f"{candidate.workload} / {candidate.version}",
+                rule="a run rolls out what its own gate let through",
+                remedy="change the policy or the data, then clear the task gate",
+            )
         live = self.ledger.live_model(run.workload.name)
         ours = orders.planned(run, self.ledger).dataset
-        if live and (live.dataset.until, live.dataset.version) > (ours.until, ours.version):
+        if live and live.dataset.age > ours.age:
             raise AirflowSkipException(
-                f"superseded: version {live.model.version}, live, was trained on data up to {live.dataset.until}"
+                f"superseded: version {live.model.version}, live, was trained on newer data ({live.dataset.described})"
             )
+        self.ledger.readmit(candidate.workload, candidate.version, "rolled out", by=actor(run))
 
     def _let_others_finish(self, run: Run, room: ServingRoom, candidate: ModelVersion) -> None:
         """One rollout at a time: another run's canary is watched to its end, or taken over once it is overdue."""

@@ -3,6 +3,7 @@
 from typing import Any
 
 from airflow.sdk import Context
+from airflow.sdk.exceptions import AirflowTaskTimeout
 
 from millrace import attempts
 from millrace.contracts.errors import BadInputError, StepError
@@ -34,6 +35,9 @@ class StepOperator(OrderOperator):
         except StepError:
             with self.reporting(spec.key, f"airflow:{context['ti'].id}", run.parameters.hardware):
                 raise
+        except AirflowTaskTimeout:
+            attempts.lost(spec, f"airflow:{context['ti'].id}", self.overdue().what, self.ledger)
+            raise
         report = attempts.read(files.join(spec.attempt_uri, REPORT_FILE), Report)
         if report is None:
             reason = f"the process ended with {_said(ended.exit_code)} and left no report"

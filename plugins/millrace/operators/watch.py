@@ -6,7 +6,8 @@ from airflow.sdk import Context
 
 from millrace import orders
 from millrace.contracts.report import EvaluateResult
-from millrace.model_server import ensure_server, withdraw
+from millrace.model_server import ensure_server
+from millrace.opening import actor
 from millrace.operators.rollout import RolloutOperator
 from millrace.run import Run
 
@@ -15,11 +16,14 @@ class WatchOperator(RolloutOperator):
     """Replays test rows, so that it needs no traffic; the old version answers again when the new one errs or slows."""
 
     def work(self, run: Run, context: Context) -> Any:  # noqa: ANN401 - Airflow's own
-        """Watch, release the old version, and let the ledger name the new one live."""
+        """Watch, let the ledger name the new version live, and release the old one only then."""
         candidate = orders.result_of(run, self.ledger, "evaluate", EvaluateResult).candidate.model
         room = ensure_server(run, self.settings)
-        with self.rejecting(run, candidate, lambda: withdraw(room, self.settings)):
-            status = self.rollout(run, room, candidate).watch()
-        previous = self.ledger.promote(candidate.workload, candidate.version, dag_id=run.dag_id, run_id=run.run_id)
+        with self.rejecting(run, candidate):
+            rollout = self.rollout(run, room, candidate)
+            if not self.is_live(candidate):  # or an earlier try came as far as that
+                rollout.watch()
+            previous = self.ledger.promote(candidate.workload, candidate.version, by=actor(run))
+            status = rollout.finish()
         self.log.info("%s is live at %s, in place of %s", candidate.version, status.address, previous or "nothing")
         return {"address": status.address, "version": candidate.version, "previous": previous}

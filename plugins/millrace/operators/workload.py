@@ -7,13 +7,13 @@ from typing import Any
 
 from airflow.providers.standard.triggers.temporal import DateTimeTrigger
 from airflow.sdk import BaseOperator, Context
-from airflow.sdk.exceptions import AirflowSkipException
+from airflow.sdk.exceptions import AirflowException, AirflowSkipException, AirflowTaskTimeout
 
 from millrace.admission import Admission, Hold, answered, anyone
 from millrace.approval import ask
 from millrace.attempts import failure
 from millrace.connections import reach_stores
-from millrace.contracts.errors import StepError
+from millrace.contracts.errors import StepError, TransientError
 from millrace.contracts.measurement import MeterReading
 from millrace.contracts.report import ErrorDetail, Report
 from millrace.contracts.run_spec import TryKey
@@ -107,10 +107,37 @@ class WorkloadOperator(BaseOperator):
                 self.log.error("%s", error)
                 self.ledger.commit_report(key, _failed(error, meter.reading()), uid)
                 raise failure(str(error), error.exit_code) from error
+            except AirflowTaskTimeout:
+                self.ledger.commit_report(key, _failed(self.overdue(), meter.reading()), uid)
+                raise
+            except AirflowException:  # whoever raised it has told the ledger
+                raise
+            except Exception as error:
+                self.ledger.commit_report(key, _failed(_unforeseen(self.task_id, error), meter.reading()), uid)
+                raise
+
+    def overdue(self) -> StepError:
+        """What a task ends with that Airflow stopped because it took too long."""
+        return TransientError(
+            f"the task was stopped: it took longer than {self.execution_timeout}",
+            where=self.task_id,
+            rule="the workload's step_timeout, or the DAG's limit for a short task",
+            remedy="see in its log what it waited for; a longer step_timeout gives it more time",
+        )
 
     def work(self, run: Run, context: Context) -> Any:  # noqa: ANN401 - Airflow's own
         """Do the unit; what is returned becomes the task's XCom."""
         raise NotImplementedError
+
+
+def _unforeseen(task_id: str, error: Exception) -> StepError:
+    """An error that nobody wrote words for; its text may hold anything, and stays in the task's log."""
+    return TransientError(
+        f"an error that was not foreseen: {type(error).__name__}",
+        where=task_id,
+        rule="what can go wrong has words",
+        remedy="read the task's log; it is tried again",
+    )
 
 
 def _failed(error: StepError, reading: MeterReading) -> Report:

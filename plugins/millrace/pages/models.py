@@ -15,7 +15,7 @@ from millrace.settings import Settings, load_settings
 
 router = APIRouter()
 
-Change = Literal["promote", "roll_back"]
+Change = Literal["promote", "roll_back", "readmit"]
 _PAGE = 50
 
 
@@ -96,6 +96,9 @@ def do(
     if change == "roll_back":
         now = live_version.roll_back(settings, dag_id, version, reason=reason, actor=actor)
         done = f"{version} was rolled back; {now or 'no version'} is live"
+    elif change == "readmit":
+        live_version.readmit(settings, dag_id, version, reason=reason, actor=actor)
+        done = f"{version} is a candidate again: a run may roll it out, or a person promote it"
     else:
         _refuse_in_flight(settings, dag_id, version)
         previous = live_version.promote(settings, dag_id, version, reason=reason, actor=actor)

@@ -20,10 +20,9 @@ from millrace.ledger.database import Row
 from millrace.pages import charts
 from millrace.pages.access import DagReader
 from millrace.pages.charts import Bar
-from millrace.pages.rendering import HEADERS, show
+from millrace.pages.rendering import show
 from millrace.serving.room import ServingRoom
 from millrace.settings import load_settings
-from millrace.storage import files
 
 router = APIRouter()
 
@@ -32,8 +31,6 @@ _ORDER = (
     "evaluate", "gate", "approve", "roll_out", "watch", "close",
 )  # fmt: skip
 _REFRESH_SECONDS = 3
-_DOCS_BYTES = 20 * 2**20
-_DOCS_POLICY = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'"
 
 
 @dataclass(frozen=True)
@@ -80,6 +77,7 @@ def page(
         repeats=repeats,
         newest=newest,
         plan=plan,
+        validated=any(each["step"] == "validate" for each in tries),
         steps=_steps(tries, tasks if newest else [], plan),
         timeline=charts.timeline(bars, steps, f"Steps of {run_id} over time, with power") if bars else None,
         known_power=any(bar.watts is not None for bar in bars),
@@ -90,21 +88,6 @@ def page(
         asking=[task for task in tasks if task.state == "awaiting_input"] if newest else [],
         refresh=_REFRESH_SECONDS if newest and row["state"] == "running" else None,
     )
-
-
-@router.get("/docs", dependencies=[DagReader])
-def docs(dag_id: Annotated[str, Query()], version: Annotated[int, Query(ge=0)]) -> HTMLResponse:
-    """What validation saw of a dataset version, from the store; nothing in it runs."""
-    settings = load_settings()
-    reach_stores(settings)
-    uri = settings.ledger().views.docs_uri(dag_id, version)
-    if uri is None:
-        raise HTTPException(404, "The ledger knows no such dataset version of this DAG")
-    try:
-        text = files.read_bytes(uri, limit=_DOCS_BYTES)
-    except FileNotFoundError as error:
-        raise HTTPException(404, "These Data Docs were swept away, or the store is elsewhere") from error
-    return HTMLResponse(text, headers={**HEADERS, "Content-Security-Policy": _DOCS_POLICY})
 
 
 def _tasks(session: Any, dag_id: str, run_id: str) -> list[Task]:  # noqa: ANN401 - Airflow's session

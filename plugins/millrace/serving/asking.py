@@ -8,7 +8,7 @@ from itertools import cycle
 from millrace.contracts.workload import ServingPolicy
 from millrace.serving.client import Access, InferenceClient, RequestFailedError, Row
 from millrace.serving.cluster import ServingCluster
-from millrace.serving.rollout import RolloutRevertedError
+from millrace.serving.rollout import RolloutRevertedError, ServerLostError
 
 _PAUSE_SECONDS = 0.05
 _LOOK_EVERY_SECONDS = 5.0
@@ -62,8 +62,10 @@ class Asker:
 
     def _send(self, client: InferenceClient, name: str) -> None:
         try:
-            client.infer([next(self._rows)])
+            client.infer_patiently([next(self._rows)])
         except RequestFailedError as error:
+            if error.is_out_of_reach:
+                raise ServerLostError(error.what, where=f"service {name}") from error
             raise self._reverted(error.what, name) from error
 
     def _reverted(self, reason: str, name: str) -> RolloutRevertedError:

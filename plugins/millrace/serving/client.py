@@ -2,11 +2,12 @@
 
 import json
 import ssl
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import httpx
 
@@ -15,15 +16,31 @@ from millrace.storage import files
 
 Row = Mapping[str, object]
 
+# a server that nobody reaches for so long is not there
+PATIENCE_SECONDS = 30.0
+_PAUSE_SECONDS = 0.2
+
 
 class RequestFailedError(TransientError):
-    """The server gave no answer, or an answer that is none. ``status`` is HTTP's, or None without an answer."""
+    """The server gave no answer, or an answer that is none. ``status`` is HTTP's, or None without an answer.
 
-    def __init__(self, what: str, *, where: str, status: int | None) -> None:
+    ``lost`` says how a request without an answer was lost: nothing listened, or the connection was closed meanwhile.
+    """
+
+    def __init__(
+        self, what: str, *, where: str, status: int | None, lost: Literal["refused", "dropped"] | None = None
+    ) -> None:
         super().__init__(
             what, where=where, rule="a request is answered with 200", remedy="read the server's log and its status file"
         )
         self.status = status
+        self.lost = lost
+
+    @property
+    def is_out_of_reach(self) -> bool:
+        """Whether no model was asked at all: nothing listens, or the server has no version, or no room, for it."""
+        unasked = (httpx.codes.SERVICE_UNAVAILABLE, httpx.codes.TOO_MANY_REQUESTS)
+        return self.lost == "refused" or self.status in unasked
 
 
 @dataclass(frozen=True)
@@ -45,7 +62,7 @@ class Access:
 
 
 class InferenceClient:
-    """Asks one model at one address; never retries, because a failure is what a watch looks for.
+    """Asks one model at one address. What a model was asked is not asked again: a failure is what a watch looks for.
 
     ``access`` is what a server with TLS and a token needs of its clients.
     """
@@ -81,9 +98,8 @@ class InferenceClient:
         try:
             response = self._http.post(self._address + path, json=request_body(rows), extensions=self._extensions)
         except httpx.HTTPError as error:
-            raise RequestFailedError(
-                f"no answer: {type(error).__name__}: {error}", where=self._address + path, status=None
-            ) from error
+            what = f"no answer: {type(error).__name__}: {error}"
+            raise RequestFailedError(what, where=self._address + path, status=None, lost=_lost(error)) from error
         if response.status_code != httpx.codes.OK:
             raise RequestFailedError(
                 f"answered with {response.status_code}: {_message(response)}",
@@ -96,6 +112,32 @@ class InferenceClient:
             raise RequestFailedError(
                 f"the answer is not the protocol's: {type(error).__name__}", where=self._address + path, status=200
             ) from error
+
+    def infer_patiently(
+        self, rows: Sequence[Row], version: str | None = None, patience_seconds: float = PATIENCE_SECONDS
+    ) -> Answer:
+        """``infer``, asked again while no model is reached: a server begins, or has closed a connection that was kept.
+
+        Raises RequestFailedError, after ``patience_seconds`` one that ``is_out_of_reach``.
+        """
+        deadline, dropped = time.monotonic() + patience_seconds, 0
+        while True:
+            try:
+                return self.infer(rows, version)
+            except RequestFailedError as error:
+                dropped += error.lost == "dropped"
+                if not error.is_out_of_reach and not (error.lost == "dropped" and dropped == 1):
+                    raise
+                if time.monotonic() >= deadline:
+                    raise
+            time.sleep(_PAUSE_SECONDS)
+
+
+def _lost(error: httpx.HTTPError) -> Literal["refused", "dropped"] | None:
+    """A timeout is neither: the model had its time."""
+    if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
+        return "refused"
+    return "dropped" if isinstance(error, httpx.NetworkError | httpx.RemoteProtocolError) else None
 
 
 @cache

@@ -54,7 +54,8 @@ class ClusterRollout:
         self._at = cluster
         self._policy = policy
         self._candidate = candidate
-        self._stable = None if stable == candidate else stable
+        self._is_live = stable == candidate
+        self._stable = None if self._is_live else stable
         self._folder = folder
         self._say = say
         self._show = show
@@ -110,23 +111,29 @@ class ClusterRollout:
         return self._reverted(reason)
 
     def watch(self) -> None:
-        """Replay rows for ``policy.watch_seconds`` while the candidate answers alone, then release the old version."""
+        """Replay rows for ``policy.watch_seconds`` while the candidate answers alone, the old version standing by."""
         self._refuse_overtaken()
         with self._or_back():
             seconds = self._policy.watch_seconds
             trouble = lambda: self._at.replicas(self._deployment).trouble  # noqa: E731
             self._refuse_errors(lambda: self._asker.replay(self._name, seconds, trouble))
+
+    def finish(self) -> None:
+        """Release the old version; the ledger calls the candidate live by now."""
         self._shares.settle()
 
     def back(self, reason: str) -> None:
-        """Let the stable version answer alone and take the candidate away."""
+        """Let the stable version answer alone and take the candidate away, unless the candidate is what is live."""
+        if self._is_live:
+            self._say(f"version {self._candidate.version} is live and stays: {reason}")
+            return
         self._shares.back()
         self._show(None)
         self._say(f"back to version {self._stable.version} alone: {reason}" if self._stable else reason)
 
     def abandon(self, reason: str) -> bool:
         """Go back where this rollout was left half-way, unless another one goes on since; whether it was."""
-        if not self._shares.candidate_servers():
+        if self._is_live or not self._shares.candidate_servers():
             return False
         self.back(reason)
         return True

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import cycle
 
-from millrace.contracts.errors import RefusedError
+from millrace.contracts.errors import RefusedError, TransientError
 from millrace.contracts.model import ModelVersion
 from millrace.contracts.serving import ServingStatus, ServingTarget
 from millrace.contracts.workload import ServingPolicy
@@ -13,15 +13,15 @@ from millrace.serving.client import InferenceClient, RequestFailedError, Row
 from millrace.serving.room import Progress, ServingRoom
 
 LOAD_TIMEOUT_SECONDS = 300.0
-STATUS_TIMEOUT_SECONDS = 30.0
+STATUS_TIMEOUT_SECONDS = 60.0
 SMOKE_REQUESTS = 20
-_STABLE_EVERY = 4
+_STABLE_EVERY = 2
 _WATCH_PAUSE_SECONDS = 0.05
 _LOOK_EVERY_SECONDS = 1.0
 
 
 class RolloutRevertedError(RefusedError):
-    """The candidate is not served: the server took it away or could not load it, or a request to it failed.
+    """The candidate is not served: the server took it away or could not load it, or it failed a request.
 
     The version that answered before goes on answering.
     """
@@ -36,8 +36,18 @@ class RolloutRevertedError(RefusedError):
         self.reason = reason
 
 
+class ServerLostError(RolloutRevertedError):
+    """No server was reached, so that nothing was learned of the candidate: no verdict, and tried again."""
+
+    exit_code = TransientError.exit_code
+
+
 class Rollout:
-    """One candidate's way into service; ``rows`` are replayed over and over, so that no traffic is needed."""
+    """One candidate's way into service; ``rows`` are replayed over and over, so that no traffic is needed.
+
+    What a candidate answers, or does not, is judged. That no server is reached says nothing about it: it is asked again
+    for a while, and then ServerLostError ends the rollout without a verdict.
+    """
 
     def __init__(
         self,
@@ -69,8 +79,6 @@ class Rollout:
             status = self._order(self._candidate)
             self._smoke(status)
             return self._settled()
-        if (target := self._finished()) is not None:
-            return self._followed(target)
         with self._or_back(self._stable):
             status = self._order(self._stable, self._candidate, 0)
             self._smoke(status)
@@ -86,30 +94,27 @@ class Rollout:
     def watch(self) -> ServingStatus:
         """Send every request to the candidate for ``policy.watch_seconds``, the stable version standing by.
 
-        At the end the candidate becomes the stable version and the old one is released. Raises as ``advance`` does.
+        Raises as ``advance`` does.
         """
         if self._stable is None:
             status = self._order_unless_there(self._candidate, None)
             self._replay_for(self._policy.watch_seconds, status)
             return self._settled()
-        if (target := self._finished()) is not None:
-            return self._followed(target)
         with self._or_back(self._stable):
             status = self._order_unless_there(self._stable, self._candidate)
             self._replay_for(self._policy.watch_seconds, status)
             status = self._settled()
             self._progress(f"watched for {self._policy.watch_seconds:g} s: {_figures(status)}")
-            return self._order(self._candidate)
+            return status
+
+    def finish(self) -> ServingStatus:
+        """Make the candidate the only version: the ledger calls it live by now. Raises ServingTimeoutError."""
+        return self._order_unless_there(self._candidate, None)
 
     def _order(self, stable: ModelVersion, canary: ModelVersion | None = None, percent: int = 0) -> ServingStatus:
         target = self._room.write_target(self._policy, stable, canary, percent)
         self._generation = target.generation
         return self._followed(target)
-
-    def _finished(self) -> ServingTarget | None:
-        """The order that ended this rollout in an earlier try; None where there is still something to do."""
-        target = self._room.read_target()
-        return target if target and target.stable == self._candidate and target.canary is None else None
 
     def _order_unless_there(self, stable: ModelVersion, canary: ModelVersion | None) -> ServingStatus:
         target = self._room.read_target()
@@ -176,8 +181,10 @@ class Rollout:
 
     def _send(self, client: InferenceClient, version: ModelVersion | None) -> None:
         try:
-            client.infer([next(self._rows)], version.version if version else None)
+            client.infer_patiently([next(self._rows)], version.version if version else None)
         except RequestFailedError as error:
+            if error.is_out_of_reach:
+                raise ServerLostError(f"a request failed: {error.what}", where=error.where) from error
             status = self._room.read_status()
             reason = status.reason if status and status.state in {"reverted", "failed"} else ""
             raise RolloutRevertedError(f"{reason or 'a request failed'}: {error.what}", where=error.where) from error

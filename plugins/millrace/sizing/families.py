@@ -7,6 +7,7 @@ from millrace.contracts.data import Profile
 from millrace.contracts.errors import BadInputError
 from millrace.contracts.parameters import Parameters
 from millrace.contracts.traced import TracedModel, TraceOrder
+from millrace.contracts.trainers import BertOptions, MlpOptions
 from millrace.contracts.workload import Workload
 from millrace.sizing.calibration import FLOAT_BYTES
 from millrace.sizing.layers import Layer, ModelSize
@@ -15,9 +16,7 @@ from millrace.sizing.transformer import Head, TransformerShape, bucket_shares
 
 Family = Callable[[Workload, Parameters, Profile, Mapping[str, Any] | None], ModelSize]
 
-# The train image's own defaults, which cannot be imported here; a test holds the two together.
-DEFAULT_BUCKETS = "16,32,48,64,96,128,192,256,384,512"
-DEFAULT_HIDDEN = "64,32"
+DEFAULT_BUCKETS, DEFAULT_HIDDEN = BertOptions().buckets, MlpOptions().hidden
 
 
 def model_size(

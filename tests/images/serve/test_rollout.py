@@ -44,12 +44,14 @@ def test_first_version_then_a_second_one(start_server: Any, store: Any) -> None:
         assert client.infer(ROWS).model_version == "second"
         assert client.infer(ROWS, "first").model_version == "first"  # stands by during the watch
     status = rollout.watch()
+    assert (status.state, target_of(server)) == ("ready", ("first", "second", 100))  # the ledger comes first
+    status = rollout.finish()
     assert (status.stable.version, status.canary, target_of(server)) == ("second", None, ("second", None, 0))
     assert [line.split(" ")[0] for line in said if "% of requests" in line] == ["10", "50", "100"]
 
     generation = server.room.read_target().generation
-    again = Rollout(server.room, POLICY, second, first, ROWS)  # the task is tried again after it had ended
-    assert again.advance().stable.version == again.watch().stable.version == "second"
+    again = Rollout(server.room, POLICY, second, second, ROWS)  # the task is tried again after it had ended
+    assert again.watch().stable.version == again.finish().stable.version == "second"
     assert server.room.read_target().generation == generation
 
 

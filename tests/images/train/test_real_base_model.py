@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from millrace.contracts.trainers import BertOptions
 from millrace.scoring.tokens import TextTokenizer
 from millrace_train.backend import load_keras
 from millrace_train.onnx_file import largest_difference, write_onnx
-from millrace_train.options import BertOptions
 from millrace_train.trainers.bert_text_classifier import build
 from millrace_train.trainers.shape import ModelShape
 

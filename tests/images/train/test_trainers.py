@@ -9,9 +9,9 @@ from millrace.contracts.data import DatasetVersion
 from millrace.contracts.errors import BadInputError
 from millrace.contracts.model import BaseModelRef
 from millrace.contracts.run_spec import RunSpec, TrainTask
+from millrace.contracts.trainers import BertOptions, MlpOptions, parse_options
 from millrace.contracts.workload import Option
 from millrace_train.job import fingerprint, read_job
-from millrace_train.options import BertOptions, MlpOptions, parse_options
 
 Rows: TypeAlias = list[dict[str, Any]]
 MakeSpec: TypeAlias = Callable[..., RunSpec]

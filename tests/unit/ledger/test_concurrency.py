@@ -15,6 +15,7 @@ from millrace.contracts.report import Report, ValidateResult
 from millrace.contracts.run_spec import TryKey
 from millrace.ledger.database import Database
 from millrace.ledger.ledger import Ledger
+from millrace.ledger.records import Actor, RunKey
 
 DAY = date(2024, 3, 1)
 PROCESSES = 6
@@ -35,7 +36,7 @@ def open_one(url: str) -> int:
 
 def promote(url: str, version: str) -> str:
     try:
-        Ledger(url).promote("news", version, dag_id="dag", run_id=f"run-{version}")
+        Ledger(url).promote("news", version, by=Actor.of(RunKey("dag", f"run-{version}", 0)))
     except RefusedError:
         return "refused"
     return "promoted"

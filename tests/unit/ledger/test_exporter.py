@@ -14,7 +14,7 @@ from millrace.contracts.serving import Verdict
 from millrace.exporter import LedgerCollector
 from millrace.ledger import budgets
 from millrace.ledger.ledger import Ledger
-from millrace.ledger.records import Budget
+from millrace.ledger.records import Actor, Budget, RunKey
 
 NEWS = {"workload": "news"}
 RUN = {**NEWS, "run_id": "run"}
@@ -63,7 +63,7 @@ def test_what_a_run_took_is_beside_what_was_predicted(
     train_model("v1")
     verdict = Verdict(outcome="pass", reasons=("good",))
     ledger.record_verdict("dag", "run-v1", 0, verdict)
-    ledger.promote("news", "v1", dag_id="dag", run_id="run-v1")
+    ledger.promote("news", "v1", by=Actor.of(RunKey("dag", "run-v1", 0)))
     ledger.close_run("dag", "run-v1", 0, state="success", reason="done", decision="pass")
     found = {
         name: (scrape(f"last_run_predicted_{name}", NEWS), scrape(f"last_run_measured_{name}", NEWS))

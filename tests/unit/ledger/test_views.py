@@ -9,6 +9,7 @@ from millrace.contracts.plan import Plan
 from millrace.contracts.report import Report
 from millrace.contracts.run_spec import TryKey
 from millrace.ledger.ledger import Ledger
+from millrace.ledger.records import Actor, RunKey
 from millrace.ledger.views import RunFilter
 
 ALL = RunFilter(("dag",))
@@ -88,6 +89,6 @@ def test_models_come_with_what_made_them(ledger: Ledger, train_model: Callable[.
     assert newest["measured_joules"] == 200
     assert newest["micro_f1"] is None
     assert [row["version"] for row in ledger.views.models("news", (newest["created_at"], "v2"))] == ["v1"]
-    ledger.promote("news", "v1", dag_id="dag", run_id="run-v1")
+    ledger.promote("news", "v1", by=Actor.of(RunKey("dag", "run-v1", 0)))
     assert [row["version"] for row in ledger.views.live_models(["dag"])] == ["v1"]
     assert [event["event"] for event in ledger.views.model_events("news", 1)] == ["promoted"]

@@ -10,9 +10,10 @@ from airflow.api_fastapi.execution_api.datamodels.hitl import HITLDetailRequest
 from airflow.sdk.exceptions import TaskAwaitingInput
 
 from millrace import approval
-from millrace.contracts.errors import TransientError
+from millrace.contracts.errors import RefusedError, TransientError
 from millrace.contracts.model import ModelVersion
 from millrace.contracts.workload import Workload
+from millrace.ledger.records import Actor
 from millrace.operators import cluster_rollout
 from millrace.operators.cluster_rollout import ClusterRolloutOperator
 from millrace.serving.cluster_rollout import Held
@@ -21,6 +22,7 @@ from millrace.serving.rollout import RolloutRevertedError
 TASK = UUID(int=1)
 CANDIDATE = ModelVersion(workload="flowers", version="v2", uri="s3://b/v2", manifest_sha256="a" * 64)
 HELD = Held(stable="v1", steps=1, replicas=3, reason="at 10 %: nobody knows")
+HALF_WAY = "the rollout did not end"
 LATER = Held(stable="v1", steps=2, replicas=3, reason="at 50 %: nobody knows")
 
 
@@ -59,17 +61,18 @@ class Models:
     def __init__(self) -> None:
         self.reasons: list[str] = []
 
-    def model(self, workload: str, version: str) -> Any:
-        return SimpleNamespace(state="rejected" if self.reasons else "candidate")
+    def newest_verdict(self, dag_id: str, run_id: str) -> None:
+        return None
 
-    def model_events(self, workload: str) -> list[dict[str, str]]:
-        return [{"version": "v2", "reason": reason} for reason in self.reasons]
+    def readmit(self, workload: str, version: str, reason: str, *, by: Actor) -> None:
+        if self.reasons:
+            raise RefusedError(self.reasons[-1], where="", rule="", remedy="")
 
-    def reject(self, workload: str, version: str, reason: str) -> None:
+    def reject(self, workload: str, version: str, reason: str, *, by: Actor) -> None:
         self.reasons.append(reason)
 
     def live_model(self, workload: str) -> Any:
-        return SimpleNamespace(model=SimpleNamespace(version="v1"))
+        return SimpleNamespace(model=SimpleNamespace(version="v1"), dataset=SimpleNamespace(age=(1, 1, 0)))
 
 
 class Harness:
@@ -77,18 +80,19 @@ class Harness:
 
     def __init__(self, workload: Workload, monkeypatch: pytest.MonkeyPatch) -> None:
         self.rollout, self.models, self.questions = Rollout(), Models(), []
-        run = SimpleNamespace(workload=workload)
+        run = SimpleNamespace(workload=workload, dag_id="flowers", run_id="r", repeat=0)
+        planned = SimpleNamespace(dataset=SimpleNamespace(age=(2, 1, 0)))
         evaluated = SimpleNamespace(candidate=SimpleNamespace(model=CANDIDATE))
         for name, value in {
             "measured": lambda _, context, work: work(run, context),
             "ledger": self.models,
             "settings": None,
             "cluster_rollout": lambda *_: self.rollout,
-            "refuse_older": lambda *_: None,
             "_await_turn": lambda *_: None,
         }.items():
             monkeypatch.setattr(ClusterRolloutOperator, name, value)
         monkeypatch.setattr(cluster_rollout.orders, "result_of", lambda *_: evaluated)
+        monkeypatch.setattr(cluster_rollout.orders, "planned", lambda *_: planned)
         monkeypatch.setattr(cluster_rollout, "write_orders", lambda *_: "")
         monkeypatch.setattr(approval, "upsert_hitl_detail", self._asked)
         self.task = ClusterRolloutOperator(task_id="roll_out", workload=workload)
@@ -120,7 +124,7 @@ def test_a_step_that_cannot_be_judged_waits_a_day_and_no_answer_is_a_no(harness:
     assert HELD.reason in question["body"]
     with pytest.raises(RolloutRevertedError, match=r"nobody answered within 24 h: at 10 %"):
         harness.answer(waiting.value, "Reject", timedout=True)
-    assert harness.rollout.told == ["advance", ("reject", HELD)]
+    assert harness.rollout.told == ["advance", ("reject", HELD), ("abandon", HALF_WAY)]
 
 
 def test_yes_goes_on_and_asks_again_where_it_must(harness: Harness) -> None:
@@ -141,7 +145,7 @@ def test_a_no_that_failed_to_be_carried_out_is_a_no_for_the_next_try(harness: Ha
     with pytest.raises(TransientError):
         harness.answer(waiting.value, "Reject", responded_by_user={"id": "1", "name": "ada"})
     said = harness.models.reasons[0]
-    with pytest.raises(RolloutRevertedError, match="not approved, by ada"):
+    with pytest.raises(RefusedError, match="not approved, by ada"):
         harness.begin()
-    assert harness.rollout.told == ["advance", ("reject", HELD), ("abandon", said)]
+    assert harness.rollout.told == ["advance", ("reject", HELD), ("abandon", HALF_WAY), ("abandon", said)]
     assert len(harness.questions) == 1

@@ -9,12 +9,14 @@ import pytest
 from fastapi.testclient import TestClient
 
 from millrace.contracts.data import DatasetVersion
+from millrace.contracts.errors import RefusedError
 from millrace.contracts.measurement import Hardware, MeterReading, Quantity
 from millrace.contracts.model import ModelVersion
 from millrace.contracts.plan import Plan
 from millrace.contracts.report import ExportResult, Report
 from millrace.contracts.run_spec import TryKey
 from millrace.ledger.ledger import Ledger
+from millrace.ledger.records import Actor, RunKey
 
 ROLL_BACK = "/sub/millrace/models/roll_back?dag_id=news&version=v2"
 
@@ -54,7 +56,7 @@ def two(ledger: Ledger, model: Callable[[str], None]) -> None:
     for version in ("v1", "v2", "v3"):
         model(version)
     for version in ("v1", "v2"):
-        ledger.promote("news", version, dag_id="news", run_id="r")
+        ledger.promote("news", version, by=Actor.of(RunKey("news", "r", 0)))
 
 
 def token(client: TestClient, address: str) -> str:
@@ -117,3 +119,25 @@ def test_a_change_wants_a_reason(client: TestClient, manager: Any, two: None) ->
     manager.editable.add("news")
     answer = client.post(ROLL_BACK, data={"token": token(client, ROLL_BACK), "reason": ""})
     assert answer.status_code == 422
+
+
+def test_a_person_lifts_what_a_person_barred(client: TestClient, ledger: Ledger, manager: Any, two: None) -> None:
+    manager.editable.add("news")
+    client.post(ROLL_BACK, data={"token": token(client, ROLL_BACK), "reason": "it answers nonsense"})
+    later = Actor.of(RunKey("news", "later", 0))
+    with pytest.raises(RefusedError, match="rolled back by Ada in Airflow's UI"):
+        ledger.readmit("news", "v2", "judged again", by=later, anew=True)
+    assert "/models/readmit?dag_id=news&amp;version=v2" in client.get("/sub/millrace/models?dag_id=news").text
+    address = "/sub/millrace/models/readmit?dag_id=news&version=v2"
+    assert (
+        client.post(address, data={"token": token(client, address), "reason": "it was the client"}).status_code == 303
+    )
+    found = ledger.model("news", "v2")
+    assert found
+    assert found.state == "candidate"
+    live = ledger.live_model("news")
+    assert live
+    assert live.model.version == "v1"  # nothing is served by that
+    page = client.get("/sub/millrace/models?dag_id=news").text
+    assert "readmitted" in page
+    assert "it was the client" in page

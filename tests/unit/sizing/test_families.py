@@ -1,8 +1,5 @@
 """Parameters exactly, FLOPs by hand, buckets as the trainer pads."""
 
-import re
-from pathlib import Path
-
 import pytest
 
 from millrace.contracts.data import LengthHistogram
@@ -11,8 +8,6 @@ from millrace.contracts.traced import TracedLength, TracedModel
 from millrace.sizing import families, models
 from millrace.sizing.mlp import mlp_size
 from millrace.sizing.transformer import Head, TransformerShape, bucket_shares
-
-REPOSITORY = Path(__file__).resolve().parents[3]
 
 # Devlin et al. (2019) round these to 110 and 340 million; the exact counts are those of the published checkpoints.
 BASE = {"hidden_size": 768, "num_hidden_layers": 12, "num_attention_heads": 12, "intermediate_size": 3072}
@@ -137,9 +132,3 @@ def test_longer_rows_are_cut_to_the_maximum() -> None:
 def test_without_a_histogram_rows_are_long() -> None:
     assert bucket_shares(None, (16, 32), 64) == {64: 1.0}
     assert bucket_shares(LengthHistogram(upper=(8,), counts=(0,)), (16, 32), 64) == {64: 1.0}
-
-
-def test_the_defaults_are_the_train_images() -> None:
-    options = (REPOSITORY / "images" / "train" / "millrace_train" / "options.py").read_text()
-    for name, default in (("buckets", families.DEFAULT_BUCKETS), ("hidden", families.DEFAULT_HIDDEN)):
-        assert re.search(rf'\b{name}: str = Field\(\s*default="{default}"', options), name

@@ -1,7 +1,7 @@
 """BERT with a mean over its tokens and one dense layer: text in, probabilities of labels out."""
 
 from millrace.contracts.errors import BadInputError
-from millrace_train.options import BertOptions
+from millrace.contracts.trainers import BertOptions
 from millrace_train.trainers.shape import ModelShape
 from millrace_train.untyped import Model
 

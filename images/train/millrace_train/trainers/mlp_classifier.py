@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from millrace_train.options import MlpOptions, numbers
+from millrace.contracts.trainers import MlpOptions, numbers
 from millrace_train.trainers.shape import ModelShape
 from millrace_train.untyped import Model
 

@@ -1,12 +1,14 @@
-"""Which trainers there are, and what each one needs from its workload."""
+"""How each trainer's model is built; what it asks of a workload is in ``millrace.contracts.trainers``."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from millrace.contracts import trainers
 from millrace.contracts.errors import BadInputError
+from millrace.contracts.trainers import TrainerOptions
 from millrace.contracts.workload import Workload
-from millrace_train.options import BertOptions, MlpOptions, TrainerOptions
+from millrace.contracts.workload_rules import require
 from millrace_train.trainers import bert_text_classifier, mlp_classifier
 from millrace_train.trainers.shape import ModelShape
 
@@ -16,44 +18,42 @@ class Trainer:
     """A family of models. ``build`` gives a Keras model whose one output is probabilities [rows, labels]."""
 
     name: str
-    options: type[TrainerOptions]
-    takes_text: bool
     build: Callable[[ModelShape, Any], Any]
+
+    @property
+    def options(self) -> type[TrainerOptions]:
+        """What a workload's options are read as."""
+        return trainers.TRAINERS[self.name].options
+
+    @property
+    def takes_text(self) -> bool:
+        """Whether features are texts; numbers otherwise."""
+        return trainers.TRAINERS[self.name].takes_text
 
 
 TRAINERS = {
     trainer.name: trainer
     for trainer in (
-        Trainer("bert_text_classifier", BertOptions, True, bert_text_classifier.build),
-        Trainer("mlp_classifier", MlpOptions, False, mlp_classifier.build),
+        Trainer("bert_text_classifier", bert_text_classifier.build),
+        Trainer("mlp_classifier", mlp_classifier.build),
     )
 }
 
 
 def find_trainer(workload: Workload) -> Trainer:
     """The trainer that the workload names. Raises BadInputError where it is unknown or cannot take these features."""
+    require(workload, (trainers.known_trainer, trainers.features))
     name = workload.training.trainer
-    trainer = TRAINERS.get(name)
-    if trainer is None:
-        raise BadInputError(
-            f"unknown trainer {name!r}",
-            where="workload.training.trainer",
-            rule=f"one of {sorted(TRAINERS)}",
-            remedy="name one of them, or add yours to the train image's registry",
-        )
-    types = {feature: workload.dataset.column(feature).type for feature in workload.dataset.features}
-    if trainer.takes_text and set(types.values()) != {"string"}:
-        raise BadInputError(
-            f"{name} cannot take the features {types}",
-            where="workload.dataset.features",
-            rule="columns of type string",
-            remedy="leave the other columns out, or choose another trainer",
-        )
-    if not trainer.takes_text and not set(types.values()) <= {"int64", "float64", "bool"}:
-        raise BadInputError(
-            f"{name} cannot take the features {types}",
-            where="workload.dataset.features",
-            rule="columns of type int64, float64 or bool",
-            remedy="leave the other columns out, or choose another trainer",
-        )
-    return trainer
+    if name not in TRAINERS:
+        raise unknown_trainer(name)
+    return TRAINERS[name]
+
+
+def unknown_trainer(name: str) -> BadInputError:
+    """The error of a trainer that this image does not have."""
+    return BadInputError(
+        f"unknown trainer {name!r}",
+        where="workload.training.trainer",
+        rule=f"one of {sorted(TRAINERS)}",
+        remedy="name one of them, or add yours to contracts/trainers.py and the train image's registry",
+    )

@@ -1,4 +1,4 @@
-SELECT docs_uri
+SELECT run_id, repeat
 FROM dataset_versions
 WHERE workload = (SELECT r.workload FROM runs AS r WHERE r.dag_id = :dag_id LIMIT 1)
     AND version = :version AND dag_id = :dag_id

@@ -1,12 +1,15 @@
 """Writes a new workload's one file."""
 
-from datetime import date
+import keyword
+from datetime import date, timedelta
 from pathlib import Path
 
 from millrace.contracts.base import Contract, Name
 from millrace.contracts.errors import BadInputError
+from millrace.contracts.names import workload_name
+from millrace.scaffold.from_file import workload_from
 
-_DAGS = Path(__file__).resolve().parents[2] / "dags"
+_DAGS = Path(__file__).resolve().parents[3] / "dags"
 
 _TEMPLATE = '''"""Airflow DAG `{name}`: say in a sentence what it predicts, from what, and for whom."""
 
@@ -48,23 +51,37 @@ class _NewWorkload(Contract):
     name: Name
 
 
-def write_workload(name: str, dags: Path = _DAGS) -> Path:
-    """Write ``<dags>/<name>.py``. Raises BadInputError for an unsafe or taken name."""
-    try:
-        _NewWorkload(name=name)
-        if not name.isidentifier():
-            raise ValueError(f"{name!r} is not a Python module's name")
-    except ValueError as error:
-        raise BadInputError(
-            "that name cannot be used",
-            where=f"NAME={name}",
-            rule=str(error),
-            remedy="use lower-case letters, digits and '_', beginning with a letter",
-        ) from error
+def write_workload(name: str, dags: Path = _DAGS, sample: Path | None = None) -> Path:
+    """Write ``<dags>/<name>.py``, from a template or as the first rows of ``sample`` suggest it.
+
+    Raises BadInputError for an unsafe or taken name, and for a sample that no workload can be made from.
+    """
+    _check_name(name)
     path = dags / f"{name}.py"
     if path.exists():
         raise BadInputError(
             "the workload exists", where=str(path), rule="one file a workload", remedy="take another name"
         )
-    path.write_text(_TEMPLATE.format(name=name, start=date.today().replace(day=1)))
+    # the day before today, at least, is a day that can be run
+    start = (date.today() - timedelta(days=1)).replace(day=1)
+    text = _TEMPLATE.format(name=name, start=start) if sample is None else workload_from(name, sample, start)
+    path.write_text(text, encoding="utf-8")
     return path
+
+
+def _check_name(name: str) -> None:
+    try:
+        _NewWorkload(name=name)
+        sound = name.isidentifier() and not keyword.iskeyword(name)
+    except ValueError:
+        sound = False
+    if not sound:
+        made = workload_name(name)
+        usable = made is not None and made.isidentifier() and not keyword.iskeyword(made)
+        raise BadInputError(
+            f"{name!r} cannot be a workload's name",
+            where="NAME",
+            rule="lower-case letters, digits and '_', at most 63, beginning with a letter and not ending with '_': "
+            "it is also the name of a Python file, a table and a part of URLs",
+            remedy=f"NAME={made} would do" if usable else "take another name, such as NAME=churn",
+        )

@@ -1,0 +1,1 @@
+"""``python -m millrace check``: what is wrong with workloads' files, told in a second and without Airflow."""

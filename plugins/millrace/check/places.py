@@ -1,0 +1,99 @@
+"""Where in a DAG file a value was written."""
+
+import ast
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+
+from millrace.contracts.mistakes import Place
+
+Span = tuple[int | None, int | None, int | None, int | None]
+
+
+@dataclass(frozen=True)
+class Site:
+    """The call that made a document, and what it was given."""
+
+    file: Path
+    line: int
+    call: ast.Call | None = None
+    given: Mapping[str, object] = field(default_factory=dict)
+
+
+class Calls:
+    """The calls of files below a folder, by their spans, each file parsed once."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._spans: dict[str, dict[Span, ast.Call]] = {}
+
+    def site(self, frame: FrameType | None) -> Site | None:
+        """The innermost call of this frame's that is written in one of the files; None where there is none."""
+        while frame is not None:
+            name = frame.f_code.co_filename
+            if Path(name).parent == self._folder:
+                positions = list(frame.f_code.co_positions())
+                span = positions[frame.f_lasti // 2]
+                return Site(Path(name), span[0] or frame.f_lineno, self._of(name).get(span))
+            frame = frame.f_back
+        return None
+
+    def _of(self, name: str) -> dict[Span, ast.Call]:
+        if name not in self._spans:
+            tree = ast.parse(Path(name).read_bytes())
+            self._spans[name] = {
+                (node.lineno, node.end_lineno, node.col_offset, node.end_col_offset): node
+                for node in ast.walk(tree)
+                if isinstance(node, ast.Call)
+            }
+        return self._spans[name]
+
+
+def locate(document: object, place: Place, sites: Mapping[int, Site]) -> Site:
+    """The file and line where the value at ``place`` of this document stands, as near as can be told."""
+    site = sites[id(document)]
+    node: ast.AST | None = site.call
+    line, file, value = site.line, site.file, document
+    for part in place:
+        node = _child(node, part)
+        value = _part(value, part, sites)
+        if node is not None:
+            line = getattr(node, "lineno", line)
+            node = node.value if isinstance(node, ast.keyword) else node
+        if (own := sites.get(id(value))) is not None:
+            file, line, node = own.file, own.line, own.call
+    return Site(file, line)
+
+
+def passed(document: object, place: Place, sites: Mapping[int, Site]) -> list[object]:
+    """The values that the place leads through, from the document on."""
+    values = [document]
+    for part in place:
+        values.append(_part(values[-1], part, sites))
+    return values
+
+
+def _child(node: ast.AST | None, part: str | int) -> ast.AST | None:
+    if isinstance(node, ast.Call) and isinstance(part, str):
+        return next((keyword for keyword in node.keywords if keyword.arg == part), None)
+    if isinstance(node, ast.Dict) and isinstance(part, str):
+        found = (
+            value
+            for key, value in zip(node.keys, node.values, strict=True)
+            if isinstance(key, ast.Constant) and key.value == part
+        )
+        return next(found, None)
+    if isinstance(node, ast.Tuple | ast.List) and isinstance(part, int):
+        plain = len(node.elts) > part and not any(isinstance(each, ast.Starred) for each in node.elts[: part + 1])
+        return node.elts[part] if plain else None
+    return None
+
+
+def _part(value: object, part: str | int, sites: Mapping[int, Site]) -> object:
+    site = sites.get(id(value))
+    given = site.given if site else value
+    try:
+        return given[part]  # type: ignore[index]
+    except (TypeError, IndexError, KeyError):
+        return None

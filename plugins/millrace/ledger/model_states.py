@@ -1,0 +1,179 @@
+"""What becomes of a model version: judged by runs, as often as they like, and taken back by people, for good.
+
+A verdict belongs to the run that gave it. The state says where the version is; who brought it there is in its events.
+"""
+
+from millrace.contracts.errors import RefusedError
+from millrace.ledger.database import Database, Row, Transaction, now
+from millrace.ledger.models import find, keep_event
+from millrace.ledger.records import Actor, RecordedModel, RunKey, recorded_model
+
+_PASSED_OVER = ("retired", "rejected", "rolled_back")
+# of a version that is rejected, or was, the newest of these says by whom
+_JUDGING = ("rejected", "readmitted", "promoted", "restored")
+
+
+def promote(database: Database, workload: str, version: str, by: Actor, reason: str) -> str | None:
+    """See Ledger.promote."""
+    with database.write() as transaction:
+        transaction.one("lock_workload", workload=workload)
+        candidate = find(transaction, workload, version)
+        if candidate.state == "live":
+            return candidate.previous_version
+        if candidate.state != "candidate":
+            if by.is_person:
+                raise _refused(candidate, "go live", "a person promotes a candidate", "readmit it first")
+            _refuse_own_rejection(transaction, candidate, by)
+            _admit(transaction, candidate, by, reason)
+        row = transaction.one("select_live_model", workload=workload)
+        live = None if row is None else recorded_model(row)
+        if live and live.dataset.age > candidate.dataset.age:
+            raise RefusedError(
+                f"version {live.model.version} is live and was trained on newer data ({live.dataset.described})",
+                where=f"{workload} / {version}: trained {candidate.dataset.described}",
+                rule="a model never goes live over one that was trained on newer data",
+                remedy="train again up to the newest day, or roll the live version back first",
+            )
+        previous = live.model.version if live else None
+        if previous is not None:
+            _move(transaction, workload, previous, "live", "retired")
+            keep_event(transaction, workload, previous, "retired", by, f"{version} went live")
+        transaction.execute("promote_model", workload=workload, version=version, previous_version=previous, at=now())
+        keep_event(transaction, workload, version, "promoted", by, reason)
+        return previous
+
+
+def revert(database: Database, workload: str, version: str, reason: str, by: Actor) -> str | None:
+    """See Ledger.revert."""
+    with database.write() as transaction:
+        transaction.one("lock_workload", workload=workload)
+        bad = find(transaction, workload, version)
+        if bad.state == "rejected" and not by.is_person:
+            raise _refused(bad, "be rolled back", "a rejected version never went live", "nothing is to be done")
+        if bad.state != "rolled_back":
+            _move(transaction, workload, version, bad.state, "rolled_back")
+        if bad.state != "rolled_back" or (by.is_person and _bar(transaction, bad) is None):
+            keep_event(transaction, workload, version, "rolled_back", by, reason, bad.state)
+        if bad.state == "live":
+            _restore(transaction, bad, by)
+        row = transaction.one("select_live_model", workload=workload)
+        return None if row is None else str(row["version"])
+
+
+def reject(database: Database, workload: str, version: str, reason: str, by: Actor) -> None:
+    """See Ledger.reject."""
+    with database.write() as transaction:
+        transaction.one("lock_workload", workload=workload)
+        found = find(transaction, workload, version)
+        if found.state not in ("candidate", "rejected"):
+            return
+        newest = _newest(transaction, found, *_JUDGING)
+        if newest is not None and newest["event"] == "rejected" and _is_by(newest, by):
+            return
+        if found.state == "candidate":
+            _move(transaction, workload, version, "candidate", _state_after_rejection(newest))
+        keep_event(transaction, workload, version, "rejected", by, reason)
+
+
+def readmit(database: Database, workload: str, version: str, reason: str, by: Actor, anew: bool) -> None:
+    """See Ledger.readmit."""
+    with database.write() as transaction:
+        transaction.one("lock_workload", workload=workload)
+        found = find(transaction, workload, version)
+        if not anew:
+            _refuse_own_rejection(transaction, found, by)
+        if found.state in _PASSED_OVER:
+            _admit(transaction, found, by, reason)
+
+
+def _admit(transaction: Transaction, found: RecordedModel, by: Actor, reason: str) -> None:
+    """A version that was passed over is a candidate again. Raises RefusedError where a person, or a sweep, forbids."""
+    workload, version = found.model.workload, found.model.version
+    barred = _bar(transaction, found)
+    if barred is not None and not by.is_person:
+        raise RefusedError(
+            f"version {version} {_barred_by(barred)}",
+            where=f"{workload} / {version}",
+            rule="a version that a person took back answers nobody until a person readmits it",
+            remedy=f"who may edit {workload} readmits it on the page Models; or train another one",
+        )
+    if transaction.one("select_swept_model", workload=workload, version=version) is not None:
+        raise RefusedError(
+            "the files of this version were swept",
+            where=f"{workload} / {version}",
+            rule="what is served is there",
+            remedy="clear the task train of its run, which makes the same version again",
+        )
+    _move(transaction, workload, version, found.state, "candidate")
+    keep_event(transaction, workload, version, "readmitted", by, reason, found.state)
+
+
+def _state_after_rejection(newest: Row | None) -> str:
+    """A version that was live before this judgement, and only replaced, stays one to go back to."""
+    came_back = newest is not None and newest["event"] == "readmitted" and newest["from_state"] == "retired"
+    return "retired" if came_back else "rejected"
+
+
+def _bar(transaction: Transaction, found: RecordedModel) -> Row | None:
+    """The person's event that keeps this version from service; None where none does."""
+    if found.state != "rolled_back":
+        return None
+    newest = _newest(transaction, found, "rolled_back")
+    return newest if newest is not None and newest["by_person"] else None
+
+
+def _barred_by(row: Row) -> str:
+    return f"was rolled back by {row['actor']} at {row['at'][:16].replace('T', ' ')} UTC: {row['reason']}"
+
+
+def _refuse_own_rejection(transaction: Transaction, found: RecordedModel, by: Actor) -> None:
+    newest = _newest(transaction, found, *_JUDGING)
+    if newest is not None and newest["event"] == "rejected" and _is_by(newest, by):
+        raise RefusedError(
+            f"this run has turned the version down: {newest['reason']}",
+            where=f"{found.model.workload} / {found.model.version}",
+            rule="a verdict holds for the repeat of the run that gave it",
+            remedy="clear the task gate, which judges the version anew, or trigger another run",
+        )
+
+
+def _is_by(row: Row, by: Actor) -> bool:
+    run = RunKey(row["dag_id"], row["run_id"], row["repeat"]) if row["dag_id"] is not None else None
+    return run == by.run and row["actor"] == by.name
+
+
+def _newest(transaction: Transaction, found: RecordedModel, *events: str) -> Row | None:
+    workload, version = found.model.workload, found.model.version
+    return transaction.one("select_newest_event", workload=workload, version=version, events=events)
+
+
+def _restore(transaction: Transaction, bad: RecordedModel, by: Actor) -> None:
+    """Make the nearest predecessor live that was not itself taken away."""
+    workload = bad.model.workload
+    row = transaction.one("select_predecessor", workload=workload)
+    if row is not None:
+        _move(transaction, workload, row["version"], row["state"], "live", promoted_at=now())
+        keep_event(transaction, workload, row["version"], "restored", by, f"{bad.model.version} was rolled back")
+
+
+def _refused(found: RecordedModel, what: str, rule: str, remedy: str) -> RefusedError:
+    where = f"{found.model.workload} / {found.model.version}"
+    return RefusedError(f"a version that is {found.state} cannot {what}", where=where, rule=rule, remedy=remedy)
+
+
+def _move(
+    transaction: Transaction,
+    workload: str,
+    version: str,
+    from_state: str,
+    to_state: str,
+    promoted_at: str | None = None,
+) -> None:
+    transaction.execute(
+        "move_model",
+        workload=workload,
+        version=version,
+        from_state=from_state,
+        to_state=to_state,
+        promoted_at=promoted_at,
+    )

@@ -1,0 +1,2 @@
+DELETE FROM swept_models
+WHERE workload = :workload AND version = :version
