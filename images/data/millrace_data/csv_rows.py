@@ -97,7 +97,8 @@ class CsvRows:
             ) from None
         self.extra_names = extra_names(names, self._dataset)
         self._width = len(names)
-        self._fields = [self._field(column, names.index(column.arrives_as)) for column in self._dataset.columns]
+        place = {name: index for index, name in enumerate(names)}
+        self._fields = [self._field(column, place[column.arrives_as]) for column in self._dataset.columns]
         self._has_integers = any(pa.types.is_integer(field.read_as) for field in self._fields)
 
     def _field(self, column: Column, index: int) -> _Field:

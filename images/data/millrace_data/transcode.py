@@ -26,18 +26,10 @@ codecs.register_error("millrace-undecodable", _undecodable)
 
 
 def as_utf8(text: Readable, encoding: str, uri: str) -> Readable:
-    """The same text in UTF-8. Raises BadInputError for a name that is not a text's encoding."""
-    codec = codecs.lookup(encoding)
-    if codec.name in {"utf-8", "utf-8-sig"}:
+    """The same text in UTF-8."""
+    if codecs.lookup(encoding).name in {"utf-8", "utf-8-sig"}:
         return _Utf8(text)
-    if not codec._is_text_encoding or codec.incrementaldecoder is None:
-        raise BadInputError(
-            f"{encoding!r} is no encoding of text",
-            where=uri,
-            rule="Python's name of an encoding, such as latin-1 or utf-16",
-            remedy="correct the dialect's encoding",
-        )
-    return _Utf8(_Decoded(text, codec.incrementaldecoder("millrace-undecodable"), uri, encoding))
+    return _Utf8(_Decoded(text, codecs.getincrementaldecoder(encoding)("millrace-undecodable"), uri, encoding))
 
 
 class _Utf8:
