@@ -18,17 +18,22 @@ CHUNK_BYTES = 1 << 20
 _LINE_END = ord("\n")
 
 
+NOWHERE: NDArray[np.int64] = np.empty(0, np.int64)
+
+
 @dataclass(frozen=True)
 class Chunk:
     """Whole rows, each line with its end: the first ``end`` bytes of ``text``; ``line`` is the number of the first one.
 
-    ``regular`` says that its rows can be told apart by the simple rule of the format, which pyarrow has, too.
+    ``regular`` says that its rows can be told apart by the simple rule of the format, which pyarrow has, too;
+    ``quotes`` is where a regular one has quotes.
     """
 
     text: bytes
     end: int
     line: int
     regular: bool = True
+    quotes: NDArray[np.int64] = field(default_factory=lambda: NOWHERE, compare=False)
 
     @property
     def data(self) -> bytes:
@@ -80,10 +85,11 @@ class Rows:
 
 
 class Cut(NamedTuple):
-    """Where the last whole row ends, 0 where none does; see Chunk for ``regular``."""
+    """Where the last whole row ends, 0 where none does; see Chunk for the others."""
 
     end: int
     regular: bool
+    quotes: NDArray[np.int64] = NOWHERE
 
 
 class Cutter(Protocol):
@@ -105,9 +111,9 @@ def chunks(text: Readable, cutter: Cutter, uri: str, dataset: Dataset) -> Iterat
             data, at_end = _filled(text, data, wanted_bytes)
         if not data:
             return
-        end, regular = cutter.cut(data, line, at_end)
+        end, regular, quotes = cutter.cut(data, line, at_end)
         if end:
-            chunk = Chunk(data, end, line, regular)
+            chunk = Chunk(data, end, line, regular, quotes)
             yield chunk
             line += int(np.count_nonzero(_is(chunk.signs, _LINE_END)))
             data, wanted_bytes = data[end:], CHUNK_BYTES

@@ -66,7 +66,8 @@ class CsvRows:
                 self._take_names(self._names(header), likeness(chunk.text[:HEAD_BYTES]))
                 start = chunk.text.index(header.text) + len(header.text)
                 line = chunk.line + chunk.text.count(b"\n", 0, start)
-                yield Chunk(chunk.text[start:], chunk.end - start, line, chunk.regular)
+                quotes = chunk.quotes[chunk.quotes >= start] - start
+                yield Chunk(chunk.text[start:], chunk.end - start, line, chunk.regular, quotes)
 
     def _names(self, header: Record) -> list[str]:
         where = f"{self._uri}, line {header.line}"
@@ -153,10 +154,7 @@ class CsvRows:
         carriage_returns = positions(chunk.signs, _CR)
         if not (chunk.signs[carriage_returns + 1] == _LF).all():
             return None
-        quote = self._dialect.quote
-        if quote is None or not chunk.has(quote.encode()):
-            return _BLOCK_BYTES
-        quotes_before = np.searchsorted(positions(chunk.signs, ord(quote)), carriage_returns)
+        quotes_before = np.searchsorted(chunk.quotes, carriage_returns)
         return chunk.end + 1 if (quotes_before % 2).any() else _BLOCK_BYTES
 
     def _read(self, chunk: Chunk, types: dict[int, pa.DataType], block_bytes: int) -> pa.Table:
