@@ -27,7 +27,7 @@ class CsvCutter:
         self._grammar = grammar
         self._uri = uri
 
-    def cut(self, data: bytes, line: int, at_end: bool) -> Cut:
+    def cut(self, data: bytes | bytearray, line: int, at_end: bool) -> Cut:
         """Where the last whole record ends. Raises BadInputError where no later one can be told."""
         if line == 1:
             self._refuse_cr_only(data)
@@ -37,7 +37,7 @@ class CsvCutter:
             return Cut(end, False)
         broken = self._grammar.broken(data, line)
         if broken is not None and (at_end or not broken.is_open):
-            raise self._broken(broken, likeness(data[:HEAD_BYTES]) if line == 1 else None)
+            raise self._broken(broken, likeness(bytes(data[:HEAD_BYTES])) if line == 1 else None)
         if at_end:
             raise BadInputError(
                 "the file ends with an escape",
@@ -47,7 +47,7 @@ class CsvCutter:
             )
         return Cut(0, False)
 
-    def _regular(self, data: bytes) -> Cut | None:
+    def _regular(self, data: bytes | bytearray) -> Cut | None:
         """The last whole record; None where the quotes before are not as RFC 4180 has them."""
         end = data.rfind(b"\n") + 1
         if self._quote is None or end == 0:
@@ -78,7 +78,7 @@ class CsvCutter:
         ends[:-1] |= doubled[1:]
         return bool((begins | doubled).all() and ends.all())
 
-    def _refuse_cr_only(self, data: bytes) -> None:
+    def _refuse_cr_only(self, data: bytes | bytearray) -> None:
         first = data.find(b"\r")
         line_end = data.find(b"\n")
         if first < 0 or first + 1 == line_end or 0 <= line_end < len(data) - 1:

@@ -20,7 +20,7 @@ from millrace_data.csv_grammar import Grammar, Record
 from millrace_data.first_bytes import HEAD_BYTES, likeness
 from millrace_data.row_errors import not_utf8, wrong_field, wrong_row
 from millrace_data.schema import check_names, extra_names, source_schema
-from millrace_data.streams import Readable
+from millrace_data.transcode import Text
 
 _CR, _LF, _ZERO, _X, _LOWER = (ord(sign) for sign in "\r\n0x ")
 _BLOCK_BYTES = 1 << 17
@@ -52,7 +52,7 @@ class CsvRows:
         self._width = 0
         self._fields: list[_Field] = []
 
-    def chunks(self, text: Readable) -> Iterator[Chunk]:
+    def chunks(self, text: Text) -> Iterator[Chunk]:
         """The text behind its header in chunks. Raises BadInputError for other columns than the declared ones."""
         cutter = CsvCutter(self._dataset.source, self._grammar, self._uri)
         has_header = not self._dialect.header
@@ -63,7 +63,7 @@ class CsvRows:
                 yield chunk
             elif (header := next(self._grammar.records(chunk.data, chunk.line), None)) is not None:
                 has_header = True
-                self._take_names(self._names(header), likeness(chunk.text[:HEAD_BYTES]))
+                self._take_names(self._names(header), likeness(bytes(chunk.text[:HEAD_BYTES])))
                 start = chunk.text.index(header.text) + len(header.text)
                 line = chunk.line + chunk.text.count(b"\n", 0, start)
                 quotes = chunk.quotes[chunk.quotes >= start] - start

@@ -17,7 +17,7 @@ from millrace_data.json_values import NumberText, integer_of, taker
 from millrace_data.names import listed
 from millrace_data.row_errors import not_utf8, wrong_field, wrong_row
 from millrace_data.schema import source_schema
-from millrace_data.streams import Readable
+from millrace_data.transcode import Text
 
 _NAMED_ROWS = 1000
 _DEEPEST = 100
@@ -46,11 +46,11 @@ class JsonRows:
         self._columns = {column.arrives_as: (column, taker(column.kind)) for column in dataset.columns}
         self._read_schema = pa.schema([(name, arrays.json_type(c.kind)) for name, (c, _) in self._columns.items()])
 
-    def chunks(self, text: Readable) -> Iterator[Chunk]:
+    def chunks(self, text: Text) -> Iterator[Chunk]:
         """The text in chunks of whole lines."""
         return chunks(text, self, self._uri, self._dataset)
 
-    def cut(self, data: bytes, line: int, at_end: bool) -> Cut:
+    def cut(self, data: bytes | bytearray, line: int, at_end: bool) -> Cut:
         """Where the last whole line ends."""
         return Cut(data.rfind(b"\n") + 1, True)
 
