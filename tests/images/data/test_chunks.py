@@ -92,8 +92,8 @@ def test_an_open_quote_is_told_at_the_end_of_the_text_and_text_behind_a_quote_at
     assert "line 2" in refused.value.where
 
     class Endless(io.BytesIO):
-        def read(self, size: int | None = -1, /) -> bytes:
-            return super().read(size) or b"x,y\n" * 1000
+        def readinto(self, into: Any, /) -> int:
+            return super().readinto(into) or io.BytesIO(b"x,y\n" * 1000).readinto(into)
 
     by = chunks(Endless(b'a,"b\\"c"\n'), cutter(), "file:///x.csv", data_set)
     with pytest.raises(BadInputError, match="goes on after its closing quote") as behind:

@@ -292,3 +292,19 @@ def test_what_the_file_is_instead_is_told(make: Make, refusal: Refusal) -> None:
     assert "one JSON array" in refusal(make("jsonl"), b"[" + line.strip() + b"]\n").remedy
     assert "like CSV" in refusal(make("parquet"), HEADER + b"1,a,yes\n").what
     assert "gzip" in refusal(make(), b"\x1f\x8b\x08\x00\x00").what
+
+
+@pytest.mark.parametrize("source_format", ["csv", "jsonl"])
+def test_errors_and_time_have_an_end_however_many_names_a_file_has(
+    make: Make, refusal: Refusal, source_format: str
+) -> None:
+    names = [f"column{n}" for n in range(100_000)] + ["x" * 100_000]
+    if source_format == "csv":
+        content = ",".join([*names, "Customer ID", "größe", "label"]).encode() + b"\n"
+    else:
+        fields = {"Customer ID": 1, "größe": "a", "label": "yes", names[-1]: 1} | dict.fromkeys(names, 1)
+        content = json.dumps(fields).encode() + b"\n"
+    assert len(str(refusal(make(source_format), content))) < 2000
+    twice = b'{"Customer ID": 1, ' + b'"a": 1, ' * 200_000 + b'"label": "yes", "label": "yes"}\n'
+    if source_format == "jsonl":
+        assert "there twice" in refusal(make(source_format, extra_columns="drop"), twice).what

@@ -122,11 +122,11 @@ def test_what_pyarrow_reads_of_csv_is_what_the_grammar_says(
         data = csv_text(draw, len(kinds), dialect)
         cutter = CsvCutter(data_set.source, reader._grammar, "file:///x")
         try:
-            end, regular = cutter.cut(data, 2, True)
+            end, regular, quotes = cutter.cut(data, 2, True)
         except BadInputError:
             continue
         assert end == reader._grammar.end_of_records(data[:end]), data
-        fast = reader._whole(Chunk(data, end, 2, regular))
+        fast = reader._whole(Chunk(data, end, 2, regular, quotes))
         if fast is not None:
             taken += 1
             same(Rows(fast), reader._one_by_one(Chunk(data, end, 2), False), data[:end])
