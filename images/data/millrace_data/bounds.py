@@ -51,20 +51,17 @@ def position(column: Column, array: pa.Array) -> pa.Array:
 
 
 def are_plain(column: Column) -> bool:
-    """Whether pandas and Spark compare each value of this number's type with its bounds exactly.
+    """Whether Great Expectations compares each value of this number's type with its bounds exactly.
 
-    Neither has unsigned integers of 64 bits, or compares decimals with what JSON holds; pandas makes floats of integers
-    among which one is null.
+    It makes floats of bounds, and pandas of integers among which one is null. Rounded, an integer still lies on its
+    side of a bound below 2**53. Unsigned integers of 64 bits and decimals are none of its engines' own types.
     """
-    kind, ends = column.kind, [end for end in (least(column), most(column)) if end is not None]
-    if len(ends) == 2 and ends[0] > ends[1]:
+    kind, ends = column.kind, [Decimal(end) for end in (least(column), most(column)) if end is not None]
+    if sorted(ends) != ends:  # no value lies between them
         return False
     if kind.kind == "float":
-        return all(math.isfinite(end) for end in ends)
-    if kind.kind != "integer" or (column.nullable and kind.bits == 64):
-        return False
-    widest = ColumnKind("integer", bits=64).bounds
-    return all(widest[0] <= end <= widest[1] for end in [*kind.bounds, *ends])
+        return all(end.is_finite() for end in ends)
+    return kind.kind == "integer" and (kind.signed or kind.bits < 64) and all(abs(end) < 2**53 for end in ends)
 
 
 def _beyond(

@@ -18,6 +18,9 @@ from millrace.contracts.report import ValidateResult
 from millrace.contracts.run_spec import RunSpec, ValidateTask
 from millrace.step.main import Stop
 from millrace_data import partition
+from millrace_data.expectations import row_expectations
+from millrace_data.judge import Judge
+from millrace_data.measure import Measurements
 from millrace_data.split import crc32
 from millrace_data.validate import validate
 
@@ -325,23 +328,45 @@ BOUNDS: list[tuple[str, dict[str, Any], list[Any], list[Any]]] = [
 
 
 @pytest.mark.parametrize(("declared", "limits", "good", "bad"), BOUNDS, ids=str)
-def test_bounds_are_compared_exactly_when_read_and_when_judged(
-    dataset: Callable[..., Dataset], arrive: Arrive, stage: Stage, make_spec: MakeSpec, tmp_path: Path,
+def test_bounds_are_compared_exactly_when_rows_are_read(
+    dataset: Callable[..., Dataset], arrive: Arrive, stage: Stage,
     declared: str, limits: dict[str, Any], good: list[Any], bad: list[Any],
 ) -> None:  # fmt: skip
     it = dataset(Column(name="v", type=declared, nullable=True, **limits))
-    free = dataset(Column(name="v", type=declared, nullable=True))
-    if good:
-        deliver(it, arrive, table(v=pa.array([*good, None], _arrow(declared))))
-        _published(it, stage(it), make_spec, tmp_path)
+    deliver(it, arrive, table(v=pa.array([*good, None], _arrow(declared))))
+    assert stage(it).rows == len(good) + 1
     for value in bad:
         deliver(it, arrive, table(v=pa.array([*good, None, value], _arrow(declared))))
         with pytest.raises(BadInputError, match=f"row {len(good) + 2}, field 'v'"):
             stage(it)
-        # staged without the bounds, it is the suite that has to see it
-        staged = stage(free)
-        with pytest.raises(BadInputError, match=f"column 'v': .*; 1 of {len(good) + 2} break it"):
-            _published(it, staged, make_spec, tmp_path / "other")
+
+
+@pytest.mark.parametrize("nullable", [False, True])
+def test_bounds_are_compared_exactly_when_a_partition_is_judged(
+    dataset: Callable[..., Dataset], nullable: bool
+) -> None:
+    cases = {f"v{number}": case for number, case in enumerate(BOUNDS) if nullable or (case[2] and case[3])}
+    columns = [Column(name=name, type=case[0], nullable=nullable, **case[1]) for name, case in cases.items()]
+    it = dataset(*columns)
+    # as many values of each: the last of them again, or nulls
+    rows = max(len(good) + len(bad) for _, _, good, bad in BOUNDS) + 1
+    content: dict[str, pa.Array] = {}
+    for name, (declared, _, good, bad) in cases.items():
+        filler = [None] if nullable else good[-1:]
+        values = [*good, *bad, *filler * (rows - len(good) - len(bad))]
+        content[name] = pa.array(values, _arrow(declared))
+    measured = Measurements(it)
+    split = {"split_": pa.array(["train"] * rows), "partition_": pa.array([datetime.date(2026, 1, 1)] * rows)}
+    for batch in table(**content, **split).to_batches(max_chunksize=2):
+        measured.add(batch)
+    with Judge() as judge:
+        judge.add_suite("rows", row_expectations(it))
+        found = judge.judge("rows", measured.frame(), "2026-01-01")
+    outcomes = {outcome.column: outcome for outcome in found if outcome.column and "imum" in outcome.detail}
+    assert set(outcomes) == set(cases)
+    for name, (_, _, _, bad) in cases.items():
+        assert outcomes[name].success == (not bad), cases[name]
+        assert not bad or f"; {len(bad)} of {rows} break it" in outcomes[name].detail, cases[name]
 
 
 def test_an_error_of_our_own_check_is_not_the_files(
