@@ -91,7 +91,7 @@ def put_back(settings: Settings, workload: str, candidate: ModelVersion) -> None
     if live is not None:
         if (target.stable, target.canary) != (live.model, None):
             room.write_target(target.policy, live.model)
-        resume_servers(settings, workload)
+        _start_stopped(settings, workload)
     elif target.stable == candidate:
         withdraw(room, settings)
 
