@@ -64,6 +64,8 @@ def read_first_rows(path: Path) -> FirstRows:
     text, encoding, remarks = _decoded(start)
     if "\0" in text:
         raise _refused(path, "it is a binary file", "export it as CSV in UTF-8, JSON Lines or Parquet")
+    if "\r" in text and "\n" not in text:
+        raise _refused(path, "its lines end in CR alone", "write LF or CR LF at the ends of lines")
     if text.lstrip()[:1] == "[":
         raise _refused(path, "the file is one JSON array", "write an object a line (JSON Lines)")
     if text.lstrip()[:1] == "{":

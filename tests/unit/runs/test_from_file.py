@@ -190,6 +190,7 @@ def test_only_the_beginning_of_a_file_is_read(make: Make) -> None:
         (b'[{"a": 1}]', "JSON array"),
         (b"a,a\n1,2\n", "two columns are called 'a'"),
         (b"a,b\n", "no row beneath"),
+        (b"a,b\r1,2\r3,4\r", "CR alone"),
         (b"# exported\na,b,c\n1,2,3\n4,5,6\n", "first line has 1 fields, and most have 3"),
         (b"a,b\n0.1,0.2\n0.3,0.4\n", "no column has labels"),
         (b"label\nx\ny\nx\ny\nx\ny\nx\n", "no column can be a feature"),
