@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from millrace import ledger_commands
+from millrace import ledger_commands, workload_commands
 from millrace.contracts.errors import AirflowDidNotStartError, StepError
 from millrace.contracts.measurement import Precision
 
@@ -22,6 +22,8 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 base_models = typer.Typer(no_args_is_help=True, help="Pre-trained weights in the model store.")
 app.add_typer(base_models, name="base-model")
 app.add_typer(ledger_commands.commands, name="ledger")
+app.command()(workload_commands.new_workload)
+app.command()(workload_commands.check)
 
 Output = Literal["kubernetes", "kserve"]
 # an image's environment has no pip, and what it was made from has
@@ -90,6 +92,10 @@ def down(port: Port = 8080) -> None:
 def airflow(context: typer.Context) -> None:
     """Run an Airflow command in this home: `python -m millrace airflow dags list` (PORT as for `up`)."""
     local = _airflow(int(os.environ.get("PORT", "8080")))
+    if context.args[:2] == ["tasks", "clear"]:
+        # Airflow's own says nothing, and ends well, where it clears nothing
+        ours = [sys.executable, "-m", "millrace.clearing", *context.args[2:]]
+        os.execve(ours[0], ours, local.environment())  # noqa: S606
     program = str(Path(sys.executable).with_name("airflow"))
     os.execve(program, [program, *context.args], local.environment())  # noqa: S606
 
@@ -117,51 +123,6 @@ def demo_material(
 
     days = bring_in(load_settings(), cache=cache, pip=pip)
     typer.echo(f"{sum(days.values()):,} documents in {len(days)} days")
-
-
-@app.command()
-def new_workload(
-    name: Annotated[str, typer.Argument(help="Of the workload and its file: lower-case letters, digits and '_'.")],
-    sample: Annotated[
-        Path | None,
-        typer.Option("--from", exists=True, dir_okay=False, help="A file of arrivals whose first rows say what it is."),
-    ] = None,
-) -> None:
-    """Write dags/NAME.py, a workload to fill in; with --from as a file's first rows suggest it.
-
-    CSV and TSV of any dialect, JSON Lines and Parquet, plain or with gzip or zstd; at most the first MiB is read.
-    """
-    from millrace.scaffold import write_workload
-    from millrace.scaffold.placing import placing
-
-    path = write_workload(name, sample=sample)
-    if sample is None:
-        typer.echo(f"wrote {path}: fill in its source, columns and labels")
-    else:
-        typer.echo(f"wrote {path}: look at its comments, first of all at the target")
-        for line in placing(name, sample, path, load_settings().arrivals):
-            typer.echo(line)
-
-
-@app.command()
-def check(files: Annotated[list[Path], typer.Argument(help="DAG files, or folders of them.")]) -> None:
-    """Say what is wrong with workloads' files, each mistake with its line and remedy; Airflow is not imported.
-
-    The files are run, as Airflow runs them. Exit code 0: nothing is wrong; 1: something is; 2: wrong usage.
-    """
-    from millrace.check.files import check, dag_files
-
-    checked = check(dag_files(files))
-    for mistake in checked.findings:
-        typer.echo(mistake)
-    for remark in checked.remarks:
-        typer.echo(remark, err=True)
-    for file, names in checked.workloads.items():
-        if not any(mistake.file == file for mistake in checked.findings):
-            typer.echo(f"{file}: {'workload ' + ', '.join(names) if names else 'no workload'}, nothing is wrong")
-    if count := len(checked.findings):
-        typer.echo(f"{count} mistake{'s' if count > 1 else ''}", err=True)
-        raise typer.Exit(1)
 
 
 @app.command()

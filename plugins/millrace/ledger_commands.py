@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from millrace.contracts.errors import StepError
+
 if TYPE_CHECKING:
     from millrace.settings import Settings
 
@@ -43,8 +45,13 @@ def runs(
 
     settings = load_settings()
     rows = settings.ledger().run_summary(dag_id=dag_id, limit=limit)
-    answering = [each for each in serving(settings) if each.state == "serves"]
-    addresses = {(each.workload, each.version or ""): each.address for each in answering}
+    addresses: dict[tuple[str, str], str] = {}
+    if settings.launcher == "process":
+        try:
+            answering = [each for each in serving(settings) if each.state == "serves"]
+            addresses = {(each.workload, each.version or ""): each.address for each in answering}
+        except StepError as error:
+            typer.echo(f"what serves is unknown: {error.summary}", err=True)
     if output == "json":
         found = [{**row, "address": addresses.get((row["workload"], row["model_version"] or ""))} for row in rows]
         typer.echo(json.dumps(found, indent=1, default=str))

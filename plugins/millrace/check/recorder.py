@@ -77,8 +77,13 @@ class Recorder:
             self.at(site, f"build_dag has no {name!r}", rule, meant(name, self.takes, "leave it out"))
         if isinstance(workload, Workload):
             self.built.append(workload)
-            for mistake in self._kept_rules(workload_rules.RULES, workload):
-                self.add(workload, mistake)
+            judged = workload
+            if isinstance(keywords.get("schedule"), str):
+                judged = workload.model_copy(update={"schedule": keywords["schedule"]})
+                self.sites[id(judged)] = self.sites[id(workload)]
+                self._kept.append(judged)
+            for mistake in self._kept_rules(workload_rules.RULES, judged):
+                self.add(judged, mistake)
         else:
             self.at(
                 self._calls.site(sys._getframe(1)),
