@@ -17,7 +17,7 @@ import psutil
 from millrace.contracts.errors import AirflowDidNotStartError
 
 _REPOSITORY = Path(__file__).resolve().parents[2]
-_START_TIMEOUT_SECONDS = 180
+_START_TIMEOUT_SECONDS = 600  # a process that ends is seen at once; a busy machine is given time
 _STOP_TIMEOUT_SECONDS = 40
 
 
