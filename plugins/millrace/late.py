@@ -4,7 +4,7 @@ import hashlib
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from pydantic import ValidationError
 
@@ -14,7 +14,7 @@ from millrace.ledger.database import Row
 from millrace.ledger.ledger import Ledger
 from millrace.opening import located_source
 from millrace.storage.arrivals import delivered, still_written
-from millrace.storage.identity import identity
+from millrace.storage.identity import Identity, identity
 
 _log = logging.getLogger(__name__)
 
@@ -48,15 +48,16 @@ class _Known:
 def late_days(ledger: Ledger, arrivals: str, now: datetime) -> list[LateDay]:
     """Days within their source's ``late_days`` that were without data and have some now, or other data than was read.
 
-    A day that failed counts once its file was written to since. Days that a run in flight has, and files that are
-    still being written, are left for the next time. A turn looks at a thousand days at most: where there are more, the
-    next one goes on with the rest. Raises the error of a store that could not be asked, where nothing was found.
+    A day that failed counts if its file was written to since its ingest began. Days that a run in flight has, and files
+    that are still being written, are left for the next time. A turn looks at a thousand days at most: where there are
+    more, the next one goes on with the rest. Raises the error of a store that could not be asked, where nothing was
+    found.
     """
     found: list[LateDay] = []
     failures: list[Exception] = []
     for known in _this_turn(list(_candidates(ledger, arrivals, now.date())), now):
         try:
-            late = _late(known)
+            late = _late(known, ledger)
         except (StepError, OSError) as error:
             _log.warning("%s, %s: %s", known.dag_id, known.row["day"], error)
             failures.append(error)
@@ -92,7 +93,7 @@ def _this_turn(known: Sequence[_Known], now: datetime) -> Sequence[_Known]:
     return [*known[start:], *known[:start]][:LOOKS_A_TURN]
 
 
-def _late(known: _Known) -> LateDay | None:
+def _late(known: _Known, ledger: Ledger) -> LateDay | None:
     row, day = known.row, date.fromisoformat(known.row["day"])
     if row["state"] == "committed" and row["source_identity"] is None:
         return None  # read before identities were kept
@@ -103,8 +104,8 @@ def _late(known: _Known) -> LateDay | None:
     match row["state"]:
         case "absent":
             why = "its file has come"
-        case "failed" if found.written_at is not None and found.written_at > _moment(row["changed_at"]):
-            why = "its file was written to since it failed"
+        case "failed" if _written_since(known, found, ledger):
+            why = "its file was written to since it was read"
         case "committed" if found.text != row["source_identity"]:
             why = f"its file has changed: {found.text}, and {row['source_identity']} was read"
         case _:
@@ -112,6 +113,6 @@ def _late(known: _Known) -> LateDay | None:
     return LateDay(known.dag_id, day, why, f"{uri} {found.text}")
 
 
-def _moment(written: str) -> datetime:
-    moment = datetime.fromisoformat(written)
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+def _written_since(known: _Known, found: Identity, ledger: Ledger) -> bool:
+    began = ledger.ingest_began(known.row["dag_id"], known.row["run_id"], known.row["repeat"])
+    return began is not None and found.written_at is not None and found.written_at > began

@@ -254,6 +254,8 @@ def _doc(workload: Workload) -> str:
 
 **Owner** {workload.owner}, team {workload.team}.
 
+**When `divide` is deferred** a scheduled run waits for its day's file; its log says which, and until when.
+
 **When a run fails** read `reason` of the run in the ledger's view `run_summary`, or the red task's log: an error names
 the file, row or field, the rule and the remedy. Bad input is never retried and nothing of it is published. Clear the
 task once the cause is gone; a killed training goes on from its checkpoint. The last good model keeps serving.

@@ -133,10 +133,12 @@ class _Wait:
             self._sleep(uri, left, f"it was written {_age_seconds(found):,.1f} s ago")
             again = _now(uri)
             if again == found:
-                return found
+                break
             found = again
         if found is None:
             self.pause(uri, "it went away")
+        elif not found.whole and self._may_be_cut_short(uri, found):
+            log.info("partition %s: the text of %s does not end with a line end; was it cut short?", self.day, uri)
         return found
 
     def _left_seconds(self, uri: str, found: Identity) -> float:

@@ -2,7 +2,7 @@
 
 import operator
 from collections.abc import Iterator
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from functools import reduce
 
 from millrace.contracts.data import DatasetVersion, Profile, StagedPartition, Window
@@ -124,6 +124,13 @@ def sources(database: Database) -> list[Row]:
     """See Ledger.sources."""
     with database.read() as transaction:
         return transaction.all("select_sources")
+
+
+def ingest_began(database: Database, run: RunKey) -> datetime | None:
+    """See Ledger.ingest_began."""
+    with database.read() as transaction:
+        row = transaction.one("select_ingest_began", dag_id=run.dag_id, run_id=run.run_id, repeat=run.repeat)
+    return None if row is None else datetime.fromisoformat(row["began_at"])
 
 
 def _states(transaction: Transaction, row: Row) -> dict[str, tuple[str, RunKey]]:

@@ -1,7 +1,7 @@
 """The ledger's door: everything that Millrace remembers passes through here."""
 
 from collections.abc import Iterable, Mapping
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 from millrace.contracts.calibration import Calibration
@@ -315,6 +315,10 @@ class Ledger(ModelLedger):
     def partition_rows(self, workload: str, first: date, last: date, generation: int = 1) -> list[Row]:
         """Each known day from first to last: its state, rows, source, content's digest, dataset version and run."""
         return datasets.partitions(self._database, workload, first, last, generation)
+
+    def ingest_began(self, dag_id: str, run_id: str, repeat: int) -> datetime | None:
+        """When the run's last try of ingest began, or the run itself; what was written later it cannot have read."""
+        return datasets.ingest_began(self._database, RunKey(dag_id, run_id, repeat))
 
     def sources(self) -> list[Row]:
         """Each workload's source (JSON) and DAG, as its newest run declared them."""

@@ -88,13 +88,13 @@ class Office:
         task = DivideOperator(task_id="divide", workload=workload or self.patient(arrives_within=timedelta(hours=30)))
         return task.execute(self.context(day, **given))
 
-    def ended(self, day: date, outcome: str, workload: Workload | None = None) -> None:
+    def ended(self, day: date, outcome: str, workload: Workload | None = None, ago: timedelta = timedelta(0)) -> None:
         """A run of a day that ended so: absent, failed or committed."""
         chosen = workload or self.workload
         context = self.context(day, "manual")
         run = open_run(chosen, context, settings.load_settings(), self.ledger)
         key = TryKey(dag_id=run.dag_id, run_id=run.run_id, repeat=run.repeat, task_id="ingest", try_number=1)
-        meter = MeterReading(started_at=NOW, wall_seconds=1, cpu_seconds=1)
+        meter = MeterReading(started_at=NOW - ago, wall_seconds=1, cpu_seconds=1)
         if outcome == "absent":
             result = IngestResult(staged=(), absent=(f"{day}",), absent_reasons={f"{day}": "no file"})
             report = Report(outcome="skipped", reason="no new data", meter=meter, result=result)
@@ -255,6 +255,12 @@ def test_a_day_that_failed_is_taken_up_when_its_file_was_written_to_since(office
     assert office.late() == []
     office.file(YESTERDAY, age_seconds=-60)
     assert office.late() == [YESTERDAY]
+
+
+def test_a_file_whose_last_bytes_came_while_its_run_gave_up_is_not_forgotten(office: Office) -> None:
+    office.ended(YESTERDAY, "failed", ago=timedelta(hours=2))
+    office.file(YESTERDAY, age_seconds=3600)
+    assert office.late() == [YESTERDAY], "written after ingest began, and before the run had ended"
 
 
 def test_days_in_flight_beyond_the_horizon_paused_and_gone_are_left_alone(office: Office) -> None:
