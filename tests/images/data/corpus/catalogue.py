@@ -5,7 +5,7 @@ from importlib import import_module
 from corpus.case import Case
 
 THEMES = (
-    "quoting", "line_ends", "headers", "encodings", "dialects", "spark_written", "integers", "numbers", "moments",
+    "quoting", "line_ends", "headers", "encodings", "dialects", "spark_written", "labels", "integers", "numbers", "moments",
     "json_objects", "bounds", "duplicates", "containers", "parquet_types", "parquet_files",
 )  # fmt: skip
 CASES: list[tuple[str, Case]] = [

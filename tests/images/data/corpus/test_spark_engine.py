@@ -16,6 +16,7 @@ from deltalake import DeltaTable
 from millrace.contracts.report import ValidateResult
 from millrace.contracts.run_spec import RunSpec, ValidateTask
 from millrace.step.main import Stop
+from millrace_data.schema import source_schema
 from millrace_data.validate import validate
 
 PYSPARK = pytest.mark.skipif(importlib.util.find_spec("pyspark") is None, reason="this environment has no PySpark")
@@ -59,6 +60,7 @@ def test_what_was_staged_is_committed_row_by_row(
     assert all(outcome.success for outcome in result.outcomes)
     names = [column.name for column in case.columns]
     table = DeltaTable(table_uri).to_pyarrow_dataset().to_table(columns=names).sort_by("id")
+    table = table.cast(source_schema(trial.dataset))  # Delta has no unsigned integers
     found = list(zip(*(table[name].to_pylist() for name in names), strict=True))
     expected = sorted(case.rows, key=lambda row: row[0])
     assert len(found) == len(expected)

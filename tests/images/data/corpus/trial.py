@@ -21,6 +21,7 @@ from millrace_data.partition import stage_partition
 from millrace_data.schema import source_schema
 
 DAY = date(2026, 1, 1)
+LONGEST_ERROR = 4_000
 SECRET = b"s3cret"
 """Where a case's bad row holds this, no error may."""
 
@@ -100,6 +101,7 @@ class Trial:
         assert re.search(refusal.remedy, error.remedy, re.IGNORECASE), f"no remedy {refusal.remedy!r}:\n{error}"
         assert error.rule.strip(), f"no rule:\n{error}"
         assert error.remedy.strip(), f"no remedy:\n{error}"
+        assert len(str(error)) < LONGEST_ERROR, f"an error of {len(str(error)):,} characters"
         assert SECRET.decode() not in str(error), "a row's value is in the error"
         assert files.names(self.out_uri) == [], "a refused file left something in staging"
 

@@ -105,6 +105,29 @@ CASES = [
         dropped=("more",),
         bad=(Bad(2, says="UTF-8"),),
     ),
+    *both(
+        "columns of our own names",
+        "id¦split_¦text¦partition_¦label¦content_\n1¦x¦a¦y¦yes¦z\n",
+        ROWS[0],
+        dataset=DROP,
+        dropped=("content_", "partition_", "split_"),
+    ),
+    *both(
+        "twenty thousand columns more",
+        "id¦text¦label" + "".join(f"¦c{n}" for n in range(20_000)) + "\n" + BODY,
+        refused=Refused("not declared"),
+    ),
+    *both(
+        "twenty thousand columns of one name",
+        "id¦text¦label" + "¦text" * 20_000 + "\n" + BODY,
+        refused=Refused("twice"),
+    ),
+    *both(
+        "a row of a hundred thousand fields",
+        "id¦text¦label\n1" + "¦" * 100_000 + "\n2¦b¦no\n",
+        ROWS[1],
+        bad=(Bad(2, says="field"),),
+    ),
     # names of the real world
     *both("names that are mapped", 'Customer ID¦"größe, in cm"¦"what ""we"" want"\n' + BODY, *ROWS, columns=SPOKEN),
     *both(

@@ -140,6 +140,20 @@ CASES: list[Case] = [
     ),
     lines("a first line null", f"null\n{B}\n", ROW_B, bad=(Bad(1),)),
     lines("a first line null behind a blank one", f"\n null\n{B}\n", ROW_B, bad=(Bad(2),)),
+    lines("UTF-16", f"{A}\n{B}\n".encode("utf-16"), refused=Refused("UTF-16")),
+    lines("UTF-16 without a mark", f"{A}\n{B}\n".encode("utf-16-le"), refused=Refused("UTF-16|JSON|read")),
+    lines("UTF-32", f"{A}\n{B}\n".encode("utf-32"), refused=Refused("UTF-32")),
+    _bad(
+        "twenty thousand fields more",
+        '{"id":7,' + "".join(f'"f{n}":1,' for n in range(20_000)) + '"text":"b"}',
+        "declared|missing",
+    ),
+    _bad("one key twenty thousand times", "{" + '"text":"b",' * 20_000 + '"id":7}', "twice|missing"),
+    _bad(
+        "twenty thousand keys twice",
+        '{"id":7,' + "".join(f'"f{n}":1,' for n in range(10_000)) * 2 + '"id":7}',
+        "twice|declared",
+    ),
     # fields that are left out
     _extra("an extra object", '{"a":[1,{"b":null}]}'),
     _extra("an extra list", "[1,[2,[3]]]"),

@@ -26,6 +26,14 @@ FLOATS: list[tuple[str, object]] = [
     ("123456789012345678901234567890", 1.2345678901234568e29),
     ("1.00000000000000011102230246251565404236316680908203125", 1.0),
     ("0." + "1" * 400, 0.1111111111111111),
+    ("1e-5000", 0.0),
+    ("-1e-5000", -0.0),
+    ("0" * 5000 + "1.5", 1.5),
+    ("0." + "0" * 5000 + "1", 0.0),
+    ("5.", 5.0),
+    (".5", 0.5),
+    ("1e99999999999999999999", NOT),
+    ("9" * 5000, NOT),
     ("1e309", NOT),
     ("-1e309", NOT),
     ("nan", NOT),
@@ -121,6 +129,13 @@ DECIMALS: list[tuple[str, str, object]] = [
     ("decimal(5,2)", "-0.01", Decimal("-0.01")),
     ("decimal(5,2)", "100", Decimal("100.00")),
     ("decimal(5,2)", "999.99", Decimal("999.99")),
+    ("decimal(5,2)", "1e2", Decimal("100.00")),
+    ("decimal(5,2)", "1E-2", Decimal("0.01")),
+    ("decimal(5,2)", "1e999999999", Wrong()),
+    ("decimal(5,2)", "1e-999999999", Wrong()),
+    ("decimal(5,2)", "1e3", Wrong()),
+    ("decimal(5,5)", "0.12345", Decimal("0.12345")),
+    ("decimal(5,5)", "1", Wrong()),
     ("decimal(5,2)", "1000", Wrong()),
     ("decimal(5,2)", "1000.00", Wrong()),
     ("decimal(5,2)", "123.456", Wrong()),
@@ -147,6 +162,17 @@ CASES: list[Case] = [
         typed("float32", source_format, "3.4028234663852886e38", 3.4028234663852886e38, FLOAT)
         for source_format in ("csv", "jsonl")
     ),
+    *(
+        typed("float32", source_format, text, value, FLOAT)
+        for text, value in (
+            ("3.4028235e38", 3.4028234663852886e38),
+            ("3.4028235677973367e38", NOT),
+            ("1e-46", 0.0),
+            ("1e-45", 1.401298464324817e-45),
+            ("0.1000000014901161193847656250001", 0.10000000149011612),
+        )
+        for source_format in ("csv", "jsonl")
+    ),
     *(typed("float32", source_format, "1e39", NOT, FLOAT) for source_format in ("csv", "jsonl")),
     *(
         typed("bool", source_format, text, value, ("true", True))
@@ -156,7 +182,7 @@ CASES: list[Case] = [
     *(typed("bool", "jsonl", text, value, ("true", True)) for text, value in JSON_TRUTHS),
     *(typed("bool", "jsonl", text, Wrong(), ("true", True)).at_line() for text in ("True", "TRUE", "yes", "tRUE")),
     *(
-        typed(kind, source_format, text, value, ("1", Decimal(1)))
+        typed(kind, source_format, text, value, ("0", Decimal(0)))
         for kind, text, value in DECIMALS
         for source_format in ("csv", "jsonl")
     ),

@@ -49,6 +49,8 @@ CASES = [
     *_taken("an apostrophe", "it's", "it's"),
     *_taken("typographic quotes", "“a”", "“a”"),
     *_taken("backticks", "`a`", "`a`"),
+    *_taken("a number as Excel keeps it", '="007"', '="007"'),
+    *_taken("a quote behind a sign", '@"a"', '@"a"'),
     *_taken("a comment sign", "# no comment", "# no comment"),
     # a backslash is a character like any other
     *_taken("a folder's name in quotes", '"C:\\"', "C:\\"),
