@@ -10,9 +10,9 @@ import random
 from pathlib import Path
 
 import pytest
-
 from corpus.case import COLUMNS, SPARK_DIALECT, Case, Row
 from corpus.trial import Trial, compressed, staged_rows
+
 from millrace.contracts.data import Dialect
 
 FILE_BYTES = 2_600_000

@@ -1,8 +1,8 @@
 """Targets of every kind: numbers, truth values and sets of labels; splits that the source deals; keys."""
 
 import pyarrow as pa
-
 from corpus.case import ID, LABEL, TEXT, Bad, Case, Column, Refused, both, lines, parquet
+
 from millrace.contracts.data import Split, Target
 
 
