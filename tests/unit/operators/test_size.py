@@ -51,7 +51,7 @@ def office(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Office]:
     monkeypatch.setenv("MILLRACE_HOME", str(tmp_path))
     settings.load_settings.cache_clear()
     dataset = DatasetVersion(workload="flowers", uri="file:///d", version=3, until=date(2026, 3, 1))
-    monkeypatch.setattr(Ledger, "latest_dataset", lambda self, workload, until, **_: dataset)
+    monkeypatch.setattr(Ledger, "latest_dataset", lambda self, workload, *_, **__: dataset)
     monkeypatch.setattr(Ledger, "profile", lambda self, workload, **_: made.profile())
     yield made
     settings.load_settings.cache_clear()
