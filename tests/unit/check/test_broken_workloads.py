@@ -226,6 +226,16 @@ BROKEN: dict[str, tuple[list[Edit], str, list[str]]] = {
         "decimal_mark",
         ["is the delimiter", "';'"],
     ),
+    "schedule that is no cron": (
+        [('team="orders",', 'team="orders", schedule="dayly",')],
+        "schedule=",
+        ["cron", "@daily"],
+    ),
+    "schedule of build_dag": (
+        [("quality_floor=0.5),\n    )\n", "quality_floor=0.5),\n    ),\n    schedule='every day',\n")],
+        "    Workload(\n",
+        ["'every day' is no cron"],
+    ),
     "retries": ([('team="orders",', 'team="orders", retries=99,')], "retries", ["retries is 99", "at most 10"]),
     "canary": (
         [("gate=", "serving=ServingPolicy(canary_steps=(10, 500)), gate=")],
