@@ -57,7 +57,9 @@ def validate(run: Run, ledger: Ledger) -> ValidateTask:
     return ValidateTask(
         staged=partitions,
         dataset_uri=run.dataset_uri,
-        published=ledger.latest_dataset(run.workload.name, run.window.last, run.generation) if overall else None,
+        published=ledger.latest_dataset(run.workload.name, until=run.window.last, generation=run.generation)
+        if overall
+        else None,
         engine="spark" if shuffled else "arrow",
         live_profile=_live_profile(run, ledger),
         base_model=base_model(run),
@@ -110,7 +112,7 @@ def is_comparable(run: Run, ledger: Ledger, live: LiveModel | None) -> bool:
 
 def newest_dataset(run: Run, ledger: Ledger) -> DatasetVersion:
     """The newest published version, up to the run's last day. Raises BadInputError where there is none."""
-    dataset = ledger.latest_dataset(run.workload.name, run.window.last, run.generation)
+    dataset = ledger.latest_dataset(run.workload.name, until=run.window.last, generation=run.generation)
     if dataset is None:
         raise BadInputError(
             "there is no published data to train on",

@@ -101,7 +101,7 @@ def page(
         chart=charts.points(points, "Time and energy of each choice", ("time, s", "energy, Wh")) if options else None,
         may_trigger=may_trigger(user, chosen),
         paused=session.scalar(select(DagModel.is_paused).where(DagModel.dag_id == chosen)),
-        latest=settings.ledger().latest_dataset(workload.name, date.max, workload.dataset.generation),
+        latest=settings.ledger().latest_dataset(workload.name, until=date.max, generation=workload.dataset.generation),
         today=datetime.now(UTC).date(),
     )
 
@@ -157,7 +157,7 @@ def _options(workload: Workload, asked: Mapping[str, Any], settings: Settings) -
     parameters = Parameters.model_validate(dict(asked))
     window_end = parameters.partition_to or date.max
     generation = workload.dataset.generation
-    dataset = ledger.latest_dataset(workload.name, window_end, generation)
+    dataset = ledger.latest_dataset(workload.name, until=window_end, generation=generation)
     profile = ledger.profile(workload.name, until=window_end, generation=generation)
     if dataset is None or profile is None:
         raise BadInputError(

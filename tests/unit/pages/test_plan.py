@@ -51,7 +51,7 @@ def page(client: TestClient, workload: Workload, manager: Any, monkeypatch: pyte
 def known(monkeypatch: pytest.MonkeyPatch) -> None:
     """A day of its data was validated."""
     dataset = DatasetVersion(workload="flowers", uri="file:///d", version=3, until=date(2026, 3, 1))
-    monkeypatch.setattr(Ledger, "latest_dataset", lambda self, workload, *_, **__: dataset)
+    monkeypatch.setattr(Ledger, "latest_dataset", lambda self, workload, until, **_: dataset)
     monkeypatch.setattr(Ledger, "profile", lambda self, workload, **_: PROFILE)
 
 
