@@ -141,7 +141,8 @@ test: test-units test-images test-faults test-e2e ## everything that needs no cl
 .PHONY: spark-test
 spark-test: setup .venvs/pytest/.synced .venvs/spark/.synced ## what runs on Spark, by Spark on this machine (needs Java 17)
 	@MILLRACE_TEST_ENGINE=spark PYTHONPATH=plugins:images/data:.venvs/pytest .venvs/spark/bin/python -m pytest -q \
-	  tests/images/data/test_unique.py tests/images/data/test_validate.py tests/images/spark
+	  tests/images/data/test_unique.py tests/images/data/test_validate.py tests/images/data/test_spark_types.py \
+	  tests/images/spark
 
 test-units: setup .venvs/dashboards/.synced
 	@$(AIRFLOW_PYTHON) -m pytest -q tests/unit tests/structure
@@ -204,6 +205,12 @@ cluster-test: setup ## with a real cluster (KUBECONFIG, AWS_ENDPOINT_URL, MILLRA
 
 cluster-bench: setup ## a no-op pod's seconds; 500 plans on simulated nodes (as cluster-test)
 	@$(AIRFLOW_PYTHON) -m pytest -q tests/cluster/bench_pods.py tests/cluster/bench_bind.py
+
+TIMES ?= 10
+BUSY ?= 4
+.PHONY: five-minutes
+five-minutes: .venv/.synced ## the README's own five minutes from TIMES=10 fresh clones, BUSY=4 processes keeping the machine busy
+	@$(AIRFLOW_PYTHON) tests/bench/five_minutes.py --times $(TIMES) --busy $(BUSY)
 
 .PHONY: accuracy
 accuracy: setup ## predictions against measured runs, and sizes against traced models: a table

@@ -7,9 +7,10 @@ from typing import Any
 
 from millrace import orders
 from millrace.contracts.data import DatasetVersion, Profile
-from millrace.contracts.errors import StepError
+from millrace.contracts.errors import RefusedError, StepError
 from millrace.contracts.plan import Plan
 from millrace.contracts.traced import TracedModel, TraceOrder
+from millrace.contracts.workload import Workload
 from millrace.run import Run
 from millrace.settings import Settings
 from millrace.sizing.backfill import BackfillPrice, Delivery, price_backfill
@@ -73,6 +74,22 @@ def plan_runs(asked: Sequence[tuple[Run, DatasetVersion, Profile | None]], setti
             )
         )
     return plans
+
+
+def require_examples(workload: Workload, dataset: DatasetVersion, profile: Profile) -> None:
+    """Raises RefusedError where a label that is not optional has no training row in the data to be trained on.
+
+    What is published stays so. A profile from before such rows were counted says nothing.
+    """
+    target, counted = workload.dataset.target, profile.train_label_counts
+    required = [label for label in target.labels if label not in target.optional_labels]
+    if counted and (absent := [label for label in required if not counted.get(label)]):
+        raise RefusedError(
+            f"no training row yet has the labels {', '.join(absent)}; the data is published, nothing is trained",
+            where=f"{dataset.uri} version {dataset.version}, partitions up to {dataset.until}",
+            rule="each label of target.labels has a training row, unless it is among target.optional_labels",
+            remedy="run a day again once rows of them have come, or declare them in target.optional_labels",
+        )
 
 
 def price_run(run: Run, plan: Plan | None, settings: Settings) -> BackfillPrice:

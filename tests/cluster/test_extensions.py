@@ -33,7 +33,7 @@ def spec() -> RunSpec:
     }  # fmt: skip
     task = {
         "kind": "validate", "staged": [], "dataset_uri": "s3://bucket/table", "engine": "spark",
-        "earlier_profile": None, "live_profile": None, "base_model": None,
+        "live_profile": None, "base_model": None,
     }  # fmt: skip
     return RunSpec.model_validate(
         {

@@ -20,12 +20,14 @@ Hashes: TypeAlias = NDArray[np.uint64]
 class SeenRows:
     """Remembers rows by the XXH3-128 of the ``unique_by`` columns; 27 to 54 bytes of memory a unique row.
 
-    Two different rows of a partition of n rows are taken for equal with a probability below n**2 / 2**129:
-    1.5e-21 for a billion rows.
+    A row without a value in one of them is like no other, unless ``nulls_equal``: then it is like those without it. Two
+    different rows of a partition of n rows are taken for equal with a probability below n**2 / 2**129: 1.5e-21 for a
+    billion rows.
     """
 
-    def __init__(self, unique_by: Sequence[str]) -> None:
+    def __init__(self, unique_by: Sequence[str], nulls_equal: bool = False) -> None:
         self._unique_by = tuple(unique_by)
+        self._nulls_equal = nulls_equal
         self._slots = _table(_FIRST_SLOTS)
         self.unique_rows = 0
 
@@ -33,11 +35,14 @@ class SeenRows:
         """Which rows occur for the first time, in this batch and all those before it."""
         hashes = row_hashes(batch, self._unique_by)
         first = _first_in_batch(hashes)
-        candidates = np.flatnonzero(first)
+        comparable = None if self._nulls_equal else comparable_rows(batch, self._unique_by)
+        candidates = np.flatnonzero(first if comparable is None else first & comparable)
         self._grow(len(candidates))
         new = _insert(self._slots, hashes[candidates])
         self.unique_rows += int(new.sum())
         first[candidates[~new]] = False
+        if comparable is not None:
+            first |= ~comparable
         return first
 
     def _grow(self, coming: int) -> None:
@@ -85,6 +90,13 @@ def _insert(slots: Hashes, hashes: Hashes) -> NDArray[np.bool_]:
     return new
 
 
+def comparable_rows(batch: pa.RecordBatch, unique_by: Sequence[str]) -> NDArray[np.bool_] | None:
+    """Which rows have a value in each of these columns; None where all of them do."""
+    columns = [batch.column(name) for name in unique_by]
+    found = [column.is_valid().to_numpy(zero_copy_only=False) for column in columns if column.null_count]
+    return np.logical_and.reduce(found) if found else None
+
+
 def row_hashes(batch: pa.RecordBatch, unique_by: Sequence[str]) -> Hashes:
     """The 128-bit hash of each row's values in these columns, never all zeros: uint64 [rows, 2]."""
     columns = [_hashes(batch.column(name)) for name in unique_by]
@@ -94,22 +106,34 @@ def row_hashes(batch: pa.RecordBatch, unique_by: Sequence[str]) -> Hashes:
 
 
 def _hashes(array: pa.Array) -> Hashes:
-    if pa.types.is_string(array.type):
+    if pa.types.is_string(array.type) or pa.types.is_binary(array.type):
         _, offsets, data = array.buffers()
         hashes = _hash_slices(data, _offsets(array, offsets), 1)
     elif pa.types.is_list(array.type):
         items = _hashes(array.values)
         hashes = _hash_slices(items, _offsets(array, array.buffers()[1]), _HASH_BYTES)
+    elif pa.types.is_decimal128(array.type):
+        # of what is not negative the same as an unsigned integer's, which a Delta table holds as decimals
+        words = np.frombuffer(array.buffers()[1], np.uint64).reshape(-1, 2)
+        hashes = _hash_records(words[array.offset : array.offset + len(array)])
     else:
-        zeros = np.zeros(len(array), np.uint64)
-        filled = array.fill_null(False if pa.types.is_boolean(array.type) else 0)
-        values = filled.to_numpy(zero_copy_only=False)
-        if pa.types.is_floating(array.type):
-            values = (values + 0.0).view(np.uint64)  # -0.0 becomes 0.0
-        hashes = _hash_records(np.column_stack([values.astype(np.uint64, copy=False), zeros]))
+        values = _words(array)
+        hashes = _hash_records(np.column_stack([values, np.zeros(len(values), np.uint64)]))
     if array.null_count:
         hashes[array.is_null().to_numpy(zero_copy_only=False)] = np.iinfo(np.uint64).max
     return hashes
+
+
+def _words(array: pa.Array) -> NDArray[np.uint64]:
+    """Values of a fixed width as 64 bits: equal numbers alike, whatever their width; something for a null."""
+    if pa.types.is_date(array.type):
+        array = array.view(pa.int32())
+    elif pa.types.is_timestamp(array.type):
+        array = array.view(pa.int64())
+    values = array.fill_null(False if pa.types.is_boolean(array.type) else 0).to_numpy(zero_copy_only=False)
+    if pa.types.is_floating(array.type):
+        return (values.astype(np.float64) + 0.0).view(np.uint64)  # -0.0 becomes 0.0
+    return values.astype(np.uint64, copy=False)
 
 
 def _offsets(array: pa.Array, buffer: pa.Buffer) -> NDArray[np.int32]:

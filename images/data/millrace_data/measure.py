@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 from millrace.contracts.data import PARTITION_COLUMN, SPLIT_COLUMN, Dataset
 from millrace.contracts.errors import BadInputError
 from millrace.storage import files
+from millrace_data import bounds
 from millrace_data.streams import store_failed
 
 _BATCH_BYTES = 4 << 20
@@ -45,14 +46,18 @@ def _batch_rows(metadata: pq.FileMetaData) -> int:
 
 
 class Measurements:
-    """What the suite judges, some bytes a row: a text by its characters, a list by its items, numbers as they are.
+    """What the suite judges, some bytes a row: a text or a list by its length, a number as it is.
 
-    The vocabulary columns (target, splits, partition) keep their values. ``frame`` has the file's columns in order.
+    Integers are of 64 bits and floats doubles, each exactly. A number that pandas or Spark would not compare exactly
+    with its bounds (see bounds.are_plain) is -1 below them, 1 above, or else 0; of dates and timestamps 0 says that
+    there is one. The vocabulary columns (target, splits, partition) keep their values. ``frame`` has the file's columns
+    in order.
     """
 
     def __init__(self, dataset: Dataset) -> None:
         kept = {dataset.target.column, dataset.split.column, SPLIT_COLUMN, PARTITION_COLUMN}
         self._kept = {name for name in kept if name is not None}
+        self._columns = {column.name: column for column in dataset.columns}
         self._batches: list[pa.RecordBatch] = []
 
     def add(self, batch: pa.RecordBatch) -> None:
@@ -69,7 +74,16 @@ class Measurements:
             return pc.list_value_length(array)
         if name in self._kept:
             return array.cast(pa.string()).dictionary_encode()
-        return pc.utf8_length(array) if pa.types.is_string(array.type) else array
+        if pa.types.is_string(array.type):
+            return pc.utf8_length(array)
+        if pa.types.is_binary(array.type):
+            return pc.binary_length(array)
+        column = self._columns.get(name)
+        if column is None or pa.types.is_boolean(array.type):
+            return array
+        if not bounds.are_plain(column):
+            return bounds.position(column, array)
+        return array.cast(pa.int64() if pa.types.is_integer(array.type) else pa.float64())
 
     def frame(self) -> pd.DataFrame:
         """One row a row."""

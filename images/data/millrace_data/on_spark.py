@@ -69,7 +69,7 @@ class Spark:
         """Each staged partition without the rows that an earlier day has; see unique.without."""
         listed = [(rows.day.isoformat(), rows.uri, rows.staged) for rows in found]
         files_ = self._spread(listed, "day string, uri string, staged boolean")
-        rows = files_.mapInArrow(_read_keys(dataset.unique_by), "day string, key binary, staged boolean")
+        rows = files_.mapInArrow(_read_keys(dataset), "day string, key binary, staged boolean")
         first = rows.groupBy("key").agg(sql.min("day").alias("first"))
         repeats = rows.filter("staged").join(first, "key").filter("day > first").select("day", "key")
         by_day = {partition.partition.isoformat(): partition for partition in staged}
@@ -100,10 +100,10 @@ class Spark:
 Batches = Iterable[pa.RecordBatch]
 
 
-def _read_keys(unique_by: Sequence[str]) -> Callable[[Batches], Iterator[pa.RecordBatch]]:
+def _read_keys(dataset: Dataset) -> Callable[[Batches], Iterator[pa.RecordBatch]]:
     def read(batches: Batches) -> Iterator[pa.RecordBatch]:
         for row in (row for batch in batches for row in batch.to_pylist()):
-            for key in keys(row["uri"], unique_by):
+            for key in keys(row["uri"], dataset):
                 count = len(key)
                 yield pa.record_batch(
                     [pa.repeat(row["day"], count), key.cast(pa.binary()), pa.repeat(row["staged"], count)],

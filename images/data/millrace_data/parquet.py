@@ -3,21 +3,49 @@
 import threading
 from collections.abc import Iterator
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from millrace.contracts.data import Dataset
+from millrace.contracts.column_types import ColumnKind
+from millrace.contracts.data import Column, Dataset
 from millrace.contracts.errors import BadInputError, TransientError
 from millrace.storage import files
 from millrace.storage.arrivals import compression
-from millrace_data.schema import check_names, source_schema
+from millrace_data.file_errors import damaged
+from millrace_data.schema import arrow_type, check_names, extra_names, item_kind, source_schema
 from millrace_data.streams import Digest, store_failed
 
 _BUFFER_BYTES = 1 << 20
+_DIGITS = {8: 3, 16: 5, 32: 10, 64: 20}
+_VALUE_RULES = {
+    "float": "whole numbers as a float holds them all, up to 2**24 (float32) or 2**53 (float64)",
+    "timestamp": "whole microseconds",
+    "date": "whole days",
+}
+_TEXTS = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
+_BINARY = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_binary_view, pa.types.is_fixed_size_binary)
+_LISTS = (
+    pa.types.is_list,
+    pa.types.is_large_list,
+    pa.types.is_fixed_size_list,
+    pa.types.is_list_view,
+    pa.types.is_large_list_view,
+)
+_RULE = "a type each of whose values is one of the declared type"
 
 
-def batches(uri: str, dataset: Dataset, digest: Digest, block_bytes: int) -> Iterator[pa.RecordBatch]:
-    """The file's rows in batches of about ``block_bytes``; ``digest`` is complete when the last one was taken."""
+def batches(
+    uri: str, dataset: Dataset, digest: Digest, block_bytes: int
+) -> Iterator[tuple[pa.RecordBatch, frozenset[str]]]:
+    """The file's rows in batches of about ``block_bytes``, each with the names of columns that are not declared.
+
+    A column is taken where its type's every value is one of the declared type's (int32 for int64, a dictionary of texts
+    for string); an integer for a float, and nanoseconds for a timestamp, where each value that is there is one. Raises
+    BadInputError for a file that is damaged, and for other columns, types and values, naming column, found type and
+    rule. ``digest`` is complete when the last batch was taken.
+    """
     if compression(uri):
         raise BadInputError(
             "a Parquet file cannot be read through gzip or zstd",
@@ -28,15 +56,29 @@ def batches(uri: str, dataset: Dataset, digest: Digest, block_bytes: int) -> Ite
     hashing = _Hashing(uri, digest)
     hashing.start()
     try:
-        schema = source_schema(dataset)
-        system, path = files.locate(uri)
-        with pq.ParquetFile(system.open_input_file(path), buffer_size=_BUFFER_BYTES, pre_buffer=False) as file:
-            _check_types(file.schema_arrow, schema, dataset, uri)
-            rows = _batch_rows(file.metadata, block_bytes)
-            for batch in file.iter_batches(batch_size=rows, columns=schema.names):
-                yield pa.record_batch([batch.column(field.name).cast(field.type) for field in schema], schema=schema)
+        schema, columns, rows_before = source_schema(dataset), dataset.columns, 0
+        for batch, names in _stored(uri, dataset, block_bytes):
+            converted = [_converted(batch.column(column.arrives_as), column, uri, rows_before) for column in columns]
+            yield pa.record_batch(converted, schema=schema), names
+            rows_before += batch.num_rows
     finally:
         hashing.finish()
+
+
+def _stored(uri: str, dataset: Dataset, block_bytes: int) -> Iterator[tuple[pa.RecordBatch, frozenset[str]]]:
+    """The columns as they are stored, all of types that are taken: what pyarrow refuses here is the file's fault."""
+    system, path = files.locate(uri)
+    try:
+        with pq.ParquetFile(system.open_input_file(path), buffer_size=_BUFFER_BYTES, pre_buffer=False) as file:
+            check_names(file.schema_arrow.names, dataset, uri)
+            for column in dataset.columns:
+                _check_type(file.schema_arrow.field(column.arrives_as).type, column, uri)
+            names = [column.arrives_as for column in dataset.columns]
+            extra = extra_names(file.schema_arrow.names, dataset)
+            for batch in file.iter_batches(batch_size=_batch_rows(file.metadata, block_bytes), columns=names):
+                yield batch, extra
+    except (pa.ArrowException, OSError) as error:
+        raise damaged(uri, "Parquet") from error
 
 
 class _Hashing(threading.Thread):
@@ -68,24 +110,105 @@ def _batch_rows(metadata: pq.FileMetaData, block_bytes: int) -> int:
     return max(1, min(1 << 16, int(block_bytes / max(1.0, row_bytes))))
 
 
-def _check_types(found: pa.Schema, schema: pa.Schema, dataset: Dataset, uri: str) -> None:
-    check_names(found.names, dataset, uri)
-    for field in schema:
-        if _logical(found.field(field.name).type) != field.type:
-            raise BadInputError(
-                f"the column is {found.field(field.name).type}",
-                where=f"{uri}, field {field.name!r}",
-                rule=f"{field.type}, as the workload declares",
-                remedy="write the file with that type, or change the declaration",
-            )
+def _check_type(found: pa.DataType, column: Column, uri: str) -> None:
+    if _is_taken(found, column.kind):
+        return
+    remedy = "write the file with that type, or declare the one that is found"
+    if pa.types.is_timestamp(found) and column.kind.kind == "timestamp":
+        remedy = "write it with a time zone, in UTC (Parquet: isAdjustedToUTC; Spark: TIMESTAMP_MICROS, not INT96)"
+    raise BadInputError(
+        f"the column is {found}" + (" without a time zone" if pa.types.is_timestamp(found) and not found.tz else ""),
+        where=f"{uri}, field {column.arrives_as!r}",
+        rule=f"{column.type}, as the workload declares, or {_RULE}",
+        remedy=remedy,
+    )
 
 
-def _logical(kind: pa.DataType) -> pa.DataType:
-    """The type without its layout: large, dictionary-encoded and view strings are strings, large lists are lists."""
-    if pa.types.is_dictionary(kind):
-        return _logical(kind.value_type)
-    if pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
-        return pa.string()
-    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
-        return pa.list_(_logical(kind.value_type))
-    return kind
+def _is_taken(found: pa.DataType, kind: ColumnKind) -> bool:
+    if isinstance(found, pa.BaseExtensionType):
+        return _is_taken(found.storage_type, kind)
+    if pa.types.is_dictionary(found):
+        return _is_taken(found.value_type, kind)
+    if pa.types.is_null(found):
+        return True
+    match kind.kind:
+        case "string":
+            return any(test(found) for test in _TEXTS)
+        case "binary":
+            return any(test(found) for test in _BINARY)
+        case "bool":
+            return bool(pa.types.is_boolean(found))
+        case "date":
+            return bool(pa.types.is_date(found))
+        case "timestamp":
+            return pa.types.is_timestamp(found) and found.tz is not None
+        case "integer" | "float" | "decimal":
+            return _is_number_taken(found, kind)
+    return any(test(found) for test in _LISTS) and _is_taken(found.value_type, item_kind(kind))
+
+
+def _is_number_taken(found: pa.DataType, kind: ColumnKind) -> bool:
+    if pa.types.is_integer(found):
+        signed = pa.types.is_signed_integer(found)
+        if kind.kind == "integer":
+            first, last = ColumnKind("integer", bits=found.bit_width, signed=signed).bounds
+            return kind.bounds[0] <= first and last <= kind.bounds[1]
+        return kind.kind == "float" or kind.precision - kind.scale >= _digits(found, signed=signed)
+    if pa.types.is_floating(found):
+        return kind.kind == "float" and found.bit_width <= kind.bits
+    if not pa.types.is_decimal(found):
+        return False
+    if kind.kind == "integer":
+        return bool(found.scale <= 0 and 10 ** (found.precision - found.scale) - 1 <= kind.bounds[1] and kind.signed)
+    before_the_point = kind.precision - kind.scale >= found.precision - found.scale
+    return kind.kind == "decimal" and before_the_point and kind.scale >= found.scale
+
+
+def _digits(found: pa.DataType, *, signed: bool) -> int:
+    return 19 if found.bit_width == 64 and signed else _DIGITS[found.bit_width]
+
+
+def _converted(array: pa.Array, column: Column, uri: str, rows_before: int) -> pa.Array:
+    try:
+        return _convert(array, column.kind)
+    except pa.ArrowInvalid:
+        row = next(index for index in range(len(array)) if not _is_convertible(array.slice(index, 1), column.kind))
+        leaf = column.kind
+        while leaf.kind == "list":
+            leaf = item_kind(leaf)
+        raise BadInputError(
+            f"a value of type {array.type} is none of {column.type}",
+            where=f"{uri}, row {rows_before + row + 1}, field {column.arrives_as!r}",
+            rule=_VALUE_RULES.get(leaf.kind, _RULE),
+            remedy="correct the row, or declare a type that holds it",
+        ) from None
+
+
+def _is_convertible(array: pa.Array, kind: ColumnKind) -> bool:
+    try:
+        _convert(array, kind)
+    except pa.ArrowInvalid:
+        return False
+    return True
+
+
+def _convert(array: pa.Array, kind: ColumnKind) -> pa.Array:
+    """The same values in the declared type. Raises ArrowInvalid where one of them cannot be."""
+    wanted = arrow_type(kind)
+    if array.type.equals(wanted):
+        return array
+    if isinstance(array, pa.ExtensionArray):
+        return _convert(array.storage, kind)
+    if isinstance(array, pa.DictionaryArray):
+        return _convert(array.dictionary_decode(), kind)
+    if kind.kind == "list" and not pa.types.is_null(array.type):
+        return _convert_lists(array, item_kind(kind))
+    return array.cast(wanted)
+
+
+def _convert_lists(array: pa.Array, item: ColumnKind) -> pa.Array:
+    # by their items: pyarrow 26 casts a list view with nulls to empty lists
+    lengths = pc.fill_null(pc.list_value_length(array), 0).to_numpy(zero_copy_only=False)
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
+    missing = array.is_null() if array.null_count else None
+    return pa.ListArray.from_arrays(pa.array(offsets), _convert(pc.list_flatten(array), item), mask=missing)

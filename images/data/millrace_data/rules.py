@@ -1,15 +1,23 @@
 """The columns' declared rules, checked on whole batches."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, date, datetime
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from millrace.contracts.data import Column, Dataset
 from millrace.contracts.errors import BadInputError
+from millrace_data import bounds
 
 _UTF8_BYTES_PER_CHARACTER = 4
+LENGTH_UNITS = {"string": "characters", "binary": "bytes", "list": "items"}
+# Python, which hashes keys as text, knows no other years
+_CALENDAR = {
+    "date": (date.min, date.max),
+    "timestamp": (datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)),
+}
 
 
 @dataclass(frozen=True)
@@ -49,15 +57,22 @@ def _breaches(column: Column, array: pa.Array, dataset: Dataset) -> Iterator[Bre
         yield _breach(
             column, pc.is_null(array), "a value is missing or null", "the column is complete", "give every row a value"
         )
-    match column.type:
+    match column.kind.kind:
         case "string":
             yield from _length_breaches(column, array, _character_bounds(array), pc.utf8_length)
-        case "list<string>":
+        case "binary":
+            yield from _length_breaches(column, array, _min_max(pc.binary_length(array)), pc.binary_length)
+        case "list":
             yield from _item_breaches(column, array)
             lengths = pc.list_value_length(array)
             yield from _length_breaches(column, array, _min_max(lengths), pc.list_value_length)
-        case "int64" | "float64":
-            yield from _number_breaches(column, array)
+        case "integer" | "decimal":
+            yield from _bound_breaches(column, array)
+        case "float":
+            yield from _finite_breaches(column, array)
+            yield from _bound_breaches(column, array)
+        case "date" | "timestamp":
+            yield from _calendar_breaches(column, array)
     yield from _vocabulary_breaches(column, array, dataset)
 
 
@@ -71,7 +86,7 @@ def _breach(column: Column, broken: pa.BooleanArray, what: str, rule: str, remed
 
 
 def _not_utf8(column: Column, array: pa.Array) -> Breach | None:
-    if column.type not in {"string", "list<string>"}:
+    if not pa.types.is_string(_leaf_type(array.type)):
         return None
     try:
         array.validate(full=True)
@@ -102,10 +117,12 @@ def _character_bounds(array: pa.Array) -> tuple[int, int]:
     return -(-shortest // _UTF8_BYTES_PER_CHARACTER), longest
 
 
-def _length_breaches(column: Column, array: pa.Array, bounds: tuple[int, int], count: object) -> Iterator[Breach]:
-    unit = "characters" if column.type == "string" else "items"
-    if column.max_length is not None and bounds[1] > column.max_length:
-        lengths = count(array)  # type: ignore[operator]
+def _length_breaches(
+    column: Column, array: pa.Array, extremes: tuple[int, int], count: Callable[[pa.Array], pa.Array]
+) -> Iterator[Breach]:
+    unit = LENGTH_UNITS[column.kind.kind]
+    if column.max_length is not None and extremes[1] > column.max_length:
+        lengths = count(array)
         if _min_max(lengths)[1] > column.max_length:
             yield _breach(
                 column,
@@ -114,8 +131,8 @@ def _length_breaches(column: Column, array: pa.Array, bounds: tuple[int, int], c
                 f"at most {column.max_length:,} {unit} (max_length)",
                 "cut or drop the row at the source, or raise max_length in the workload",
             )
-    if column.min_length is not None and bounds[0] < column.min_length:
-        lengths = count(array)  # type: ignore[operator]
+    if column.min_length is not None and extremes[0] < column.min_length:
+        lengths = count(array)
         too_short = pc.less(lengths, column.min_length)
         if pc.any(too_short).as_py():
             yield _breach(
@@ -127,27 +144,61 @@ def _length_breaches(column: Column, array: pa.Array, bounds: tuple[int, int], c
             )
 
 
+def _leaf_type(kind: pa.DataType) -> pa.DataType:
+    """The type of a list's innermost items; another type itself."""
+    return _leaf_type(kind.value_type) if pa.types.is_list(kind) else kind
+
+
 def _item_breaches(column: Column, array: pa.Array) -> Iterator[Breach]:
-    if array.flatten().null_count:
-        with_null = [row is not None and None in row for row in array.to_pylist()]
-        yield _breach(column, pa.array(with_null), "an item of the list is null", "items are complete", "drop the item")
+    items = array
+    while pa.types.is_list(items.type):
+        items = items.flatten()
+        if items.null_count:
+            yield _row_breach(column, array, _has_null, "an item of the list is null", "items are complete")
+            return
+    if pa.types.is_floating(items.type) and pc.all(pc.is_finite(items)).as_py() is False:
+        yield _row_breach(column, array, _has_infinite, "an item of the list is NaN or infinite", "numbers are finite")
 
 
-def _number_breaches(column: Column, array: pa.Array) -> Iterator[Breach]:
-    if column.type == "float64":
-        finite = pc.is_finite(array)
-        if pc.all(finite).as_py() is False:
-            yield _breach(
-                column, pc.invert(finite), "a value is NaN or infinite", "numbers are finite", "correct the row"
-            )
-    if column.minimum is not None and pc.any(below := pc.less(array, column.minimum)).as_py():
+def _row_breach(column: Column, array: pa.Array, is_bad: Callable[[object], bool], what: str, rule: str) -> Breach:
+    bad = [row is not None and is_bad(row) for row in array.to_pylist()]
+    return _breach(column, pa.array(bad), what, rule, "drop the item")
+
+
+def _has_null(row: object) -> bool:
+    return any(_has_null(item) for item in row) if isinstance(row, list) else row is None
+
+
+def _has_infinite(row: object) -> bool:
+    if isinstance(row, list):
+        return any(_has_infinite(item) for item in row)
+    return isinstance(row, float) and not abs(row) < float("inf")
+
+
+def _finite_breaches(column: Column, array: pa.Array) -> Iterator[Breach]:
+    finite = pc.is_finite(array)
+    if pc.all(finite).as_py() is False:
+        yield _breach(column, pc.invert(finite), "a value is NaN or infinite", "numbers are finite", "correct the row")
+
+
+def _bound_breaches(column: Column, array: pa.Array) -> Iterator[Breach]:
+    below = bounds.below(column, array)
+    if below is not None and pc.any(below).as_py():
         yield _breach(
             column, below, "a value is too small", f"at least {column.minimum} (minimum)", "correct or drop the row"
         )
-    if column.maximum is not None and pc.any(above := pc.greater(array, column.maximum)).as_py():
+    above = bounds.above(column, array)
+    if above is not None and pc.any(above).as_py():
         yield _breach(
             column, above, "a value is too large", f"at most {column.maximum} (maximum)", "correct or drop the row"
         )
+
+
+def _calendar_breaches(column: Column, array: pa.Array) -> Iterator[Breach]:
+    first, last = (pa.scalar(end, array.type) for end in _CALENDAR[column.kind.kind])
+    outside = pc.or_(pc.less(array, first), pc.greater(array, last))
+    if pc.any(outside).as_py():
+        yield _breach(column, outside, "a year is beyond the calendar", "years 1 to 9999", "correct or drop the row")
 
 
 def _vocabulary_breaches(column: Column, array: pa.Array, dataset: Dataset) -> Iterator[Breach]:

@@ -19,6 +19,8 @@ _PLAIN: dict[str, pa.DataType] = {
     "timestamp": pa.timestamp("us", tz="UTC"),
     "binary": pa.binary(),
 }
+# Delta has signed integers only
+_SIGNED: dict[int, pa.DataType] = {8: pa.int16(), 16: pa.int32(), 32: pa.int64(), 64: pa.decimal128(20, 0)}
 
 
 def arrow_type(kind: ColumnKind) -> pa.DataType:
@@ -35,6 +37,13 @@ def arrow_type(kind: ColumnKind) -> pa.DataType:
     return _PLAIN[kind.kind]
 
 
+def table_type(kind: ColumnKind) -> pa.DataType:
+    """The type in the Delta table: as staged, an unsigned integer as the next wider type, of 64 bits decimal(20,0)."""
+    if kind.kind == "list":
+        return pa.list_(table_type(item_kind(kind)))
+    return _SIGNED[kind.bits] if kind.kind == "integer" and not kind.signed else arrow_type(kind)
+
+
 def item_kind(kind: ColumnKind) -> ColumnKind:
     """The type of a list's items."""
     if kind.item is None:
@@ -49,16 +58,18 @@ def source_schema(dataset: Dataset) -> pa.Schema:
 
 def staged_schema(dataset: Dataset) -> pa.Schema:
     """The declared columns, then the split (string) and the partition (date32)."""
-    return (
-        source_schema(dataset)
-        .append(pa.field(SPLIT_COLUMN, pa.string()))
-        .append(pa.field(PARTITION_COLUMN, pa.date32()))
-    )
+    return _with_own(source_schema(dataset))
 
 
 def table_schema(dataset: Dataset) -> pa.Schema:
-    """The Delta table's columns: the staged ones and the content's digest (string)."""
-    return staged_schema(dataset).append(pa.field(CONTENT_COLUMN, pa.string()))
+    """The Delta table's columns: the staged ones in the table's types and the content's digest (string)."""
+    declared = pa.schema([(column.name, table_type(column.kind)) for column in dataset.columns])
+    return _with_own(declared).append(pa.field(CONTENT_COLUMN, pa.string()))
+
+
+def _with_own(declared: pa.Schema) -> pa.Schema:
+    own = (pa.field(SPLIT_COLUMN, pa.string()), pa.field(PARTITION_COLUMN, pa.date32()))
+    return declared.append(own[0]).append(own[1])
 
 
 def text_features(dataset: Dataset) -> tuple[str, ...]:

@@ -2,17 +2,12 @@
 
 from collections.abc import Iterator
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from millrace.contracts.data import Dataset
 from millrace.storage import files
 from millrace.storage.arrivals import compression
 from millrace_data import parquet
 from millrace_data.chunks import CHUNK_BYTES, Rows
-from millrace_data.file_errors import damaged
 from millrace_data.first_bytes import HEAD_BYTES, refuse_unlike_parquet
-from millrace_data.schema import extra_names
 from millrace_data.streams import Digest, store_failed
 from millrace_data.text_rows import text_rows
 
@@ -30,11 +25,8 @@ def rows(uri: str, dataset: Dataset, digest: Digest) -> Iterator[Rows]:
 def _parquet_rows(uri: str, dataset: Dataset, digest: Digest) -> Iterator[Rows]:
     if compression(uri) is None:
         refuse_unlike_parquet(_head(uri), uri)
-    try:
-        for batch in parquet.batches(uri, dataset, digest, CHUNK_BYTES):
-            yield Rows(batch, extra_names=_extra_names(uri, dataset))
-    except (pa.ArrowException, OSError) as error:
-        raise damaged(uri, "Parquet") from error
+    for batch, names in parquet.batches(uri, dataset, digest, CHUNK_BYTES):
+        yield Rows(batch, extra_names=names)
 
 
 def _head(uri: str) -> bytes:
@@ -44,9 +36,3 @@ def _head(uri: str) -> bytes:
             return bytes(stream.read(HEAD_BYTES))
     except OSError as error:
         raise store_failed(uri, error) from error
-
-
-def _extra_names(uri: str, dataset: Dataset) -> frozenset[str]:
-    system, path = files.locate(uri)
-    with system.open_input_file(path) as stream:
-        return extra_names(pq.read_schema(stream).names, dataset)

@@ -40,7 +40,7 @@ def _names() -> pa.StringArray:
 
 def crc32(keys: pa.Array) -> NDArray[np.uint32]:
     """The CRC-32 of the UTF-8 bytes of each key's ``str()``."""
-    if pa.types.is_int64(keys.type):
+    if pa.types.is_integer(keys.type):
         keys = keys.cast(pa.string())
     if not pa.types.is_string(keys.type):
         return np.array([zlib.crc32(str(key).encode()) for key in keys.to_pylist()], np.uint32)

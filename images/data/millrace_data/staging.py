@@ -103,5 +103,5 @@ class StagedFile:
 def repetitive(dataset: Dataset) -> list[str]:
     """The Parquet paths of columns with few values."""
     target = dataset.target.column
-    is_list = dataset.column(target).type == "list<string>"
+    is_list = dataset.column(target).kind.kind == "list"
     return [f"{target}.list.element" if is_list else target, SPLIT_COLUMN, PARTITION_COLUMN]

@@ -41,6 +41,11 @@ class Digest:
         self._bytes.update(data)
         self._length += len(data)
 
+    @property
+    def length_bytes(self) -> int:
+        """Bytes taken in."""
+        return self._length
+
     def hexdigest(self) -> str:
         """64 hexadecimal digits."""
         whole = self._sha256.copy()

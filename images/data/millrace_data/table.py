@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from datetime import date
 
 import pyarrow as pa
-from deltalake import CommitProperties, DeltaTable, WriterProperties, write_deltalake
+from deltalake import CommitProperties, DeltaTable, Schema, WriterProperties, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
@@ -29,18 +29,23 @@ class DatasetTable:
 
     A partition's rows carry the ``content_sha256`` they came from as a second partition column, so that it lives and
     dies with them: in every checkpoint, after vacuum, a restore or a deletion. The history of the table says for each
-    version which ``run`` made it, of which partition and from which source.
+    version which ``run`` made it, of which partition and from which source. A nullable column that the workload has
+    since is added by the next commit; rows of before have no value there.
     """
 
     def __init__(self, uri: str, dataset: Dataset, run: Mapping[str, str] | None = None) -> None:
         self._uri = uri
         self._run = dict(run or {})
         self._options = s3.delta_options(uri)
+        self._dataset = dataset
+        self._table: DeltaTable | None = None
         self._schema = table_schema(dataset)
         self.refresh()
 
     def refresh(self) -> None:
-        """See what others committed. Raises BadInputError where the table has other columns than the workload."""
+        """See what others committed. Raises BadInputError, with the difference, where the workload's columns are other
+        than the table's and no evolution of them.
+        """
         try:
             there = DeltaTable.is_deltatable(self._uri, self._options)
             self._table = DeltaTable(self._uri, storage_options=self._options) if there else None
@@ -48,15 +53,25 @@ class DatasetTable:
             raise self._failed(error) from error
         if self._table is None:
             return
-        found = pa.schema(self._table.schema())
-        if not found.equals(self._schema):
+        if differences := list(self._differences(pa.schema(self._table.schema()))):
             raise BadInputError(
-                "the table's columns are not the workload's",
+                f"the table's columns are not the workload's: {'; '.join(differences)}",
                 where=self._uri,
-                rule=f"the table has {dict(zip(found.names, map(str, found.types), strict=True))}, "
-                f"the workload {dict(zip(self._schema.names, map(str, self._schema.types), strict=True))}",
-                remedy="a dataset keeps its columns: declare changed ones under a new workload name",
+                rule="a table keeps its columns and their types, in any order; a column that is added is nullable",
+                remedy=f"declare them as they were, or set Dataset.generation to {self._dataset.generation + 1}: "
+                "a backfill fills a new table, and the old model serves until then",
             )
+
+    def _differences(self, found: pa.Schema) -> Iterator[str]:
+        wanted = self._schema
+        for field in found:
+            if field.name not in wanted.names:
+                yield f"{field.name!r} ({field.type}) is not in the workload"
+            elif not field.type.equals(wanted.field(field.name).type):
+                yield f"{field.name!r} is {field.type}, {wanted.field(field.name).type} in the workload"
+        for column in self._dataset.columns:
+            if column.name not in found.names and not column.nullable:
+                yield f"{column.name!r} is not in the table, and is not nullable"
 
     @property
     def version(self) -> int:
@@ -93,14 +108,38 @@ class DatasetTable:
 
     def _commit_once(self, partition: StagedPartition) -> bool:
         self.refresh()
-        if self._table is None:
-            self._create()
+        table = self._table or self._create()
         if self.contents().get(partition.partition) == partition.content_sha256:
             log.info("partition %s: the table holds this content already", partition.partition)
             return False
+        table = self._evolved(table)
+        rows = _StagedRows(partition, pa.schema(table.schema()))
+        try:
+            self._write(table, partition, rows)
+        except DeltaError:
+            if rows.failure is not None:  # Delta has made a text of it
+                raise rows.failure from None
+            raise
+        self.refresh()
+        log.info("partition %s: %s rows committed, version %s", partition.partition, partition.rows, self.version)
+        return True
+
+    def _evolved(self, table: DeltaTable) -> DeltaTable:
+        """The table with the columns that it did not have yet."""
+        held = pa.schema(table.schema()).names
+        if added := [field for field in self._schema if field.name not in held]:
+            table.alter.add_columns(
+                list(Schema.from_arrow(pa.schema(added)).fields),
+                commit_properties=CommitProperties(custom_metadata=self._run),
+            )
+            log.info("columns %s are added to the table", [field.name for field in added])
+            table = self._refreshed()
+        return table
+
+    def _write(self, table: DeltaTable, partition: StagedPartition, rows: "_StagedRows") -> None:
         write_deltalake(
-            self._table,  # as it was looked at: what others committed since then is a conflict
-            pa.RecordBatchReader.from_batches(self._schema, self._staged_rows(partition)),
+            table,  # as it was looked at: what others committed since then is a conflict
+            pa.RecordBatchReader.from_batches(rows.schema, rows),
             mode="overwrite",
             predicate=f"{PARTITION_COLUMN} = '{partition.partition.isoformat()}'",
             partition_by=_PARTITIONED_BY,
@@ -116,11 +155,8 @@ class DatasetTable:
                 }
             ),
         )
-        self.refresh()
-        log.info("partition %s: %s rows committed, version %s", partition.partition, partition.rows, self.version)
-        return True
 
-    def _create(self) -> None:
+    def _create(self) -> DeltaTable:
         DeltaTable.create(
             self._uri,
             self._schema,
@@ -132,12 +168,13 @@ class DatasetTable:
             # Retried, a creation that lost the race becomes version 1, over what the winner has begun.
             commit_properties=CommitProperties(custom_metadata=self._run, max_commit_retries=0),
         )
-        self.refresh()
+        return self._refreshed()
 
-    def _staged_rows(self, partition: StagedPartition) -> Iterator[pa.RecordBatch]:
-        for batch in parquet_batches(partition.file_uri):
-            content = pa.repeat(partition.content_sha256, batch.num_rows)
-            yield batch.append_column(CONTENT_COLUMN, content).select(self._schema.names)
+    def _refreshed(self) -> DeltaTable:
+        self.refresh()
+        if self._table is None:
+            raise self._failed(FileNotFoundError("no table"))
+        return self._table
 
     def _failed(self, error: Exception) -> TransientError:
         return TransientError(
@@ -146,3 +183,26 @@ class DatasetTable:
             rule="a commit lands whole, or nothing of it is visible",
             remedy="let the task be retried; if it stays, check the store and who else writes there",
         )
+
+
+class _StagedRows:
+    """A partition's staged rows in the table's columns and types, once through; ``failure`` is what ended them early.
+
+    Delta has no unsigned integers: they become wider ones.
+    """
+
+    def __init__(self, partition: StagedPartition, schema: pa.Schema) -> None:
+        self.schema = schema
+        self.failure: Exception | None = None
+        self._partition = partition
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        try:
+            for batch in parquet_batches(self._partition.file_uri):
+                content = pa.repeat(self._partition.content_sha256, batch.num_rows)
+                whole = batch.append_column(CONTENT_COLUMN, content)
+                columns = [whole.column(field.name).cast(field.type) for field in self.schema]
+                yield pa.record_batch(columns, schema=self.schema)
+        except Exception as error:
+            self.failure = error
+            raise

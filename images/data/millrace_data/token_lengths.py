@@ -14,7 +14,6 @@ from millrace.storage import folders
 
 SAMPLE_ROWS = 4096
 _UPPER = (8, 16, 32, 64, 128, 256, 512)
-_CHARACTERS_PER_TOKEN = 32  # far above any tokenizer's average: what lies behind them cannot lower a length
 
 
 def open_tokenizer(base_model: BaseModelRef) -> TextTokenizer:
@@ -46,7 +45,7 @@ class TokenLengths:
         taken = batch.select(self._features).take(pa.array(self._wanted[start:end] - self._rows_before))
         self._rows_before += batch.num_rows
         columns: Mapping[str, Sequence[object]] = {name: taken.column(name).to_pylist() for name in self._features}
-        texts = [text[: _UPPER[-1] * _CHARACTERS_PER_TOKEN] for text in joined_texts(columns, self._features)]
+        texts = joined_texts(columns, self._features)
         buckets = np.searchsorted(_UPPER, self._tokenizer.lengths(texts, _UPPER[-1]))
         self._counts += np.bincount(buckets, minlength=len(_UPPER))
 

@@ -19,7 +19,7 @@ from millrace.contracts.data import PARTITION_COLUMN, Dataset, DatasetVersion, S
 from millrace.contracts.errors import BadInputError
 from millrace.step.main import Stop
 from millrace.storage import files, s3
-from millrace_data.deduplicate import SeenRows, row_hashes
+from millrace_data.deduplicate import SeenRows, comparable_rows, row_hashes
 from millrace_data.measure import parquet_batches
 from millrace_data.schema import staged_schema
 from millrace_data.staging import StagedFile, repetitive
@@ -52,10 +52,27 @@ def sources(staged: Sequence[StagedPartition], published: DatasetVersion | None)
     return sorted(found, key=lambda rows: (rows.day, rows.uri))
 
 
-def keys(uri: str, unique_by: Sequence[str]) -> Iterator[pa.Array]:
-    """The 128-bit hash of each row's ``unique_by`` columns, in the file's order."""
-    for batch in parquet_batches(uri, unique_by):
-        yield _keys(batch, unique_by)
+def keys(uri: str, dataset: Dataset) -> Iterator[pa.Array]:
+    """The 128-bit hash of each row's ``unique_by`` columns, in the file's order, without rows that are like no other:
+    see SeenRows.
+    """
+    for batch in _compared(uri, dataset):
+        found = _keys(batch, dataset.unique_by)
+        comparable = None if dataset.nulls_equal else comparable_rows(batch, dataset.unique_by)
+        yield found if comparable is None else found.filter(pa.array(comparable))
+
+
+def _compared(uri: str, dataset: Dataset) -> Iterator[pa.RecordBatch]:
+    """The ``unique_by`` columns of a staged or published file; a column that is younger than the file has no values."""
+    wanted = [field for field in staged_schema(dataset) if field.name in dataset.unique_by]
+    for batch in parquet_batches(uri, dataset.unique_by):
+        columns = {
+            field.name: batch.column(field.name)
+            if field.name in batch.schema.names
+            else pa.nulls(batch.num_rows, field.type)
+            for field in wanted
+        }
+        yield pa.record_batch(columns)
 
 
 def _keys(batch: pa.RecordBatch, unique_by: Sequence[str]) -> pa.Array:
@@ -63,16 +80,17 @@ def _keys(batch: pa.RecordBatch, unique_by: Sequence[str]) -> pa.Array:
     return pa.FixedSizeBinaryArray.from_buffers(KEY, len(hashes), [None, pa.py_buffer(hashes)])
 
 
-def repeated(found: Iterable[Rows], unique_by: Sequence[str], stop: Stop) -> dict[date, list[bytes]]:
+def repeated(found: Iterable[Rows], dataset: Dataset, stop: Stop) -> dict[date, list[bytes]]:
     """Of each staged day the keys that an earlier day has: 27 to 54 bytes of memory a row of the whole data set."""
-    seen = SeenRows(unique_by)
+    seen = SeenRows(dataset.unique_by, dataset.nulls_equal)
     repeats: dict[date, list[bytes]] = {}
     for rows in found:
         stop.check(f"comparing partition {rows.day} with earlier ones")
-        for batch in parquet_batches(rows.uri, unique_by):
+        for batch in _compared(rows.uri, dataset):
             first = seen.first_seen(batch)
             if rows.staged and not first.all():
-                repeats.setdefault(rows.day, []).extend(_keys(batch, unique_by).filter(pa.array(~first)).to_pylist())
+                again = _keys(batch, dataset.unique_by).filter(pa.array(~first))
+                repeats.setdefault(rows.day, []).extend(again.to_pylist())
     return repeats
 
 

@@ -1,6 +1,7 @@
 """The step validate: judge what ingest staged; when all of it passes, and only then, commit it."""
 
 import logging
+import math
 import operator
 from contextlib import AbstractContextManager, nullcontext
 from functools import reduce
@@ -33,6 +34,7 @@ log = logging.getLogger(__name__)
 
 _ROWS, _LABELS, _BALANCE = "rows", "labels", "label balance"
 _NAMED_FAILURES = 10
+_STANDARD_ERRORS = 3
 
 
 def validate(spec: RunSpec, stop: Stop) -> ValidateResult:
@@ -81,7 +83,7 @@ def _once(
     folder_uri = files.join(attempt_uri, "out", "staged")
     if spark is not None:
         return spark.once(found, task.staged, dataset, folder_uri)
-    repeats = unique.repeated(found, dataset.unique_by, stop)
+    repeats = unique.repeated(found, dataset, stop)
     return tuple(
         unique.without(partition, repeats.get(partition.partition, []), dataset, folder_uri)
         for partition in task.staged
@@ -93,7 +95,7 @@ def _judge_all(
 ) -> tuple[list[ExpectationOutcome], dict[str, Profile]]:
     judge.add_suite(_ROWS, expectations.row_expectations(dataset), on_spark=spark is not None)
     judge.add_suite(_LABELS, expectations.label_expectations(dataset))
-    judge.add_suite(_BALANCE, expectations.balance_expectations(dataset, task.live_profile is not None))
+    judge.add_suite(_BALANCE, expectations.balance_expectations(dataset))
     tokenizer = _tokenizer(task, dataset)
     outcomes: list[ExpectationOutcome] = []
     profiles: dict[str, Profile] = {}
@@ -105,8 +107,9 @@ def _judge_all(
             profiles[partition.partition.isoformat()] = profile
         failed = sum(not outcome.success for outcome in found)
         log.info("partition %s: %s rules judged, %s failed", partition.partition, len(found), failed)
-    if len(profiles) == len(task.staged):
-        outcomes += _judge_balance(judge, task, dataset, reduce(operator.add, profiles.values()))
+    if task.live_profile is not None and len(profiles) == len(task.staged):
+        window = reduce(operator.add, profiles.values())
+        outcomes += _judge_balance(judge, task, dataset, window, task.live_profile)
     return outcomes, profiles
 
 
@@ -176,35 +179,33 @@ def _not_as_staged(partition: StagedPartition, what: str) -> BadInputError:
     )
 
 
-def _judge_balance(judge: Judge, task: ValidateTask, dataset: Dataset, window: Profile) -> list[ExpectationOutcome]:
+def _judge_balance(
+    judge: Judge, task: ValidateTask, dataset: Dataset, window: Profile, live: Profile
+) -> list[ExpectationOutcome]:
     labels = dataset.target.labels
-    live = task.live_profile
-    whole = window + task.earlier_profile if task.earlier_profile is not None else window
-    changes = [_share(window, label) - _share(live, label) if live else 0.0 for label in labels]
-    examples = [whole.train_label_counts.get(label, 0) for label in labels]
-    frame = pd.DataFrame(
-        {
-            expectations.LABEL: labels,
-            expectations.TRAINING_EXAMPLES: examples,
-            expectations.SHARE_CHANGE: changes,
-        }
-    )
+    changes = [_share_change(window, live, label) for label in labels]
+    frame = pd.DataFrame({expectations.LABEL: labels, expectations.SHARE_CHANGE: changes})
     days = sorted(partition.partition.isoformat() for partition in task.staged)
     outcomes = judge.judge(_BALANCE, frame, f"{days[0]}..{days[-1]}")
     most = dataset.expectations.max_label_share_change
-    named = {
-        expectations.TRAINING_EXAMPLES: [label for label, count in zip(labels, examples, strict=True) if not count],
-        expectations.SHARE_CHANGE: [
-            f"{label} {change:+.3f}" for label, change in zip(labels, changes, strict=True) if abs(change) > most
-        ],
-    }
     # A declared label is the workload's word, not a row's value: people may read it in the error.
+    named = ", ".join(
+        f"{label} {_share(window, label) - _share(live, label):+.3f}"
+        for label, change in zip(labels, changes, strict=True)
+        if abs(change) > most
+    )
     return [
-        outcome
-        if outcome.success
-        else outcome.model_copy(update={"detail": f"{outcome.detail}: {', '.join(named[outcome.column or ''])}"})
+        outcome if outcome.success else outcome.model_copy(update={"detail": f"{outcome.detail}: {named}"})
         for outcome in outcomes
     ]
+
+
+def _share_change(window: Profile, live: Profile, label: str) -> float:
+    """By how much a label's share of rows differs from the live one, less three standard errors of so few rows."""
+    expected = _share(live, label)
+    change = _share(window, label) - expected
+    by_chance = _STANDARD_ERRORS * math.sqrt(max(0.0, expected * (1 - expected)) / max(1, window.rows))
+    return math.copysign(max(0.0, abs(change) - by_chance), change)
 
 
 def _share(profile: Profile, label: str) -> float:

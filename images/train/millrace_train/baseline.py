@@ -115,4 +115,5 @@ def _pieces(selection: Selection, dataset: Dataset, takes_text: bool) -> Iterato
             columns = {name: batch.column(index).to_pylist() for index, name in enumerate(dataset.features)}
             yield joined_texts(columns, dataset.features), truth
         else:
-            yield number_matrix(batch, dataset.features, where), truth
+            # standardised as float32, numbers at its edge would be infinite
+            yield number_matrix(batch, dataset.features, where).astype(np.float64), truth

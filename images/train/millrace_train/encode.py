@@ -62,7 +62,8 @@ def number_matrix(batch: pa.RecordBatch, features: tuple[str, ...], where: str) 
     matrix = np.empty((batch.num_rows, len(features)), np.float32)
     for index, name in enumerate(features):
         values = pc.cast(batch.column(index), pa.float64(), safe=False)
-        matrix[:, index] = np.asarray(values)
+        with np.errstate(over="ignore"):
+            matrix[:, index] = np.asarray(values)
         if values.null_count or not np.isfinite(matrix[:, index]).all():
             raise BadInputError(
                 "a number is missing, NaN, infinite or beyond float32",

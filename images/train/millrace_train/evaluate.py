@@ -4,6 +4,7 @@ import json
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -159,7 +160,8 @@ def _replay_rows(selection: Selection, features: tuple[str, ...], spec: RunSpec)
     """Up to 200 test rows whose request the service takes."""
     rows: list[Request] = []
     for batch, _ in read_rows(selection, features):
-        rows += [row for row in batch.to_pylist() if len(json.dumps(row)) * 2 < spec.workload.serving.max_request_bytes]
+        found = [{name: _as_json(value) for name, value in row.items()} for row in batch.to_pylist()]
+        rows += [row for row in found if len(json.dumps(row)) * 2 < spec.workload.serving.max_request_bytes]
     if not rows:
         raise BadInputError(
             "no test row fits into a request",
@@ -168,6 +170,10 @@ def _replay_rows(selection: Selection, features: tuple[str, ...], spec: RunSpec)
             remedy="raise the limit",
         )
     return rows
+
+
+def _as_json(value: object) -> object:
+    return float(value) if isinstance(value, Decimal) else value
 
 
 def _check_features(scorer: Scorer, dataset: Dataset, model: ModelVersion) -> None:

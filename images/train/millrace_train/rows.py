@@ -70,7 +70,7 @@ def read_rows(selection: Selection, columns: Sequence[str]) -> Iterator[tuple[pa
 
 
 def key_hashes(keys: pa.Array) -> Hashes:
-    """The CRC-32 of each key's text in UTF-8."""
+    """The CRC-32 of the UTF-8 bytes of each key's ``str()``: the same as of the key before it was in the table."""
     values = (zlib.crc32(str(key).encode()) for key in keys.to_pylist())
     return np.fromiter(values, np.uint32, count=len(keys))
 
@@ -82,7 +82,18 @@ def _scan(dataset: DatasetVersion, split: str, columns: list[str]) -> Iterator[p
         until = dataset.until.isoformat()
     fragments = table.get_fragments(filter=pc.field(PARTITION_COLUMN) <= pa.scalar(until))
     for batch in _one_ahead(_pieces(fragments, [*columns, SPLIT_COLUMN])):
-        yield batch.filter(pc.equal(batch.column(SPLIT_COLUMN), split)).select(columns)
+        yield _completed(batch.filter(pc.equal(batch.column(SPLIT_COLUMN), split)), columns, table.schema)
+
+
+def _completed(batch: pa.RecordBatch, columns: list[str], schema: pa.Schema) -> pa.RecordBatch:
+    """The columns in this order; one that the table has only since the batch's file was written is null."""
+    if set(columns) <= set(batch.schema.names):
+        return batch.select(columns)
+    found = {
+        name: batch.column(name) if name in batch.schema.names else pa.nulls(batch.num_rows, schema.field(name).type)
+        for name in columns
+    }
+    return pa.record_batch(found)
 
 
 def _pieces(fragments: Iterator[ArrowFragment], columns: list[str]) -> Iterator[Iterator[pa.RecordBatch]]:

@@ -49,7 +49,11 @@ class Tally:
         return _f1(int(self._hits.sum()), int(self._given.sum()), int(self._support.sum()))
 
     def macro_f1(self) -> float:
-        """The plain mean of F1 over the labels that occur in these rows."""
+        """The plain mean of F1 over the labels that occur in these rows (scikit-learn's with ``labels`` those).
+
+        A label that no row has could only be given wrongly, so that its F1 would be 0 by one mistake and say nothing
+        about the model; what is given wrongly counts in micro-F1.
+        """
         scores = [score.f1 for score in self.by_label() if score.support]
         return sum(scores) / len(scores) if scores else 0.0
 

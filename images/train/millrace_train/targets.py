@@ -24,7 +24,7 @@ def encode_targets(column: pa.Array, target: Target, where: str) -> NDArray[Any]
     counts = np.asarray(pc.list_value_length(column))
     rows = np.repeat(np.arange(len(column)), counts)
     encoded = np.zeros((len(column), len(target.labels)), np.uint8)
-    encoded[rows, _indexes(column.flatten(), known, target, where)] = 1
+    encoded[rows, _indexes(column.flatten().cast(pa.string()), known, target, where)] = 1
     return encoded
 
 

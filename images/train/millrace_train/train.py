@@ -177,12 +177,13 @@ def _check_labels(store: RowStore, target: Target, capped: bool) -> None:
     for start in range(0, store.rows, 65_536):
         counts += as_matrix(store.targets[start : start + 65_536], len(target.labels)).sum(axis=0)
     without = [label for label, count in zip(target.labels, counts.tolist(), strict=True) if not count]
-    if without and capped:
-        log.warning("labels without a training row among the rows taken: %s", ", ".join(without))
-    elif without:
+    needed = [label for label in without if label not in target.optional_labels]
+    if needed and not capped:
         raise BadInputError(
-            f"labels without an example: {', '.join(without)}",
+            f"labels without an example: {', '.join(needed)}",
             where="workload.dataset.target.labels",
-            rule="each label has at least one training row",
-            remedy="leave the label out of the workload, or ingest rows that have it",
+            rule="each label has at least one training row, unless it is among target.optional_labels",
+            remedy="declare the label in target.optional_labels, or ingest rows that have it",
         )
+    if without:
+        log.warning("labels without a training row among the rows taken: %s", ", ".join(without))

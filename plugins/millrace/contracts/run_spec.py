@@ -43,7 +43,6 @@ class ValidateTask(Contract):
         default=None, description="what rows must not be in, before their day; None where that does not matter"
     )
     engine: Literal["arrow", "spark"] = Field(default="arrow", description="this process alone, or Spark")
-    earlier_profile: Profile | None = Field(description="of the committed partitions up to the window, itself left out")
     live_profile: Profile | None = Field(description="of the data that the live model was trained on")
     base_model: BaseModelRef | None = Field(description="its tokenizer counts tokens for the profile")
 

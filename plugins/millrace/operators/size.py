@@ -3,11 +3,13 @@
 from typing import Any
 
 from airflow.sdk import Context
+from airflow.sdk.exceptions import AirflowSkipException
 
 from millrace import orders
+from millrace.admission import newest_run
 from millrace.contracts.plan import Plan
 from millrace.operators.workload import WorkloadOperator
-from millrace.planning import plan_run
+from millrace.planning import plan_run, require_examples
 from millrace.run import Run
 
 
@@ -15,13 +17,27 @@ class SizeOperator(WorkloadOperator):
     """Stores the plan in the ledger, which refuses it once training has begun."""
 
     def work(self, run: Run, context: Context) -> Any:  # noqa: ANN401 - Airflow's own
-        """Plan on the newest published version; the XCom is the plan's summary."""
+        """Plan on the newest published version; the XCom is the plan's summary.
+
+        Raises RefusedError for a run that would train without an example of a label that it must have.
+        """
         dataset = orders.newest_dataset(run, self.ledger)
-        plan = plan_run(run, dataset, self.ledger.profile(run.workload.name, until=dataset.until), self.settings)
+        profile = self.ledger.profile(run.workload.name, until=dataset.until, generation=dataset.generation)
+        if profile is not None and self._trains(run, context):
+            require_examples(run.workload, dataset, profile)
+        plan = plan_run(run, dataset, profile, self.settings)
         self.ledger.store_plan(run.dag_id, run.run_id, run.repeat, plan)
         for line in describe(plan):
             self.log.info("%s", line)
         return {"seconds": plan.seconds.p50, "joules": plan.joules.p50, "sha256": plan.sha256}
+
+    def _trains(self, run: Run, context: Context) -> bool:
+        """Whether training is what this run is for, as far as it is known yet."""
+        try:
+            newest_run(run, self.ledger, context)
+        except AirflowSkipException:
+            return False
+        return True
 
 
 def describe(plan: Plan) -> list[str]:

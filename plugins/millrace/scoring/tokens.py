@@ -1,16 +1,33 @@
 """Text to token ids, the same in training, evaluation and serving."""
 
 import re
+import string
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tokenizers import Tokenizer
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
 from millrace.contracts.errors import BadInputError
 
 TOKENIZER_FILE = "tokenizer.json"
 _TEXTS_AT_A_TIME = 256
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+_CHARACTERS_PER_TOKEN = 16  # of ordinary text far more than it takes, so that one look is enough
+_GROWTH = 4
+_KEPT_OF_A_LONG_WORD = 64  # at either end
+_LONG_WORD = re.compile(f"[0-9A-Za-z]{{{2 * _KEPT_OF_A_LONG_WORD + 1},}}")
+_SPACES = " \t\n\r"
+_IDEOGRAPHS = "\u4e00-\u9fff"
+_BY_WORDS = (pre_tokenizers.BertPreTokenizer, pre_tokenizers.Whitespace, pre_tokenizers.WhitespaceSplit)
+_BY_CHARACTERS = (
+    normalizers.BertNormalizer,
+    normalizers.Lowercase,
+    normalizers.NFC,
+    normalizers.NFD,
+    normalizers.NFKC,
+    normalizers.NFKD,
+    normalizers.StripAccents,
+)
 
 
 class TextTokenizer:
@@ -32,6 +49,8 @@ class TextTokenizer:
                 remedy="give the tokenizer.json that belongs to a BERT model",
             )
         self._tokenizer = tokenizer
+        self._boundary = _boundary(tokenizer)
+        self._long_word = _long_word(tokenizer) if self._boundary is not None else None
         self._end_id: int = frame[-1]
         self.pad_id: int = padding["pad_id"] if padding else (tokenizer.token_to_id("[PAD]") or 0)
         self.vocabulary_size: int = tokenizer.get_vocab_size()
@@ -54,7 +73,10 @@ class TextTokenizer:
         return cls(tokenizer, str(path))
 
     def encode(self, texts: Sequence[str], max_length: int) -> list[list[int]]:
-        """Each text's ids, framed by [CLS] and [SEP], at most ``max_length`` of them; what is cut leaves [SEP] last."""
+        """Each text's ids, framed by [CLS] and [SEP], at most ``max_length`` of them; what is cut leaves [SEP] last.
+
+        Of a long text no more is looked at than that takes, where the tokenizer takes a text word by word.
+        """
         if max_length < 2:
             raise BadInputError(
                 f"a row of {max_length} tokens holds no text",
@@ -64,14 +86,68 @@ class TextTokenizer:
             )
         rows: list[list[int]] = []
         for start in range(0, len(texts), _TEXTS_AT_A_TIME):
-            for encoding in self._tokenizer.encode_batch_fast(list(texts[start : start + _TEXTS_AT_A_TIME])):
-                ids: list[int] = encoding.ids
+            for ids in self._enough(texts[start : start + _TEXTS_AT_A_TIME], max_length):
                 rows.append(ids if len(ids) <= max_length else [*ids[: max_length - 1], self._end_id])
         return rows
+
+    def _enough(self, texts: Sequence[str], max_length: int) -> list[list[int]]:
+        """Each text's ids, or the first ``max_length`` of them at least."""
+        found: dict[int, list[int]] = {}
+        waiting, characters = list(range(len(texts))), max_length * _CHARACTERS_PER_TOKEN
+        while waiting:
+            heads = [self._head(texts[index], characters) for index in waiting]
+            encodings = self._tokenizer.encode_batch_fast([self._shortened(head) for head in heads])
+            for index, head, encoding in zip(waiting, heads, encodings, strict=True):
+                if len(head) == len(texts[index]) or len(encoding.ids) >= max_length:
+                    found[index] = encoding.ids
+            waiting, characters = [index for index in waiting if index not in found], characters * _GROWTH
+        return [found[index] for index in range(len(texts))]
+
+    def _head(self, text: str, characters: int) -> str:
+        """The text up to its first boundary behind so many characters, whose tokens are the text's first ones."""
+        if self._boundary is None or len(text) < 2 * characters:
+            return text
+        boundary = self._boundary.search(text, characters)
+        return text if boundary is None else text[: boundary.end()]
 
     def lengths(self, texts: Sequence[str], max_length: int) -> list[int]:
         """How many ids ``encode`` gives each text: between 2 and ``max_length``."""
         return [len(ids) for ids in self.encode(texts, max_length)]
+
+    def _shortened(self, text: str) -> str:
+        """The text with its overlong words shorter, which give the same token."""
+        if self._long_word is None:
+            return text
+        ends = _KEPT_OF_A_LONG_WORD
+        return self._long_word.sub(lambda found: found[0][:ends] + found[0][-ends:], text)
+
+
+def _boundary(tokenizer: Tokenizer) -> re.Pattern[str] | None:
+    """The characters behind which a text goes on as if it began there; None where they are not known.
+
+    White space is one wherever words are tokenised by themselves. BERT's own rules make words of punctuation marks, and
+    of ideographs, too. None of them may be part of a token that is found in the text before that, such as ``[SEP]``.
+    """
+    words, characters = tokenizer.pre_tokenizer, tokenizer.normalizer
+    if not isinstance(words, _BY_WORDS) or not (characters is None or isinstance(characters, _BY_CHARACTERS)):
+        return None
+    added = "".join(token.content for token in tokenizer.get_added_tokens_decoder().values())
+    if any(sign.isspace() for sign in added):
+        return None
+    signs, ideographs = _SPACES, ""
+    if isinstance(words, pre_tokenizers.BertPreTokenizer) and isinstance(characters, normalizers.BertNormalizer):
+        signs += "".join(sign for sign in string.punctuation if sign not in added)
+        ideographs = _IDEOGRAPHS if characters.handle_chinese_chars and added.isascii() else ""
+    return re.compile(f"[{re.escape(signs)}{ideographs}]")
+
+
+def _long_word(tokenizer: Tokenizer) -> re.Pattern[str] | None:
+    """A run of ASCII letters and digits that is one unknown token, longer or shorter; None where that is not known."""
+    model, kept = tokenizer.model, 2 * _KEPT_OF_A_LONG_WORD
+    added = [token.content for token in tokenizer.get_added_tokens_decoder().values()]
+    is_apart = all(len(text) < _KEPT_OF_A_LONG_WORD and not (text.isascii() and text.isalnum()) for text in added)
+    is_limited = isinstance(model, models.WordPiece) and model.max_input_chars_per_word < kept
+    return _LONG_WORD if is_apart and is_limited else None
 
 
 def joined_texts(columns: Mapping[str, Sequence[object]], features: Sequence[str]) -> list[str]:

@@ -97,3 +97,60 @@ def test_rows_are_judged_by_the_named_columns_only() -> None:
     seen = SeenRows(["text"])
     assert seen.first_seen(_batch([{"text": "a", "n": 1}, {"text": "a", "n": 2}])).tolist() == [True, False]
     assert seen.first_seen(_batch([]).slice(0, 0) if False else _batch([{"text": "a", "n": 3}])).tolist() == [False]
+
+
+@pytest.mark.parametrize("batch_rows", [1, 3, 100])
+@pytest.mark.parametrize("nulls_equal", [False, True])
+def test_rows_without_a_value_are_equal_only_where_that_is_asked(nulls_equal: bool, batch_rows: int) -> None:
+    rows = [
+        {"a": value, "b": number % 2, "n": number} for number, value in enumerate([None, "x", None, "x", None, "y"] * 4)
+    ]
+    seen = SeenRows(["a", "b"], nulls_equal)
+    schema = pa.schema([("a", pa.string()), ("b", pa.int8()), ("n", pa.int64())])
+    kept: list[int] = []
+    for start in range(0, len(rows), batch_rows):
+        batch = _batch(rows[start : start + batch_rows], schema)
+        kept += batch.filter(pa.array(seen.first_seen(batch)))["n"].to_pylist()
+    expected, known = [], set()
+    for row in rows:
+        key = (row["a"], row["b"])
+        if key not in known or (row["a"] is None and not nulls_equal):
+            expected.append(row["n"])
+        known.add(key)
+    assert kept == expected
+    assert seen.unique_rows == len({key for key in known if key[0] is not None or nulls_equal})
+
+
+TYPES = {
+    pa.int8(): [0, -1, 127, None],
+    pa.uint64(): [0, 1, 2**64 - 1, 2**63, None],
+    pa.float32(): [0.5, -0.5, 0.1, None],
+    pa.decimal128(38, 2): [0, 1, -1, 10**30, None],
+    pa.date32(): [0, 1, -1, None],
+    pa.timestamp("us", "UTC"): [0, 1, -1, None],
+    pa.binary(): [b"", b"\x00", b"\x00\x00", None],
+    pa.list_(pa.list_(pa.uint8())): [[], [[]], [[], []], [[0]], [[0], []], None],
+}
+
+
+@pytest.mark.parametrize("kind", TYPES, ids=str)
+def test_values_of_every_type_are_told_apart(kind: pa.DataType) -> None:
+    values = TYPES[kind] * 2
+    batch = pa.record_batch({"v": pa.array(values, kind)})
+    found = Counter(map(bytes, row_hashes(batch, ["v"])))
+    assert len(found) == len(values) // 2
+    assert set(found.values()) == {2}
+    sliced = row_hashes(batch.slice(1, 5), ["v"])
+    assert (sliced == row_hashes(batch, ["v"])[1:6]).all()
+
+
+@pytest.mark.parametrize(
+    ("staged", "published"),
+    [(pa.uint8(), pa.int16()), (pa.uint32(), pa.int64()), (pa.uint64(), pa.decimal128(20, 0))],
+)
+def test_a_value_has_one_hash_in_staging_and_in_the_table(staged: pa.DataType, published: pa.DataType) -> None:
+    values = pa.array([0, 1, 200, None], staged)
+    lists = pa.array([[0, 200], [], None], pa.list_(staged))
+    for one, other in ((values, values.cast(published)), (lists, lists.cast(pa.list_(published)))):
+        hashes = [row_hashes(pa.record_batch({"v": array}), ["v"]) for array in (one, other)]
+        assert (hashes[0] == hashes[1]).all()

@@ -42,7 +42,6 @@ def test_ingest_then_validate_by_command_line(
     task = ValidateTask(
         staged=report.result.staged,
         dataset_uri=(tmp_path / "table").as_uri(),
-        earlier_profile=None,
         live_profile=None,
         base_model=None,
     )

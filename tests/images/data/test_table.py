@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 import pytest
 from deltalake import DeltaTable
 
-from millrace.contracts.data import Dataset, StagedPartition
+from millrace.contracts.data import Column, Dataset, StagedPartition
 from millrace.contracts.errors import BadInputError, TransientError
 from millrace.storage import files, s3
 from millrace_data.partition import stage_partition
@@ -27,7 +27,7 @@ Days = Callable[[int], list[date]]
 
 _COMMIT = """
 import sys, time
-from millrace.contracts.data import Dataset, StagedPartition
+from millrace.contracts.data import Column, Dataset, StagedPartition
 from millrace_data.table import DatasetTable
 uri, dataset, staged, at = sys.argv[1:]
 table = DatasetTable(uri, Dataset.model_validate_json(dataset))
@@ -183,6 +183,111 @@ def test_a_table_that_is_no_table_of_the_workload_is_refused(
     DatasetTable(uri, dataset).commit(stage(dataset))
     with pytest.raises(BadInputError, match="not the workload's"):
         DatasetTable(uri, number_dataset())
+
+
+def _columns(dataset: Dataset, *names: str, **changes: Column) -> Dataset:
+    """The data set with its columns in this order, some of them others."""
+    kept = {column.name: column for column in dataset.columns} | changes
+    return dataset.model_copy(update={"columns": tuple(kept[name] for name in names)})
+
+
+def test_the_order_of_columns_does_not_matter(
+    text_dataset: MakeDataset, text_rows: MakeRows, arrive: Arrive, stage: Stage, days: Days, uri: str
+) -> None:
+    first, second = days(2)
+    dataset = text_dataset()
+    turned = _columns(dataset, "split", "labels", "text", "id")
+    for it, day in ((dataset, first), (turned, second)):
+        arrive(it, [row | {"id": f"{day}-{row['id']}"} for row in text_rows(9)], on=day)
+        assert DatasetTable(uri, it).commit(stage(it, on=day))
+    held = sorted(_delta(uri).to_pyarrow_table(columns=["id", "text", "labels", "split"]).to_pylist(), key=str)
+    expected = [row | {"id": f"{day}-{row['id']}"} for day in days(2) for row in text_rows(9)]
+    assert held == sorted(expected, key=str)
+
+
+def test_a_new_nullable_column_is_added_with_the_next_commit(
+    text_dataset: MakeDataset, text_rows: MakeRows, arrive: Arrive, stage: Stage, days: Days, uri: str
+) -> None:
+    first, second = days(2)
+    dataset = text_dataset()
+    arrive(dataset, text_rows(3), on=first)
+    DatasetTable(uri, dataset).commit(stage(dataset, on=first))
+    new = {name: Column(name=name, type="int64", nullable=True) for name in ("score", "at")}
+    wider = _columns(dataset, "score", "id", "text", "at", "labels", "split", **new)
+    arrive(wider, [row | {"score": 7, "at": 8} for row in text_rows(3)], on=second)
+    table = DatasetTable(uri, wider)
+    before = table.version
+    assert table.commit(stage(wider, on=second))
+    assert table.version > before
+    held = _delta(uri).to_pyarrow_table().to_pylist()
+    assert {(row["partition_"], row["score"], row["at"]) for row in held} == {
+        (first, None, None),
+        (second, 7, 8),
+    }
+    assert not table.commit(stage(wider, on=second)), "the same content again is a version"
+    # and the first day, done again, has it too
+    arrive(wider, [row | {"score": None, "at": None} for row in text_rows(3)], on=first)
+    assert table.commit(stage(wider, on=first))
+    with pytest.raises(BadInputError, match=r"not the workload's: 'score' .*; 'at' .* is not in the workload"):
+        DatasetTable(uri, dataset)
+
+
+CHANGES = [
+    ("id text labels", "", "'split' (string) is not in the workload"),
+    ("id text labels split more", "more: int64", "'more' is not in the table, and is not nullable"),
+    ("id text labels split", "text: binary", "'text' is string, binary in the workload"),
+    (
+        "id Text labels split",
+        "Text: string",
+        "'text' (string) is not in the workload; 'Text' is not in the table, and is not nullable",
+    ),
+]
+
+
+@pytest.mark.parametrize(("names", "change", "difference"), CHANGES)
+def test_another_change_of_columns_is_refused_with_the_difference_alone(
+    text_dataset: MakeDataset, text_rows: MakeRows, arrive: Arrive, stage: Stage, uri: str,
+    names: str, change: str, difference: str,
+) -> None:  # fmt: skip
+    dataset = text_dataset()
+    arrive(dataset, text_rows(3))
+    DatasetTable(uri, dataset).commit(stage(dataset))
+    name, _, kind = change.partition(": ")
+    changes = {name: Column(name=name, type=kind)} if change else {}
+    with pytest.raises(BadInputError) as caught:
+        DatasetTable(uri, _columns(dataset, *names.split(), **changes))
+    assert caught.value.what == f"the table's columns are not the workload's: {difference}"
+    assert "Dataset.generation to 2" in caught.value.remedy
+
+
+def test_two_runs_add_a_column_at_once(
+    text_dataset: MakeDataset, text_rows: MakeRows, arrive: Arrive, stage: Stage, days: Days, uri: str
+) -> None:
+    dataset = text_dataset()
+    first, *others = days(3)
+    arrive(dataset, text_rows(3), on=first)
+    DatasetTable(uri, dataset).commit(stage(dataset, on=first))
+    more = Column(name="more", type="float32", nullable=True)
+    wider = _columns(dataset, "id", "text", "labels", "split", "more", more=more)
+    staged = []
+    for day in others:
+        arrive(wider, [row | {"more": 0.5} for row in text_rows(4)], on=day)
+        staged.append(stage(wider, on=day))
+    assert _race(uri, wider, staged) == ["True", "True"]
+    assert _rows_by_day(uri) == {first: 3, **dict.fromkeys(others, 4)}
+
+
+def test_what_fails_while_rows_are_read_for_a_commit_is_not_the_tables(
+    text_dataset: MakeDataset, text_rows: MakeRows, arrive: Arrive, stage: Stage, uri: str
+) -> None:
+    dataset = text_dataset()
+    arrive(dataset, text_rows(10))
+    staged = stage(dataset)
+    table = DatasetTable(uri, dataset)
+    path = files.local_path(staged.file_uri)
+    path.write_bytes(path.read_bytes()[:-10])
+    with pytest.raises(BadInputError, match="the staged file is missing or damaged"):
+        table.commit(staged)
 
 
 def _commit_slowly(uri: str, dataset: Dataset, staged: StagedPartition, flag: Path) -> None:

@@ -49,7 +49,6 @@ class Site:
             dataset_uri=self.table,
             published=held and DatasetVersion(workload="w", uri=self.table, version=held.version(), until=window.last),
             engine=engine,
-            earlier_profile=None,
             live_profile=None,
             base_model=None,
         )
@@ -63,7 +62,7 @@ class Site:
         return {day: sorted(ids) for day, ids in sorted(found.items())}
 
 
-def row(name: str, text: str) -> dict[str, Any]:
+def row(name: str, text: str | None) -> dict[str, Any]:
     return {"id": name, "text": text, "labels": ["a", "b", "c"], "split": "train"}
 
 
@@ -74,7 +73,7 @@ def texts(day: str, *numbers: int) -> list[dict[str, Any]]:
 @pytest.fixture
 def site(text_dataset: MakeDataset, arrive: Any, make_spec: Any, tmp_path: Path) -> Callable[..., Site]:
     def make(name: str = "", **changes: Any) -> Site:
-        dataset = text_dataset(unique_by=("text",), deduplicate="dataset", **changes)
+        dataset = text_dataset(**({"unique_by": ("text",), "deduplicate": "dataset"} | changes))
         return Site(dataset, arrive, make_spec, tmp_path / name)
 
     return make
@@ -134,6 +133,51 @@ def test_a_bad_partition_is_refused_with_the_counts(site: Callable[..., Site], d
     with pytest.raises(BadInputError, match="3 rows or more; observed 2"):
         here.run(engine, second)
     assert here.rows() == {"01": ["a1", "a2", "a3"]}
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("nulls_equal", [False, True])
+def test_rows_without_a_value_are_repeated_only_where_that_is_asked(
+    site: Callable[..., Site], days: Days, engine: str, nulls_equal: bool
+) -> None:
+    from millrace.contracts.data import Column
+
+    columns = [Column(name=name, type="string", nullable=name == "text") for name in ("id", "text", "split")]
+    labels = Column(name="labels", type="list<string>")
+    here = site(columns=(*columns, labels), nulls_equal=nulls_equal, unique_by=("text", "split"))
+    first, second = days(2)
+    here.arrive(here.dataset, [row("a1", "one"), *(row(f"a{number}", None) for number in (2, 3))], first)
+    here.run(engine, first)
+    here.arrive(here.dataset, [row("b1", "one"), row("b2", "two"), row("b3", None), row("b4", None)], second)
+    here.run(engine, second)
+    if nulls_equal:
+        assert here.rows() == {"01": ["a1", "a2"], "02": ["b2"]}
+    else:
+        assert here.rows() == {"01": ["a1", "a2", "a3"], "02": ["b2", "b3", "b4"]}
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_long_unsigned_keys_and_younger_columns_are_compared_with_what_is_published(
+    site: Callable[..., Site], days: Days, engine: str
+) -> None:
+    from millrace.contracts.data import Column
+
+    largest = 2**64 - 1
+    columns = [Column(name=name, type="string") for name in ("id", "text", "split")]
+    labels = Column(name="labels", type="list<string>")
+    number = Column(name="number", type="uint64", minimum=largest - 5)
+    more = Column(name="more", type="date", nullable=True)
+    first, second = days(2)
+    here = site(columns=(*columns, labels, number), unique_by=("number",))
+    here.arrive(here.dataset, [row(f"a{n}", "x") | {"number": largest - n} for n in range(3)], first)
+    here.run(engine, first)
+    here.arrive(here.dataset, [row(f"b{n}", "x") | {"number": largest - n} for n in range(2, 5)], second)
+    here.run(engine, second)
+    assert here.rows() == {"01": ["a0", "a1", "a2"], "02": ["b3", "b4"]}
+    younger = site(columns=(*columns, labels, number, more), unique_by=("number", "more"), nulls_equal=True)
+    younger.arrive(younger.dataset, [row(f"c{n}", "x") | {"number": largest - n, "more": None} for n in (1, 5)], second)
+    younger.run(engine, second)
+    assert younger.rows() == {"01": ["a0", "a1", "a2"], "02": ["c5"]}
 
 
 def test_it_needs_the_columns_that_tell_rows_apart(text_dataset: MakeDataset) -> None:

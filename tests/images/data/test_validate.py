@@ -47,7 +47,7 @@ class Lab:
         return ingest(self.make_spec(self.dataset, task, "ingest"), Stop()).staged
 
     def validate(self, staged: tuple[StagedPartition, ...], stop: Stop | None = None, **task: Any) -> ValidateResult:
-        fields = {"earlier_profile": None, "live_profile": None, "base_model": None, "engine": ENGINE} | task
+        fields = {"live_profile": None, "base_model": None, "engine": ENGINE} | task
         order = ValidateTask(staged=staged, dataset_uri=self.table_uri, **fields)
         return validate(self.make_spec(self.dataset, order, "validate"), stop or Stop())
 
@@ -101,7 +101,7 @@ def test_good_partitions_are_committed_documented_and_profiled(lab: MakeLab, tex
     index = files.local_path(result.docs_uri)
     assert index.name == "index.html"
     pages = list(index.parent.rglob("validations/**/*.html"))
-    assert len(pages) == 5  # rows and labels of two partitions, the labels' balance
+    assert len(pages) == 4  # rows and labels of two partitions
     profile = result.profiles["2026-01-01"]
     kept = text_rows(60)
     assert profile.rows == 60
@@ -230,20 +230,27 @@ def _profile(**changes: Any) -> Profile:
     return Profile(**(fields | {"train_label_counts": fields["label_counts"]} | changes))
 
 
-def test_a_label_without_training_examples_is_refused_unless_earlier_data_has_one(
-    lab: MakeLab, text_rows: MakeRows, days: Days
+def test_a_day_without_a_row_of_a_label_is_a_normal_day(lab: MakeLab, text_rows: MakeRows, days: Days) -> None:
+    it = lab()
+    rows = [row | {"labels": ["a"] if row["split"] == "train" else ["b"]} for row in text_rows(60)]
+    result = it.validate(it.stage({days(1)[0]: rows}))
+    assert it.table().num_rows == 60
+    assert set(result.profiles["2026-01-01"].train_label_counts) == {"a"}
+
+
+@pytest.mark.parametrize(("rows", "live_rows", "refused"), [(6, 25, False), (1000, 25, True), (1000, 15, False)])
+def test_a_label_that_is_away_for_a_day_is_judged_by_what_chance_may_do(
+    lab: MakeLab, text_rows: MakeRows, days: Days, rows: int, live_rows: int, refused: bool
 ) -> None:
     it = lab()
-    rows = [row | {"labels": ["a", "b"] if row["split"] == "train" else ["c"]} for row in text_rows(60)]
-    staged = it.stage({days(1)[0]: rows})
-    with pytest.raises(BadInputError, match="every label has an example in the training split; 1 of 3 break it: c"):
-        it.validate(staged)
-    only_in_test = _profile(train_label_counts={"a": 1, "b": 1})
-    with pytest.raises(BadInputError, match="break it: c"):
-        it.validate(staged, earlier_profile=only_in_test)
-    assert it.is_empty()
-    it.validate(staged, earlier_profile=_profile())
-    assert it.table().num_rows == 60
+    staged = it.stage({days(1)[0]: [row | {"labels": ["a"]} for row in text_rows(rows)]})
+    live = _profile(rows=100, label_counts={"a": 95, "b": live_rows, "c": 1})
+    if refused:
+        with pytest.raises(BadInputError, match=r"1 of 3 break it: b -0\.250"):
+            it.validate(staged, live_profile=live)
+    else:
+        it.validate(staged, live_profile=live)
+    assert it.is_empty() == refused
 
 
 def test_a_balance_far_from_the_live_one_is_refused(lab: MakeLab, text_rows: MakeRows, days: Days) -> None:

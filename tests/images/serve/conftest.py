@@ -249,7 +249,7 @@ def spec_for(room: ServingRoom, port: int, policy: ServingPolicy, **access: Any)
     )
     workload = Workload(
         name="colours",
-        description="",
+        description="Which colour it is.",
         owner="tests",
         team="tests",
         start="2024-01-01",  # type: ignore[arg-type]

@@ -102,7 +102,7 @@ def test_a_driver_validates_on_spark_and_reports(tmp_path: Path, monkeypatch: py
     assert isinstance(ingested, IngestResult)
     task = ValidateTask(
         staged=ingested.staged, dataset_uri=(tmp_path / "table").as_uri(), engine="spark",
-        earlier_profile=None, live_profile=None, base_model=None,
+        live_profile=None, base_model=None,
     )  # fmt: skip
     found = importlib.util.find_spec("pyspark")
     assert found is not None

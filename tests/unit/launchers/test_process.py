@@ -137,7 +137,7 @@ def test_a_missing_environment_names_its_remedy(launcher: ProcessLauncher, spec:
 
 
 def test_a_step_on_spark_is_the_same_package_in_sparks_environment(launcher: ProcessLauncher, spec: RunSpec) -> None:
-    fields = {"staged": (), "dataset_uri": "file:///t", "earlier_profile": None, "live_profile": None}
+    fields = {"staged": (), "dataset_uri": "file:///t", "live_profile": None}
     task = ValidateTask(**fields, base_model=None, engine="spark")
     on_spark = spec.model_copy(update={"task": task})
     with pytest.raises(BadInputError, match="images/spark is not there"):

@@ -28,7 +28,7 @@ READING = MeterReading(started_at=datetime(2026, 1, 2, tzinfo=UTC), wall_seconds
 def order(run: Any, ledger: Any) -> ValidateTask:
     return ValidateTask(
         staged=(), dataset_uri="s3://bucket/table", engine="spark",
-        earlier_profile=None, live_profile=None, base_model=None,
+        live_profile=None, base_model=None,
     )  # fmt: skip
 
 

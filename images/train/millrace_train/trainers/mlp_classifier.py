@@ -10,12 +10,14 @@ from millrace_train.untyped import Model
 def build(shape: ModelShape, options: MlpOptions) -> Model:
     """A Keras model from ``features`` (float32 [rows, features]), standardised by the training rows' own figures.
 
-    A feature that never varied in training is only shifted by its mean.
+    A feature that never varied in training, or by less than the smallest normal float32, is only shifted by its mean;
+    the factors of all others are normal floats too: what is smaller, one library takes for zero and another does not.
     """
     import keras
 
     deviation = np.sqrt(np.asarray(shape.variance))
-    scale = 1.0 / np.where(deviation > 0, deviation, 1.0)
+    smallest = float(np.finfo(np.float32).tiny)
+    scale = np.maximum(1.0 / np.where(deviation >= smallest, deviation, 1.0), smallest)
     features = keras.Input((shape.features,), dtype="float32", name="features")
     hidden = keras.layers.Rescaling(
         scale.tolist(), (-np.asarray(shape.mean) * scale).tolist(), dtype="float32", name="standardised"
