@@ -244,6 +244,25 @@ def test_json_lines_with_dropped_fields_lose_the_bad_row_alone(
     assert f"line {place + 1}" in refusal(make("jsonl", extra_columns="drop"), content).where
 
 
+TWO_OBJECTS_IN_TWO_LINES = (
+    b'{"x": {}\n, "Customer ID": 1, %(rest)s}{"Customer ID": 2, %(rest)s}\n',
+    b'{"x": [\n{}], "Customer ID": 1, %(rest)s}{"Customer ID": 2, %(rest)s}\n',
+    b'{"Customer ID": 1, %(rest)s}{"x":\n{}, "Customer ID": 2, %(rest)s}\n',
+)
+
+
+@pytest.mark.parametrize("lines", TWO_OBJECTS_IN_TWO_LINES)
+def test_as_many_objects_as_lines_is_not_one_a_line(
+    make: Make, arrive: Arrive, stage: Stage, rows_of: RowsOf, lines: bytes
+) -> None:
+    dataset = make("jsonl", extra_columns="drop", max_bad_rows_share=0.1)
+    rest = '"größe": "a", "label": "yes"'.encode()
+    arrive(dataset, b"\n".join(GOOD) + b"\n" + lines % {b"rest": rest})
+    staged = stage(dataset)
+    assert [row["id"] for row in rows_of(staged)] == list(range(40))
+    assert staged.bad_rows == 2
+
+
 BAD_RECORDS = {
     "not UTF-8": b"7,caf\xe9,yes",
     "a lone CR": b"7,a\rb,yes",
@@ -270,12 +289,13 @@ def test_a_bad_record_is_one_bad_row_and_the_others_are_what_they_were(
 
 
 def test_the_first_thing_wrong_is_told_though_a_later_one_ends_the_file(make: Make, refusal: Refusal) -> None:
-    rows = b"".join(b"%d,text,yes\n" % n for n in range(200_000))
+    # of two chunks, so that the second one is looked at before the first one was read
+    rows = b"".join(b"%d,text,yes\n" % n for n in range(80_000))
     error = refusal(make(), HEADER + b"x,text,yes\n" + rows + b'1,"open,yes\n')
-    assert "line 2" in error.where
+    assert "line 2," in error.where
     error = refusal(make(), HEADER + rows + b'1,"open,yes\n')
     assert "not closed" in error.what
-    assert "line 200002" in error.where
+    assert "line 80002" in error.where
 
 
 def test_a_header_that_is_no_text_is_refused(make: Make, refusal: Refusal) -> None:
