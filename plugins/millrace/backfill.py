@@ -4,11 +4,14 @@ import re
 import secrets
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
-from millrace.contracts.data import DatasetVersion
+from airflow.sdk import DAG
+
+from millrace import schedules
+from millrace.contracts.data import DatasetVersion, Window
 from millrace.contracts.errors import BadInputError, TransientError
 from millrace.contracts.parameters import Parameters
 from millrace.contracts.plan import Plan
@@ -25,11 +28,12 @@ from millrace.storage.arrivals import arrived_bytes
 _TIMESTAMP = re.compile(r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}:\d{2}(?:\.\d+)?\+00:00")
 
 
-def backfill_days(arguments: list[str], environment: Mapping[str, str]) -> list[date]:
-    """The days that ``airflow backfill create`` would run with these arguments, by its own dry run.
+def backfill_windows(dag: DAG, arguments: list[str], environment: Mapping[str, str]) -> list[Window]:
+    """The days of each run that ``airflow backfill create`` would make with these arguments, by its own dry run.
 
-    Raises BadInputError with Airflow's words where it refuses them.
+    Raises BadInputError for a DAG of which Airflow makes no backfills, and with its words where it refuses them.
     """
+    refuse_without_schedule(dag.dag_id, schedules.has_backfills(dag.timetable))
     program = str(Path(sys.executable).with_name("airflow"))
     done = subprocess.run(
         [program, "backfill", "create", "--dry-run", *arguments],
@@ -44,11 +48,34 @@ def backfill_days(arguments: list[str], environment: Mapping[str, str]) -> list[
         )
     # before them it repeats what it was asked for
     listed = done.stdout.partition("Runs to be attempted:")[2]
-    return sorted({datetime.fromisoformat(found).date() for found in _TIMESTAMP.findall(listed)})
+    return schedules.windows(dag.timetable, sorted({datetime.fromisoformat(at) for at in _TIMESTAMP.findall(listed)}))
+
+
+def refuse_without_schedule(dag_id: str, has_backfills: bool) -> None:
+    """Raises BadInputError where Airflow makes no backfills of a DAG."""
+    if not has_backfills:
+        raise BadInputError(
+            "Airflow makes no backfills of a DAG without a schedule by time",
+            where=f"DAG {dag_id}",
+            rule="a backfill makes the runs that a schedule would have made",
+            remedy='give the workload a schedule, such as schedule="@daily" (a DAG that is paused begins nothing by '
+            "itself), or trigger one run with partition_from and partition_to",
+        )
 
 
 def find_workload(dag_id: str, folder: Path) -> tuple[Workload, dict[str, object]]:
-    """A DAG's workload and its parameters' defaults. Raises BadInputError where no such DAG is built from one."""
+    """A DAG's workload and its parameters' defaults. Raises as ``find_dag`` does."""
+    return of_dag(find_dag(dag_id, folder))
+
+
+def of_dag(dag: DAG) -> tuple[Workload, dict[str, object]]:
+    """A workload's DAG taken apart: see ``find_workload``."""
+    workload: Workload = dag.get_task("validate").workload  # type: ignore[union-attr]
+    return workload, dict(dag.params.dump())
+
+
+def find_dag(dag_id: str, folder: Path) -> DAG:
+    """A workload's DAG. Raises BadInputError where no such DAG is built from one."""
     from airflow.dag_processing.dagbag import DagBag
 
     # DAG files import each other from there, as in Airflow's own processes
@@ -62,21 +89,21 @@ def find_workload(dag_id: str, folder: Path) -> tuple[Workload, dict[str, object
             rule="a DAG that millrace.pipeline.build_dag built",
             remedy="name one of `python -m millrace airflow dags list`",
         )
-    return workload, dict(dag.params.dump())
+    return dag
 
 
 def price(
-    workload: Workload, conf: Mapping[str, object], days: list[date], settings: Settings, max_active_runs: int
+    workload: Workload, conf: Mapping[str, object], windows: Sequence[Window], settings: Settings, max_active_runs: int
 ) -> BackfillPrice:
-    """What runs of these days will take, which of them train being what admission.newest_run would say.
+    """What runs of these days will take, a window a run, which of them train being what admission.newest_run would say.
 
     Raises TransientError where a training has to be priced before any day of the workload was validated.
     """
     workload = located(workload, settings.arrivals)
     parameters = Parameters.model_validate(conf)
-    deliveries = [Delivery(day, arrived_bytes(workload.dataset.source, day)) for day in days]
+    deliveries = [_delivery(workload, window) for window in windows]
     arrived = [each for each in deliveries if each.bytes is not None]
-    trains = {"always": arrived, "auto": arrived[-1:], "never": []}[parameters.train]
+    trains = {"always": arrived, "auto": arrived[-1:], "newest": arrived[-1:], "never": []}[parameters.train]
     plans = [] if parameters.dry_run or not trains else _plans(workload, parameters, arrived, trains, settings)
     return price_backfill(
         deliveries,
@@ -87,13 +114,21 @@ def price(
     )
 
 
+def _delivery(workload: Workload, window: Window) -> Delivery:
+    """What a run finds, by its last day; None where nothing has come for any day."""
+    found = [arrived_bytes(workload.dataset.source, day) for day in window.days]
+    arrived = [size for size in found if size is not None]
+    return Delivery(window.last, sum(arrived) if arrived else None)
+
+
 def _plans(
     workload: Workload, parameters: Parameters, arrived: list[Delivery], trains: list[Delivery], settings: Settings
 ) -> list[Plan]:
     """A plan for each run that trains: on what is published up to its day, and what will be by then."""
     ledger = settings.ledger()
     # a later day's data may be known before an earlier one's; what is known says what a byte holds
-    profile = ledger.profile(workload.name, until=date.max)
+    generation = workload.dataset.generation
+    profile = ledger.profile(workload.name, until=date.max, generation=generation)
     if profile is None:
         raise TransientError(
             "nothing is known of this data yet",
@@ -101,14 +136,16 @@ def _plans(
             rule="a training is priced from the profile of validated data",
             remedy="run one day first, for instance with train=never, and ask again",
         )
-    settled = ledger.settled_partitions(workload.name, arrived[0].day, arrived[-1].day)
+    settled = ledger.settled_partitions(workload.name, arrived[0].day, arrived[-1].day, generation)
     new = [each for each in arrived if settled.get(each.day) != "committed"]
     asked = []
     for day in (each.day for each in trains):
         run = Run.imagined(workload, parameters, day, settings.store)
-        published = ledger.profile(workload.name, until=day)
+        published = ledger.profile(workload.name, until=day, generation=generation)
         size_bytes = (published.bytes if published else 0) + sum(each.bytes or 0 for each in new if each.day <= day)
-        dataset = DatasetVersion(workload=workload.name, uri=run.dataset_uri, version=0, until=day)
+        dataset = DatasetVersion(
+            workload=workload.name, uri=run.dataset_uri, version=0, until=day, generation=generation
+        )
         asked.append((run, dataset, resized(profile, size_bytes)))
     return plan_runs(asked, settings)
 

@@ -75,6 +75,7 @@ def rollout_of(
     """The rollout of a run's candidate over the version that is live now."""
     replay_uri = orders.result_of(run, ledger, "evaluate", EvaluateResult).replay_uri
     live_model = ledger.live_model(run.workload.name)
+    comparable = orders.is_comparable(run, ledger, live_model)
     policy, stable = run.workload.serving, live_model.model if live_model else None
     room = ServingRoom(run.store, run.workload.name)
 
@@ -99,6 +100,7 @@ def rollout_of(
         say=say,
         source=settings.prometheus(),
         show=show,
+        comparable=comparable,
     )
 
 

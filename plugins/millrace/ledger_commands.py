@@ -1,9 +1,11 @@
 """``python -m millrace ledger``: what the ledger knows, in lines."""
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+
+from millrace.contracts.errors import StepError
 
 if TYPE_CHECKING:
     from millrace.settings import Settings
@@ -12,26 +14,50 @@ if TYPE_CHECKING:
 commands = typer.Typer(no_args_is_help=True, help="The ledger of plans, reports, models and measurements.")
 
 
-def _settings() -> "Settings":
-    from millrace.settings import load_settings  # half a second, and not every command needs them
+def load_settings() -> "Settings":
+    """The settings, imported late: it takes half a second, and not every command needs them."""
+    from millrace import settings
 
-    return load_settings()
+    return settings.load_settings()
 
 
 @commands.command()
 def migrate() -> None:
     """Bring the ledger's tables up to date."""
-    applied = _settings().ledger().migrate()
+    applied = load_settings().ledger().migrate()
     typer.echo(f"applied {', '.join(applied)}" if applied else "nothing to apply")
 
 
 @commands.command()
-def runs(limit: Annotated[int, typer.Option(min=1, max=10_000)] = 20) -> None:
-    """The newest rows of run_summary, predicted beside measured."""
-    for row in _settings().ledger().run_summary(limit=limit):
-        seconds, predicted = row["measured_seconds"], row["predicted_seconds"]
-        figures = f"{seconds or 0:,.0f} s" + (f" (predicted {predicted:,.0f})" if predicted else "")
-        typer.echo(f"{row['dag_id']}  {row['run_id']}  {row['repeat']}  {row['state']}  {figures}  {row['reason']}")
+def runs(
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="Runs at most, newest first.")] = 20,
+    dag_id: Annotated[str | None, typer.Option(help="Of this DAG alone.")] = None,
+    output: Annotated[Literal["table", "json"], typer.Option(help="json: every column of run_summary.")] = "table",
+) -> None:
+    """How each run ended and why, what it took beside what was predicted, and where its model answers now.
+
+    A reason names the file, row or field. A run that was cleared and run again has a row for each repeat (#1 …).
+    """
+    import json
+
+    from millrace.model_server import serving
+    from millrace.run_table import run_table
+
+    settings = load_settings()
+    rows = settings.ledger().run_summary(dag_id=dag_id, limit=limit)
+    addresses: dict[tuple[str, str], str] = {}
+    if settings.launcher == "process":
+        try:
+            answering = [each for each in serving(settings) if each.state == "serves"]
+            addresses = {(each.workload, each.version or ""): each.address for each in answering}
+        except StepError as error:
+            typer.echo(f"what serves is unknown: {error.summary}", err=True)
+    if output == "json":
+        found = [{**row, "address": addresses.get((row["workload"], row["model_version"] or ""))} for row in rows]
+        typer.echo(json.dumps(found, indent=1, default=str))
+        return
+    for line in run_table(rows, addresses):
+        typer.echo(line)
 
 
 @commands.command()
@@ -39,7 +65,7 @@ def energy(dag_id: str, run_id: str) -> None:
     """A run's joules by account and phase, as measured inside and by the site's meters, and what held training up."""
     from millrace.utilisation import describe, of_run
 
-    ledger = _settings().ledger()
+    ledger = load_settings().ledger()
     for row in ledger.run_energy(dag_id, run_id):
         accounts = ("active_joules", "idle_joules", "joules", "facility_joules", "metered_joules")
         said = [f"{name.removesuffix('_joules')} {row[name]:,.0f} J" for name in accounts if row[name] is not None]
@@ -65,7 +91,7 @@ def teams() -> None:
     from millrace.sizing.backfill import rates
     from millrace.sizing.catalogue import team_names
 
-    settings, month = _settings(), f"{datetime.now(UTC):%Y-%m}"
+    settings, month = load_settings(), f"{datetime.now(UTC):%Y-%m}"
     site = settings.site_rates()
     for name in team_names(settings.catalogue):
         budget = settings.team_budget(name)
@@ -89,7 +115,7 @@ def closure(
     from millrace.closure import table
     from millrace.energy.prometheus import PrometheusError
 
-    meters = _settings().node_meters()
+    meters = load_settings().node_meters()
     if meters is None:
         raise typer.BadParameter("MILLRACE_PROMETHEUS_URL names no Prometheus to ask")
     try:

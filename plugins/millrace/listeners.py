@@ -64,7 +64,7 @@ def _open_repeat(dag_run: Any, settings: Settings, ledger: Ledger) -> int | None
     workload = _workload(dag_run)
     if workload is None or ledger.last_repeat(dag_run.dag_id, dag_run.run_id) is not None:
         return None
-    return enter(workload, dag_run, own_window(workload, dag_run), settings, ledger)
+    return enter(workload, dag_run, own_window(workload, dag_run, dag_run.dag.timetable), settings, ledger)
 
 
 def _workload(dag_run: Any) -> Workload | None:  # noqa: ANN401

@@ -14,13 +14,11 @@ from pathlib import Path
 
 import psutil
 
+from millrace.contracts.errors import AirflowDidNotStartError
+
 _REPOSITORY = Path(__file__).resolve().parents[2]
-_START_TIMEOUT_SECONDS = 180
+_START_TIMEOUT_SECONDS = 600  # a process that ends is seen at once; a busy machine is given time
 _STOP_TIMEOUT_SECONDS = 40
-
-
-class AirflowDidNotStartError(RuntimeError):
-    """Airflow did not come up; the message names its log."""
 
 
 @dataclass(frozen=True)
@@ -127,6 +125,12 @@ class LocalAirflow:
             _end_group(process)
         return ended
 
+    def processes(self) -> dict[int, str]:
+        """What ``down`` would end, by process id: Airflow, and each step and model server in words."""
+        running = self._running()
+        found = {} if running is None else {running.pid: f"Airflow at {self.url}"}
+        return found | {process.pid: _described(process) for process in self._steps()}
+
     def password(self) -> str:
         """The password that Airflow made for the user admin."""
         file = self.home / "airflow" / "simple_auth_manager_passwords.json.generated"
@@ -160,6 +164,17 @@ class LocalAirflow:
             file.touch(mode=0o600)
             file.write_text(secrets.token_urlsafe(48))
         return file.read_text()
+
+
+def _described(process: psutil.Process) -> str:
+    place = Path(process.info["cwd"])
+    if place.parent.name == "serving":
+        try:
+            task = json.loads((place / "spec.json").read_text())["task"]
+            return f"model server of {place.name} at http://{task['host']}:{task['port']}"
+        except (OSError, ValueError, KeyError, TypeError):
+            return f"model server of {place.name}"
+    return f"step in {place}"
 
 
 def healthy(url: str) -> bool:

@@ -1,27 +1,53 @@
 """Keeps one model server a workload running on this machine."""
 
 import socket
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
 from urllib.parse import urlsplit
+
+from pydantic import ValidationError
 
 from millrace.contracts.errors import BadInputError, TransientError
 from millrace.contracts.model import ModelVersion
 from millrace.contracts.run_spec import SPEC_FILE, RunSpec, ServeTask
 from millrace.run import SERVE_STEP, Run
+from millrace.serving.client import InferenceClient
 from millrace.serving.room import ServingRoom
 from millrace.settings import Settings
 from millrace.storage import files
 
 _PORTS = 100
 _STATE = "process"
-_BEGIN_SECONDS = 120.0
+_BEGIN_SECONDS = 180.0
 _FOLLOW_SECONDS = 90.0
+_LOOK_SECONDS = 0.2
+
+
+@dataclass(frozen=True)
+class Serving:
+    """A workload's server on this machine. "silent" is one that lives and has no version ready."""
+
+    workload: str
+    address: str
+    version: str | None
+    state: Literal["serves", "starting", "silent", "down"]
+    reason: str = ""
+
+    def __str__(self) -> str:
+        if self.state == "serves":
+            return f"{self.workload}: {self.address} serves version {self.version}"
+        words = {"starting": "is still starting", "silent": f"{self.address} has no version ready", "down": "is not up"}
+        return f"{self.workload}: {words[self.state]}" + (f"; {self.reason}" if self.reason else "")
 
 
 def ensure_server(run: Run, settings: Settings) -> ServingRoom:
     """Start the workload's server unless it runs; its address stays the same over restarts.
 
     What the status says afterwards is this server's word: one that died says "ready" until its successor speaks.
-    Raises BadInputError when the address is taken by another program, ServingTimeoutError for a server without a word.
+    Raises BadInputError when the address is taken by another program, TransientError for a server that ended at once or
+    says nothing.
     """
     room = ServingRoom(run.store, run.workload.name)
     launcher = settings.process_launcher()
@@ -43,7 +69,16 @@ def ensure_server(run: Run, settings: Settings) -> ServingRoom:
         ),
     )
     pid = launcher.start_service("serve", spec)
-    room.wait_for(lambda status: status.pid == pid, "the server to begin", _BEGIN_SECONDS)
+    deadline = time.monotonic() + _BEGIN_SECONDS
+    while (status := room.read_status()) is None or status.pid != pid:
+        if time.monotonic() > deadline or not launcher.service_running(state_uri):
+            raise TransientError(
+                "the server ended, or said nothing in time",
+                where=room.log_uri,
+                rule=f"a server begins within {_BEGIN_SECONDS:g} s",
+                remedy="the log says why; the task is tried again, on another port where this one was taken meanwhile",
+            )
+        time.sleep(_LOOK_SECONDS)
     return room
 
 
@@ -66,7 +101,7 @@ def put_back(settings: Settings, workload: str, candidate: ModelVersion) -> None
     if live is not None:
         if (target.stable, target.canary) != (live.model, None):
             room.write_target(target.policy, live.model)
-        resume_servers(settings, workload)
+        _start_stopped(settings, workload)
     elif target.stable == candidate:
         withdraw(room, settings)
 
@@ -90,7 +125,7 @@ def serve_live(settings: Settings, workload: str) -> None:
         )
     if (target.stable, target.canary) != (live.model, None):
         target = room.write_target(target.policy, live.model)
-    resume_servers(settings, workload)
+    _start_stopped(settings, workload)
     status = room.wait_for(
         lambda status: status.generation >= target.generation and status.state != "loading",
         f"version {live.model.version} to be served",
@@ -114,20 +149,63 @@ def canary(settings: Settings, workload: str) -> str | None:
     return target.canary.version
 
 
-def resume_servers(settings: Settings, workload: str | None = None) -> list[str]:
-    """Start again every server (or this workload's) that once ran here and does not now; returns their addresses."""
+def resume_servers(settings: Settings) -> list[Serving]:
+    """Start again every server that once ran here and does not now; what each of them says of itself afterwards."""
+    begun = _start_stopped(settings)
+    deadline = time.monotonic() + _BEGIN_SECONDS
+    while True:
+        found = [each for each in serving(settings) if each.workload in begun]
+        if time.monotonic() > deadline or not any(each.state == "starting" for each in found):
+            return found
+        time.sleep(_LOOK_SECONDS)
+
+
+def serving(settings: Settings) -> list[Serving]:
+    """Every server that was started here, by its own word and its answer now."""
+    return [_asked(room, spec, settings) for room, spec in _rooms(settings)]
+
+
+def _asked(room: ServingRoom, spec: RunSpec | None, settings: Settings) -> Serving:
+    if spec is None:
+        return Serving(room.workload, "", None, "down", "another version of Millrace began it: run its DAG again")
+    pid = settings.process_launcher().service_pid(spec.state_uri)
+    if pid is None:
+        return Serving(room.workload, "", None, "down", f"its log is {room.log_uri}")
+    status = room.read_status()
+    # a status of an earlier server, or whoever else listens at its address, does not speak for this one
+    if status is None or status.pid != pid or status.state == "loading":
+        return Serving(room.workload, "", None, "starting")
+    version = status.stable.version if status.stable else None
+    with InferenceClient(status.address, room.workload, timeout_seconds=5) as client:
+        if version is None or not client.ready():
+            return Serving(
+                room.workload, status.address, version, "silent", status.reason or f"its log is {room.log_uri}"
+            )
+    return Serving(room.workload, status.address, version, "serves")
+
+
+def _start_stopped(settings: Settings, workload: str | None = None) -> list[str]:
+    """Start every server (or this workload's) that once ran here and does not now; returns their workloads."""
     launcher = settings.process_launcher()
+    begun = []
+    for room, spec in _rooms(settings):
+        if spec and workload in (None, room.workload) and not launcher.service_running(spec.state_uri):
+            launcher.start_service("serve", spec)
+            begun.append(room.workload)
+    return begun
+
+
+def _rooms(settings: Settings) -> Iterator[tuple[ServingRoom, RunSpec | None]]:
+    """Each server's folder and order; None for an order that another version of Millrace wrote."""
     root = files.join(settings.store, "serving")
-    addresses = []
     for name in files.names(root):
         uri = files.join(root, name, SPEC_FILE)
-        if workload not in (None, name) or not files.exists(uri):
-            continue
-        spec = RunSpec.model_validate_json(files.read_bytes(uri))
-        if isinstance(spec.task, ServeTask) and not launcher.service_running(spec.state_uri):
-            launcher.start_service("serve", spec)
-            addresses.append(f"http://{spec.task.host}:{spec.task.port}")
-    return addresses
+        if files.exists(uri):
+            try:
+                spec = RunSpec.model_validate_json(files.read_bytes(uri))
+            except ValidationError:
+                spec = None
+            yield ServingRoom(settings.store, name), spec
 
 
 def _port(room: ServingRoom, settings: Settings) -> int:

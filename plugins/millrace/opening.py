@@ -1,7 +1,7 @@
 """Enters a DAG run in the ledger and says what a task needs to know of it."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from difflib import get_close_matches
 from typing import Any
 
@@ -9,7 +9,8 @@ from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowFailException
 from pydantic import ValidationError
 
-from millrace.contracts.data import Window
+from millrace import schedules
+from millrace.contracts.data import Source, Window
 from millrace.contracts.errors import BadInputError
 from millrace.contracts.measurement import MeterReading
 from millrace.contracts.parameters import Parameters
@@ -42,14 +43,14 @@ def open_run(
     Parameters that are refused are this try's reason there, and raise AirflowFailException. Where ``begins_repeats`` is
     off, as it is in `close`, the run is given the workload's own parameters instead, so that it can be ended.
     """
-    dag_run = context["dag_run"]
+    dag_run, schedule = context["dag_run"], schedules.of_run(context, workload)
     refused: BadInputError | None = None
     try:
-        parameters, window = _asked_for(workload, dag_run, context["params"], settings)
+        parameters, window = _asked_for(dag_run, context["params"], schedule, settings)
     except BadInputError as error:
         refused = error
         parameters = own_parameters(workload)
-        window = _window(dag_run, parameters)
+        window = own_window(workload, dag_run, schedule)
     repeat = None if begins_repeats else ledger.last_repeat(dag_run.dag_id, dag_run.run_id)
     if repeat is None:
         repeat = enter(workload, dag_run, window, settings, ledger)
@@ -87,6 +88,8 @@ def enter(workload: Workload, dag_run: Any, window: Window, settings: Settings, 
         run_type=_kind(dag_run),
         quality_metric=workload.gate.metric,
         pue=pue,
+        generation=workload.dataset.generation,
+        source=workload.dataset.source.model_dump_json(),
     )
 
 
@@ -104,15 +107,18 @@ def own_parameters(workload: Workload) -> Parameters:
     return Parameters.model_validate(workload.training.model_dump(include=names))
 
 
-def own_window(workload: Workload, dag_run: Any) -> Window:  # noqa: ANN401 - Airflow's own
-    """The days of a run that asks for none."""
-    return _window(dag_run, own_parameters(workload))
+def own_window(workload: Workload, dag_run: Any, schedule: object) -> Window:  # noqa: ANN401 - Airflow's own
+    """The days of a run that asks for none; of one whose own days cannot be told, the day before it."""
+    try:
+        return schedules.window(dag_run, own_parameters(workload), schedule)
+    except ValueError:
+        return schedules.days_of(dag_run.run_after, dag_run.run_after, schedules.zone(schedule))
 
 
 def _asked_for(
-    workload: Workload,
     dag_run: Any,  # noqa: ANN401
     given: Mapping[str, Any],
+    schedule: object,
     settings: Settings,
 ) -> tuple[Parameters, Window]:
     """Raises BadInputError for parameters that are refused, with the reason for each."""
@@ -122,15 +128,11 @@ def _asked_for(
     except BadInputError as error:
         raise _refused(f"hardware {parameters.hardware!r}: {error.what}", error.remedy) from error
     try:
-        return parameters, _window(dag_run, parameters)
+        return parameters, schedules.window(dag_run, parameters, schedule)
     except ValidationError as error:
         raise _refused("; ".join(_in_words(each) for each in error.errors())) from error
-
-
-def _window(dag_run: Any, parameters: Parameters) -> Window:  # noqa: ANN401
-    own_day = (dag_run.data_interval_start or dag_run.run_after - timedelta(days=1)).date()
-    first = parameters.partition_from or own_day
-    return Window(first=first, last=parameters.partition_to or max(first, own_day))
+    except ValueError as error:
+        raise _refused(str(error)) from error
 
 
 def _keep_refusal(run: Run, context: Context, refused: BadInputError, ledger: Ledger) -> None:
@@ -165,6 +167,17 @@ def _kind(dag_run: Any) -> str:  # noqa: ANN401
 
 def located(workload: Workload, arrivals: str) -> Workload:
     """The workload with the site's place of arrivals in its source."""
-    template = workload.dataset.source.uri_template.replace("{arrivals}", arrivals.rstrip("/"))
-    source = workload.dataset.source.model_copy(update={"uri_template": template})
+    source = located_source(workload.dataset.source, arrivals)
     return workload.model_copy(update={"dataset": workload.dataset.model_copy(update={"source": source})})
+
+
+def located_source(source: Source, arrivals: str) -> Source:
+    """The source with the site's place of arrivals, in its marker too."""
+
+    def placed(template: str) -> str:
+        return template.replace("{arrivals}", arrivals.rstrip("/"))
+
+    marker = source.marker
+    if marker is not None:
+        marker = marker.model_copy(update={"uri_template": placed(marker.uri_template)})
+    return source.model_copy(update={"uri_template": placed(source.uri_template), "marker": marker})

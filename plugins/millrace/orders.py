@@ -4,13 +4,14 @@ import hashlib
 from datetime import date
 from typing import TypeVar
 
-from millrace.contracts.data import DatasetVersion, StagedPartition
+from millrace.contracts.data import DatasetVersion, Profile, StagedPartition
 from millrace.contracts.errors import BadInputError, TransientError
 from millrace.contracts.model import MANIFEST_FILE, BaseModelRef
 from millrace.contracts.plan import Plan
 from millrace.contracts.report import ExportResult, IngestResult, TrainResult
 from millrace.contracts.run_spec import EvaluateTask, ExportTask, IngestTask, TrainTask, ValidateTask
 from millrace.ledger.ledger import Ledger
+from millrace.ledger.records import LiveModel
 from millrace.run import Run, base_model_uri
 from millrace.storage import files
 
@@ -44,20 +45,31 @@ def validate(run: Run, ledger: Ledger) -> ValidateTask:
 
     Where each row is to be once in the whole data set, the data's size says whether that takes Spark.
     """
-    live = ledger.live_model(run.workload.name)
     partitions = staged(run, ledger)
     overall = run.workload.dataset.deduplicate == "dataset"
-    earlier = ledger.profile(run.workload.name, until=run.window.last, outside=run.window) if overall else None
+    earlier = (
+        ledger.profile(run.workload.name, until=run.window.last, outside=run.window, generation=run.generation)
+        if overall
+        else None
+    )
     size_bytes = sum(partition.source_bytes for partition in partitions) + (earlier.bytes if earlier else 0)
     shuffled = overall and run.spark_from_bytes is not None and size_bytes >= run.spark_from_bytes
     return ValidateTask(
         staged=partitions,
         dataset_uri=run.dataset_uri,
-        published=ledger.latest_dataset(run.workload.name, until=run.window.last) if overall else None,
+        published=ledger.latest_dataset(run.workload.name, run.window.last, run.generation) if overall else None,
         engine="spark" if shuffled else "arrow",
-        live_profile=ledger.profile(run.workload.name, until=live.dataset.until) if live else None,
+        live_profile=_live_profile(run, ledger),
         base_model=base_model(run),
     )
+
+
+def _live_profile(run: Run, ledger: Ledger) -> Profile | None:
+    """What the live version was trained on; None where that was another generation, whose shares are no measure."""
+    live = ledger.live_model(run.workload.name)
+    if live is None or live.dataset.generation != run.generation:
+        return None
+    return ledger.profile(run.workload.name, until=live.dataset.until, generation=run.generation)
 
 
 def train(run: Run, ledger: Ledger) -> TrainTask:
@@ -83,16 +95,22 @@ def evaluate(run: Run, ledger: Ledger) -> EvaluateTask:
     """Judge what this run exported, beside the live version."""
     candidate = result_of(run, ledger, "export", ExportResult).model
     live = ledger.live_model(run.workload.name)
+    beside = live and live.model.version != candidate.version and is_comparable(run, ledger, live)
     return EvaluateTask(
-        dataset=planned(run, ledger).dataset,
-        candidate=candidate,
-        live=live.model if live and live.model.version != candidate.version else None,
+        dataset=planned(run, ledger).dataset, candidate=candidate, live=live.model if live and beside else None
     )
+
+
+def is_comparable(run: Run, ledger: Ledger, live: LiveModel | None) -> bool:
+    """Whether the live version answers what this run's candidate does: one of another generation may know none of its
+    features.
+    """
+    return live is None or live.dataset.generation == planned(run, ledger).dataset.generation
 
 
 def newest_dataset(run: Run, ledger: Ledger) -> DatasetVersion:
     """The newest published version, up to the run's last day. Raises BadInputError where there is none."""
-    dataset = ledger.latest_dataset(run.workload.name, until=run.window.last)
+    dataset = ledger.latest_dataset(run.workload.name, run.window.last, run.generation)
     if dataset is None:
         raise BadInputError(
             "there is no published data to train on",

@@ -5,7 +5,8 @@ from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 from airflow.providers.standard.operators.hitl import ApprovalOperator
-from airflow.sdk import DAG, Asset, BaseNotifier, CronDataIntervalTimetable, Param, TriggerRule, chain
+from airflow.sdk import DAG, Asset, BaseNotifier, Param, TriggerRule, chain
+from airflow.sdk.definitions.dag import ScheduleArg
 from airflow.sdk.definitions.deadline import DeadlineAlert
 
 from millrace import admission, orders
@@ -21,6 +22,7 @@ from millrace.operators.rollout import RolloutOperator
 from millrace.operators.size import SizeOperator
 from millrace.operators.step import StepOperator
 from millrace.operators.watch import WatchOperator
+from millrace.schedules import timetable
 from millrace.sensors.earlier_partitions import EarlierPartitionsSensor
 from millrace.sensors.start import StartSensor
 from millrace.settings import load_settings
@@ -42,20 +44,28 @@ _FORM_SECTIONS = {
 
 
 def build_dag(
-    workload: Workload, *, notifiers: Sequence[BaseNotifier] = (), deadline: DeadlineAlert | None = None
+    workload: Workload,
+    *,
+    schedule: ScheduleArg = None,
+    notifiers: Sequence[BaseNotifier] = (),
+    deadline: DeadlineAlert | None = None,
 ) -> DAG:
     """divide → ingest → validate → size → train → export → evaluate → gate → roll out → watch → close, for all.
 
+    ``schedule`` (cron text, a timetable, assets) takes the place of the workload's own: see millrace.schedules.
     ``notifiers`` are told of a run that failed and of a gate that asks a person; ``deadline`` is Airflow's alert for a
     run that takes too long (``millrace.deadlines`` knows how long it should). Raises BadInputError, with every mistake,
     for a workload that could not run as it is declared.
     """
+    if isinstance(schedule, str):
+        workload, schedule = workload.model_copy(update={"schedule": schedule}), None
     require_sound(workload)
+    arrives_within = workload.dataset.source.arrives_within or timedelta(0)
     with DAG(
         dag_id=workload.name,
         description=workload.description.splitlines()[0],
         doc_md=_doc(workload),
-        schedule=CronDataIntervalTimetable(workload.schedule, timezone="UTC") if workload.schedule else None,
+        schedule=timetable(workload) if schedule is None else schedule,
         start_date=datetime.combine(workload.start, time(), UTC),
         catchup=False,
         max_active_runs=8,
@@ -77,7 +87,7 @@ def build_dag(
             task_id="divide",
             execution_timeout=_SHORT,
             admit=admission.data_within_budget,
-            doc="Which days are ingested side by side, by their size. Past its backfill's budget it asks first.",
+            doc="Waits for a scheduled run's files; says which days are ingested side by side. Over budget, it asks.",
             **of,
         )
         ingest = step.partial(
@@ -101,8 +111,8 @@ def build_dag(
         elders = EarlierPartitionsSensor(
             task_id="await_earlier_partitions",
             poke_interval=10,
-            # an earlier day's run may be waiting for a person
-            timeout=(workload.step_timeout + APPROVAL_TIMEOUT).total_seconds(),
+            # an earlier day's run may be waiting for its file, and then for a person
+            timeout=(workload.step_timeout + APPROVAL_TIMEOUT + arrives_within).total_seconds(),
             trigger_rule=_SOME_PART,
             doc="Takes no data set that an earlier day's run is still writing.",
             **of,
@@ -243,6 +253,8 @@ def _doc(workload: Workload) -> str:
     return f"""{workload.description}
 
 **Owner** {workload.owner}, team {workload.team}.
+
+**When `divide` is deferred** a scheduled run waits for its day's file; its log says which, and until when.
 
 **When a run fails** read `reason` of the run in the ledger's view `run_summary`, or the red task's log: an error names
 the file, row or field, the rule and the remedy. Bad input is never retried and nothing of it is published. Clear the

@@ -19,7 +19,13 @@ from millrace.storage.writing import PART_ENDING
 
 log = logging.getLogger(__name__)
 
-_KINDS = {"datasets": "dataset", "models": "models", "runs": "runs", "serving": "serving"}
+_KINDS = {
+    "datasets": "dataset",
+    "dataset-generations": "dataset",
+    "models": "models",
+    "runs": "runs",
+    "serving": "serving",
+}
 _ENDED = ("retired", "rejected", "rolled_back")
 _NO_TIME = datetime.max.replace(tzinfo=UTC)
 

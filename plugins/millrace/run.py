@@ -41,8 +41,15 @@ class Run:
 
     @property
     def dataset_uri(self) -> str:
-        """The workload's Delta table."""
-        return files.join(self.store, "datasets", self.workload.name)
+        """The Delta table of the data set's generation: no two share a folder, and none lies inside another."""
+        if self.generation == 1:
+            return files.join(self.store, "datasets", self.workload.name)
+        return files.join(self.store, "dataset-generations", self.workload.name, str(self.generation))
+
+    @property
+    def generation(self) -> int:
+        """Of the workload's data set."""
+        return self.workload.dataset.generation
 
     @property
     def models_uri(self) -> str:

@@ -11,6 +11,7 @@ from millrace.closure import NodeMeters
 from millrace.contracts.cluster import Cluster, Conventions
 from millrace.contracts.measurement import Hardware, Precision
 from millrace.contracts.retention import RetentionPolicy
+from millrace.contracts.source import check_place
 from millrace.energy.prometheus import Prometheus
 from millrace.launchers.process import ProcessLauncher
 from millrace.metering import RunMeters
@@ -113,6 +114,11 @@ class Settings(BaseSettings):
         description="Gauge of a whole node's watts (IPMI, Redfish), with `{node}`, that `millrace ledger closure` "
         "closes against; Kepler's and dcgm-exporter's sums when empty.",
     )
+
+    @field_validator("storage_uri", "arrivals_uri")
+    @classmethod
+    def _place(cls, uri: str) -> str:
+        return check_place(uri) if uri else uri
 
     @field_validator("home", "environments", "catalogue")
     @classmethod

@@ -2,4 +2,4 @@
 UPDATE runs
 SET revision = revision + 1
 WHERE dag_id = :dag_id AND run_id = :run_id AND repeat = :repeat
-RETURNING workload, state, partition_first, partition_last, team, site, started_at
+RETURNING workload, state, partition_first, partition_last, team, site, started_at, generation

@@ -1,13 +1,13 @@
 -- Staged, absent or failed; a committed partition stays as it is, the last good one.
 INSERT INTO partitions (
-    workload, day, state, reason, row_count, duplicates, source_uri, source_bytes, content_sha256, dag_id, run_id,
-    repeat, changed_at
+    workload, generation, day, state, reason, row_count, duplicates, source_uri, source_bytes, content_sha256, dag_id,
+    run_id, repeat, changed_at, source_identity
 )
 VALUES (
-    :workload, :day, :state, :reason, :row_count, :duplicates, :source_uri, :source_bytes, :content_sha256, :dag_id,
-    :run_id, :repeat, :at
+    :workload, :generation, :day, :state, :reason, :row_count, :duplicates, :source_uri, :source_bytes,
+    :content_sha256, :dag_id, :run_id, :repeat, :at, :source_identity
 )
-ON CONFLICT (workload, day) DO UPDATE SET
+ON CONFLICT (workload, generation, day) DO UPDATE SET
     state = excluded.state,
     reason = excluded.reason,
     row_count = excluded.row_count,
@@ -15,6 +15,7 @@ ON CONFLICT (workload, day) DO UPDATE SET
     source_uri = excluded.source_uri,
     source_bytes = excluded.source_bytes,
     content_sha256 = excluded.content_sha256,
+    source_identity = excluded.source_identity,
     dag_id = excluded.dag_id,
     run_id = excluded.run_id,
     repeat = excluded.repeat,

@@ -47,7 +47,9 @@ def dataset(folder_uri: str, unique_by: tuple[str, ...], source_format: Literal[
     """Messages with several labels each, as in the demonstration; in CSV, which has no lists, with one."""
     several = source_format == "jsonl"
     return Dataset(
-        source=Source(uri_template=f"{folder_uri}/{{partition}}.{source_format}", format=source_format),
+        source=Source(
+            uri_template=f"{folder_uri}/{{partition}}.{source_format}", format=source_format, quiet_seconds=0
+        ),
         columns=(
             Column(name="id", type="string", min_length=1, max_length=64),
             Column(name="text", type="string", min_length=1, max_length=1_000_000),

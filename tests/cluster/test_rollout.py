@@ -139,6 +139,7 @@ def live(site: Any, cluster: ServingCluster, make: Callable[..., ModelVersion]) 
     rollout = ClusterRollout(cluster, POLICY, first, None, ROWS, folder=lambda version: folder_of(site, version))
     rollout.advance()
     rollout.watch()
+    rollout.finish()
     return [first]
 
 
@@ -153,6 +154,7 @@ def test_no_request_fails_through_a_good_rollout(
         rollout = roll(candidate, live[-1], show=shares.append)
         rollout.advance()
         rollout.watch()
+        rollout.finish()
         time.sleep(3)
     assert load.failures == []
     assert set(load.answers) == {"v-1", "v-2"}
@@ -265,6 +267,7 @@ def test_a_person_goes_back_and_no_request_fails(
     rollout = roll(newer, before)
     rollout.advance()
     rollout.watch()
+    rollout.finish()
     monkeypatch.setattr(cluster_server, "open_cluster", lambda settings: cluster)
     ledger = SimpleNamespace(live_model=lambda workload: SimpleNamespace(model=before))
     settings: Any = SimpleNamespace(store=site.store, ledger=lambda: ledger)
@@ -327,6 +330,7 @@ def test_a_gateway_gets_the_weights_and_keda_the_autoscaling(
             old, "true",
         )  # fmt: skip
         rollout.watch()
+        rollout.finish()
     say("")
     assert load.failures == []
     assert weights == [{old: 100 - share, new: share} for share in (0, 10, 50, 100)] + [{new: 100}]

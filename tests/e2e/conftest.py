@@ -124,6 +124,7 @@ def plant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plant]:
     dags = home / "dags"
     shutil.copytree(Path(__file__).with_name("dags"), dags, ignore=shutil.ignore_patterns("__pycache__"))
     write_workload("churn", dags)
+    shutil.copy(Path(__file__).resolve().parents[2] / "dags" / "late_arrivals.py", dags)
     plant = Plant(home, dags)
     with pytest.MonkeyPatch.context() as patch:
         site = {

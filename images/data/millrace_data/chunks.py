@@ -12,28 +12,33 @@ from numpy.typing import NDArray
 from millrace.contracts.data import Dataset
 from millrace.contracts.errors import BadInputError
 from millrace_data.row_errors import refuse_length, row_limit_bytes
-from millrace_data.streams import Readable
+from millrace_data.transcode import Text
 
 CHUNK_BYTES = 1 << 20
 _LINE_END = ord("\n")
+
+
+NOWHERE: NDArray[np.int64] = np.empty(0, np.int64)
 
 
 @dataclass(frozen=True)
 class Chunk:
     """Whole rows, each line with its end: the first ``end`` bytes of ``text``; ``line`` is the number of the first one.
 
-    ``regular`` says that its rows can be told apart by the simple rule of the format, which pyarrow has, too.
+    ``regular`` says that its rows can be told apart by the simple rule of the format, which pyarrow has, too;
+    ``quotes`` is where a regular one has quotes.
     """
 
-    text: bytes
+    text: bytes | bytearray
     end: int
     line: int
     regular: bool = True
+    quotes: NDArray[np.int64] = field(default_factory=lambda: NOWHERE, compare=False)
 
     @property
     def data(self) -> bytes:
         """The rows; a copy, which the fast reading does without."""
-        return self.text[: self.end]
+        return bytes(memoryview(self.text)[: self.end])
 
     @property
     def signs(self) -> NDArray[np.uint8]:
@@ -80,34 +85,35 @@ class Rows:
 
 
 class Cut(NamedTuple):
-    """Where the last whole row ends, 0 where none does; see Chunk for ``regular``."""
+    """Where the last whole row ends, 0 where none does; see Chunk for the others."""
 
     end: int
     regular: bool
+    quotes: NDArray[np.int64] = NOWHERE
 
 
 class Cutter(Protocol):
     """Tells where a format's rows end."""
 
-    def cut(self, data: bytes, line: int, at_end: bool) -> Cut:
+    def cut(self, data: bytes | bytearray, line: int, at_end: bool) -> Cut:
         """Of data that begins with a row. Raises BadInputError where no row can be told any more."""
 
 
-def chunks(text: Readable, cutter: Cutter, uri: str, dataset: Dataset) -> Iterator[Chunk]:
+def chunks(text: Text, cutter: Cutter, uri: str, dataset: Dataset) -> Iterator[Chunk]:
     """The text in chunks of about 1 MiB, longer where a row is, up to the limit of a row. The last line gets an end.
 
     Raises BadInputError for a row beyond the limit.
     """
     limit_bytes = row_limit_bytes(dataset)
-    data, line, wanted_bytes, at_end = b"", 1, CHUNK_BYTES, False
+    data, line, wanted_bytes, at_end = bytearray(), 1, CHUNK_BYTES, False
     while True:
         if not at_end and len(data) < wanted_bytes:
             data, at_end = _filled(text, data, wanted_bytes)
         if not data:
             return
-        end, regular = cutter.cut(data, line, at_end)
+        end, regular, quotes = cutter.cut(data, line, at_end)
         if end:
-            chunk = Chunk(data, end, line, regular)
+            chunk = Chunk(data, end, line, regular, quotes)
             yield chunk
             line += int(np.count_nonzero(_is(chunk.signs, _LINE_END)))
             data, wanted_bytes = data[end:], CHUNK_BYTES
@@ -120,19 +126,20 @@ def chunks(text: Readable, cutter: Cutter, uri: str, dataset: Dataset) -> Iterat
             wanted_bytes = min(2 * len(data), limit_bytes + 1)
 
 
-def _filled(text: Readable, data: bytes, wanted_bytes: int) -> tuple[bytes, bool]:
-    pieces, size = [data], len(data)
-    while size < wanted_bytes:
-        piece = text.read(wanted_bytes - size)
-        if not piece:
-            return _ended(b"".join(pieces)), True
-        pieces.append(piece)
-        size += len(piece)
-    return b"".join(pieces), False
-
-
-def _ended(data: bytes) -> bytes:
-    return data if not data or data.endswith(b"\n") else data + b"\n"
+def _filled(text: Text, data: bytearray, wanted_bytes: int) -> tuple[bytearray, bool]:
+    """The data with more behind it, and whether the text has ended."""
+    whole = bytearray(wanted_bytes)
+    size = len(data)
+    whole[:size] = data
+    with memoryview(whole) as view:
+        while size < wanted_bytes and (more := text.readinto(view[size:])):
+            size += more
+    if size == wanted_bytes:
+        return whole, False
+    del whole[size:]
+    if whole and not whole.endswith(b"\n"):
+        whole += b"\n"
+    return whole, True
 
 
 def positions(signs: NDArray[np.uint8], sign: int) -> NDArray[np.int64]:

@@ -7,6 +7,7 @@ from millrace.contracts.data import Source
 from millrace.contracts.errors import BadInputError
 from millrace_data.chunks import Cut, positions
 from millrace_data.csv_grammar import Break, Grammar
+from millrace_data.first_bytes import HEAD_BYTES, likeness
 
 _CR, _LF = ord("\r"), ord("\n")
 
@@ -26,33 +27,37 @@ class CsvCutter:
         self._grammar = grammar
         self._uri = uri
 
-    def cut(self, data: bytes, line: int, at_end: bool) -> Cut:
+    def cut(self, data: bytes | bytearray, line: int, at_end: bool) -> Cut:
         """Where the last whole record ends. Raises BadInputError where no later one can be told."""
         if line == 1:
             self._refuse_cr_only(data)
-        end = None if self._escape is not None and self._escape in data else self._regular_end(data)
-        if end is not None and (end or not at_end):
-            return Cut(end, True)
+        if (self._escape is None or self._escape not in data) and (cut := self._regular(data)) is not None and cut.end:
+            return cut
         if end := self._grammar.end_of_records(data):
             return Cut(end, False)
         broken = self._grammar.broken(data, line)
         if broken is not None and (at_end or not broken.is_open):
-            raise _broken(broken, self._uri, self._escape is not None)
+            raise self._broken(broken, likeness(bytes(data[:HEAD_BYTES])) if line == 1 else None)
         if at_end:
-            raise _broken(Break(line, True, False), self._uri, self._escape is not None)
+            raise BadInputError(
+                "the file ends with an escape",
+                where=f"{self._uri}, line {line}",
+                rule="an escape makes the sign behind it text",
+                remedy="deliver the file whole, or correct its last row or the dialect's escape",
+            )
         return Cut(0, False)
 
-    def _regular_end(self, data: bytes) -> int | None:
-        """Where the last record ends; None where the quotes before are not as RFC 4180 has them."""
+    def _regular(self, data: bytes | bytearray) -> Cut | None:
+        """The last whole record; None where the quotes before are not as RFC 4180 has them."""
         end = data.rfind(b"\n") + 1
         if self._quote is None or end == 0:
-            return end
+            return Cut(end, True)
         signs = np.frombuffer(data, np.uint8)
         quotes = positions(signs, self._quote)
         while (before := int(np.searchsorted(quotes, end))) % 2:
             # that line end is inside quotes: the one before the field, unless that is in quotes again
             end = data.rfind(b"\n", 0, int(quotes[before - 1])) + 1
-        return end if self._surround_fields(signs, quotes[:before]) else None
+        return Cut(end, True, quotes[:before]) if self._surround_fields(signs, quotes[:before]) else None
 
     def _surround_fields(self, signs: NDArray[np.uint8], quotes: NDArray[np.int64]) -> bool:
         """Whether every opening quote begins a field, and every closing one ends it or is doubled."""
@@ -73,7 +78,7 @@ class CsvCutter:
         ends[:-1] |= doubled[1:]
         return bool((begins | doubled).all() and ends.all())
 
-    def _refuse_cr_only(self, data: bytes) -> None:
+    def _refuse_cr_only(self, data: bytes | bytearray) -> None:
         first = data.find(b"\r")
         line_end = data.find(b"\n")
         if first < 0 or first + 1 == line_end or 0 <= line_end < len(data) - 1:
@@ -87,19 +92,21 @@ class CsvCutter:
             remedy="convert the line ends, for instance with mac2unix or tr '\\r' '\\n'",
         )
 
-
-def _broken(found: Break, uri: str, has_escape: bool) -> BadInputError:
-    what = "a quoted field is not closed" if found.is_open else "a quoted field goes on after its closing quote"
-    remedy = "correct the quotes of that field, or of one before it; declare quote=None where quotes are text"
-    if found.escaped and not has_escape:
-        remedy = (
-            "a backslash stands before a quote there: declare dialect=SPARK for a file that Spark wrote, "
-            'or Dialect(escape="\\\\") for other writers that escape quotes so'
+    def _broken(self, found: Break, like: str | None) -> BadInputError:
+        what = "a quoted field is not closed" if found.is_open else "a quoted field goes on after its closing quote"
+        remedy = "correct the quotes of that field, or of one before it; declare quote=None where quotes are text"
+        if found.escaped and self._escape is None:
+            remedy = (
+                "a backslash stands before a quote there: declare dialect=SPARK for a file that Spark wrote, "
+                'or Dialect(escape="\\\\") for other writers that escape quotes so'
+            )
+        if like not in {None, "like CSV", "like TSV"}:
+            what += f" (the file begins {like})"
+            remedy = "declare the file's own format in the workload, or export it as the declared one"
+        return BadInputError(
+            what,
+            where=f"{self._uri}, line {found.line}",
+            rule="RFC 4180: a quote inside a quoted field is doubled; behind a broken one no row can be told, "
+            "whatever max_bad_rows_share is",
+            remedy=remedy,
         )
-    return BadInputError(
-        what,
-        where=f"{uri}, line {found.line}",
-        rule="RFC 4180: a quote inside a quoted field is doubled; behind a broken one no row can be told, "
-        "whatever max_bad_rows_share is",
-        remedy=remedy,
-    )

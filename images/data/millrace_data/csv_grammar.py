@@ -109,12 +109,12 @@ class Grammar:
         either = rb"(?:" + escape + (rb"|" + quote + rb"(?=" + quote + rb")" if quote else b"") + rb")(.|\Z)"
         return re.compile(either, re.DOTALL), re.compile(escape + rb"(.|\Z)", re.DOTALL)
 
-    def end_of_records(self, data: bytes) -> int:
+    def end_of_records(self, data: bytes | bytearray) -> int:
         """Where the last record that is whole ends, of data that begins with one; 0 where none is."""
         found = self._records.match(data)
         return found.end() if found else 0
 
-    def broken(self, data: bytes, line: int) -> Break | None:
+    def broken(self, data: bytes | bytearray, line: int) -> Break | None:
         """Why the first record does not end; None where it may end in data to come."""
         at = 0
         while True:
@@ -134,7 +134,7 @@ class Grammar:
                     return None
             at += 1
 
-    def _quote_escaped(self, data: bytes, start: int, end: int) -> bool:
+    def _quote_escaped(self, data: bytes | bytearray, start: int, end: int) -> bool:
         return self._escape is None and b"\\" + (self._quote or b"") in data[start:end]
 
     def records(self, data: bytes, line: int) -> Iterator[Record]:

@@ -20,7 +20,7 @@ from millrace_data.csv_grammar import Grammar, Record
 from millrace_data.first_bytes import HEAD_BYTES, likeness
 from millrace_data.row_errors import not_utf8, wrong_field, wrong_row
 from millrace_data.schema import check_names, extra_names, source_schema
-from millrace_data.streams import Readable
+from millrace_data.transcode import Text
 
 _CR, _LF, _ZERO, _X, _LOWER = (ord(sign) for sign in "\r\n0x ")
 _BLOCK_BYTES = 1 << 17
@@ -52,7 +52,7 @@ class CsvRows:
         self._width = 0
         self._fields: list[_Field] = []
 
-    def chunks(self, text: Readable) -> Iterator[Chunk]:
+    def chunks(self, text: Text) -> Iterator[Chunk]:
         """The text behind its header in chunks. Raises BadInputError for other columns than the declared ones."""
         cutter = CsvCutter(self._dataset.source, self._grammar, self._uri)
         has_header = not self._dialect.header
@@ -63,10 +63,11 @@ class CsvRows:
                 yield chunk
             elif (header := next(self._grammar.records(chunk.data, chunk.line), None)) is not None:
                 has_header = True
-                self._take_names(self._names(header), likeness(chunk.text[:HEAD_BYTES]))
+                self._take_names(self._names(header), likeness(bytes(chunk.text[:HEAD_BYTES])))
                 start = chunk.text.index(header.text) + len(header.text)
                 line = chunk.line + chunk.text.count(b"\n", 0, start)
-                yield Chunk(chunk.text[start:], chunk.end - start, line, chunk.regular)
+                quotes = chunk.quotes[chunk.quotes >= start] - start
+                yield Chunk(chunk.text[start:], chunk.end - start, line, chunk.regular, quotes)
 
     def _names(self, header: Record) -> list[str]:
         where = f"{self._uri}, line {header.line}"
@@ -97,7 +98,8 @@ class CsvRows:
             ) from None
         self.extra_names = extra_names(names, self._dataset)
         self._width = len(names)
-        self._fields = [self._field(column, names.index(column.arrives_as)) for column in self._dataset.columns]
+        place = {name: index for index, name in enumerate(names)}
+        self._fields = [self._field(column, place[column.arrives_as]) for column in self._dataset.columns]
         self._has_integers = any(pa.types.is_integer(field.read_as) for field in self._fields)
 
     def _field(self, column: Column, index: int) -> _Field:
@@ -152,10 +154,7 @@ class CsvRows:
         carriage_returns = positions(chunk.signs, _CR)
         if not (chunk.signs[carriage_returns + 1] == _LF).all():
             return None
-        quote = self._dialect.quote
-        if quote is None or not chunk.has(quote.encode()):
-            return _BLOCK_BYTES
-        quotes_before = np.searchsorted(positions(chunk.signs, ord(quote)), carriage_returns)
+        quotes_before = np.searchsorted(chunk.quotes, carriage_returns)
         return chunk.end + 1 if (quotes_before % 2).any() else _BLOCK_BYTES
 
     def _read(self, chunk: Chunk, types: dict[int, pa.DataType], block_bytes: int) -> pa.Table:

@@ -1,5 +1,7 @@
 """The step ingest: the window's arrivals into staging, one Parquet file a partition."""
 
+import logging
+
 import pyarrow as pa
 
 from millrace.contracts.data import StagedPartition
@@ -7,7 +9,10 @@ from millrace.contracts.report import IngestResult
 from millrace.contracts.run_spec import IngestTask, RunSpec
 from millrace.step.main import Skip, Stop
 from millrace.storage import files
+from millrace.storage.arrivals import arrival, no_new_data
 from millrace_data.partition import stage_partition
+
+log = logging.getLogger(__name__)
 
 _MAX_PARSING_THREADS = 4
 
@@ -24,18 +29,19 @@ def ingest(spec: RunSpec, stop: Stop) -> IngestResult:
     window = spec.task.window
     out_uri = files.join(spec.attempt_uri, "out")
     staged: list[StagedPartition] = []
-    absent: list[str] = []
+    absent: dict[str, str] = {}
     for day in window.days:
         stop.check(f"before partition {day}")
         partition = stage_partition(spec.workload.dataset, day, out_uri, stop)
         if partition is None:
-            absent.append(day.isoformat())
+            absent[day.isoformat()] = why = arrival(spec.workload.dataset.source, day).missing or "no file of arrivals"
+            log.info("partition %s: %s", day, why)
         else:
             staged.append(partition)
-    result = IngestResult(staged=tuple(staged), absent=tuple(absent))
+    result = IngestResult(staged=tuple(staged), absent=tuple(absent), absent_reasons=absent)
     if not staged:
         # beside other parts that found something, this part's days are known to be absent
-        raise Skip(f"no new data: no file of arrivals from {window.first} to {window.last}", result)
+        raise Skip(no_new_data(absent), result)
     return result
 
 

@@ -14,15 +14,16 @@ from millrace_data import arrays, texts
 from millrace_data.chunks import BadRow, Chunk, Cut, Rows, chunks, positions
 from millrace_data.first_bytes import HEAD_BYTES, likeness
 from millrace_data.json_values import NumberText, integer_of, taker
+from millrace_data.names import listed
 from millrace_data.row_errors import not_utf8, wrong_field, wrong_row
 from millrace_data.schema import source_schema
-from millrace_data.streams import Readable
+from millrace_data.transcode import Text
 
 _NAMED_ROWS = 1000
 _DEEPEST = 100
 _BLANKS = b" \t\r"
 _OPEN, _CLOSE, _LIST, _CR, _LF = (ord(sign) for sign in "{}[\r\n")
-_INF = re.compile(rb"Inf(?=[\s,\]}])")  # a word of pyarrow's reader alone
+_OWN_WORDS = re.compile(rb"(?:Inf|-NaN)(?=[\s,\]}])")  # of pyarrow's reader alone
 
 Pairs = tuple[tuple[str, object], ...]
 _decoder = json.JSONDecoder(
@@ -45,11 +46,11 @@ class JsonRows:
         self._columns = {column.arrives_as: (column, taker(column.kind)) for column in dataset.columns}
         self._read_schema = pa.schema([(name, arrays.json_type(c.kind)) for name, (c, _) in self._columns.items()])
 
-    def chunks(self, text: Readable) -> Iterator[Chunk]:
+    def chunks(self, text: Text) -> Iterator[Chunk]:
         """The text in chunks of whole lines."""
         return chunks(text, self, self._uri, self._dataset)
 
-    def cut(self, data: bytes, line: int, at_end: bool) -> Cut:
+    def cut(self, data: bytes | bytearray, line: int, at_end: bool) -> Cut:
         """Where the last whole line ends."""
         return Cut(data.rfind(b"\n") + 1, True)
 
@@ -140,15 +141,16 @@ class JsonRows:
             not self._drops
             and (extra := next((name for name in fields if name not in self._columns), None)) is not None
         ):
-            rule = f"the columns {list(self._columns)} only"
+            rule = f"the columns {listed(self._columns)} only"
             raise wrong_field(self._uri, number, extra, "the field is not declared", rule)
         return [self._value(number, name, fields) for name in self._columns]
 
     def _refuse_twice(self, number: int, row: Pairs) -> None:
-        names = [name for name, _ in row]
-        for name in self._columns:
-            if names.count(name) > 1:
+        seen: set[str] = set()
+        for name, _ in row:
+            if name in seen and name in self._columns:
                 raise wrong_field(self._uri, number, name, "the field is there twice", "each field once a row")
+            seen.add(name)
 
     def _value(self, number: int, name: str, fields: dict[str, object]) -> object:
         column, take = self._columns[name]
@@ -195,7 +197,7 @@ def _objects(chunk: Chunk) -> int | None:
 
 def _may_disagree(chunk: Chunk) -> bool:
     """Whether a field that is dropped might hold what one reader takes and the other does not."""
-    if _INF.search(chunk.data):
+    if _OWN_WORDS.search(chunk.data):
         return True
     signs = chunk.signs
     opened = np.flatnonzero((signs == _OPEN) | (signs == _LIST))

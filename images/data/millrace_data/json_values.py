@@ -18,8 +18,13 @@ class NumberText(str):
     __slots__ = ()
 
 
+_MINUS_ZERO = NumberText("-0")  # of which a float keeps the sign
+
+
 def integer_of(digits: str) -> int | NumberText:
     """An integer, where it has no more digits than any type holds."""
+    if digits == _MINUS_ZERO:
+        return _MINUS_ZERO
     return int(digits) if len(digits) <= _LONGEST_INTEGER_DIGITS else NumberText(digits)
 
 
@@ -31,7 +36,7 @@ def taker(kind: ColumnKind) -> Take:
         case "bool":
             return lambda value: value if type(value) is bool else _refuse(kind, value)
         case "integer":
-            return lambda value: texts.in_bounds(kind, value) if type(value) is int else _refuse(kind, value)
+            return lambda value: _integer(kind, value)
         case "float":
             return lambda value: _float(kind, value)
         case "decimal":
@@ -63,6 +68,12 @@ def _string(kind: ColumnKind, value: object) -> str:
     return value
 
 
+def _integer(kind: ColumnKind, value: object) -> object:
+    if value is _MINUS_ZERO:
+        return 0
+    return texts.in_bounds(kind, value) if type(value) is int else _refuse(kind, value)
+
+
 def _float(kind: ColumnKind, value: object) -> float:
     if type(value) is int:
         try:
@@ -83,6 +94,8 @@ def _refuse(kind: ColumnKind, value: object) -> object:
 
 
 def _named(value: object) -> str:
+    if value is _MINUS_ZERO:
+        return "an integer"
     match value:
         case None:
             return "null"

@@ -12,13 +12,14 @@ from millrace.contracts.data import Dataset, StagedPartition
 from millrace.contracts.errors import BadInputError
 from millrace.step.main import Stop
 from millrace.storage import files
-from millrace.storage.arrivals import delivered
+from millrace.storage.arrivals import not_a_file
 from millrace_data import source
 from millrace_data.deduplicate import SeenRows
 from millrace_data.file_errors import no_rows
 from millrace_data.quarantine import Quarantine
 from millrace_data.rules import first_breach
 from millrace_data.schema import staged_schema
+from millrace_data.settled import refuse_other_length, settled
 from millrace_data.split import deal
 from millrace_data.staging import StagedFile, repetitive
 from millrace_data.streams import Digest
@@ -30,25 +31,21 @@ _EPOCH = date(1970, 1, 1)
 
 
 def stage_partition(dataset: Dataset, day: date, out_uri: str, stop: Stop) -> StagedPartition | None:
-    """Check, de-duplicate and deal one day's rows into ``out_uri``; None where its file is missing.
+    """Check, de-duplicate and deal one day's rows into ``out_uri``; None where its file has not arrived.
 
-    Of rows equal in ``unique_by`` the first one stays. Raises BadInputError, TransientError and InterruptedStepError;
-    then no file of the partition is left.
+    Of rows equal in ``unique_by`` the first one stays. A file that is written to meanwhile is read again.
+    Raises BadInputError, TransientError and InterruptedStepError; then no file of the partition is left.
     """
-    uri = delivered(dataset.source, day)
-    if uri is None:
-        log.info("partition %s: no file of arrivals", day)
-        return None
-    return _stage(_Delivery(dataset, day, uri, _size_bytes(uri), out_uri, stop))
+    return settled(
+        dataset.source, day, stop, lambda uri: _stage(_Delivery(dataset, day, uri, _size_bytes(uri), out_uri, stop))
+    )
 
 
 def _size_bytes(uri: str) -> int:
     try:
         size = files.size_bytes(uri)
     except FileNotFoundError as error:
-        raise BadInputError(
-            "it is not a file", where=uri, rule="one file a partition", remedy="put the day's rows into one file"
-        ) from error
+        raise not_a_file(uri) from error
     if size == 0:
         raise no_rows(uri)
     return size
@@ -88,6 +85,7 @@ def _stage(delivery: _Delivery) -> StagedPartition:
             if first.num_rows:
                 file.write(_completed(first, dataset, day, schema))
                 rows += first.num_rows
+        refuse_other_length(uri, digest.length_bytes, delivery.source_bytes)
         quarantine.refuse_too_many(progress.rows)
         _refuse_nothing_and_copies(uri, dataset, progress.rows, rows)
     log.info("partition %s: %s rows staged, %s duplicates dropped", day, rows, progress.rows - rows)

@@ -4,6 +4,7 @@ from typing import NoReturn
 
 from millrace.contracts.data import Dataset
 from millrace.contracts.errors import BadInputError
+from millrace_data.names import listed, shown
 
 MAX_ROW_BYTES = 32 << 20
 _ESCAPED_BYTES_PER_CHARACTER = 12  # a pair of \uXXXX escapes
@@ -17,11 +18,11 @@ def row_limit_bytes(dataset: Dataset) -> int:
 
 def refuse_length(uri: str, line: int, dataset: Dataset) -> NoReturn:
     """Raises the BadInputError of a row that is too long to be read."""
-    declared = {column.name: column.max_length for column in dataset.columns if column.max_length}
+    declared = [f"{column.name}: {column.max_length:,}" for column in dataset.columns if column.max_length]
     raise BadInputError(
         "the row is too long",
         where=f"{uri}, line {line}",
-        rule=f"at most {row_limit_bytes(dataset):,} bytes a row, enough for every declared max_length {declared}",
+        rule=f"at most {row_limit_bytes(dataset):,} bytes a row, enough for each max_length {listed(declared)}",
         remedy="cut or drop the row at the source, close an open quote, or raise max_length in the workload",
     )
 
@@ -35,7 +36,7 @@ def wrong_field(uri: str, line: int, field: str, what: str, rule: str, remedy: s
     """The error of one field of one row."""
     return BadInputError(
         what,
-        where=f"{uri}, line {line}, field {field!r}",
+        where=f"{uri}, line {line}, field {shown(field)}",
         rule=rule,
         remedy=remedy or "correct the row, or the column's declaration in the workload",
     )

@@ -1,5 +1,6 @@
 """What a declared dataset looks like in Arrow."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 import pyarrow as pa
@@ -7,6 +8,7 @@ import pyarrow as pa
 from millrace.contracts.column_types import ColumnKind
 from millrace.contracts.data import CONTENT_COLUMN, PARTITION_COLUMN, SPLIT_COLUMN, Dataset
 from millrace.contracts.errors import BadInputError
+from millrace_data.names import listed
 
 SPLITS = ("train", "validation", "test")
 
@@ -81,18 +83,18 @@ def check_names(found: Sequence[str], dataset: Dataset, uri: str) -> None:
     Where the workload drops others, they do not count.
     """
     declared = [column.arrives_as for column in dataset.columns]
-    if dataset.extra_columns == "drop":
-        found = [name for name in found if name in declared]
-    if sorted(found) == sorted(declared):
-        return
-    missing, extra = sorted(set(declared) - set(found)), sorted(set(found) - set(declared))
-    twice = sorted({name for name in found if found.count(name) > 1})
+    known, times = set(declared), Counter(found)
+    extra = [] if dataset.extra_columns == "drop" else sorted(times.keys() - known)
+    missing = sorted(known - times.keys())
+    twice = sorted(name for name in known if times[name] > 1)
     reported = {"missing": missing, "not declared": extra, "there twice": twice}
+    if not any(reported.values()):
+        return
     raise BadInputError(
         "the columns are not the declared ones: "
-        + "; ".join(f"{names} {how}" for how, names in reported.items() if names),
+        + "; ".join(f"{listed(names)} {how}" for how, names in reported.items() if names),
         where=uri,
-        rule=f"exactly the columns {declared}, in any order",
+        rule=f"exactly the columns {listed(declared)}, in any order",
         remedy="correct the file, or declare its columns in the workload",
     )
 

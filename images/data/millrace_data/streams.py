@@ -36,10 +36,15 @@ class Digest:
         self._bytes = xxhash.xxh3_128()
         self._length = 0
 
-    def update(self, data: bytes) -> None:
+    def update(self, data: bytes | memoryview) -> None:
         """Take in more of the file."""
         self._bytes.update(data)
         self._length += len(data)
+
+    @property
+    def length_bytes(self) -> int:
+        """Bytes taken in."""
+        return self._length
 
     def hexdigest(self) -> str:
         """64 hexadecimal digits."""
@@ -53,6 +58,9 @@ class Readable(Protocol):
 
     def read(self, size: int, /) -> bytes:
         """At most ``size`` bytes; none at the end."""
+
+    def readinto(self, into: memoryview, /) -> int:
+        """Fill the beginning of ``into``; how many bytes, 0 at the end. A chunk that is read so is not copied."""
 
     def close(self) -> None:
         """Give the stream back."""
@@ -104,6 +112,15 @@ class StoredBytes(_Reader):
         self._digest.update(data)
         return data
 
+    def readinto(self, into: memoryview, /) -> int:
+        """The next bytes, as they are stored."""
+        try:
+            size = self._stream.readinto(into)
+        except OSError as error:
+            raise store_failed(self._uri, error) from error
+        self._digest.update(into[:size])
+        return size
+
 
 class Peeked(_Reader):
     """A stream of which ``head``, the first bytes, is known before it is read."""
@@ -122,6 +139,14 @@ class Peeked(_Reader):
         end = len(self._rest) if size < 0 else size
         data, self._rest = self._rest[:end], self._rest[end:]
         return data
+
+    def readinto(self, into: memoryview, /) -> int:
+        """The next bytes, the first ones included."""
+        if not self._rest:
+            return self._stream.readinto(into)
+        data = self.read(len(into))
+        into[: len(data)] = data
+        return len(data)
 
 
 def store_failed(uri: str, error: OSError) -> TransientError:

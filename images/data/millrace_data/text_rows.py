@@ -15,8 +15,8 @@ from millrace_data.csv_rows import CsvRows
 from millrace_data.file_errors import damaged
 from millrace_data.first_bytes import HEAD_BYTES, refuse_foreign
 from millrace_data.json_rows import JsonRows
-from millrace_data.streams import Digest, Peeked, Readable, StoredBytes, decompressed
-from millrace_data.transcode import as_utf8
+from millrace_data.streams import Digest, Peeked, StoredBytes, decompressed
+from millrace_data.transcode import Text, as_utf8
 
 _MARKS = {"gzip": b"\x1f\x8b", "zstd": b"\x28\xb5\x2f\xfd"}
 
@@ -24,7 +24,7 @@ _MARKS = {"gzip": b"\x1f\x8b", "zstd": b"\x28\xb5\x2f\xfd"}
 class _Format(Protocol):
     """What reads one format."""
 
-    def chunks(self, text: Readable) -> Iterator[Chunk]:
+    def chunks(self, text: Text) -> Iterator[Chunk]:
         """The text in chunks of whole rows."""
 
     def rows(self, chunk: Chunk, first_bad_only: bool) -> Rows:

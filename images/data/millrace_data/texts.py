@@ -1,7 +1,8 @@
 """The text of each column type: the one definition, whatever the format and the way it is read.
 
-Numbers are ASCII digits with an optional sign, point and exponent, spaces and tabs around them allowed, never
-hexadecimal, NaN or infinite. What has no such latitude (true or false, dates, Base64) is exactly its text.
+An integer is ASCII digits with an optional "-"; a number or decimal has an optional sign, point and exponent. Spaces
+and tabs may be around them; hexadecimal, NaN and infinite are none. Other types (true or false, dates, Base64) are
+exactly their text.
 """
 
 import base64
@@ -22,7 +23,7 @@ YEAR = r"(?:000[1-9]|00[1-9][0-9]|0[1-9][0-9]{2}|[1-9][0-9]{3})"
 TIME = r"(?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9])?"
 OFFSET = r"(?:Z|[+-](?:[01][0-9]|2[0-3])(?::?[0-5][0-9])?)"
 
-_INTEGER = re.compile(r"[ \t]*([+-]?)0*([0-9]+)[ \t]*")
+_INTEGER = re.compile(r"[ \t]*(-?)0*([0-9]+)[ \t]*")
 _NUMBER = re.compile(r"[ \t]*([+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)[ \t]*")
 _DATE = re.compile(rf"{YEAR}-[0-9]{{2}}-[0-9]{{2}}")
 _TIMESTAMP = re.compile(rf"({YEAR}-[0-9]{{2}}-[0-9]{{2}}[T ]{TIME})(\.[0-9]+)?({OFFSET})?")

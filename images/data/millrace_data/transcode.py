@@ -2,73 +2,90 @@
 
 import codecs
 from codecs import BOM_UTF8
+from typing import Protocol
 
 from millrace.contracts.errors import BadInputError
 from millrace_data.streams import Readable
 
-_NO_TEXT = "\udcff"  # a byte that is no UTF-8, once written
-_ONE_BYTE = 0x80
+_UNDECODABLE = "\udcff"
+_NO_UTF8 = b"\xff"
 
 
-def _undecodable(error: UnicodeError) -> tuple[str, int]:
-    """Bytes that are not of the encoding stay bytes that are not of UTF-8: their row alone is bad."""
-    if not isinstance(error, UnicodeDecodeError):
-        raise error
-    byte = error.object[error.start]
-    return (chr(0xDC00 + byte) if byte >= _ONE_BYTE else _NO_TEXT), error.end
+def _undecodable(error: UnicodeError) -> tuple[str | bytes, int]:
+    """What is not of the encoding becomes a byte that no UTF-8 has: its row alone is bad.
+
+    Never the byte itself: two of them might be UTF-8 together.
+    """
+    if isinstance(error, UnicodeDecodeError):
+        return _UNDECODABLE, error.end
+    if isinstance(error, UnicodeEncodeError):  # half a surrogate pair, as UTF-7 can write it
+        return _NO_UTF8, error.end
+    raise error
 
 
 codecs.register_error("millrace-undecodable", _undecodable)
 
 
-def as_utf8(text: Readable, encoding: str, uri: str) -> Readable:
-    """The same text in UTF-8. Raises BadInputError for a name that is not a text's encoding."""
-    codec = codecs.lookup(encoding)
-    if codec.name in {"utf-8", "utf-8-sig"}:
-        return _Utf8(text)
-    if not codec._is_text_encoding or codec.incrementaldecoder is None:
-        raise BadInputError(
-            f"{encoding!r} is no encoding of text",
-            where=uri,
-            rule="Python's name of an encoding, such as latin-1 or utf-16",
-            remedy="correct the dialect's encoding",
-        )
-    return _Utf8(_Decoded(text, codec.incrementaldecoder("millrace-undecodable")))
+class Text(Protocol):
+    """A text as a stream of bytes."""
+
+    def readinto(self, into: memoryview, /) -> int:
+        """Fill the beginning of ``into``; how many bytes, 0 at the end."""
 
 
-class _Utf8:
+def as_utf8(text: Readable, encoding: str, uri: str) -> Text:
+    """The same text in UTF-8."""
+    if codecs.lookup(encoding).name in {"utf-8", "utf-8-sig"}:
+        return _Unmarked(text)
+    return _Unmarked(_Decoded(text, codecs.getincrementaldecoder(encoding)("millrace-undecodable"), uri, encoding))
+
+
+class _Unmarked:
     """Text in UTF-8, its mark left out."""
 
-    def __init__(self, text: Readable) -> None:
+    def __init__(self, text: Text) -> None:
         self._text = text
         self._at_start = True
 
-    def read(self, size: int, /) -> bytes:
-        data = self._text.read(size)
-        if self._at_start:
-            while len(data) < len(BOM_UTF8) and BOM_UTF8.startswith(data) and (more := self._text.read(size)):
-                data += more
-            self._at_start = False
-            data = data.removeprefix(BOM_UTF8) or self._text.read(size)
-        return data
-
-    def close(self) -> None:
-        self._text.close()
+    def readinto(self, into: memoryview, /) -> int:
+        if not self._at_start:
+            return self._text.readinto(into)
+        self._at_start = False
+        size = 0
+        while size < len(BOM_UTF8) and (more := self._text.readinto(into[size:])):
+            size += more
+        if bytes(into[: min(size, len(BOM_UTF8))]) != BOM_UTF8:
+            return size
+        rest = bytes(into[len(BOM_UTF8) : size])
+        into[: len(rest)] = rest
+        return len(rest) or self._text.readinto(into)
 
 
 class _Decoded:
-    def __init__(self, text: Readable, decoder: codecs.IncrementalDecoder) -> None:
+    def __init__(self, text: Readable, decoder: codecs.IncrementalDecoder, uri: str, encoding: str) -> None:
         self._text = text
         self._decoder = decoder
+        self._uri = uri
+        self._encoding = encoding
         self._at_end = False
+        self._rest = b""
 
-    def read(self, size: int, /) -> bytes:
-        while not self._at_end:
-            data = self._text.read(size)
+    def readinto(self, into: memoryview, /) -> int:
+        while not self._rest and not self._at_end:
+            data = self._text.read(len(into))
             self._at_end = not data
-            if decoded := self._decoder.decode(data, final=self._at_end):
-                return decoded.encode("utf-8", "surrogateescape")
-        return b""
+            self._rest = self._decoded(data)
+        data, self._rest = self._rest[: len(into)], self._rest[len(into) :]
+        into[: len(data)] = data
+        return len(data)
 
-    def close(self) -> None:
-        self._text.close()
+    def _decoded(self, data: bytes) -> bytes:
+        try:
+            return self._decoder.decode(data, final=self._at_end).encode("utf-8", "millrace-undecodable")
+        except UnicodeError as error:
+            raise BadInputError(
+                f"the file cannot be decoded as {self._encoding}, row by row",
+                where=self._uri,
+                rule="an encoding of whole texts, such as latin-1 or utf-16",
+                remedy="convert the file to UTF-8, or correct the dialect's encoding",
+            ) from error

@@ -10,7 +10,10 @@ from millrace.contracts.workload import ServingPolicy
 RECENT_REQUESTS = 200
 MIN_REQUESTS = 20
 CONSECUTIVE_ERRORS = 3
+MIN_ERRORS = 2
 MIN_SLOW_REQUESTS = 3
+# slow requests that would fall to the canary by luck alone more often than this say nothing about it
+LARGEST_CHANCE = 1 / 16
 LATENCY_FLOOR_SECONDS = 0.02
 
 
@@ -33,16 +36,23 @@ class Health:
             self._recent.append(seconds)
 
     def erred(self) -> None:
-        """A request got an error from the model, or no answer in time."""
+        """A request got an error from the model."""
+        self._failed(None)
+
+    def late(self, seconds: float) -> None:
+        """A request got no answer within ``seconds``: for the rules it was as slow as that, for the totals it erred."""
+        self._failed(seconds)
+
+    def _failed(self, seconds: float | None) -> None:
         with self._lock:
             self._requests += 1
             self._errors += 1
             self._consecutive_errors += 1
-            self._recent.append(None)
+            self._recent.append(seconds)
 
     @property
     def consecutive_errors(self) -> int:
-        """Errors since the last answer."""
+        """Errors, and requests without an answer in time, since the last answer."""
         return self._consecutive_errors
 
     def recent(self) -> tuple[int, list[float]]:
@@ -68,18 +78,32 @@ def quantile(ordered: list[float], share: float) -> float | None:
     return ordered[max(0, math.ceil(share * len(ordered)) - 1)] if ordered else None
 
 
+def by_chance(slow: int, requests: int, others_slow: int, others: int) -> float:
+    """How likely at least ``slow`` of all slow requests fall to one of two versions that have them equally often.
+
+    Fisher's exact test, one-sided.
+    """
+    total, all_slow = requests + others, slow + others_slow
+    ways = sum(
+        math.comb(all_slow, mine) * math.comb(total - all_slow, requests - mine)
+        for mine in range(slow, min(all_slow, requests) + 1)
+    )
+    return ways / math.comb(total, requests)
+
+
 def fault(canary: Health, stable: Health, policy: ServingPolicy) -> str | None:
     """Why the canary must go, with the figures; None while it may stay.
 
     It goes after three errors in a row; when, over at least 20 recent requests, its share of errors is above
-    ``policy.max_error_rate``; or when its p99 is above ``policy.max_slowdown`` times the stable's, at least three
-    requests being that slow. A stable p99 below 20 ms counts as 20 ms, so that a busy machine's noise is no verdict.
+    ``policy.max_error_rate``, one being a hiccup; or when its p99 is above ``policy.max_slowdown`` times the stable's,
+    at least three requests being that slow. A busy machine's noise is no verdict: a stable p99 below 20 ms counts as
+    20 ms, and slow requests count only where so many would rarely fall to the canary if both versions had them alike.
     """
     if canary.consecutive_errors >= CONSECUTIVE_ERRORS:
         return f"{canary.consecutive_errors} errors in a row"
     errors, seconds = canary.recent()
     count = errors + len(seconds)
-    if count >= MIN_REQUESTS and errors / count > policy.max_error_rate:
+    if count >= MIN_REQUESTS and errors >= MIN_ERRORS and errors / count > policy.max_error_rate:
         return f"{errors} of the last {count} requests erred; at most {policy.max_error_rate:.1%} may"
     _, stable_seconds = stable.recent()
     if min(len(seconds), len(stable_seconds)) < MIN_REQUESTS:
@@ -89,6 +113,9 @@ def fault(canary: Health, stable: Health, policy: ServingPolicy) -> str | None:
     slow = sum(each > limit_seconds for each in seconds)
     p99 = quantile(seconds, 0.99) or 0.0
     if p99 <= limit_seconds or slow < MIN_SLOW_REQUESTS:
+        return None
+    others = sum(each > limit_seconds for each in stable_seconds)
+    if by_chance(slow, len(seconds), others, len(stable_seconds)) > LARGEST_CHANCE:
         return None
     return (
         f"p99 latency {p99 * 1000:.0f} ms over the last {len(seconds)} requests, the stable version's is "

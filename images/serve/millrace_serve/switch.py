@@ -116,7 +116,7 @@ class Switch:
         except RequestRefusedError:
             # The stable version judges whose mistake it is: what it refuses too is the client's.
             answer = await self._ask(self.find(None), request, route)
-            canary.count_error("error")
+            canary.count_error()
             return answer
         finally:
             self._guard(canary)

@@ -67,17 +67,17 @@ class LoadedVersion:
             raise
         except asyncio.CancelledError:  # the request's whole time is over
             if work.running():
-                self.count_error("timeout")
+                self._count_late(limit_seconds)
             run.terminate = True
             raise
         except BadInputError as error:
             raise RequestRefusedError(400, f"{error.what} ({error.where}; {error.rule})") from error
         except TimeoutError as error:
             run.terminate = True
-            self.count_error("timeout")
+            self._count_late(limit_seconds)
             raise ModelFailedError(self.model.version, f"no answer within {limit_seconds:.2f} s", 504) from error
         except Exception as error:  # whatever ONNX Runtime or the graph raises is the version's fault
-            self.count_error("error")
+            self.count_error()
             raise ModelFailedError(self.model.version, f"the model failed with {type(error).__name__}", 500) from error
         self.health.answered(seconds)
         metrics.SECONDS.labels(self.model.workload, self.model.version).observe(seconds)
@@ -94,7 +94,11 @@ class LoadedVersion:
         seconds = time.monotonic() - started
         return wire.response(request, self.scorer, probabilities), seconds
 
-    def count_error(self, outcome: str) -> None:
-        """Count a request that the version could not answer: "error" or "timeout"."""
+    def count_error(self) -> None:
+        """Count a request that the version could not answer."""
         self.health.erred()
-        metrics.REQUESTS.labels(self.model.workload, self.model.version, outcome).inc()
+        metrics.REQUESTS.labels(self.model.workload, self.model.version, "error").inc()
+
+    def _count_late(self, seconds: float) -> None:
+        self.health.late(seconds)
+        metrics.REQUESTS.labels(self.model.workload, self.model.version, "timeout").inc()

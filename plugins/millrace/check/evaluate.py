@@ -5,7 +5,7 @@ import contextlib
 import runpy
 import sys
 import traceback
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +28,14 @@ _WORDS = (b"airflow",), (b"dag", b"asset")
 
 @dataclass(frozen=True)
 class Evaluated:
-    """A file's mistakes, and the names of its workloads with their lines. Without either it is no workload's file."""
+    """A file's mistakes, and the names of its workloads with their lines; without either it is no workload's file.
+
+    ``remarks`` say what could not be looked at.
+    """
 
     findings: list[Finding]
     names: list[tuple[str, int]]
+    remarks: list[str] = field(default_factory=list)
 
 
 def evaluate(file: Path) -> Evaluated:
@@ -72,10 +76,16 @@ def evaluate(file: Path) -> Evaluated:
             whole, "no DAG is declared here", "a workload's file calls build_dag(Workload(…))",
             "`python -m millrace new-workload NAME` writes one",
         )  # fmt: skip
-    for made in recorder.workloads:
+    # a neighbour's own workload, made where it is imported, is that file's
+    own = [made for made in recorder.workloads if "name" in vars(made) and _is_own(recorder.sites[id(made)], file)]
+    for made in own:
         _name(file, made, recorder)
-    names = [(made.name, recorder.line_of(made, "name")) for made in recorder.workloads if "name" in vars(made)]
-    return Evaluated([_shown(each, file, shown) for each in recorder.findings], names)
+    names = [(made.name, recorder.line_of(made, "name")) for made in own]
+    return Evaluated([_shown(each, file, shown) for each in recorder.findings], names, recorder.remarks)
+
+
+def _is_own(site: Site, file: Path) -> bool:
+    return site.file == file or not site.of_module
 
 
 def _shown(finding: Finding, file: Path, shown: Path) -> Finding:
@@ -84,7 +94,9 @@ def _shown(finding: Finding, file: Path, shown: Path) -> Finding:
 
 
 def _run(file: Path, recorder: Recorder) -> None:
-    pipeline: dict[str, Any] = {**dict.fromkeys(_public_names(), StandIn()), "build_dag": recorder.build_dag}
+    functions = _functions()
+    recorder.takes = functions["build_dag"]
+    pipeline: dict[str, Any] = {**dict.fromkeys(functions, StandIn()), "build_dag": recorder.build_dag}
     sys.path.insert(0, str(file.parent))
     try:
         with (
@@ -116,6 +128,8 @@ def _stopped(error: BaseException, file: Path, recorder: Recorder) -> None:
             recorder.at(site, mistake.what, mistake.rule, mistake.remedy)
     elif isinstance(error, StepError):
         recorder.at(site, error.what, error.rule, error.remedy)
+    elif StandIn.__name__ in str(error):
+        recorder.remarks.append(f"{file}:{site.line}: needs Airflow, which is not imported here: no more was looked at")
     elif not (isinstance(error, AttributeError) and recorder.broken):
         said = str(error).splitlines()
         recorder.at(
@@ -167,6 +181,11 @@ def _imports_airflow(tree: ast.Module) -> bool:
     return False
 
 
-def _public_names() -> list[str]:
+def _functions() -> dict[str, list[str]]:
+    """The pipeline's public functions with their parameters' names."""
     tree = ast.parse(_PIPELINE.read_bytes())
-    return [node.name for node in tree.body if isinstance(node, ast.FunctionDef) and not node.name.startswith("_")]
+    return {
+        node.name: [argument.arg for argument in (*node.args.args, *node.args.kwonlyargs)]
+        for node in tree.body
+        if isinstance(node, ast.FunctionDef) and not node.name.startswith("_")
+    }

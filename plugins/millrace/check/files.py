@@ -1,6 +1,7 @@
 """Workloads' files together: each on its own, and no name twice."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from millrace.check.evaluate import Evaluated, evaluate
@@ -12,13 +13,24 @@ def dag_files(paths: Sequence[Path]) -> list[Path]:
     return [file for path in paths for file in (sorted(path.glob("*.py")) if path.is_dir() else [path])]
 
 
-def check(files: Iterable[Path]) -> tuple[list[Finding], dict[Path, list[str]]]:
-    """Every mistake, by file and line, and each file's workloads by name. Runs the files."""
+@dataclass(frozen=True)
+class Checked:
+    """Every mistake, by file and line; each file's workloads by name; and what could not be looked at."""
+
+    findings: list[Finding]
+    workloads: dict[Path, list[str]]
+    remarks: list[str]
+
+
+def check(files: Iterable[Path]) -> Checked:
+    """Look at the files, each on its own and all together. They are run, as Airflow runs them."""
     evaluated: dict[Path, Evaluated] = {file: evaluate(file) for file in files}
     findings: list[Finding] = []
     first: dict[str, tuple[Path, int]] = {}
     for file, found in evaluated.items():
-        findings += sorted(found.findings, key=lambda finding: (str(finding.file), finding.line))
+        # what two files import has its mistakes once
+        new = [finding for finding in found.findings if finding not in findings]
+        findings += sorted(new, key=lambda finding: (str(finding.file), finding.line))
         for name, line in found.names:
             other = first.setdefault(name, (file, line))
             if other != (file, line):
@@ -31,4 +43,8 @@ def check(files: Iterable[Path]) -> tuple[list[Finding], dict[Path, list[str]]]:
                         "take another name",
                     )
                 )
-    return findings, {file: [name for name, _ in found.names] for file, found in evaluated.items()}
+    return Checked(
+        findings,
+        {file: [name for name, _ in found.names] for file, found in evaluated.items()},
+        [remark for found in evaluated.values() for remark in found.remarks],
+    )

@@ -13,12 +13,13 @@ Span = tuple[int | None, int | None, int | None, int | None]
 
 @dataclass(frozen=True)
 class Site:
-    """The call that made a document, and what it was given."""
+    """The call that made a document, what it was given, and whether it is of a module's own code, in no function."""
 
     file: Path
     line: int
     call: ast.Call | None = None
     given: Mapping[str, object] = field(default_factory=dict)
+    of_module: bool = False
 
 
 class Calls:
@@ -35,7 +36,8 @@ class Calls:
             if Path(name).parent == self._folder:
                 positions = list(frame.f_code.co_positions())
                 span = positions[frame.f_lasti // 2]
-                return Site(Path(name), span[0] or frame.f_lineno, self._of(name).get(span))
+                of_module = frame.f_code.co_name == "<module>"
+                return Site(Path(name), span[0] or frame.f_lineno, self._of(name).get(span), of_module=of_module)
             frame = frame.f_back
         return None
 

@@ -13,7 +13,7 @@ from millrace.check.places import Calls, Site, locate, passed
 from millrace.check.stand_ins import StandIn
 from millrace.contracts import workload_rules
 from millrace.contracts.base import Contract
-from millrace.contracts.mistakes import Mistake, closest, written
+from millrace.contracts.mistakes import Mistake, closest, meant, written
 from millrace.contracts.plain_words import mistakes_of
 from millrace.contracts.workload import Workload
 
@@ -48,6 +48,8 @@ class Recorder:
         self._kept: list[Contract] = []
         self.broken: list[Contract] = []
         self.stopped = False
+        self.takes: list[str] = []
+        self.remarks: list[str] = []
 
     @contextmanager
     def recording(self) -> Iterator[None]:
@@ -70,10 +72,18 @@ class Recorder:
     def build_dag(self, *values: object, **keywords: object) -> StandIn:
         """Stands in for ``millrace.pipeline.build_dag``."""
         workload = values[0] if values else keywords.get("workload")
+        for name in set(keywords) - set(self.takes):
+            site, rule = self._calls.site(sys._getframe(1)), f"it takes {', '.join(self.takes)}"
+            self.at(site, f"build_dag has no {name!r}", rule, meant(name, self.takes, "leave it out"))
         if isinstance(workload, Workload):
             self.built.append(workload)
-            for mistake in self._kept_rules(workload_rules.RULES, workload):
-                self.add(workload, mistake)
+            judged = workload
+            if isinstance(keywords.get("schedule"), str):
+                judged = workload.model_copy(update={"schedule": keywords["schedule"]})
+                self.sites[id(judged)] = self.sites[id(workload)]
+                self._kept.append(judged)
+            for mistake in self._kept_rules(workload_rules.RULES, judged):
+                self.add(judged, mistake)
         else:
             self.at(
                 self._calls.site(sys._getframe(1)),

@@ -1,21 +1,21 @@
 """Datasets: what a row looks like, where rows come from, what a version is."""
 
 from datetime import date, timedelta
-from typing import ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from millrace.contracts import dataset_rules
 from millrace.contracts.base import Contract, FieldName, Name, Sha256, Uri
 from millrace.contracts.column_types import ColumnKind, ColumnType, column_kind
 from millrace.contracts.dataset_rules import RESERVED
-from millrace.contracts.mistakes import RuledContract
+from millrace.contracts.declared import DeclaredContract
 from millrace.contracts.source import SPARK, Dialect, Marker, Source
 
 __all__ = ["SPARK", "Column", "Dataset", "Dialect", "Marker", "Source", "Split", "Target"]
 
 
-class Column(RuledContract):
+class Column(DeclaredContract):
     """One column and its rules. A column is complete (no nulls) unless ``nullable`` says otherwise.
 
     Texts of a type, in CSV and TSV: an integer is digits with an optional "-", a number ``-1.5e3``, a truth value true,
@@ -47,7 +47,7 @@ class Column(RuledContract):
         return self.source_name or self.name
 
 
-class Split(Contract):
+class Split(DeclaredContract):
     """How rows are dealt to training, validation and test, the same way each time.
 
     ``key`` is hashed (CRC-32 of its UTF-8 bytes, so stable across machines and versions). With ``column``, rows
@@ -60,18 +60,27 @@ class Split(Contract):
     test_fraction: float = Field(default=0.2, ge=0, lt=0.5, description="unused when `column` is set")
 
 
-class Target(Contract):
+def _in_order(values: object) -> object:
+    if isinstance(values, (set, frozenset)):
+        raise ValueError("a set has no order, and each process would see another one")
+    return values
+
+
+InOrder = BeforeValidator(_in_order)
+
+
+class Target(DeclaredContract):
     """What is predicted: one label a row, or a set of them."""
 
     column: FieldName
     kind: Literal["single_label", "multi_label"]
-    labels: tuple[str, ...] = Field(min_length=2)
+    labels: Annotated[tuple[str, ...], InOrder] = Field(min_length=2)
     optional_labels: tuple[str, ...] = Field(
         default=(), description="of labels: training may begin before there is a row of them"
     )
 
 
-class Expectations(Contract):
+class Expectations(DeclaredContract):
     """What validation promises about each partition beyond the columns' own rules."""
 
     min_rows: int = Field(default=1, ge=1)
@@ -81,12 +90,12 @@ class Expectations(Contract):
     )
 
 
-class Dataset(RuledContract):
+class Dataset(DeclaredContract):
     """A workload's data: its columns, source, split and rules."""
 
     source: Source
     columns: tuple[Column, ...] = Field(min_length=1)
-    features: tuple[FieldName, ...] = Field(min_length=1)
+    features: Annotated[tuple[FieldName, ...], InOrder] = Field(min_length=1)
     target: Target
     split: Split
     unique_by: tuple[FieldName, ...] = Field(default=(), description="rows equal in these are duplicates; () keeps all")
@@ -147,6 +156,9 @@ class StagedPartition(Contract):
     duplicates: int = Field(ge=0)
     source_uri: Uri
     source_bytes: int = Field(ge=0)
+    source_identity: str | None = Field(
+        default=None, max_length=1024, description="what the store said of the file before and after it was read"
+    )
     dropped_columns: tuple[str, ...] = Field(
         default=(), description="not declared; of JSON Lines those of the first rows"
     )

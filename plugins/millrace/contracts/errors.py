@@ -17,6 +17,11 @@ class StepError(Exception):
         self.rule = rule
         self.remedy = remedy
 
+    @property
+    def summary(self) -> str:
+        """What went wrong and where, on one line."""
+        return f"{self.what} ({self.where})"
+
 
 class BadInputError(StepError):
     """The data, the model or a parameter is wrong; trying again would not help."""
@@ -49,6 +54,10 @@ class RefusedError(StepError):
     """A policy forbids it (a digest that does not match, a newer model that is live)."""
 
     exit_code = 40
+
+
+class AirflowDidNotStartError(RuntimeError):
+    """Airflow did not come up; the message names its log."""
 
 
 FINAL_EXIT_CODES = (BadInputError.exit_code, RefusedError.exit_code)

@@ -1,13 +1,8 @@
 """What is wrong with a declared workload and how to mend it: each mistake with its place, all of them at once."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any, ClassVar, Self
-
-from pydantic import model_validator
-
-from millrace.contracts.base import Contract
 
 Place = tuple[str | int, ...]
 _ALIKE = 0.6
@@ -33,20 +28,6 @@ class MistakesError(ValueError):
     def __init__(self, found: tuple[Mistake, ...]) -> None:
         super().__init__("\n".join(map(str, found)))
         self.found = found
-
-
-class RuledContract(Contract):
-    """A contract whose rules go beyond single fields. Each rule names all that breaks it, and trips over nothing that
-    another rule, or a field's own, is there for.
-    """
-
-    RULES: ClassVar[tuple[Callable[[Any], Iterable[Mistake]], ...]] = ()
-
-    @model_validator(mode="after")
-    def _keeps_its_rules(self) -> Self:
-        if found := tuple(mistake for rule in self.RULES for mistake in rule(self)):
-            raise MistakesError(found)
-        return self
 
 
 def written(place: Place) -> str:

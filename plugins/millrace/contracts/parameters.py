@@ -32,8 +32,9 @@ class Parameters(Contract):
     dry_run: bool = Field(default=False, description="Stop after sizing: see the plan, train nothing.")
     partition_from: date | None = Field(default=None, description="First day; the run's own day when empty.")
     partition_to: date | None = Field(default=None, description="Last day; the run's own day when empty.")
-    train: Literal["auto", "always", "never"] = Field(
-        default="auto", description="auto: in a backfill only the newest run trains."
+    train: Literal["auto", "newest", "always", "never"] = Field(
+        default="auto",
+        description="newest: only if no newer data is there; auto: so in a backfill, otherwise always.",
     )
     start: Literal["policy", "now"] = Field(
         default="policy", description="now: training waits for no cleaner or cheaper hours, whatever the workload says."

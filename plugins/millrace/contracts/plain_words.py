@@ -35,6 +35,8 @@ def mistakes_of(error: ValidationError, model: type[BaseModel], prefix: Place = 
     for each in details:
         if each["type"] == "missing" and each["loc"] in misspelt:
             continue
+        if each["type"] == "too_short" and any(_inside(other["loc"], each["loc"]) for other in details):
+            continue  # an item that is wrong was not counted
         inner = each.get("ctx", {}).get("error")
         if isinstance(inner, MistakesError):
             place = (*prefix, *each["loc"])
@@ -114,9 +116,15 @@ def _value_remedy(given: object, field: FieldInfo | None) -> str:
     if known_type in judges:
         near = ALIASES.get(str(given).lower()) or closest(given, NAMES)
         return f"did you mean {near}?" if near else "use one of these types"
+    if isinstance(given, (set, frozenset)):
+        return f"write {_KINDS['tuple']}"
     if safe_name in judges and (made := workload_name(str(given))):
         return f'"{made}" would do'
     return "correct it as said"
+
+
+def _inside(inner: Place, outer: Place) -> bool:
+    return len(inner) > len(outer) and inner[: len(outer)] == outer
 
 
 def _misspelt(error: ErrorDetails, model: type[BaseModel]) -> Place:

@@ -35,11 +35,12 @@ class ErrorDetail(Contract):
 
 
 class IngestResult(Contract):
-    """Staged partitions; days without a file of arrivals are in ``absent``."""
+    """Staged partitions; days whose file has not arrived are in ``absent``, and why, in ``absent_reasons`` by day."""
 
     kind: Literal["ingest"] = "ingest"
     staged: tuple[StagedPartition, ...]
     absent: tuple[str, ...] = ()
+    absent_reasons: dict[str, str] = Field(default_factory=dict)
 
 
 class ExpectationOutcome(Contract):

@@ -7,13 +7,13 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import AfterValidator, Field
 
 from millrace.contracts import source_rules
-from millrace.contracts.base import Contract
-from millrace.contracts.mistakes import RuledContract
+from millrace.contracts.declared import DeclaredContract
 
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 _DAY_FIELDS = ("year", "month", "day")
 _KNOWN = {"arrivals", "partition", *_DAY_FIELDS}
 _BEGIN = re.compile(r"(?:\{arrivals\}|[a-z][a-z0-9+.-]*:/)/")
+_URI_BEGIN = re.compile(r"[a-z][a-z0-9+.-]*://")
 _NOT_IN_A_PATH = re.compile(r"[\s\x00-\x1f\x7f*?\[\]#\\{}]")
 
 
@@ -44,11 +44,20 @@ def check_template(template: str) -> str:
     return template
 
 
+def check_place(uri: str) -> str:
+    """The URI of a folder itself. Raises ValueError, with the remedy, for one below which no file can be named."""
+    if not _URI_BEGIN.match(uri):
+        raise ValueError(f"{uri!r} is no URI: begin with a scheme, like s3://bucket/ or file:///")
+    if bad := _NOT_IN_A_PATH.search(uri):
+        raise ValueError(f"{uri!r} has {bad[0]!r} in it: percent-encode what a URI cannot hold, a space as %20")
+    return uri
+
+
 UriTemplate = Annotated[str, AfterValidator(check_template)]
 """A day's file by its URI, with placeholders for the day."""
 
 
-class Dialect(RuledContract):
+class Dialect(DeclaredContract):
     """How CSV or TSV is written; the defaults are RFC 4180.
 
     With ``escape``, that sign makes the one behind it text: a quote, itself, the delimiter or a line end, and nothing
@@ -75,7 +84,7 @@ SPARK = Dialect(escape="\\", escape_in="quotes")
 """What Spark's CSV writer writes with its defaults and ``header=true``."""
 
 
-class Marker(Contract):
+class Marker(DeclaredContract):
     """A file that says that a day's file is complete: it is there only afterwards.
 
     A "manifest" is JSON with ``bytes``, ``rows`` or ``sha256`` of the day's file, as stored, any of them.
@@ -85,7 +94,7 @@ class Marker(Contract):
     kind: Literal["presence", "manifest"] = "presence"
 
 
-class Source(RuledContract):
+class Source(DeclaredContract):
     """Where a day's rows arrive: one file a partition, named by ``{partition}`` (its ISO date) or by ``{year}``,
     ``{month}`` and ``{day}``.
 

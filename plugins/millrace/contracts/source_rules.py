@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from millrace.contracts.source import Dialect, Source
 
 _ONE_BYTE = 127
+_NOT_OF_FILES = {"utf-7", "idna", "punycode", "unicode-escape", "raw-unicode-escape", "undefined"}
 
 
 def signs(dialect: Dialect) -> Iterator[Mistake]:
@@ -57,15 +58,23 @@ def decimal_mark(dialect: Dialect) -> Iterator[Mistake]:
 
 
 def encoding(dialect: Dialect) -> Iterator[Mistake]:
-    """Python knows the encoding."""
+    """Python knows the encoding, as one of text files."""
     try:
-        codecs.lookup(dialect.encoding)
+        codec = codecs.lookup(dialect.encoding)
     except (LookupError, ValueError):
         yield Mistake(
             ("encoding",),
             f"unknown encoding {dialect.encoding!r}",
             "one of Python's encodings",
             "use Python's names, such as utf-8, latin-1 or cp1252",
+        )
+        return
+    if codec.name in _NOT_OF_FILES or not codec._is_text_encoding:
+        yield Mistake(
+            ("encoding",),
+            f"{dialect.encoding!r} is no encoding of text files",
+            "an encoding in which each row can be read by itself",
+            "use one such as utf-8, utf-16, latin-1 or cp1252",
         )
 
 

@@ -5,13 +5,14 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from millrace.contracts.base import Contract, Name
+from millrace.contracts.base import Name
 from millrace.contracts.data import Dataset
+from millrace.contracts.declared import DeclaredContract
 
 Option = str | int | float | bool
 
 
-class Training(Contract):
+class Training(DeclaredContract):
     """Defaults of a run's training; the trigger form may change them within Parameters' bounds.
 
     ``trainer`` names a class of model that the train image knows; ``options`` are the trainer's own.
@@ -26,7 +27,7 @@ class Training(Contract):
     options: dict[str, Option] = Field(default_factory=dict)
 
 
-class GatePolicy(Contract):
+class GatePolicy(DeclaredContract):
     """When a candidate may go live. Floors are absolute; changes are against the live version on the same rows."""
 
     metric: Literal["micro_f1", "macro_f1"] = "micro_f1"
@@ -46,7 +47,7 @@ class GatePolicy(Contract):
     min_test_rows: int = Field(default=100, ge=1, description="below it the verdict is inconclusive")
 
 
-class ServingPolicy(Contract):
+class ServingPolicy(DeclaredContract):
     """The service's limits and the watch after a switch."""
 
     max_request_bytes: int = Field(default=1024**2, ge=1024)
@@ -64,7 +65,7 @@ class ServingPolicy(Contract):
     )
 
 
-class StartPolicy(Contract):
+class StartPolicy(DeclaredContract):
     """Which hours a training waits for, by the site's forecast. A run's parameter ``start`` may forgo it."""
 
     prefer: Literal["carbon", "money"]
@@ -72,7 +73,7 @@ class StartPolicy(Contract):
     least_saving: float = Field(default=0.02, ge=0, lt=1, description="share for which it is worth waiting")
 
 
-class Workload(Contract):
+class Workload(DeclaredContract):
     """One file in dags/ declares one of these."""
 
     name: Name
@@ -80,7 +81,12 @@ class Workload(Contract):
     owner: Name
     team: Name
     start: date
-    schedule: Literal["@daily"] | None = Field(default="@daily", description="None: only by hand and by backfill")
+    schedule: str | None = Field(
+        default="@daily",
+        min_length=1,
+        description="cron text, in UTC, or @hourly, @daily, @weekly, @monthly; None: only by hand, without backfills; "
+        "a timetable or an asset goes to build_dag",
+    )
     dataset: Dataset
     training: Training
     gate: GatePolicy

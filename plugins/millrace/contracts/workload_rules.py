@@ -10,6 +10,7 @@ from millrace.contracts.mistakes import Mistake, written
 from millrace.contracts.workload import Workload
 
 Rule = Callable[[Workload], Iterable[Mistake]]
+_MORE_PRESETS = ("@quarterly",)  # Airflow's, that croniter does not know
 
 
 def require_sound(workload: Workload) -> None:
@@ -32,7 +33,24 @@ def _of_its_dataset(rule: Callable[[Dataset], Iterable[Mistake]], workload: Work
         yield Mistake(("dataset", *each.place), each.what, each.rule, each.remedy)
 
 
+def _schedule_is_cron(workload: Workload) -> Iterable[Mistake]:
+    from croniter import CroniterError, croniter  # type: ignore[import-untyped]  # what judges a schedule has Airflow
+
+    text = workload.schedule
+    try:
+        if text not in (None, *_MORE_PRESETS):
+            croniter(text)
+    except CroniterError:
+        yield Mistake(
+            ("schedule",),
+            f"{text!r} is no cron expression",
+            "five fields of cron text, in UTC, or @hourly, @daily, @weekly, @monthly",
+            'write one like "@daily" or "0 6 * * 1-5"; a timetable or an asset goes to build_dag(workload, schedule=…)',
+        )
+
+
 RULES: tuple[Rule, ...] = (
+    _schedule_is_cron,
     *(partial(_of_its_dataset, rule) for rule in dataset_rules.DECLARATION_RULES),
     *trainers.RULES,
 )

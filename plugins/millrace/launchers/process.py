@@ -111,7 +111,12 @@ class ProcessLauncher:
 
     def service_running(self, state_uri: str) -> bool:
         """Whether the service of this state folder lives."""
-        return _holder(self.folder(state_uri)) is not None
+        return self.service_pid(state_uri) is not None
+
+    def service_pid(self, state_uri: str) -> int | None:
+        """The process id of the service of this state folder; None where it does not live."""
+        holder = _holder(self.folder(state_uri))
+        return None if holder is None else holder.pid
 
     def folder(self, uri: str) -> Path:
         """This machine's folder for a run's folder."""

@@ -2,7 +2,7 @@
 
 import operator
 from collections.abc import Iterator
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from functools import reduce
 
 from millrace.contracts.data import DatasetVersion, Profile, StagedPartition, Window
@@ -13,21 +13,26 @@ from millrace.ledger.records import RunKey
 _NO_DAY = date.max
 
 
-def stage(transaction: Transaction, run: RunKey, workload: str, result: IngestResult) -> None:
+def stage(transaction: Transaction, run: RunKey, row: Row, result: IngestResult) -> None:
     """Staged and absent days; a day that is committed stays so."""
-    rows = [{**_mark(run, workload, staged.partition, "staged"), **_content(staged)} for staged in result.staged]
-    rows += [_mark(run, workload, date.fromisoformat(day), "absent", "no file of arrivals") for day in result.absent]
+    rows = [{**_mark(run, row, staged.partition, "staged"), **_content(staged)} for staged in result.staged]
+    reasons = result.absent_reasons
+    rows += [
+        _mark(run, row, date.fromisoformat(day), "absent", reasons.get(day, "no file of arrivals"))
+        for day in result.absent
+    ]
     transaction.execute_each("mark_partition", sorted(rows, key=lambda row: str(row["day"])))
 
 
-def publish(transaction: Transaction, run: RunKey, workload: str, result: ValidateResult) -> None:
+def publish(transaction: Transaction, run: RunKey, row: Row, result: ValidateResult) -> None:
     """The row of a dataset version, which is what makes it one, and its partitions."""
     at = now()
     key: dict[str, Value] = {"dag_id": run.dag_id, "run_id": run.run_id, "repeat": run.repeat}
     transaction.execute(
         "insert_dataset_version",
         **key,
-        workload=workload,
+        workload=row["workload"],
+        generation=row["generation"],
         version=result.version,
         uri=result.dataset_uri,
         docs_uri=result.docs_uri,
@@ -39,7 +44,8 @@ def publish(transaction: Transaction, run: RunKey, workload: str, result: Valida
             {
                 **key,
                 **_content(staged),
-                "workload": workload,
+                "workload": row["workload"],
+                "generation": row["generation"],
                 "day": staged.partition.isoformat(),
                 "profile": profile.model_dump_json() if profile else None,
                 "dataset_version": result.version,
@@ -60,7 +66,7 @@ def fail(transaction: Transaction, run: RunKey, row: Row, step: str, reason: str
     states = _states(transaction, row)
     keep = {"committed"} if step == "ingest" else {"committed", "absent"}
     days = [day for day in _days(row) if states.get(day.isoformat(), ("", None))[0] not in keep]
-    transaction.execute_each("mark_partition", [_mark(run, row["workload"], day, "failed", reason) for day in days])
+    transaction.execute_each("mark_partition", [_mark(run, row, day, "failed", reason) for day in days])
 
 
 def give_up(transaction: Transaction, run: RunKey, row: Row, reason: str) -> None:
@@ -72,25 +78,28 @@ def give_up(transaction: Transaction, run: RunKey, row: Row, reason: str) -> Non
         return
     states = _states(transaction, row)
     days = [day for day in _days(row) if states.get(day.isoformat(), ("staged", run)) == ("staged", run)]
-    transaction.execute_each("mark_partition", [_mark(run, row["workload"], day, "failed", reason) for day in days])
+    transaction.execute_each("mark_partition", [_mark(run, row, day, "failed", reason) for day in days])
 
 
-def latest_dataset(database: Database, workload: str, until: date) -> DatasetVersion | None:
+def latest_dataset(database: Database, workload: str, until: date, generation: int) -> DatasetVersion | None:
     """See Ledger.latest_dataset."""
     with database.read() as transaction:
-        row = transaction.one("select_latest_dataset", workload=workload)
+        row = transaction.one("select_latest_dataset", workload=workload, generation=generation)
     if row is None or row["first_day"] is None or until < date.fromisoformat(row["first_day"]):
         return None
     last = min(until, date.fromisoformat(row["last_day"]))
-    return DatasetVersion(workload=workload, uri=row["uri"], version=row["version"], until=last)
+    return DatasetVersion(workload=workload, uri=row["uri"], version=row["version"], until=last, generation=generation)
 
 
-def profile(database: Database, workload: str, *, until: date, outside: Window | None) -> Profile | None:
+def profile(
+    database: Database, workload: str, *, until: date, outside: Window | None, generation: int
+) -> Profile | None:
     """See Ledger.profile."""
     with database.read() as transaction:
         rows = transaction.all(
             "select_profiles",
             workload=workload,
+            generation=generation,
             until=until.isoformat(),
             outside_first=(outside.first if outside else _NO_DAY).isoformat(),
             outside_last=(outside.last if outside else _NO_DAY).isoformat(),
@@ -99,18 +108,36 @@ def profile(database: Database, workload: str, *, until: date, outside: Window |
     return reduce(operator.add, profiles) if profiles else None
 
 
-def partitions(database: Database, workload: str, first: date, last: date) -> list[Row]:
+def partitions(database: Database, workload: str, first: date, last: date, generation: int) -> list[Row]:
     """See Ledger.partition_rows."""
     with database.read() as transaction:
         return transaction.all(
-            "select_partitions", workload=workload, first_day=first.isoformat(), last_day=last.isoformat()
+            "select_partitions",
+            workload=workload,
+            generation=generation,
+            first_day=first.isoformat(),
+            last_day=last.isoformat(),
         )
+
+
+def sources(database: Database) -> list[Row]:
+    """See Ledger.sources."""
+    with database.read() as transaction:
+        return transaction.all("select_sources")
+
+
+def ingest_began(database: Database, run: RunKey) -> datetime | None:
+    """See Ledger.ingest_began."""
+    with database.read() as transaction:
+        row = transaction.one("select_ingest_began", dag_id=run.dag_id, run_id=run.run_id, repeat=run.repeat)
+    return None if row is None else datetime.fromisoformat(row["began_at"])
 
 
 def _states(transaction: Transaction, row: Row) -> dict[str, tuple[str, RunKey]]:
     rows = transaction.all(
         "select_partitions",
         workload=row["workload"],
+        generation=row["generation"],
         first_day=row["partition_first"],
         last_day=row["partition_last"],
     )
@@ -122,9 +149,10 @@ def _days(row: Row) -> Iterator[date]:
     return (first + timedelta(days=offset) for offset in range((last - first).days + 1))
 
 
-def _mark(run: RunKey, workload: str, day: date, state: str, reason: str | None = None) -> dict[str, Value]:
+def _mark(run: RunKey, row: Row, day: date, state: str, reason: str | None = None) -> dict[str, Value]:
     return {
-        "workload": workload,
+        "workload": row["workload"],
+        "generation": row["generation"],
         "day": day.isoformat(),
         "state": state,
         "reason": reason,
@@ -133,6 +161,7 @@ def _mark(run: RunKey, workload: str, day: date, state: str, reason: str | None 
         "source_uri": None,
         "source_bytes": None,
         "content_sha256": None,
+        "source_identity": None,
         "dag_id": run.dag_id,
         "run_id": run.run_id,
         "repeat": run.repeat,
@@ -147,4 +176,5 @@ def _content(staged: StagedPartition) -> dict[str, Value]:
         "source_uri": staged.source_uri,
         "source_bytes": staged.source_bytes,
         "content_sha256": staged.content_sha256,
+        "source_identity": staged.source_identity,
     }

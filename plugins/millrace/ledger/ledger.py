@@ -1,7 +1,7 @@
 """The ledger's door: everything that Millrace remembers passes through here."""
 
 from collections.abc import Iterable, Mapping
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 from millrace.contracts.calibration import Calibration
@@ -81,11 +81,14 @@ class Ledger(ModelLedger):
         run_type: str,
         quality_metric: str = "micro_f1",
         pue: float | None = None,
+        generation: int = 1,
+        source: str | None = None,
     ) -> int:
         """The run's repeat that is running; the first call, and the first after a close, open a new one.
 
         ``quality_metric`` is the one that run_summary shows: micro_f1 or macro_f1. ``pue`` is the site's now,
-        by which run_energy tells the building's share.
+        by which run_energy tells the building's share. ``generation`` of the data set is where its days are kept.
+        ``source`` is the workload's, as JSON (see ``sources``).
         """
         return runs.open_run(
             self._database,
@@ -99,6 +102,8 @@ class Ledger(ModelLedger):
             run_type=run_type,
             quality_metric=quality_metric,
             pue=pue,
+            generation=generation,
+            source=source,
         )
 
     def last_repeat(self, dag_id: str, run_id: str) -> int | None:
@@ -290,21 +295,34 @@ class Ledger(ModelLedger):
 
     # --- datasets ---
 
-    def latest_dataset(self, workload: str, until: date) -> DatasetVersion | None:
+    # each of these is about one generation of the workload's data set
+
+    def latest_dataset(self, workload: str, until: date, generation: int = 1) -> DatasetVersion | None:
         """The newest published version, read up to ``until`` or the last committed day; None where that is no day."""
-        return datasets.latest_dataset(self._database, workload, until)
+        return datasets.latest_dataset(self._database, workload, until, generation)
 
-    def profile(self, workload: str, *, until: date, outside: Window | None = None) -> Profile | None:
+    def profile(
+        self, workload: str, *, until: date, outside: Window | None = None, generation: int = 1
+    ) -> Profile | None:
         """The sum over committed partitions up to ``until``, those in ``outside`` left out; None where none is left."""
-        return datasets.profile(self._database, workload, until=until, outside=outside)
+        return datasets.profile(self._database, workload, until=until, outside=outside, generation=generation)
 
-    def settled_partitions(self, workload: str, first: date, last: date) -> dict[date, str]:
+    def settled_partitions(self, workload: str, first: date, last: date, generation: int = 1) -> dict[date, str]:
         """Each known day's state from first to last: staged, absent, failed or committed."""
-        return {date.fromisoformat(row["day"]): row["state"] for row in self.partition_rows(workload, first, last)}
+        rows = self.partition_rows(workload, first, last, generation)
+        return {date.fromisoformat(row["day"]): row["state"] for row in rows}
 
-    def partition_rows(self, workload: str, first: date, last: date) -> list[Row]:
+    def partition_rows(self, workload: str, first: date, last: date, generation: int = 1) -> list[Row]:
         """Each known day from first to last: its state, rows, source, content's digest, dataset version and run."""
-        return datasets.partitions(self._database, workload, first, last)
+        return datasets.partitions(self._database, workload, first, last, generation)
+
+    def ingest_began(self, dag_id: str, run_id: str, repeat: int) -> datetime | None:
+        """When the run's last try of ingest began, or the run itself; what was written later it cannot have read."""
+        return datasets.ingest_began(self._database, RunKey(dag_id, run_id, repeat))
+
+    def sources(self) -> list[Row]:
+        """Each workload's source (JSON) and DAG, as its newest run declared them."""
+        return datasets.sources(self._database)
 
     # --- stores ---
 

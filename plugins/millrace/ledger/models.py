@@ -26,6 +26,7 @@ def register(transaction: Transaction, run: RunKey, result: ExportResult) -> Non
         **model.model_dump(),
         dataset_uri=plan.dataset.uri,
         dataset_version=plan.dataset.version,
+        dataset_generation=plan.dataset.generation,
         dataset_until=plan.dataset.until.isoformat(),
         size_bytes=result.bytes,
         export_error=result.export_error,

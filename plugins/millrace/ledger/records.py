@@ -113,6 +113,7 @@ def recorded_model(row: Row) -> RecordedModel:
             uri=row["dataset_uri"],
             version=row["dataset_version"],
             until=row["dataset_until"],
+            generation=row["dataset_generation"],
         ),
         state=row["state"],
         quality=None if row["quality"] is None else Quality.model_validate_json(row["quality"]),

@@ -28,6 +28,8 @@ def open_run(
     run_type: str,
     quality_metric: str,
     pue: float | None = None,
+    generation: int = 1,
+    source: str | None = None,
 ) -> int:
     """See Ledger.open_run."""
     if quality_metric not in _METRICS:
@@ -47,8 +49,13 @@ def open_run(
             run_type=run_type,
             quality_metric=quality_metric,
             pue=pue,
+            generation=generation,
             at=now(),
         )
+        if source is not None:
+            transaction.execute(
+                "upsert_source", workload=workload, dag_id=dag_id, source=source, generation=generation, at=now()
+            )
         row = transaction.one("select_running_repeat", dag_id=dag_id, run_id=run_id)
         if row is not None:
             refresh_figures(transaction, RunKey(dag_id, run_id, int(row["repeat"])))

@@ -50,9 +50,9 @@ def commit_report(database: Database, key: TryKey, report: Report, process_uid: 
 def _take(transaction: Transaction, run: RunKey, row: Row, step: str, report: Report) -> None:
     match report.result:
         case IngestResult() as ingested:
-            datasets.stage(transaction, run, row["workload"], ingested)
+            datasets.stage(transaction, run, row, ingested)
         case ValidateResult() as validated:
-            datasets.publish(transaction, run, row["workload"], validated)
+            datasets.publish(transaction, run, row, validated)
         case ExportResult() as exported:
             models.register(transaction, run, exported)
         case EvaluateResult() as evaluated:

@@ -53,6 +53,7 @@ class RolloutOperator(WorkloadOperator):
             live.model if live else None,
             read_replay(replay_uri),
             progress=lambda line: self.log.info("%s", line),
+            comparable=orders.is_comparable(run, self.ledger, live),
         )
 
     @contextmanager

@@ -22,7 +22,7 @@ class SizeOperator(WorkloadOperator):
         Raises RefusedError for a run that would train without an example of a label that it must have.
         """
         dataset = orders.newest_dataset(run, self.ledger)
-        profile = self.ledger.profile(run.workload.name, until=dataset.until)
+        profile = self.ledger.profile(run.workload.name, until=dataset.until, generation=dataset.generation)
         if profile is not None and self._trains(run, context):
             require_examples(run.workload, dataset, profile)
         plan = plan_run(run, dataset, profile, self.settings)

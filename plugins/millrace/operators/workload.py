@@ -11,7 +11,7 @@ from airflow.sdk.exceptions import AirflowException, AirflowSkipException, Airfl
 
 from millrace.admission import Admission, Hold, answered, anyone
 from millrace.approval import ask
-from millrace.attempts import failure
+from millrace.attempts import SkippedWithResult, failure
 from millrace.connections import reach_stores
 from millrace.contracts.errors import StepError, TransientError
 from millrace.contracts.measurement import MeterReading
@@ -101,7 +101,9 @@ class WorkloadOperator(BaseOperator):
             try:
                 yield meter
             except AirflowSkipException as skip:
-                self.ledger.commit_report(key, Report(outcome="skipped", reason=str(skip), meter=meter.reading()), uid)
+                found = skip.result if isinstance(skip, SkippedWithResult) else None
+                report = Report(outcome="skipped", reason=str(skip), meter=meter.reading(), result=found)
+                self.ledger.commit_report(key, report, uid)
                 raise
             except StepError as error:
                 self.log.error("%s", error)

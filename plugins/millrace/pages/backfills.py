@@ -6,12 +6,14 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated, Any, Literal
 
 from airflow.api_fastapi.common.db.common import SessionDep
-from airflow.models.backfill import ReprocessBehavior, _do_dry_run
+from airflow.models.backfill import DagNonPeriodicScheduleException, ReprocessBehavior, _do_dry_run
+from airflow.models.serialized_dag import SerializedDagModel
 from fastapi import APIRouter, HTTPException, Query, Request
 from fastapi.responses import HTMLResponse
 
-from millrace import backfill
+from millrace import backfill, schedules
 from millrace.connections import reach_stores
+from millrace.contracts.data import Window
 from millrace.pages import workloads
 from millrace.pages.access import DagReader
 from millrace.pages.rendering import show
@@ -43,8 +45,8 @@ def price(
     settings = load_settings()
     reach_stores(settings)
     conf = {"train": train} if train != "auto" else {}
-    days = _days(session, dag_id, first, last, reprocess)
-    priced = backfill.price(workload, {**workloads.defaults(form), **conf}, days, settings, _RUNS_AT_ONCE)
+    windows = _windows(session, dag_id, first, last, reprocess)
+    priced = backfill.price(workload, {**workloads.defaults(form), **conf}, windows, settings, _RUNS_AT_ONCE)
     asked = ["--dag-id", dag_id, "--from-date", f"{first}", "--to-date", f"{last}"]
     asked += ["--reprocess-behavior", reprocess, *(["--dag-run-conf", json.dumps(conf)] if conf else [])]
     return show(
@@ -53,7 +55,7 @@ def price(
         dag_id=dag_id,
         first=first,
         last=last,
-        days=days,
+        days=windows,
         price=priced,
         finish=datetime.now(UTC) + timedelta(seconds=priced.seconds.p50),
         finish_late=datetime.now(UTC) + timedelta(seconds=priced.seconds.p90),
@@ -62,7 +64,7 @@ def price(
     )
 
 
-def _days(session: Any, dag_id: str, first: date, last: date, reprocess: str) -> list[date]:  # noqa: ANN401
+def _windows(session: Any, dag_id: str, first: date, last: date, reprocess: str) -> list[Window]:  # noqa: ANN401
     begin, end = (datetime.combine(day, time(), UTC) for day in (first, last))
     infos = _do_dry_run(
         dag_id=dag_id,
@@ -72,4 +74,10 @@ def _days(session: Any, dag_id: str, first: date, last: date, reprocess: str) ->
         reprocess_behavior=ReprocessBehavior(reprocess),
         session=session,
     )
-    return sorted({info.logical_date.date() for info in infos if info.logical_date})
+    try:
+        intervals = sorted({info.data_interval for info in infos if info.data_interval})
+    except DagNonPeriodicScheduleException:
+        backfill.refuse_without_schedule(dag_id, has_backfills=False)
+    dag = SerializedDagModel.get_dag(dag_id, session=session)
+    place = schedules.zone(dag.timetable if dag else None)
+    return [schedules.days_of(interval.start, interval.end, place) for interval in intervals]

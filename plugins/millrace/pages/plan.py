@@ -101,7 +101,7 @@ def page(
         chart=charts.points(points, "Time and energy of each choice", ("time, s", "energy, Wh")) if options else None,
         may_trigger=may_trigger(user, chosen),
         paused=session.scalar(select(DagModel.is_paused).where(DagModel.dag_id == chosen)),
-        latest=settings.ledger().latest_dataset(workload.name, until=date.max),
+        latest=settings.ledger().latest_dataset(workload.name, date.max, workload.dataset.generation),
         today=datetime.now(UTC).date(),
     )
 
@@ -156,8 +156,9 @@ def _options(workload: Workload, asked: Mapping[str, Any], settings: Settings) -
     ledger = settings.ledger()
     parameters = Parameters.model_validate(dict(asked))
     window_end = parameters.partition_to or date.max
-    dataset = ledger.latest_dataset(workload.name, until=window_end)
-    profile = ledger.profile(workload.name, until=window_end)
+    generation = workload.dataset.generation
+    dataset = ledger.latest_dataset(workload.name, window_end, generation)
+    profile = ledger.profile(workload.name, until=window_end, generation=generation)
     if dataset is None or profile is None:
         raise BadInputError(
             "nothing is known of this workload's data yet",

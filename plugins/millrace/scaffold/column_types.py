@@ -16,8 +16,8 @@ _NULL_WORDS = frozenset({
     "", " ", "-", "--", "?", ".", "NA", "N/A", "n/a", "na", "#N/A", "#NA", "<NA>", "NULL", "Null", "null", "None",
     "none", "NaN", "nan", "NAN", "-nan", "NaT", "\\N", "(null)", "missing", "unknown",
 })  # fmt: skip
-_INTEGER = re.compile(r"[+-]?(0|[1-9]\d*)\Z", re.ASCII)
-_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?\Z", re.ASCII)
+_INTEGER = re.compile(r"[ \t]*[+-]?(0|[1-9]\d*)[ \t]*\Z", re.ASCII)
+_NUMBER = re.compile(r"[ \t]*[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?[ \t]*\Z", re.ASCII)
 _DATE = re.compile(r"\d{4}-\d\d-\d\d\Z", re.ASCII)
 _TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d(:?\d\d)?)\Z", re.ASCII)
 _TRUTH = {"true", "True", "TRUE", "false", "False", "FALSE"}
@@ -117,7 +117,7 @@ def _text_type(texts: set[str], comma: bool) -> str:
         return _integer_type(min(map(int, texts)), max(map(int, texts)))
     if all(_NUMBER.match(text) for text in texts):
         # a number with a leading zero is a code, such as a postal one
-        coded = any(re.match(r"[+-]?0\d", text) for text in texts)
+        coded = any(re.match(r"[ \t]*[+-]?0\d", text) for text in texts)
         return "string" if coded else "float64"
     if texts <= _TRUTH:
         return "bool"

@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -63,6 +64,8 @@ def read_first_rows(path: Path) -> FirstRows:
     text, encoding, remarks = _decoded(start)
     if "\0" in text:
         raise _refused(path, "it is a binary file", "export it as CSV in UTF-8, JSON Lines or Parquet")
+    if "\r" in text and "\n" not in text:
+        raise _refused(path, "its lines end in CR alone", "write LF or CR LF at the ends of lines")
     if text.lstrip()[:1] == "[":
         raise _refused(path, "the file is one JSON array", "write an object a line (JSON Lines)")
     if text.lstrip()[:1] == "{":
@@ -122,16 +125,29 @@ def _delimited(path: Path, text: str, whole: bool, encoding: str, remarks: list[
         rows = rows[:-1]
     if not rows:
         raise _refused(path, "no row was found in the first MiB", "look whether it is CSV at all")
+    usual = Counter(map(len, rows)).most_common(1)[0][0]
+    if len(rows[0]) != usual:
+        what = f"the first line has {len(rows[0])} fields, and most have {usual}"
+        raise _refused(path, what, "begin with the header, or with the first row; no comments before it")
     header = header_row(rows)
-    names = rows[0] if header else [f"column_{number}" for number in range(1, len(rows[0]) + 1)]
-    body = [row for row in rows[header:] if len(row) == len(names)][:ROWS]
+    names = rows[0] if header else [f"column_{number}" for number in range(1, usual + 1)]
+    body = [row for row in rows[header:] if len(row) == usual][:ROWS]
     if not body:
         raise _refused(path, "there is no row beneath the header", "take a file that has rows")
-    if ragged := sum(len(row) != len(names) for row in rows[header:]):
+    if ragged := sum(len(row) != usual for row in rows[header:]):
         remarks.append(
-            f"{ragged} rows of the first {len(rows) - header} have not {len(names)} fields: see max_bad_rows_share"
+            f"{ragged} of the first {len(rows) - header} rows have not {usual} fields: see max_bad_rows_share"
         )
-    left_out, columns = [], []
+    kind: Literal["csv", "tsv"] = "tsv" if dialect.delimiter == "\t" else "csv"
+    usual_delimiter = {"tsv": "\t", "csv": ","}[kind]
+    changes = {"header": header, **({"delimiter": None} if dialect.delimiter == usual_delimiter else {})}
+    declared = Dialect.model_validate({**dialect.model_dump(), **changes})
+    columns, left_out = _named(path, names, body)
+    return FirstRows(kind, tuple(columns), len(body), declared, tuple(left_out), tuple(remarks))
+
+
+def _named(path: Path, names: list[str], body: list[list[str]]) -> tuple[list[FoundColumn], list[str]]:
+    columns, left_out = [], []
     for index, name in enumerate(names):
         if not name.strip():
             left_out.append(f"column {index + 1}, which has no name")
@@ -139,13 +155,7 @@ def _delimited(path: Path, text: str, whole: bool, encoding: str, remarks: list[
             raise _refused(path, f"two columns are called {name!r}", "give each column a name of its own")
         else:
             columns.append(FoundColumn(name, [row[index] for row in body]))
-    kept = Dialect.model_validate({**dialect.model_dump(), "header": header})
-    if kept.delimiter == "\t":
-        kept = Dialect.model_validate({**kept.model_dump(), "delimiter": None})
-        return FirstRows("tsv", tuple(columns), len(body), kept, tuple(left_out), tuple(remarks))
-    if kept.delimiter == ",":
-        kept = Dialect.model_validate({**kept.model_dump(), "delimiter": None})
-    return FirstRows("csv", tuple(columns), len(body), kept, tuple(left_out), tuple(remarks))
+    return columns, left_out
 
 
 def _json_lines(path: Path, lines: list[str]) -> FirstRows:

@@ -72,6 +72,8 @@ def _lines(name: str, sample: str, start: date, found: FirstRows, guessed: Guess
     yield "            ),"
     for left, why in roles.left_out:
         yield f"            # {left} is no feature: {why}"
+    if roles.text and not any(" " in str(value) for each in guessed.columns for value in each.distinct):
+        yield from _comment("short texts are all that can be features here: numbers without gaps would serve better")
     yield f"            features={_tuple(roles.features)},"
     yield from _target(roles)
     yield from _key(roles, found)
@@ -158,12 +160,18 @@ def _target(roles: Roles) -> Iterator[str]:
 
 def _key(roles: Roles, found: FirstRows) -> Iterator[str]:
     key = roles.key.column.name
-    if roles.unique:
+    if roles.named:
         yield from _comment(
             f"{key} came once in each of the first {found.rows:,} rows: rows equal in it are duplicates"
         )
         yield f'            split=Split(key="{key}"),'
         yield f'            unique_by=("{key}",),'
+        return
+    if roles.key.unique:
+        yield from _comment(
+            f"{key} came once in each of the first {found.rows:,} rows: if it always does, declare unique_by"
+        )
+        yield f'            split=Split(key="{key}"),'
         return
     yield from _comment(
         f"no column tells rows apart: rows that are equal in {key} are dealt to one split. Better is a key of whom, or "

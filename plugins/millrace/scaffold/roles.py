@@ -20,15 +20,15 @@ _WORDS_OF_A_TEXT, _WORDS_BESIDE_NUMBERS = 4.0, 8.0
 
 @dataclass(frozen=True)
 class Roles:
-    """``targets`` are candidates, the likeliest first. ``key`` deals rows to splits; it is ``unique`` if no value came
-    twice.
+    """``targets`` are candidates, the likeliest first. ``key`` deals rows to splits; it is ``named`` if it is
+    called like one, and no value of it came twice.
     """
 
     targets: tuple[GuessedColumn, ...]
     features: tuple[str, ...]
     text: bool
     key: GuessedColumn
-    unique: bool
+    named: bool
     left_out: tuple[tuple[str, str], ...]
 
 
@@ -52,11 +52,11 @@ def guess_roles(columns: Sequence[GuessedColumn], rows: int) -> Roles | None:
     targets = sorted(candidates, key=lambda each: _target_score(each, each is last), reverse=True)
     target = targets[0]
     others = [each for each in columns if each is not target]
-    key, unique = _key(others or list(columns))
+    key, named = _key(others or list(columns))
     numbers, texts, left_out = [], [], []
     for each in others:
         name, kind = each.column.name, each.column.kind
-        why = _no_feature(each, each is key and unique)
+        why = _no_feature(each, each is key and named)
         if why is None and kind.kind == "string":
             texts.append(each)
         elif why is None:
@@ -68,9 +68,9 @@ def guess_roles(columns: Sequence[GuessedColumn], rows: int) -> Roles | None:
         taken = tuple(each.column.name for each in prose or texts)
         left_out += [(name, "a number, which bert_text_classifier cannot take") for name in numbers]
         left_out += [(each.column.name, "no prose") for each in texts if each.column.name not in taken]
-        return Roles(tuple(targets), taken, True, key, unique, tuple(left_out))
+        return Roles(tuple(targets), taken, True, key, named, tuple(left_out))
     left_out += [(each.column.name, "a text, which mlp_classifier cannot take") for each in texts]
-    return Roles(tuple(targets), tuple(numbers), False, key, unique, tuple(left_out))
+    return Roles(tuple(targets), tuple(numbers), False, key, named, tuple(left_out))
 
 
 def _has_labels(each: GuessedColumn, rows: int) -> bool:
@@ -99,10 +99,9 @@ def _key(columns: Sequence[GuessedColumn]) -> tuple[GuessedColumn, bool]:
     complete = [each for each in columns if not each.nulls and each.column.kind.kind != "list"] or list(columns)
     named = [each for each in complete if each.unique and _KEY.search(each.column.name)]
     whole = [each for each in complete if each.unique and each.column.kind.kind in {"integer", "string"}]
-    for found in (named, whole):
-        if found:
-            return found[0], True
-    return max(complete, key=lambda each: len(each.distinct)), False
+    if named:
+        return named[0], True
+    return (whole[0] if whole else max(complete, key=lambda each: len(each.distinct))), False
 
 
 def _no_feature(each: GuessedColumn, is_key: bool) -> str | None:

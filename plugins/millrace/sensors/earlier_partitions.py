@@ -1,15 +1,13 @@
 """Waits until every earlier partition is committed, absent or failed."""
 
-from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 from airflow.sdk import BaseSensorOperator, Context
 
 from millrace.contracts.workload import Workload
 from millrace.opening import open_run
+from millrace.other_runs import earlier_in_flight
 from millrace.settings import load_settings
-
-_LOOK_BACK_DAYS = 400
 
 
 class EarlierPartitionsSensor(BaseSensorOperator):
@@ -27,16 +25,7 @@ class EarlierPartitionsSensor(BaseSensorOperator):
         settings = load_settings()
         ledger = settings.ledger()
         run = open_run(self.workload, context, settings, ledger)
-        last = run.window.first - timedelta(days=1)
-        first = last - timedelta(days=_LOOK_BACK_DAYS)
-        settled = {
-            day
-            for day, state in ledger.settled_partitions(run.workload.name, first, last).items()
-            if state in ("committed", "absent", "failed")
-        }
-        days = (first + timedelta(days=offset) for offset in range(_LOOK_BACK_DAYS + 1))
-        open_days = [datetime.combine(day, time(), UTC) for day in days if day not in settled]
-        waiting = context["ti"].get_dr_count(dag_id=run.dag_id, logical_dates=open_days, states=["queued", "running"])
+        waiting = earlier_in_flight(run, ledger, context)
         if waiting:
             self.log.info("%d runs of earlier days are in flight", waiting)
         return not waiting

@@ -37,6 +37,8 @@ class ClusterRollout:
     The stable version's pods stay up until the watch is over, so that going back starts none. ``folder`` of a version
     holds the spec and the target that its servers read; ``source`` is what verdicts rest on, the servers' own metrics
     where it is None; ``show`` hears the candidate's share in percent whenever it changes, None once it has gone.
+    Where the stable version is not ``comparable``, since it takes other features, the candidate's own errors decide,
+    and no share is between none and all.
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class ClusterRollout:
         say: Callable[[str], None] = lambda _: None,
         source: Source | None = None,
         show: Callable[[int | None], None] = lambda _: None,
+        comparable: bool = True,
     ) -> None:
         self._at = cluster
         self._policy = policy
@@ -59,6 +62,8 @@ class ClusterRollout:
         self._folder = folder
         self._say = say
         self._show = show
+        self._comparable = comparable
+        self._shares_in_turn = policy.canary_steps if comparable else (100,)
         self._source = source or PagesSource(cluster.metrics)
         self._workload = candidate.workload
         self._shares = Shares(cluster, policy, candidate, self._stable)
@@ -141,7 +146,7 @@ class ClusterRollout:
     def _steps(self, taken: int, replicas: int) -> Held | None:
         """The policy's shares after the first ``taken``, up to one that cannot be judged."""
         assert self._stable is not None
-        for number, percent in enumerate(self._policy.canary_steps[taken:], start=taken + 1):
+        for number, percent in enumerate(self._shares_in_turn[taken:], start=taken + 1):
             if (reason := self._step(percent, replicas)) is not None:
                 return Held(self._stable.version, number, replicas, reason)
         return None
@@ -161,24 +166,37 @@ class ClusterRollout:
         self._show(percent)
 
     def _judge(self, share: str, names: tuple[str, ...]) -> str | None:
-        """Ask by each service, then let both versions' figures decide; the reason where they cannot."""
+        """Ask by each service, then let both versions' figures decide; the reason where they cannot.
+
+        A failure without an error counts once it is repeated: a machine that stood still for a moment is no verdict.
+        """
         assert self._stable is not None
+        if not self._comparable:
+            self._smoke()
+            return None
 
         def ask() -> None:
             for _ in range(max(MIN_REQUESTS, self._policy.requests_per_step)):
                 for name in names:
                     self._asker.ask(name)
 
-        try:
-            canary, stable = self._measure(ask, self._candidate.version, self._stable.version)
-            verdict = judge_step(self._policy, canary, stable)
-        except UnmeasuredError as error:
-            verdict = Verdict(outcome="inconclusive", reasons=(str(error),))
+        verdict, erred = self._verdict(ask, self._stable.version)
+        if verdict.outcome == "fail" and not erred:
+            self._say(f"{share}: too slow, or too costly, and so asked once more: {verdict.reasons[0]}")
+            verdict, _ = self._verdict(ask, self._stable.version)
         for reason in verdict.reasons:
             self._say(f"{share}: {verdict.outcome}: {reason}")
         if verdict.outcome == "fail":
             raise self._reverted(f"at {share}: fail: {verdict.reasons[0]}")
         return None if verdict.outcome == "pass" else f"at {share}: {verdict.reasons[0]}"
+
+    def _verdict(self, ask: Callable[[], None], stable: str) -> tuple[Verdict, bool]:
+        """What the figures say, and whether a request erred. One slow request of twenty is a p99 already."""
+        try:
+            canary, other = self._measure(ask, self._candidate.version, stable)
+            return judge_step(self._policy, canary, other), canary.errors > 0
+        except UnmeasuredError as error:
+            return Verdict(outcome="inconclusive", reasons=(str(error),)), False
 
     def _smoke(self) -> None:
         def ask() -> None:

@@ -15,7 +15,6 @@ from millrace.serving.room import Progress, ServingRoom
 LOAD_TIMEOUT_SECONDS = 300.0
 STATUS_TIMEOUT_SECONDS = 60.0
 SMOKE_REQUESTS = 20
-_STABLE_EVERY = 2
 _WATCH_PAUSE_SECONDS = 0.05
 _LOOK_EVERY_SECONDS = 1.0
 
@@ -46,7 +45,8 @@ class Rollout:
     """One candidate's way into service; ``rows`` are replayed over and over, so that no traffic is needed.
 
     What a candidate answers, or does not, is judged. That no server is reached says nothing about it: it is asked again
-    for a while, and then ServerLostError ends the rollout without a verdict.
+    for a while, and then ServerLostError ends the rollout without a verdict. Where the stable version is not
+    ``comparable``, since it takes other features, no request goes to the one or the other: all do at once.
     """
 
     def __init__(
@@ -58,6 +58,7 @@ class Rollout:
         rows: Sequence[Row],
         progress: Progress | None = None,
         load_timeout_seconds: float = LOAD_TIMEOUT_SECONDS,
+        comparable: bool = True,
     ) -> None:
         self._room = room
         self._policy = policy
@@ -66,6 +67,8 @@ class Rollout:
         self._rows = cycle(rows)
         self._progress: Progress = progress or (lambda _: None)
         self._load_timeout_seconds = load_timeout_seconds
+        self._comparable = comparable
+        self._steps = policy.canary_steps if comparable else (100,)
         self._generation = 0
 
     def advance(self) -> ServingStatus:
@@ -82,11 +85,11 @@ class Rollout:
         with self._or_back(self._stable):
             status = self._order(self._stable, self._candidate, 0)
             self._smoke(status)
-            for percent in self._policy.canary_steps:
+            for percent in self._steps:
                 status = self._order(self._stable, self._candidate, percent)
                 with self._client(status) as client:
-                    for turn in range(self._policy.requests_per_step):
-                        self._request(client, turn)
+                    for _ in range(self._policy.requests_per_step):
+                        self._request(client)
                 status = self._settled()
                 self._progress(f"{percent} % of requests: {_figures(status)}")
             return status
@@ -163,21 +166,18 @@ class Rollout:
     def _replay_for(self, seconds: float, status: ServingStatus) -> None:
         ends_at = time.monotonic() + seconds
         look_at = time.monotonic() + _LOOK_EVERY_SECONDS
-        turn = 0
         with self._client(status) as client:
             while time.monotonic() < ends_at:
-                self._request(client, turn)
-                turn += 1
+                self._request(client)
                 time.sleep(_WATCH_PAUSE_SECONDS)
                 if time.monotonic() >= look_at:
                     self._kept(self._room.wait_for(lambda _: True, "a status", STATUS_TIMEOUT_SECONDS))
                     look_at = time.monotonic() + _LOOK_EVERY_SECONDS
 
-    def _request(self, client: InferenceClient, turn: int) -> None:
-        """One request as clients send it, and now and then one to the stable version, so that its pace stays known."""
+    def _request(self, client: InferenceClient) -> None:
+        """One request as clients send it, and one to the stable version: what slows the machine slows both."""
         self._send(client, None)
-        if turn % _STABLE_EVERY == 0:
-            self._ask_stable(client)
+        self._ask_stable(client)
 
     def _send(self, client: InferenceClient, version: ModelVersion | None) -> None:
         try:
@@ -190,7 +190,7 @@ class Rollout:
             raise RolloutRevertedError(f"{reason or 'a request failed'}: {error.what}", where=error.where) from error
 
     def _ask_stable(self, client: InferenceClient) -> None:
-        if self._stable is None:
+        if self._stable is None or not self._comparable:
             return
         try:
             client.infer([next(self._rows)], self._stable.version)

@@ -134,14 +134,14 @@ def _report(result: Result | None, failure: Exception | None, reading: MeterRead
         case InterruptedStepError():
             return Report(outcome="interrupted", reason=failure.what, error=ErrorDetail.of(failure), meter=reading)
         case StepError():
-            return Report(outcome="failed", reason=failure.what, error=ErrorDetail.of(failure), meter=reading)
+            return Report(outcome="failed", reason=failure.summary, error=ErrorDetail.of(failure), meter=reading)
     unexpected = StepError(
         f"{type(failure).__name__}: {failure}",
         where="the step's log has the traceback",
         rule="no unexpected error",
         remedy="if it comes back after a retry, report it with the log",
     )
-    return Report(outcome="failed", reason=unexpected.what, error=ErrorDetail.of(unexpected), meter=reading)
+    return Report(outcome="failed", reason=unexpected.summary, error=ErrorDetail.of(unexpected), meter=reading)
 
 
 def _say(report: Report, failure: Exception | None) -> int:

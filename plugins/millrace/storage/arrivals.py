@@ -1,12 +1,27 @@
-"""Where a day's file of arrivals is: under its declared name, or compressed beside it."""
+"""Where a day's file of arrivals is: under its declared name, or compressed beside it; and whether it is complete."""
 
-from datetime import date
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
 
 from millrace.contracts.data import Source
 from millrace.contracts.errors import BadInputError
+from millrace.contracts.source import day_uri
 from millrace.storage import files
+from millrace.storage.identity import identity
 
 _COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
+_DAY_FIELD = re.compile(r"\{(?:partition|year|month|day)\}")
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """A day's file, or in words what is not there."""
+
+    uri: str | None
+    missing: str = ""
 
 
 def compression(uri: str) -> str | None:
@@ -14,8 +29,70 @@ def compression(uri: str) -> str | None:
     return next((name for ending, name in _COMPRESSIONS.items() if uri.endswith(ending)), None)
 
 
+def arrival(source: Source, day: date) -> Arrival:
+    """The day's file where it has arrived: it is there, and so is its marker, if the source has one.
+
+    Raises BadInputError where the file is there twice.
+    """
+    uri = _file(source, day)
+    if uri is None:
+        return Arrival(None, _no_file(source, day))
+    if source.marker is not None and not files.exists(marker := day_uri(source.marker.uri_template, day)):
+        return Arrival(None, f"the file is there, its marker is not: {marker}")
+    return Arrival(uri)
+
+
 def delivered(source: Source, day: date) -> str | None:
-    """The day's file; None where it is missing. Raises BadInputError where it is there twice."""
+    """The day's file; None where it has not arrived. Raises BadInputError where it is there twice."""
+    return arrival(source, day).uri
+
+
+def arrived_bytes(source: Source, day: date) -> int | None:
+    """The size of the day's file; None where it has not arrived.
+
+    Raises as ``delivered`` does, and BadInputError for a folder in the file's place.
+    """
+    uri = delivered(source, day)
+    if uri is None:
+        return None
+    try:
+        return files.size_bytes(uri)
+    except FileNotFoundError as error:
+        if not files.exists(uri):  # it went away
+            return None
+        raise not_a_file(uri) from error
+
+
+def not_a_file(uri: str) -> BadInputError:
+    """The error of a folder in a file's place."""
+    return BadInputError(
+        "it is not a file", where=uri, rule="one file a partition", remedy="put the day's rows into one file"
+    )
+
+
+def still_written(source: Source, uri: str) -> bool:
+    """Whether the file was written to so recently that it may still grow."""
+    if source.marker is not None:
+        return False
+    try:
+        found = identity(uri)
+    except FileNotFoundError:
+        return True
+    if found.whole or found.written_at is None:
+        return False
+    # a clock that is ahead of ours says nothing
+    return abs(datetime.now(UTC) - found.written_at) < timedelta(seconds=source.quiet_seconds)
+
+
+def no_new_data(reasons: Mapping[str, str], by: datetime | None = None) -> str:
+    """Why a run ends without data, from what is missing of each of its days."""
+    days = list(reasons)
+    more = f" (and {len(days) - 1} more, to {days[-1]})" if len(days) > 1 else ""
+    waited = f" by {by.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if by else ""
+    return f"no new data{waited}: {reasons[days[0]]}{more}"
+
+
+def _file(source: Source, day: date) -> str | None:
     uri = source.uri(day)
     endings = ("", *_COMPRESSIONS) if compression(uri) is None else ("",)
     found = [uri + ending for ending in endings if files.exists(uri + ending)]
@@ -29,7 +106,11 @@ def delivered(source: Source, day: date) -> str | None:
     return found[0] if found else None
 
 
-def arrived_bytes(source: Source, day: date) -> int | None:
-    """The size of the day's file; None where it is missing. Raises as ``delivered`` does."""
-    uri = delivered(source, day)
-    return None if uri is None else files.size_bytes(uri)
+def _no_file(source: Source, day: date) -> str:
+    """A folder that is not there either is rather a mistake in the source than a day without data."""
+    found = _DAY_FIELD.search(source.uri_template)
+    folder = source.uri_template[: found.start() if found else None].rpartition("/")[0]
+    with suppress(OSError):  # a hint, and no reason to fail
+        if not files.exists(folder):
+            return f"the source's folder does not exist: {folder}"
+    return f"no file of arrivals {source.uri(day)}"

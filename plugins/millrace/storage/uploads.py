@@ -1,4 +1,4 @@
-"""Whole files to S3, by botocore: it can abort an upload, ask for encryption and put on a condition; pyarrow cannot."""
+"""What pyarrow cannot do in S3, by botocore: end uploads, ask for encryption, put on a condition, say ETags."""
 
 import contextlib
 import errno
@@ -201,6 +201,18 @@ def _read_once(uri: str, bucket: str, key: str, at_most: int) -> bytes:
         if len(data) < at_most:
             body.read(1)  # finds out that the answer was short
         return data
+
+
+def head(uri: str) -> dict[str, Any]:
+    """What S3 says of an object without sending it. Raises FileNotFoundError."""
+    bucket, key = s3.bucket_and_key(uri)
+    with _as_os_errors():
+        try:
+            return dict(client(uri).head_object(Bucket=bucket, Key=key))
+        except ClientError as error:
+            if _status(error) != 404:
+                raise
+            raise FileNotFoundError(errno.ENOENT, "there is no such object", uri) from error
 
 
 def abandoned(uri: str) -> Iterator[tuple[str, str, Any]]:

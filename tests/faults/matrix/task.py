@@ -67,15 +67,14 @@ def main(task_id: str, try_number: int) -> int:
 
 
 def _dag(module: Any) -> Any:
-    """The DAG of the file, or the same with its source in another format."""
+    """The DAG of the file, its source in another format if asked; files are read as soon as they are written."""
     from millrace.pipeline import build_dag
 
-    ending = os.environ.get(FORMAT)
-    if ending is None:
-        return module.dag
+    ending = os.environ.get(FORMAT, "csv")
     workload = module.workload(DAG)
     template = f"{{arrivals}}/{DAG}/{{partition}}.{ending}"
-    source = workload.dataset.source.model_copy(update={"uri_template": template, "format": ending})
+    changes = {"uri_template": template, "format": ending, "quiet_seconds": 0}
+    source = workload.dataset.source.model_copy(update=changes)
     return build_dag(workload.model_copy(update={"dataset": workload.dataset.model_copy(update={"source": source})}))
 
 

@@ -38,6 +38,7 @@ def text_dataset(tmp_path: Path) -> Callable[..., Dataset]:
             "source": Source(
                 uri_template=f"{tmp_path.as_uri()}/arrivals/{{partition}}.{ENDINGS[source_format]}{ending}",
                 format=source_format,
+                quiet_seconds=0,  # the tests write a file right before it is read
             ),
             "columns": (
                 Column(name="id", type="string", min_length=1),
@@ -64,6 +65,7 @@ def number_dataset(tmp_path: Path) -> Callable[..., Dataset]:
             "source": Source(
                 uri_template=f"{tmp_path.as_uri()}/arrivals/{{partition}}.{ENDINGS[source_format]}{ending}",
                 format=source_format,
+                quiet_seconds=0,  # the tests write a file right before it is read
             ),
             "columns": (
                 Column(name="id", type="int64"),

@@ -96,7 +96,12 @@ def csv_text(draw: random.Random, width: int, dialect: Dialect) -> bytes:
 def same(fast: Rows, slow: Rows, data: bytes) -> None:
     assert not slow.bad, (data, slow.bad)
     assert fast.batch.schema == slow.batch.schema
-    assert fast.batch.equals(slow.batch), (data, fast.batch.to_pylist(), slow.batch.to_pylist())
+    # as text, since -0.0 equals 0.0
+    assert repr(fast.batch.to_pylist()) == repr(slow.batch.to_pylist()), (
+        data,
+        fast.batch.to_pylist(),
+        slow.batch.to_pylist(),
+    )
     fast.batch.validate(full=True)
 
 
@@ -117,11 +122,11 @@ def test_what_pyarrow_reads_of_csv_is_what_the_grammar_says(
         data = csv_text(draw, len(kinds), dialect)
         cutter = CsvCutter(data_set.source, reader._grammar, "file:///x")
         try:
-            end, regular = cutter.cut(data, 2, True)
+            end, regular, quotes = cutter.cut(data, 2, True)
         except BadInputError:
             continue
         assert end == reader._grammar.end_of_records(data[:end]), data
-        fast = reader._whole(Chunk(data, end, 2, regular))
+        fast = reader._whole(Chunk(data, end, 2, regular, quotes))
         if fast is not None:
             taken += 1
             same(Rows(fast), reader._one_by_one(Chunk(data, end, 2), False), data[:end])

@@ -3,7 +3,7 @@
 import pytest
 
 from millrace.contracts.workload import ServingPolicy
-from millrace_serve.health import Health, fault, quantile
+from millrace_serve.health import Health, by_chance, fault, quantile
 
 POLICY = ServingPolicy(max_error_rate=0.1, max_slowdown=3.0)
 
@@ -45,6 +45,49 @@ def test_rules(canary: list[float | None], says: str | None) -> None:
     found = fault(health(canary), STABLE, POLICY)
     assert (found is None) == (says is None), found
     assert says is None or (found is not None and found.startswith(says))
+
+
+def test_one_error_is_a_hiccup() -> None:
+    strict = ServingPolicy(max_error_rate=0.02)
+    assert fault(health([0.1] * 20 + [None, 0.1]), STABLE, strict) is None
+    assert fault(health([0.1] * 20 + [None, 0.1, None, 0.1]), STABLE, strict) is not None
+
+
+def test_no_answer_in_time_is_slow_and_not_wrong() -> None:
+    """A moment in which the machine stood still is no error rate; a version that hangs goes all the same."""
+    strict = ServingPolicy(max_error_rate=0.0)
+    stalled = health([0.1] * 30)
+    for _ in range(2):
+        stalled.late(1.0)
+        stalled.answered(0.1)
+    assert fault(stalled, STABLE, strict) is None
+    assert (stalled.report().errors, stalled.report().requests) == (2, 34)
+    for _ in range(3):
+        stalled.late(1.0)
+    assert fault(stalled, STABLE, strict) == "3 errors in a row"
+
+
+@pytest.mark.parametrize(
+    ("canary", "stable", "goes"),
+    [
+        ([0.1] * 17 + [0.9] * 3, [0.1] * 20, False),  # three of forty, all on one side: one time in nine
+        ([0.1] * 15 + [0.9] * 5, [0.1] * 20, True),
+        ([0.1] * 190 + [0.9] * 10, [0.1] * 190 + [0.9] * 1 + [0.1] * 9, True),
+        ([0.1] * 194 + [0.9] * 6, [0.1] * 198 + [0.9] * 2, False),  # the stable version stood still, too
+        ([0.9] * 20, [0.1] * 20, True),
+    ],
+)
+def test_slow_requests_that_chance_may_have_dealt_are_no_verdict(
+    canary: list[float | None], stable: list[float | None], goes: bool
+) -> None:
+    assert (fault(health(canary), health(stable), POLICY) is not None) == goes
+
+
+def test_chance_is_fishers() -> None:
+    assert by_chance(3, 20, 0, 20) == pytest.approx(0.11538, abs=1e-5)
+    assert by_chance(3, 33, 0, 50) == pytest.approx(0.05938, abs=1e-5)
+    assert by_chance(0, 20, 5, 20) == 1
+    assert by_chance(5, 20, 5, 20) == pytest.approx(0.64179, abs=1e-5)
 
 
 def test_milliseconds_are_noise() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from millrace.check.files import check
+from millrace.check.files import Checked, check
 
 Edit = tuple[str, str]
 
@@ -198,6 +198,34 @@ BROKEN: dict[str, tuple[list[Edit], str, list[str]]] = {
         ["no Python"],
     ),
     "a list of lists in CSV": ([('"list<string>"', '"list<list<int64>>"')], '"tags"', ["csv cannot hold"]),
+    "misspelt argument of build_dag": (
+        [
+            (
+                "gate=GatePolicy(quality_floor=0.5),\n    )\n",
+                "gate=GatePolicy(quality_floor=0.5),\n    ),\n    notifers=[],\n",
+            )
+        ],
+        "dag = build_dag(",
+        ["build_dag has no 'notifers'", "did you mean notifiers?"],
+    ),
+    "a set, which has no order": ([('("no", "yes")', '{"no", "yes"}')], "labels=", ["order", '("a", "b")']),
+    "a number among labels": ([('("no", "yes")', '("no", 1)')], "labels=", ["labels[1] is 1", "a text"]),
+    "a list for an option": ([('{"hidden": "32"}', '{"hidden": [32]}')], "options=", ["[32]"]),
+    "a start with a time": (
+        [("import date, t", "import date, datetime, t"), ("date(2026, 1, 1)", "datetime(2026, 1, 1, 5)")],
+        "start=",
+        ["datetime", "date(2026, 1, 31)"],
+    ),
+    "a number for a gate": ([("GatePolicy(quality_floor=0.5)", "0.5")], "gate=", ["gate is 0.5", "GatePolicy(…)"]),
+    "a description of nothing": ([('description="Who will order again."', 'description=""')], "description", ["1"]),
+    "a program's end": ([("dag = build_dag(", "exit('no')\ndag = build_dag(")], "exit(", ["SystemExit: no"]),
+    "a file that is not there": ([("COLUMNS = (", "open('labels.txt')\nCOLUMNS = (")], "open(", ["labels.txt"]),
+    "encoding": ([('null_words=("", "NA")', 'encoding="utf8-8"')], "encoding", ["utf8-8", "latin-1"]),
+    "decimal comma in a comma's file": (
+        [('null_words=("", "NA")', 'decimal_mark=","')],
+        "decimal_mark",
+        ["is the delimiter", "';'"],
+    ),
     "retries": ([('team="orders",', 'team="orders", retries=99,')], "retries", ["retries is 99", "at most 10"]),
     "canary": (
         [("gate=", "serving=ServingPolicy(canary_steps=(10, 500)), gate=")],
@@ -209,7 +237,7 @@ BROKEN: dict[str, tuple[list[Edit], str, list[str]]] = {
 
 def test_a_sound_workload_has_no_mistake(write: Callable[..., Path]) -> None:
     file = write()
-    assert check([file]) == ([], {file: ["orders"]})
+    assert check([file]) == Checked([], {file: ["orders"]}, [])
 
 
 @pytest.mark.parametrize("case", BROKEN)
@@ -218,7 +246,7 @@ def test_a_mistake_is_named_on_its_line_with_its_remedy(write: Callable[..., Pat
     file = write(*edits)
     text = file.read_text()
     line = text[: text.index(on_its_line)].count("\n") + 1
-    found, _ = check([file])
+    found = check([file]).findings
     assert len(found) == 1, "\n".join(map(str, found))
     assert (found[0].file, found[0].line) == (file, line), found[0]
     for word in words:

@@ -52,7 +52,7 @@ def test_exit_codes_say_sound_broken_and_misused(write: Callable[..., Path]) -> 
 def test_a_name_is_in_one_file_only(write: Callable[..., Path]) -> None:
     first = write()
     second = write(name="second")
-    found, _ = check([first, second])
+    found = check([first, second]).findings
     assert [finding.file for finding in found] == [second, second]
     assert "named like its file" in found[0].rule
     assert f"{first}:20 has this one" in found[1].rule
@@ -68,7 +68,7 @@ def test_what_airflow_gives_is_stood_in_for(write: Callable[..., Path]) -> None:
          "    deadline=DeadlineAlert(PredictedFinish(), timedelta(minutes=10), AsyncCallback(SmtpNotifier, {})),\n"),
         ("epochs=5", "epochs=Variable.get('epochs')"),
     )  # fmt: skip
-    assert check([file])[0] == []
+    assert check([file]).findings == []
 
 
 def test_a_dag_of_airflows_own_is_no_mistake_and_an_empty_file_is(write: Callable[..., Path]) -> None:
@@ -76,9 +76,10 @@ def test_a_dag_of_airflows_own_is_no_mistake_and_an_empty_file_is(write: Callabl
         name="own", text='from airflow.sdk import DAG, task\nwith DAG("own"):\n    @task\n    def go(): ...\n    go()\n'
     )
     empty = write(name="empty", text='"""Airflow DAG of the day after tomorrow."""\n')
-    found, workloads = check(dag_files([own.parent]))
+    checked = check(dag_files([own.parent]))
+    found = checked.findings
     assert [(finding.file, finding.line) for finding in found] == [(empty, 1)]
-    assert workloads[own] == []
+    assert checked.workloads[own] == []
 
 
 def test_workloads_made_in_a_loop_from_a_neighbour_are_each_looked_at(write: Callable[..., Path]) -> None:
@@ -88,7 +89,7 @@ def test_workloads_made_in_a_loop_from_a_neighbour_are_each_looked_at(write: Cal
         name="orders",
         text='"""Airflow DAG."""\nfrom shared import made\nfor epochs in (1, 2, 200):\n    made(epochs)\n',
     )
-    found, _ = check([file])
+    found = check([file]).findings
     assert len([finding for finding in found if "epochs is 200" in finding.what]) == 1, found
 
 
@@ -96,3 +97,34 @@ def test_a_file_that_leaves_nothing_behind(write: Callable[..., Path]) -> None:
     before = set(sys.modules)
     check([write(("from datetime import date", "import airflow.sdk.nothing\nfrom datetime import date"))])
     assert "airflow.sdk.nothing" not in set(sys.modules) - before
+
+
+def test_a_neighbour_that_is_imported_keeps_its_own_name_and_tells_its_mistakes_once(
+    write: Callable[..., Path],
+) -> None:
+    shared = write(
+        ('"amount", type="float64"', '"amount", type="flaot64"'), ('name="orders"', 'name="shared"'), name="shared"
+    )
+    file = write(("COLUMNS = (", "from shared import COLUMNS as SHARED\nCOLUMNS = (*SHARED[:0],"))
+    alone, both = check([file]), check([shared, file])
+    assert [(finding.file, finding.line) for finding in alone.findings] == [(shared, 11)]
+    assert [(finding.file, finding.line) for finding in both.findings] == [(shared, 11)]
+    assert both.workloads == {shared: ["shared"], file: ["orders"]}
+
+
+def test_what_only_airflow_knows_is_said_to_be_unknown(write: Callable[..., Path]) -> None:
+    file = write(
+        ("from datetime import date", "from airflow.sdk import Variable\nfrom datetime import date"),
+        ("epochs=5", "epochs=int(Variable.get('epochs'))"),
+    )
+    checked = check([file])
+    assert checked.findings == []
+    assert "needs Airflow" in checked.remarks[0]
+
+
+def test_files_of_any_bytes_are_told_apart_from_python(tmp_path: Path) -> None:
+    for number, content in enumerate((b"\xff\xfe\x00", b"x = '\xe9'\n", b"\0", b"def f(:\n", b"  x = 1\n y = 2\n")):
+        file = tmp_path / f"f{number}.py"
+        file.write_bytes(content)
+        (finding,) = check([file]).findings
+        assert finding.what.startswith("no Python"), finding

@@ -35,6 +35,13 @@ def test_what_a_data_set_breaks_of_its_own_rules_is_told_at_once(write: Callable
         assert words in said, said
 
 
+def test_a_misspelt_keyword_is_told_in_plain_words(write: Callable[..., Path]) -> None:
+    file = write(('format="csv"', 'formt="csv"'))
+    said = next(iter(DagBag(dag_folder=str(file)).import_errors.values()))
+    for words in ("Source has no 'formt'", "where:  formt", "rule:   it has uri_template", "did you mean format?"):
+        assert words in said, said
+
+
 def test_an_unknown_trainer_makes_no_dag(workload: Workload) -> None:
     training = workload.training.model_copy(update={"trainer": "mlp_clasifier"})
     with pytest.raises(BadInputError, match="did you mean mlp_classifier"):

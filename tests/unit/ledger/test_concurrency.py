@@ -1,5 +1,6 @@
 """Several processes at once: one repeat, one live model, the newest data's, and no count that is off."""
 
+import contextlib
 import multiprocessing
 import sqlite3
 from collections.abc import Callable
@@ -42,6 +43,21 @@ def promote(url: str, version: str) -> str:
     return "promoted"
 
 
+def judge_often(url: str, version: str, number: int) -> None:
+    """A run that judges a version again and again, and promotes what passes."""
+    ledger, by = Ledger(url), Actor.of(RunKey("dag", f"judge-{version}-{number}", 0))
+    for turn in range(4):
+        with contextlib.suppress(RefusedError):
+            ledger.readmit("news", version, "pass", by=by, anew=True)
+            ledger.promote("news", version, by=by)
+        ledger.reject("news", version, f"turn {turn}", by=by)
+
+
+def take_back(url: str, version: str, number: int) -> None:
+    """A person, once."""
+    Ledger(url).revert("news", version, "it must not answer", by=Actor(f"Ada {number}"))
+
+
 def commit(url: str, key: TryKey, report: Report, uid: str) -> None:
     Ledger(url).commit_report(key, report, uid)
 
@@ -75,6 +91,27 @@ def test_promoting(url: str, ledger: Ledger, train_model: Callable[..., None]) -
     assert states.count("live") == 1
     events = ledger.model_events("news")
     assert [row["sequence"] for row in events] == sorted({row["sequence"] for row in events})
+
+
+def test_judging_and_taking_back(url: str, ledger: Ledger, train_model: Callable[..., None]) -> None:
+    """Whatever the order, one version is live at most, and none that a person took back."""
+    for version in ("v1", "v2", "v3"):
+        train_model(version)
+    work: list[tuple[object, ...]] = [(url, version, number) for number in range(4) for version in ("v1", "v2", "v3")]
+    with multiprocessing.get_context("fork").Pool(PROCESSES) as pool:
+        judging = pool.starmap_async(judge_often, work, chunksize=1)
+        barring = pool.starmap_async(take_back, [(url, "v1", 1), (url, "v1", 2)], chunksize=1)
+        judging.get(60)
+        barring.get(60)
+    states = {version: ledger.model("news", version) for version in ("v1", "v2", "v3")}
+    assert [found and found.state for found in states.values()].count("live") == 1
+    assert states["v1"]
+    assert states["v1"].state == "rolled_back"
+    events = ledger.model_events("news")
+    assert [row["sequence"] for row in events] == sorted({row["sequence"] for row in events})
+    barred = next(place for place, row in enumerate(events) if row["by_person"])
+    after = [row["event"] for row in events[barred + 1 :] if row["version"] == "v1"]
+    assert after == [], "a run moved what a person had taken back"
 
 
 def test_publishing_overlapping_windows(

@@ -88,7 +88,7 @@ def site(workload: Workload, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("MILLRACE_CATALOGUE", str(made.catalogue))
     settings.load_settings.cache_clear()
     dataset = DatasetVersion(workload="flowers", uri="file:///d", version=3, until=date(2026, 3, 1))
-    monkeypatch.setattr(Ledger, "latest_dataset", lambda self, workload, until: dataset)
+    monkeypatch.setattr(Ledger, "latest_dataset", lambda self, workload, until, generation=1: dataset)
     monkeypatch.setattr(Ledger, "profile", lambda self, workload, **_: PROFILE)
     monkeypatch.setattr(approval, "upsert_hitl_detail", lambda **given: None)
     yield made

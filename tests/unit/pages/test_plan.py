@@ -9,6 +9,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from airflow.models.backfill import DagNonPeriodicScheduleException
+from airflow.models.serialized_dag import SerializedDagModel
+from airflow.timetables.base import DagRunInfo
+from airflow.timetables.interval import CronDataIntervalTimetable
 from fastapi.testclient import TestClient
 
 from millrace import settings
@@ -16,7 +20,7 @@ from millrace.contracts.data import DatasetVersion, Profile
 from millrace.contracts.parameters import Parameters
 from millrace.contracts.workload import StartPolicy, Workload
 from millrace.ledger.ledger import Ledger
-from millrace.pages import workloads
+from millrace.pages import backfills, workloads
 from millrace.pipeline import trigger_form
 from millrace.planning import plan_run
 from millrace.run import Run
@@ -120,3 +124,31 @@ def test_another_dag_is_no_workload(page: TestClient, manager: Any) -> None:
 
 def test_days_in_the_wrong_order_are_refused(page: TestClient) -> None:
     assert page.get("/sub/millrace/backfill?dag_id=flowers&first=2026-03-02&last=2026-03-01").status_code == 422
+
+
+def test_a_weekly_backfill_is_priced_by_weeks(
+    page: TestClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weekly = CronDataIntervalTimetable("0 0 * * 1", timezone="UTC")
+    begins = [datetime(2026, 3, 2, tzinfo=UTC) + timedelta(days=7 * week) for week in range(3)]
+    infos = [DagRunInfo.interval(begin, begin + timedelta(days=7)) for begin in begins]
+    monkeypatch.setattr(backfills, "_do_dry_run", lambda **_: iter(infos))
+    monkeypatch.setattr(SerializedDagModel, "get_dag", lambda dag_id, session: SimpleNamespace(timetable=weekly))
+    (tmp_path / "arrivals" / "flowers").mkdir(parents=True)
+    (tmp_path / "arrivals" / "flowers" / "2026-03-12.csv").write_text("a day of the second week")
+    text = page.get("/sub/millrace/backfill?dag_id=flowers&first=2026-03-02&last=2026-03-20&train=never").text
+    assert re.search(r"Runs.{0,80}?\b3\b.{0,80}?2 of them without data", text, re.DOTALL)
+
+
+def test_a_backfill_without_a_schedule_is_refused_with_what_to_do(
+    page: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def dry_run(**_: Any) -> Any:
+        raise DagNonPeriodicScheduleException("non-periodic")
+        yield
+
+    monkeypatch.setattr(backfills, "_do_dry_run", dry_run)
+    answer = page.get("/sub/millrace/backfill?dag_id=flowers&first=2026-03-01&last=2026-03-02")
+    assert answer.status_code == 400
+    assert "no backfills of a DAG without a schedule" in answer.text
+    assert "partition_from" in answer.text

@@ -29,7 +29,7 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
         sample = tmp_path / name
         sample.write_bytes(content)
         file = write_workload("found", tmp_path, sample=sample)
-        assert check([file])[0] == []
+        assert check([file]).findings == []
         built: list[Workload] = []
         with monkeypatch.context() as patch:
             patch.setattr(millrace.pipeline, "build_dag", built.append)
@@ -158,6 +158,22 @@ def test_without_a_key_rows_are_not_taken_for_duplicates(make: Make, tmp_path: P
     assert "no column tells rows apart" in (tmp_path / "found.py").read_text()
 
 
+def test_a_text_that_is_all_there_is_is_feature_and_key(make: Make) -> None:
+    found = make(("review,sentiment\n" + rows(lambda n: f'"So ""great"", film number {n} was",{"pn"[n % 2]}')).encode())
+    assert (found.dataset.features, found.dataset.split.key, found.dataset.unique_by) == (("review",), "review", ())
+
+
+def test_a_number_that_never_came_twice_is_not_taken_for_a_key_that_drops_rows(make: Make) -> None:
+    found = make(("seconds,amount,fraud\n" + rows(lambda n: f"{n},{n}.5,{n % 2}")).encode()).dataset
+    assert (found.features, found.unique_by) == (("seconds", "amount"), ())
+
+
+def test_a_first_row_whose_values_come_again_is_no_header(make: Make) -> None:
+    found = make(rows(lambda n: f"{'spam' if n % 3 else 'ham'}\tthis, that and the other of number {n}").encode())
+    assert (found.dataset.source.format, found.dataset.source.dialect.header) == ("tsv", False)
+    assert found.dataset.target.labels == ("ham", "spam")
+
+
 def test_only_the_beginning_of_a_file_is_read(make: Make) -> None:
     start = "id,size,label\n" + rows(lambda n: f"{n},{n}.5,{'a' if n % 2 else 'b'}", 200_000)
     found = make(start.encode() + b"\xff\xfe not read\n")
@@ -174,6 +190,8 @@ def test_only_the_beginning_of_a_file_is_read(make: Make) -> None:
         (b'[{"a": 1}]', "JSON array"),
         (b"a,a\n1,2\n", "two columns are called 'a'"),
         (b"a,b\n", "no row beneath"),
+        (b"a,b\r1,2\r3,4\r", "CR alone"),
+        (b"# exported\na,b,c\n1,2,3\n4,5,6\n", "first line has 1 fields, and most have 3"),
         (b"a,b\n0.1,0.2\n0.3,0.4\n", "no column has labels"),
         (b"label\nx\ny\nx\ny\nx\ny\nx\n", "no column can be a feature"),
         (b"\x00\x01\x02\x03" * 100, "a binary file"),
@@ -195,4 +213,4 @@ def test_a_name_is_refused_in_words_with_one_that_would_do(tmp_path: Path) -> No
 
 
 def test_the_template_is_sound(tmp_path: Path) -> None:
-    assert check([write_workload("churn", tmp_path)])[0] == []
+    assert check([write_workload("churn", tmp_path)]).findings == []

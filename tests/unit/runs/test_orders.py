@@ -1,14 +1,17 @@
 """What validation is asked to do, from what the parts of ingest reported."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from millrace import orders
-from millrace.contracts.data import Profile, StagedPartition, Window
+from millrace.contracts.data import DatasetVersion, Profile, StagedPartition, Window
 from millrace.contracts.errors import TransientError
 from millrace.contracts.measurement import MeterReading
+from millrace.contracts.model import ModelVersion
 from millrace.contracts.parameters import Parameters
 from millrace.contracts.report import IngestResult, Report, Result, ValidateResult
 from millrace.contracts.workload import Workload
@@ -108,3 +111,28 @@ def test_the_size_of_all_the_data_says_whether_it_takes_spark(
     assert task.engine == engine
     assert task.published is not None
     assert (task.published.version, task.published.uri) == (7, "file:///table")
+
+
+def test_a_generation_has_a_table_that_lies_in_no_other_one(workload: Workload, tmp_path: Path) -> None:
+    office = Office(workload, tmp_path)
+    first = office.run.dataset_uri
+    dataset = workload.dataset.model_copy(update={"generation": 2})
+    second = replace(office.run, workload=workload.model_copy(update={"dataset": dataset})).dataset_uri
+    assert first == "file:///store/datasets/flowers"
+    assert second != first
+    assert not second.startswith(f"{first}/")
+
+
+def test_another_generation_is_no_measure(workload: Workload, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither for the shares of labels, nor for quality on rows whose columns its version may not know."""
+    office = Office(workload, tmp_path)
+    office.publish(DAYS[0], GIB)
+    model = ModelVersion(workload="flowers", version="old", uri="file:///m", manifest_sha256="0" * 64)
+    for generation, measured in ((1, True), (2, False)):
+        dataset = DatasetVersion(workload="flowers", uri="file:///d", version=1, until=DAYS[0], generation=generation)
+        live = SimpleNamespace(model=model, dataset=dataset)
+        planned = SimpleNamespace(dataset=dataset.model_copy(update={"generation": 1}))
+        monkeypatch.setattr(type(office.ledger), "live_model", lambda *_, live=live: live)
+        monkeypatch.setattr(orders, "planned", lambda *_, planned=planned: planned)
+        assert (orders._live_profile(office.run, office.ledger) is not None) == measured
+        assert orders.is_comparable(office.run, office.ledger, live) == measured

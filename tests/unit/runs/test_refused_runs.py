@@ -50,7 +50,9 @@ class AirflowRun:
         form = trigger_form(workload)
         params = type("Params", (), {"__iter__": lambda _: iter(form), "get_param": lambda _, name: form[name]})()
         size = SimpleNamespace(doc_json=workload.model_dump_json())
-        self.dag = SimpleNamespace(params=params, has_task=lambda name: name == "size", get_task=lambda name: size)
+        self.dag = SimpleNamespace(
+            params=params, has_task=lambda name: name == "size", get_task=lambda name: size, timetable=None
+        )
 
     def context(self, task_id: str) -> dict[str, Any]:
         states = {self.run_id: self.states}

@@ -1,0 +1,64 @@
+"""What a manifest beside a day's file says of it: figures, from somebody else."""
+
+from datetime import date
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from millrace.contracts.data import Source
+from millrace.contracts.errors import BadInputError
+from millrace.contracts.source import day_uri
+from millrace.storage import files
+
+_MOST_BYTES = 1 << 16
+_RULE = "a manifest is a JSON object with bytes, rows or sha256 of the day's file, as stored, 64 KiB at most"
+_REMEDY = 'write one like {"bytes": 310, "rows": 10}, or declare the marker\'s kind as "presence"'
+
+
+class ArrivalManifest(BaseModel):
+    """Figures of one file; whatever else its writer says is left aside."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
+
+    bytes: int | None = Field(default=None, ge=0)
+    rows: int | None = Field(default=None, ge=0)
+    sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F]{64}$")] | None = None
+
+    def disagreement(self, **found: int | str) -> str | None:
+        """Both figures, by name, of the first one that is not as it was found; None where none differs."""
+        for name, value in found.items():
+            said = getattr(self, name)
+            if said is not None and str(said).lower() != str(value).lower():
+                return f"{name}: the manifest says {_grouped(said)}, the file has {_grouped(value)}"
+        return None
+
+
+def marker_uri(source: Source, day: date) -> str | None:
+    """The day's marker; None for a source without one."""
+    return None if source.marker is None else day_uri(source.marker.uri_template, day)
+
+
+def read_manifest(source: Source, day: date) -> ArrivalManifest | None:
+    """The day's manifest; None where the source has none, or it is not there any more.
+
+    Raises BadInputError for one that cannot be read or that says nothing.
+    """
+    uri = marker_uri(source, day)
+    if uri is None or source.marker is None or source.marker.kind != "manifest":
+        return None
+    try:
+        found = ArrivalManifest.model_validate_json(files.read_bytes(uri, _MOST_BYTES))
+    except FileNotFoundError:
+        return None
+    except ValidationError as error:
+        fields = sorted({".".join(map(str, each["loc"])) or "the whole" for each in error.errors()})
+        raise BadInputError(
+            f"the manifest cannot be read: {', '.join(fields)}", where=uri, rule=_RULE, remedy=_REMEDY
+        ) from None
+    if found == ArrivalManifest():
+        raise BadInputError("the manifest says nothing of the file", where=uri, rule=_RULE, remedy=_REMEDY)
+    return found
+
+
+def _grouped(value: int | str) -> str:
+    return value if isinstance(value, str) else f"{value:,}"

@@ -1,0 +1,131 @@
+"""Verdicts and generations in a real Airflow: what was turned down is judged again, a changed column finds a way."""
+
+import json
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from millrace.contracts.serving import ServingStatus
+from millrace.ledger.records import Actor
+
+DAG = "machine_generations"
+ADA = Actor("Ada in Airflow's UI")
+
+
+@pytest.fixture(scope="module")
+def declare(plant: Any) -> Any:
+    """Change what the DAG's file declares; a run that begins after that has it."""
+
+    def declare(**changes: object) -> None:
+        (Path(plant.airflow.dags) / "machine_generations.json").write_text(json.dumps(changes))
+
+    return declare
+
+
+@pytest.fixture(scope="module")
+def days(plant: Any, week: list[date]) -> list[date]:
+    for day in week[:2]:
+        plant.deliver(day, DAG)
+    return week[:2]
+
+
+def served(plant: Any) -> str:
+    status = ServingStatus.model_validate_json((plant.store / f"serving/{DAG}/status.json").read_bytes())
+    tensors = [
+        {"name": name, "shape": [1], "datatype": "FP64", "data": [1.0]} for name in ("temperature", "vibration", "load")
+    ]
+    answer = httpx.post(f"{status.address}/v2/models/{DAG}/infer", json={"inputs": tensors}, timeout=20)
+    return str(answer.raise_for_status().json()["model_version"])
+
+
+def run_over(plant: Any, days: list[date], **conf: object) -> dict[str, Any]:
+    run_id = plant.run(DAG, partition_from=f"{days[0]}", partition_to=f"{days[-1]}", **conf)
+    row: dict[str, Any] = plant.finish(run_id, DAG)
+    return row
+
+
+def clear(plant: Any, run_id: str, task: str) -> None:
+    asked = {
+        "dry_run": False,
+        "dag_run_id": run_id,
+        "task_ids": [task],
+        "include_downstream": True,
+        "only_failed": False,
+    }
+    client = httpx.Client(base_url=plant.airflow.url, headers=plant.api.headers, timeout=60)
+    client.post(f"/api/v2/dags/{DAG}/clearTaskInstances", json=asked).raise_for_status()
+
+
+def test_refused_parameters_are_in_the_ledger_with_their_reason(plant: Any, days: list[date]) -> None:
+    for conf, said in (
+        ({"epoch": 5}, "there is no parameter 'epoch' (is 'epochs' meant?)"),
+        ({"partition_from": f"{days[1]}", "partition_to": f"{days[0]}"}, "before it begins"),
+        ({"hardware": "abacus"}, "abacus"),
+        ({"budget": "nobodys"}, "nobodys"),
+    ):
+        row = plant.finish(plant.run(DAG, **conf), DAG)
+        assert row["state"] == "failed"
+        assert said in row["reason"], row["reason"]
+
+
+def test_a_lowered_floor_and_a_cleared_gate_bring_the_same_version_live(
+    plant: Any, declare: Any, days: list[date]
+) -> None:
+    declare(floor=1.0)
+    row = run_over(plant, days)
+    assert (row["state"], row["decision"]) == ("rejected", "fail"), row
+    version = row["model_version"]
+    assert plant.ledger.model(DAG, version).state == "rejected"
+    declare()
+    clear(plant, row["run_id"], "gate")
+    plant.wait(lambda: plant.summary(row["run_id"], DAG)["repeat"] == 1, "the repeat")
+    again = plant.finish(row["run_id"], DAG)
+    assert (again["state"], again["decision"], again["repeat"]) == ("success", "pass", 1), again
+    assert plant.ledger.live_model(DAG).model.version == version == served(plant)
+    events = [each["event"] for each in plant.ledger.model_events(DAG) if each["version"] == version]
+    assert events == ["registered", "rejected", "readmitted", "promoted"]
+
+
+def test_what_a_person_took_back_is_not_brought_back_by_a_run(plant: Any, days: list[date]) -> None:
+    """The same data and seed are the same version."""
+    version = plant.ledger.live_model(DAG).model.version
+    plant.ledger.revert(DAG, version, "it insults people", by=ADA)
+    row = run_over(plant, days)
+    assert row["model_version"] == version
+    assert row["state"] == "rejected", row
+    assert "was rolled back by Ada in Airflow's UI" in row["reason"]
+    assert plant.ledger.live_model(DAG) is None
+    plant.ledger.readmit(DAG, version, "it was another service", by=ADA)
+    row = run_over(plant, days)
+    assert row["state"] == "success", row
+    assert plant.ledger.live_model(DAG).model.version == version == served(plant)
+
+
+def test_a_changed_column_is_refused_and_a_new_generation_takes_over(
+    plant: Any, declare: Any, days: list[date]
+) -> None:
+    old = plant.ledger.live_model(DAG)
+    declare(load="float32")
+    plant.deliver(days[1], DAG, rows=150)  # a day that is to be published again
+    row = run_over(plant, days)
+    assert row["state"] == "failed", row
+    assert "load" in row["reason"] or "schema" in row["reason"] or "column" in row["reason"], row["reason"]
+    assert served(plant) == old.model.version
+
+    declare(load="float32", generation=2)
+    first = run_over(plant, days[:1])  # an older newest day: published, and the old version goes on
+    assert (first["state"], served(plant)) == ("superseded", old.model.version), first
+    row = run_over(plant, days)
+    assert row["state"] == "success", row
+    new = plant.ledger.live_model(DAG)
+    assert (new.dataset.generation, new.dataset.until) == (2, days[1])
+    assert new.model.version == row["model_version"] == served(plant) != old.model.version
+    assert plant.ledger.settled_partitions(DAG, days[0], days[1]) == dict.fromkeys(days, "committed")
+    assert plant.ledger.settled_partitions(DAG, days[0], days[1], 2) == dict.fromkeys(days, "committed")
+    assert {Path(row["uri"]).parts[-3:] for row in plant.ledger.newest_versions() if row["workload"] == DAG} == {
+        ("store", "datasets", DAG),
+        ("dataset-generations", DAG, "2"),
+    }
