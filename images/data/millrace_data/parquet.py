@@ -21,7 +21,7 @@ _BUFFER_BYTES = 1 << 20
 _DIGITS = {8: 3, 16: 5, 32: 10, 64: 20}
 _VALUE_RULES = {
     "float": "whole numbers as a float holds them all, up to 2**24 (float32) or 2**53 (float64)",
-    "timestamp": "whole microseconds",
+    "timestamp": "whole microseconds of the years 1 to 9999",
     "date": "whole days",
 }
 _TEXTS = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
