@@ -142,7 +142,7 @@ test: test-units test-images test-faults test-e2e ## everything that needs no cl
 spark-test: setup .venvs/pytest/.synced .venvs/spark/.synced ## what runs on Spark, by Spark on this machine (needs Java 17)
 	@MILLRACE_TEST_ENGINE=spark PYTHONPATH=plugins:images/data:.venvs/pytest .venvs/spark/bin/python -m pytest -q \
 	  tests/images/data/test_unique.py tests/images/data/test_validate.py tests/images/data/test_spark_types.py \
-	  tests/images/spark
+	  tests/images/data/corpus/test_spark_engine.py tests/images/spark
 
 test-units: setup .venvs/dashboards/.synced
 	@$(AIRFLOW_PYTHON) -m pytest -q tests/unit tests/structure

@@ -18,7 +18,7 @@ ID, TEXT, LABEL = (
 )
 COLUMNS = (ID, TEXT, LABEL)
 LABELS = ("yes", "no")
-SPARK_DIALECT = SPARK
+RFC_4180, SPARK_DIALECT = Dialect(), SPARK
 
 Row = tuple[Any, ...]
 
@@ -60,7 +60,7 @@ class Case:
     bad: tuple[Bad, ...] = ()
     refused: Refused | None = None
     columns: tuple[Column, ...] = COLUMNS
-    dialect: Dialect = Dialect()
+    dialect: Dialect = RFC_4180
     dataset: Mapping[str, Any] = field(default_factory=dict)
     duplicates: int = 0
     dropped: tuple[str, ...] = ()

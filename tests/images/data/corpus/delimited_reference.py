@@ -24,7 +24,10 @@ csv.field_size_limit(1 << 30)
 
 @dataclass(frozen=True)
 class Record:
-    """A record: the line that it begins on, and its row; None where it is none. ``may_be_bad``: refusing is right too."""
+    """A record: the line that it begins on, and its row, None where it is none.
+
+    ``may_be_bad``: to refuse it is right too.
+    """
 
     line: int
     row: Row | None

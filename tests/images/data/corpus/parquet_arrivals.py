@@ -67,14 +67,22 @@ def _values(random_: random.Random) -> list[tuple[Make, pa.DataType, bool]]:
         (number, pa.float64(), False),
         (lambda r: r.choice((0.0, -0.0, 0.5, 3.4028234663852886e38, r.uniform(-1, 1))), pa.float32(), False),
         (lambda r: Decimal(r.randrange(-(10**19) + 1, 10**19)).scaleb(-2), decimals, False),
-        (lambda r: date(r.randrange(1, 9999), r.randrange(1, 13), r.randrange(1, 29)), random_.choice((pa.date32(), pa.date64())), False),
+        (
+            lambda r: date(r.randrange(1, 9999), r.randrange(1, 13), r.randrange(1, 29)),
+            random_.choice((pa.date32(), pa.date64())),
+            False,
+        ),
         (moment, pa.timestamp(unit, random_.choice(ZONES)), False),
         (lambda r: r.randbytes(r.randrange(12)), binaries, False),
         (lambda r: [text(r)[:20] for _ in range(r.randrange(4))], lists, False),
-        (lambda r: [[integer(r) for _ in range(r.randrange(3))] for _ in range(r.randrange(3))], pa.list_(pa.list_(pa.int64())), False),
+        (
+            lambda r: [[integer(r) for _ in range(r.randrange(3))] for _ in range(r.randrange(3))],
+            pa.list_(pa.list_(pa.int64())),
+            False,
+        ),
         (lambda r: r.random() < 0.5, pa.bool_(), False),
         (lambda r: r.choice(LABELS), random_.choice((pa.string(), pa.dictionary(pa.int8(), pa.string()))), True),
-    ]  # fmt: skip
+    ]
 
 
 def _array(make: Make, kind: pa.DataType, rows: int, random_: random.Random, complete: bool) -> pa.Array:

@@ -1,8 +1,8 @@
 """Files of several blocks, of which every boundary lies inside a sign that is cut badly.
 
-pyarrow 26 loses the LF of a quoted CR LF that lies across two of its blocks (apache/arrow 51368), and takes a byte order
-mark off each of them; readers of blocks of their own have such places too. Each file is nothing but one sign, over and
-over, in rows whose length is prime, so that whatever block is taken begins inside it.
+pyarrow 26 loses the LF of a quoted CR LF that lies across two of its blocks (apache/arrow 51368), and takes a byte
+order mark off each of them; readers of blocks of their own have such places too. Each file is nothing but one sign,
+over and over, in rows of ever other lengths, so that a block of any size begins inside it.
 """
 
 import json

@@ -17,13 +17,14 @@ from millrace.contracts.data import Dialect
 from millrace.contracts.errors import BadInputError, StepError
 
 FILES, ROWS = 4, 25_000
-DAMAGED_FILES, DAMAGED_ROWS = 500, 20
+DAMAGED_FILES, DAMAGED_ROWS = 400, 20
 BEARING = 0.999
 KINDS: dict[str, tuple[str, Dialect]] = {
     "csv": ("csv", Dialect()),
     "csv with escapes": ("csv", Dialect(escape="\\")),
     "csv of Spark": ("csv", SPARK_DIALECT),
     "tsv": ("tsv", Dialect()),
+    "tsv without quotes": ("tsv", Dialect(quote=None)),
     "jsonl": ("jsonl", Dialect()),
 }
 STEADY = (b"\xff", b"\r", b",", b"\t", b"\xef\xbb\xbf", b"x", b"\0", b" ", b"\n")

@@ -1,4 +1,4 @@
-"""What was staged of awkward files is committed as it is, whoever judges it; and Spark's own CSV arrives as Spark reads it."""
+"""What was staged is committed as it is, whoever judges it; and Spark's own CSV arrives as Spark reads it."""
 
 import importlib.util
 import random
@@ -36,6 +36,7 @@ CHOSEN = {
     ("line_ends", "csv"): "a CR in a text",
 }
 WRITTEN_ROWS = 3_000
+TRIMMED = "".join(map(chr, range(0x21)))
 
 
 def chosen() -> list[object]:
@@ -68,10 +69,10 @@ def test_what_was_staged_is_committed_row_by_row(
 
 
 def spark_texts() -> list[Row]:
-    """Texts that Spark writes without losing anything: it trims them, and writes no half of a line end outside quotes."""
+    """Texts that Spark writes without losing anything: it takes blanks and control signs off their ends."""
     random_ = random.Random("Spark")
     found = [text(random_) for _ in range(WRITTEN_ROWS)]
-    return [(number, value.strip(), random_.choice(("yes", "no"))) for number, value in enumerate(found)]
+    return [(number, value.strip(TRIMMED), random_.choice(("yes", "no"))) for number, value in enumerate(found)]
 
 
 @PYSPARK

@@ -85,14 +85,14 @@ class Trial:
         try:
             staged = self.stage()
         except BadInputError as error:
-            assert refusal is not None, f"refused, though it is sound:\n{error}"
             self._check_error(error, refusal)
             return None
         assert refusal is None, f"taken, though it is to be refused ({refusal}):\n{_told(staged_rows(staged))}"
         self._check_staged(staged)
         return staged
 
-    def _check_error(self, error: BadInputError, refusal: Refused) -> None:
+    def _check_error(self, error: BadInputError, refusal: Refused | None) -> None:
+        assert refusal is not None, f"refused, though it is sound:\n{error}"
         assert error.where.startswith(self.uri), f"where does not name the file: {error.where}"
         behind = error.where.removeprefix(self.uri)
         assert re.search(refusal.where, f"{behind}; {error.what}"), f"not at {refusal.where!r}:\n{error}"

@@ -21,6 +21,9 @@ def as_delimited(rows: Iterable[Row], dialect: Dialect, delimiter: str, random_:
     texts = [NAMES, *([_field(value, random_) for value in row] for row in rows)]
     if dialect.escape_in == "quotes":
         return "".join(delimiter.join(_spark(text, delimiter) for text in row) + line_end for row in texts).encode()
+    if dialect.quote is None:
+        kept = str.maketrans(dict.fromkeys(f"{delimiter}\r\n", "_"))
+        return "".join(delimiter.join(str(text).translate(kept) for text in row) + line_end for row in texts).encode()
     sink = io.StringIO(newline="")
     options: dict[str, Any] = {"quoting": random_.choice(QUOTINGS)}
     if dialect.escape is not None:
