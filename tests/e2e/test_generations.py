@@ -28,7 +28,7 @@ def declare(plant: Any) -> Any:
 @pytest.fixture(scope="module")
 def days(plant: Any, week: list[date]) -> list[date]:
     for day in week[:2]:
-        plant.deliver(day, DAG)
+        plant.deliver(day, DAG, rows=400)  # enough rows for a verdict from one day alone
     return week[:2]
 
 
@@ -109,7 +109,7 @@ def test_a_changed_column_is_refused_and_a_new_generation_takes_over(
 ) -> None:
     old = plant.ledger.live_model(DAG)
     declare(load="float32")
-    plant.deliver(days[1], DAG, rows=150)  # a day that is to be published again
+    plant.deliver(days[1], DAG, rows=450)  # a day that is to be published again
     row = run_over(plant, days)
     assert row["state"] == "failed", row
     assert "load" in row["reason"] or "schema" in row["reason"] or "column" in row["reason"], row["reason"]
