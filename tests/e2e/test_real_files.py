@@ -16,6 +16,9 @@ from deltalake import DeltaTable
 from millrace.contracts.data import SPARK, Column
 from millrace.contracts.workload import Workload
 
+# of a day: a fifth of them is enough for a verdict, also without a label
+ROWS = 420
+
 _DAG_FILE = '''"""Airflow DAG `{name}`, as a test declares it."""
 
 from millrace.contracts.workload import Workload
@@ -73,7 +76,7 @@ def test_a_day_without_a_rare_label_is_a_normal_day(plant: Any, machine: Any, fi
     optional = changed(machine("rare_optional"), {"dataset.target.optional_labels": ["broken"]})
     for workload in (required, optional):
         declare(plant, workload)
-        without(plant.deliver(first_day, workload.name), "broken")
+        without(plant.deliver(first_day, workload.name, rows=ROWS), "broken")
 
     trained = run_day(plant, "rare_optional", first_day)
     assert trained["state"] == "success", trained
@@ -86,7 +89,7 @@ def test_a_day_without_a_rare_label_is_a_normal_day(plant: Any, machine: Any, fi
     assert {row["state"] for row in published(plant, "rare_required")} == set(labels[:2])
 
     following = first_day + timedelta(days=1)
-    plant.deliver(following, "rare_required")
+    plant.deliver(following, "rare_required", rows=ROWS)
     row = run_day(plant, "rare_required", following)
     assert row["state"] == "success", row
 
@@ -95,7 +98,7 @@ def test_a_lowered_floor_lets_what_was_rejected_go_live(plant: Any, machine: Any
     name = "lowered_floor"
     strict = changed(machine(name), {"gate.quality_floor": 1.0})
     declare(plant, strict)
-    plant.deliver(first_day, name)
+    plant.deliver(first_day, name, rows=ROWS)
     run_id = plant.run(name, partition_from=f"{first_day}", partition_to=f"{first_day}")
     rejected = plant.finish(run_id, name)
     assert rejected["state"] == "rejected", rejected
@@ -122,14 +125,14 @@ def test_a_new_nullable_column_is_an_evolution_of_the_table(plant: Any, machine:
     name = "evolving"
     workload = machine(name)
     declare(plant, workload)
-    plant.deliver(first_day, name)
+    plant.deliver(first_day, name, rows=ROWS)
     assert run_day(plant, name, first_day)["state"] == "success"
 
     columns = [*workload.dataset.columns, Column(name="pressure", type="float64", nullable=True)]
     wider = changed(workload, {"dataset.columns": [column.model_dump() for column in columns]})
     declare(plant, wider)
     following = first_day + timedelta(days=1)
-    file = plant.deliver(following, name)
+    file = plant.deliver(following, name, rows=ROWS)
     header, *lines = file.read_text().splitlines()
     # reordered too: the new column comes first
     file.write_text(
@@ -138,7 +141,7 @@ def test_a_new_nullable_column_is_an_evolution_of_the_table(plant: Any, machine:
     row = run_day(plant, name, following)
     assert row["state"] == "success", row
     rows = published(plant, name)
-    assert len(rows) == 240
+    assert len(rows) == 2 * ROWS
     assert {row["pressure"] for row in rows if row["partition_"] == first_day} == {None}
     assert [row["pressure"] for row in rows if row["partition_"] == following][:4] == [None, 1.0, None, 3.0]
 
@@ -157,7 +160,7 @@ def test_an_integer_id_of_nineteen_digits_is_kept_exactly(plant: Any, machine: A
     columns = [column.model_dump() for column in workload.dataset.columns]
     columns[0] |= {"minimum": least, "maximum": most}
     declare(plant, changed(workload, {"dataset.columns": columns}))
-    file = plant.deliver(first_day, name)
+    file = plant.deliver(first_day, name, rows=ROWS)
     header, *lines = file.read_text().splitlines()
     ids = [most - 2 * number for number in range(len(lines))]
     file.write_text("\n".join([header, *(f"{i},{line.split(',', 1)[1]}" for i, line in zip(ids, lines, strict=True))]))
@@ -215,7 +218,7 @@ def test_a_csv_that_spark_wrote_is_read_as_spark_meant_it(
             },
         ),
     )
-    file = plant.deliver(first_day, name)
+    file = plant.deliver(first_day, name, rows=ROWS)
     header, *lines = (line.split(",") for line in file.read_text().splitlines())
     rows = [dict(zip(header, line, strict=True)) for line in lines]
     typed = [
