@@ -24,7 +24,8 @@ _REPOSITORY = Path(__file__).resolve().parents[2]
 _HEADING = "## Your own data, in five minutes"
 _END_SECONDS = 1200.0
 _LOOK_SECONDS = 5.0
-_UI_PORT, _SERVING_PORT = 8190, 9300
+# where the environment names no others (PORT, MILLRACE_SERVING_PORT): two of these at once need different ones
+_PORTS = {"PORT": "8190", "MILLRACE_SERVING_PORT": "9300"}
 # what a shell has anyway, and where packages come from
 _KEPT = ("PATH", "LANG", "SSL_CERT_FILE", "CURL_CA_BUNDLE")
 _KEPT_PREFIXES = ("PIP_", "UV_")
@@ -99,7 +100,7 @@ def _commit(name: str) -> str:
 def _environment(home: Path) -> dict[str, str]:
     kept = {key: value for key, value in os.environ.items() if key in _KEPT or key.startswith(_KEPT_PREFIXES)}
     cache = {"UV_CACHE_DIR": str(Path.home() / ".cache/uv"), "PIP_CACHE_DIR": str(Path.home() / ".cache/pip")}
-    ports = {"PORT": str(_UI_PORT), "MILLRACE_SERVING_PORT": str(_SERVING_PORT)}
+    ports = {name: os.environ.get(name, usual) for name, usual in _PORTS.items()}
     return {**cache, **kept, **ports, "HOME": str(home)}
 
 
