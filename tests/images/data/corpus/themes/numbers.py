@@ -69,7 +69,6 @@ FLOATS: list[tuple[str, object]] = [
 ]
 JSON_FLOATS: list[tuple[str, object]] = [
     ("1", 1.0),
-    ("-0", 0.0),
     ("-0.0", -0.0),
     ("0.1", 0.1),
     ("1e5", 100000.0),
