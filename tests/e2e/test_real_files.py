@@ -57,11 +57,11 @@ def run_day(plant: Any, name: str, day: date, **conf: object) -> dict[str, Any]:
     return dict(plant.finish(plant.run(name, partition_from=f"{day}", partition_to=f"{day}", **conf), name))
 
 
-def published(plant: Any, name: str) -> list[dict[str, Any]]:
-    """The rows of the newest published version, in the order of their ids."""
+def published(plant: Any, name: str, key: str = "id") -> list[dict[str, Any]]:
+    """The rows of the newest published version, in the order of their keys."""
     dataset = plant.ledger.latest_dataset(name, until=date(2099, 1, 1))
     table = DeltaTable(dataset.uri, version=dataset.version).to_pyarrow_table()
-    return sorted(table.to_pylist(), key=lambda row: row["id"])
+    return sorted(table.to_pylist(), key=lambda row: row[key])
 
 
 def without(file: Path, label: str) -> None:
@@ -277,4 +277,7 @@ def test_a_table_of_the_real_world_becomes_a_served_model(plant: Any, first_day:
     assert (row["state"], row["decision"]) == ("success", "pass"), row
     live = plant.ledger.live_model(name)
     assert live.model.version == row["model_version"]
-    assert {"tenure", "monthly_charges"} <= set(published(plant, name)[0])
+    rows = published(plant, name, "customerID")
+    assert len(rows) == 900
+    assert (rows[0]["customerID"][:5], rows[0]["Churn"]) in {("0000-", "Yes"), ("0000-", "No")}
+    assert sum(row["total_charges"] is None for row in rows) == sum(row["tenure"] == 0 for row in rows) > 0
