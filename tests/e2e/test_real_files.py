@@ -271,7 +271,7 @@ def test_a_table_of_the_real_world_becomes_a_served_model(plant: Any, first_day:
     telco(tmp_path / "telco.csv")
     write_workload(name, plant.airflow.dags, sample=tmp_path / "telco.csv")
     folder = plant.arrivals / name
-    folder.mkdir()
+    folder.mkdir(parents=True)
     (folder / f"{first_day}.csv").write_bytes((tmp_path / "telco.csv").read_bytes())
     row = run_day(plant, name, first_day)
     assert (row["state"], row["decision"]) == ("success", "pass"), row
