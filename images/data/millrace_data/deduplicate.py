@@ -146,7 +146,9 @@ def _hash_records(records: Hashes) -> Hashes:
 
 
 def _hash_slices(data: object, offsets: NDArray[np.integer], scale: int) -> Hashes:
-    view = memoryview(data).cast("B") if data is not None else memoryview(b"")  # type: ignore[arg-type]
+    # an array without elements has no bytes that could be looked at
+    nothing = data is None or (isinstance(data, np.ndarray) and data.size == 0)
+    view = memoryview(b"" if nothing else data).cast("B")  # type: ignore[arg-type]
     digest = xxhash.xxh3_128_digest
     ends = (offsets.astype(np.int64) * scale).tolist()
     joined = bytearray().join([digest(view[start:end]) for start, end in pairwise(ends)])

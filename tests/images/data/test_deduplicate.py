@@ -31,6 +31,19 @@ def test_agrees_with_a_set_over_many_batches_and_growing_tables(
     assert seen.unique_rows == len(known)
 
 
+@pytest.mark.parametrize(
+    "kind",
+    [pa.int64(), pa.float64(), pa.bool_(), pa.string(), pa.decimal128(9, 2), pa.date32(), pa.list_(pa.int64())],
+    ids=str,
+)
+def test_no_rows_and_empty_lists_have_hashes_too(kind: pa.DataType) -> None:
+    nothing = pa.record_batch([pa.array([], kind), pa.array([], kind)], names=["a", "b"])
+    assert SeenRows(["a"]).first_seen(nothing).tolist() == []
+    assert SeenRows(["a", "b"]).first_seen(nothing).tolist() == []
+    empty = pa.record_batch([pa.array([[], []], pa.list_(kind))], names=["a"])
+    assert SeenRows(["a"]).first_seen(empty).tolist() == [True, False]
+
+
 def test_colliding_slots_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     # All hashes begin at one slot, and share their lower half: only the upper half tells the rows apart.
     def collide(batch: pa.RecordBatch, _: object) -> np.ndarray:
