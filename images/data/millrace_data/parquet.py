@@ -18,6 +18,8 @@ from millrace_data.schema import arrow_type, check_names, extra_names, item_kind
 from millrace_data.streams import Digest, store_failed
 
 _BUFFER_BYTES = 1 << 20
+_MAGIC = b"PAR1"
+_TAIL_BYTES = 8  # the footer's length and the magic
 _DIGITS = {8: 3, 16: 5, 32: 10, 64: 20}
 _VALUE_RULES = {
     "float": "whole numbers as a float holds them all, up to 2**24 (float32) or 2**53 (float64)",
@@ -69,7 +71,13 @@ def _stored(uri: str, dataset: Dataset, block_bytes: int) -> Iterator[tuple[pa.R
     """The columns as they are stored, all of types that are taken: what pyarrow refuses here is the file's fault."""
     system, path = files.locate(uri)
     try:
-        with pq.ParquetFile(system.open_input_file(path), buffer_size=_BUFFER_BYTES, pre_buffer=False) as file:
+        with (
+            system.open_input_file(path) as stored,
+            pq.ParquetFile(
+                stored, buffer_size=_BUFFER_BYTES, pre_buffer=False, page_checksum_verification=True
+            ) as file,
+        ):
+            _refuse_another_file(stored, file.metadata, uri)
             check_names(file.schema_arrow.names, dataset, uri)
             for column in dataset.columns:
                 _check_type(file.schema_arrow.field(column.arrives_as).type, column, uri)
@@ -77,8 +85,35 @@ def _stored(uri: str, dataset: Dataset, block_bytes: int) -> Iterator[tuple[pa.R
             extra = extra_names(file.schema_arrow.names, dataset)
             for batch in file.iter_batches(batch_size=_batch_rows(file.metadata, block_bytes), columns=names):
                 yield batch, extra
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:  # the last one of a column's name
         raise damaged(uri, "Parquet") from error
+
+
+def _refuse_another_file(stored: pa.NativeFile, metadata: pq.FileMetaData, uri: str) -> None:
+    """Raises BadInputError where another file's end and this one's begin lie behind the data that the footer names.
+
+    Such a file is two that were joined: its footer is the last one's, and what it points at is in the first one.
+    """
+    footer = stored.size() - _TAIL_BYTES - metadata.serialized_size
+    chunks = (
+        metadata.row_group(g).column(c) for g in range(metadata.num_row_groups) for c in range(metadata.num_columns)
+    )
+    at = max((_begin(chunk) + chunk.total_compressed_size for chunk in chunks), default=footer)
+    kept = b""
+    while at < footer and (piece := stored.read_at(min(_BUFFER_BYTES, footer - at), at)):
+        if _MAGIC * 2 in kept + piece:
+            raise BadInputError(
+                "several Parquet files were joined into one",
+                where=uri,
+                rule="a Parquet file has one footer, at its end, that describes all of it",
+                remedy="write the day's rows into one Parquet file, with pyarrow or Spark: files cannot be appended",
+            )
+        kept, at = piece[1 - 2 * len(_MAGIC) :], at + len(piece)
+
+
+def _begin(chunk: pq.ColumnChunkMetaData) -> int:
+    first = chunk.data_page_offset
+    return int(min(first, chunk.dictionary_page_offset) if chunk.has_dictionary_page else first)
 
 
 class _Hashing(threading.Thread):
