@@ -64,7 +64,8 @@ def test_refused_parameters_are_in_the_ledger_with_their_reason(plant: Any, days
         ({"epoch": 5}, "there is no parameter 'epoch' (is 'epochs' meant?)"),
         ({"partition_from": f"{days[1]}", "partition_to": f"{days[0]}"}, "before it begins"),
         ({"hardware": "abacus"}, "abacus"),
-        ({"budget": "nobodys"}, "nobodys"),
+        # asked for where there is something to spend
+        ({"budget": "nobodys", "partition_from": f"{days[0]}", "partition_to": f"{days[0]}"}, "nobodys"),
     ):
         row = plant.finish(plant.run(DAG, **conf), DAG)
         assert row["state"] == "failed"
