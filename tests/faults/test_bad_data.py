@@ -146,24 +146,25 @@ BAD_ROWS: dict[str, tuple[Callable[[list[str]], bytes], str]] = {
     "no-rows": (lambda lines: text(lines[:1]), "no row"),
     "one-row-over-and-over": (lambda lines: text([lines[0], *[lines[1]] * 40]), "duplicates"),
     "too-few": (lambda lines: text(lines[:6]), "rows"),
-    "one-label-alone": (
-        lambda lines: text([line.replace("worn", "well").replace("broken", "well") for line in lines]), "worn",
-    ),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("case", BAD_ROWS)
 def test_f11_bad_rows_and_labels_end_the_run_before_training_and_no_value_is_told(plant: Plant, case: str) -> None:
     spoil, said = BAD_ROWS[case]
-    if case == "one-label-alone":  # with the other day's labels there would be enough to train on
-        for day in DAYS:
-            plant.deliver(day, spoil(machine_rows(day)).decode().splitlines())
-        plant.expect("ingest", **LATER)
-        assert plant.run("validate", **LATER) == FAILED, plant.said()
-        assert outcome.table(plant) is None or outcome.table(plant)["partitions"] == {}
-        assert said in error_of(plant)
-        return
     good_first(plant, "csv")
     assert said in refused(plant, spoil(machine_rows(DAYS[0], 151)), f"{DAYS[0]}.csv")
     assert SECRET not in plant.log.read_text()
     assert "17.4711" not in plant.log.read_text()
+
+
+def test_f11_labels_without_a_row_end_the_run_before_training_and_its_days_stay_published(plant: Plant) -> None:
+    for day in DAYS:
+        lines = machine_rows(day)
+        plant.deliver(day, [line.replace("worn", "well").replace("broken", "well") for line in lines])
+    for task in ("ingest", "validate"):
+        plant.expect(task)
+    assert plant.run("size") == FAILED, plant.said()
+    assert "no training row yet has the labels worn, broken" in plant.said()
+    assert "optional_labels" in plant.said()
+    assert set(outcome.table(plant)["partitions"]) == {f"{day}" for day in DAYS}
