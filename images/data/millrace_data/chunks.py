@@ -1,9 +1,9 @@
 """A text cut into pieces of whole rows, so that any of them can be read by itself."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -82,6 +82,32 @@ class Rows:
     batch: pa.RecordBatch
     bad: tuple[BadRow, ...] = ()
     extra_names: frozenset[str] = field(default=frozenset())
+
+
+R = TypeVar("R")
+
+
+def one_by_one(
+    rows: Iterable[tuple[int, bytes, R]], values: Callable[[R], list[object]], schema: pa.Schema, first_bad_only: bool
+) -> tuple[pa.RecordBatch, tuple[BadRow, ...]]:
+    """Rows, each with its line and text, by the ``values`` of each; those for which it raises BadInputError are bad.
+
+    Nothing behind the first bad one is looked at where that is the end anyway.
+    """
+    columns: list[list[object]] = [[] for _ in schema]
+    bad: list[BadRow] = []
+    for line, text, row in rows:
+        try:
+            found = values(row)
+        except BadInputError as error:
+            bad.append(BadRow(line, text, error))
+            if first_bad_only:
+                break
+            continue
+        for column, value in zip(columns, found, strict=True):
+            column.append(value)
+    held = [pa.array(column, kind) for column, kind in zip(columns, schema.types, strict=True)]
+    return pa.record_batch(held, schema=schema), tuple(bad)
 
 
 class Cut(NamedTuple):

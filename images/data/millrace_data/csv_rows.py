@@ -14,7 +14,7 @@ from millrace.contracts.data import Column, Dataset
 from millrace.contracts.errors import BadInputError
 from millrace_data import arrays, texts
 from millrace_data.arrays import joined
-from millrace_data.chunks import BadRow, Chunk, Rows, chunks, positions
+from millrace_data.chunks import Chunk, Rows, chunks, one_by_one, positions
 from millrace_data.csv_cutter import CsvCutter
 from millrace_data.csv_grammar import Grammar, Record
 from millrace_data.first_bytes import HEAD_BYTES, likeness
@@ -207,20 +207,9 @@ class CsvRows:
         return any(pc.any(pc.match_substring(column, "x", ignore_case=True)).as_py() for column in table.columns)
 
     def _one_by_one(self, chunk: Chunk, first_bad_only: bool) -> Rows:
-        values: list[list[object]] = [[] for _ in self._fields]
-        bad: list[BadRow] = []
-        for record in self._grammar.records(chunk.data, chunk.line):
-            try:
-                row = self._values(record)
-            except BadInputError as error:
-                bad.append(BadRow(record.line, record.text, error))
-                if first_bad_only:
-                    break
-                continue
-            for column, value in zip(values, row, strict=True):
-                column.append(value)
-        held = [pa.array(column, kind) for column, kind in zip(values, self._schema.types, strict=True)]
-        return Rows(pa.record_batch(held, schema=self._schema), tuple(bad), self.extra_names)
+        records = ((record.line, record.text, record) for record in self._grammar.records(chunk.data, chunk.line))
+        batch, bad = one_by_one(records, self._values, self._schema, first_bad_only)
+        return Rows(batch, bad, self.extra_names)
 
     def _values(self, record: Record) -> list[object]:
         try:

@@ -11,7 +11,7 @@ import pyarrow.json as pajson
 from millrace.contracts.data import Dataset
 from millrace.contracts.errors import BadInputError
 from millrace_data import arrays, texts
-from millrace_data.chunks import BadRow, Chunk, Cut, Rows, chunks, positions
+from millrace_data.chunks import Chunk, Cut, Rows, chunks, one_by_one, positions
 from millrace_data.first_bytes import HEAD_BYTES, likeness
 from millrace_data.json_values import NumberText, integer_of, taker
 from millrace_data.names import listed
@@ -89,22 +89,16 @@ class JsonRows:
         return pa.record_batch(held, schema=self._schema)
 
     def _one_by_one(self, chunk: Chunk, first_bad_only: bool) -> Rows:
-        values: list[list[object]] = [[] for _ in self._columns]
-        bad: list[BadRow] = []
-        for number, line in enumerate(chunk.data.split(b"\n")[:-1], chunk.line):
-            if not line.strip(_BLANKS):
-                continue
-            try:
-                row = self._values(number, self._object(number, line))
-            except BadInputError as error:
-                bad.append(BadRow(number, line + b"\n", error))
-                if first_bad_only:
-                    break
-                continue
-            for column, value in zip(values, row, strict=True):
-                column.append(value)
-        held = [pa.array(column, kind) for column, kind in zip(values, self._schema.types, strict=True)]
-        return Rows(pa.record_batch(held, schema=self._schema), tuple(bad))
+        lines = (
+            (number, line + b"\n", (number, line))
+            for number, line in enumerate(chunk.data.split(b"\n")[:-1], chunk.line)
+            if line.strip(_BLANKS)
+        )
+
+        def values(numbered: tuple[int, bytes]) -> list[object]:
+            return self._values(numbered[0], self._object(*numbered))
+
+        return Rows(*one_by_one(lines, values, self._schema, first_bad_only))
 
     def _object(self, number: int, line: bytes) -> Pairs:
         try:

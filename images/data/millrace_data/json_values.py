@@ -7,7 +7,6 @@ from millrace_data import texts
 from millrace_data.schema import item_kind
 
 _LONGEST_INTEGER_DIGITS = 400  # a double holds none with more
-_TEXTUAL = {"date", "timestamp", "binary"}
 
 Take = Callable[[object], object]
 
