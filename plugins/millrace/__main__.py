@@ -13,10 +13,10 @@ import typer
 from millrace import ledger_commands, workload_commands
 from millrace.contracts.errors import AirflowDidNotStartError, StepError
 from millrace.contracts.measurement import Precision
+from millrace.ledger_commands import load_settings
 
 if TYPE_CHECKING:
     from millrace.local_airflow import LocalAirflow
-    from millrace.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 base_models = typer.Typer(no_args_is_help=True, help="Pre-trained weights in the model store.")
@@ -29,13 +29,6 @@ Output = Literal["kubernetes", "kserve"]
 # an image's environment has no pip, and what it was made from has
 _PYTHON_WITH_PIP = sys.executable if find_spec("pip") else str(Path(sys.base_prefix) / "bin" / "python3")
 Port = Annotated[int, typer.Option(envvar="PORT", min=1024, max=65000, help="Port of Airflow's UI.")]
-
-
-def load_settings() -> "Settings":
-    """The settings, imported late: it takes half a second, and not every command needs them."""
-    from millrace import settings
-
-    return settings.load_settings()
 
 
 def _airflow(port: int) -> "LocalAirflow":

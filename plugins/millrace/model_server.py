@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from millrace.contracts.errors import BadInputError, TransientError
 from millrace.contracts.model import ModelVersion
 from millrace.contracts.run_spec import SPEC_FILE, RunSpec, ServeTask
+from millrace.contracts.serving import ServingTarget
 from millrace.run import SERVE_STEP, Run
 from millrace.serving.client import InferenceClient
 from millrace.serving.room import ServingRoom
@@ -99,9 +100,7 @@ def put_back(settings: Settings, workload: str, candidate: ModelVersion) -> None
     if target is None or target.canary not in (None, candidate):
         return
     if live is not None:
-        if (target.stable, target.canary) != (live.model, None):
-            room.write_target(target.policy, live.model)
-        _start_stopped(settings, workload)
+        _order_alone(room, target, live.model, settings)
     elif target.stable == candidate:
         withdraw(room, settings)
 
@@ -123,9 +122,7 @@ def serve_live(settings: Settings, workload: str) -> None:
             rule="a rollout starts the server",
             remedy="run the workload's DAG to its end",
         )
-    if (target.stable, target.canary) != (live.model, None):
-        target = room.write_target(target.policy, live.model)
-    _start_stopped(settings, workload)
+    target = _order_alone(room, target, live.model, settings)
     status = room.wait_for(
         lambda status: status.generation >= target.generation and status.state != "loading",
         f"version {live.model.version} to be served",
@@ -138,6 +135,14 @@ def serve_live(settings: Settings, workload: str) -> None:
             rule="the live version answers",
             remedy=f"read {room.log_uri}, then do this again",
         )
+
+
+def _order_alone(room: ServingRoom, target: ServingTarget, version: ModelVersion, settings: Settings) -> ServingTarget:
+    """Order a version alone, unless it is ordered already, of a server that runs; returns the order."""
+    if (target.stable, target.canary) != (version, None):
+        target = room.write_target(target.policy, version)
+    _start_stopped(settings, room.workload)
+    return target
 
 
 def canary(settings: Settings, workload: str) -> str | None:

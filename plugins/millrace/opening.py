@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from difflib import get_close_matches
 from typing import Any
 
 from airflow.sdk import Context
@@ -13,6 +12,7 @@ from millrace import schedules
 from millrace.contracts.data import Source, Window
 from millrace.contracts.errors import BadInputError
 from millrace.contracts.measurement import MeterReading
+from millrace.contracts.mistakes import closest
 from millrace.contracts.parameters import Parameters
 from millrace.contracts.report import ErrorDetail, Report
 from millrace.contracts.run_spec import TryKey
@@ -155,8 +155,8 @@ def _refused(words: str, remedy: str = "trigger the run again with other paramet
 def _in_words(error: Any) -> str:  # noqa: ANN401 - pydantic's own
     name = ".".join(str(part) for part in error["loc"])
     if error["type"] == "extra_forbidden":
-        alike = get_close_matches(name, Parameters.model_fields, n=1)
-        return f"there is no parameter {name!r}" + (f" (is {alike[0]!r} meant?)" if alike else "")
+        near = closest(name, Parameters.model_fields)
+        return f"there is no parameter {name!r}" + (f" (is {near!r} meant?)" if near else "")
     said = error["msg"].removeprefix("Value error, ")
     return f"{name}: {said}" if name else said
 

@@ -46,20 +46,17 @@ def validate(run: Run, ledger: Ledger) -> ValidateTask:
     Where each row is to be once in the whole data set, the data's size says whether that takes Spark.
     """
     partitions = staged(run, ledger)
-    overall = run.workload.dataset.deduplicate == "dataset"
-    earlier = (
-        ledger.profile(run.workload.name, until=run.window.last, outside=run.window, generation=run.generation)
-        if overall
-        else None
-    )
-    size_bytes = sum(partition.source_bytes for partition in partitions) + (earlier.bytes if earlier else 0)
-    shuffled = overall and run.spark_from_bytes is not None and size_bytes >= run.spark_from_bytes
+    name, until, generation = run.workload.name, run.window.last, run.generation
+    published, shuffled = None, False
+    if run.workload.dataset.deduplicate == "dataset":
+        published = ledger.latest_dataset(name, until=until, generation=generation)
+        earlier = ledger.profile(name, until=until, outside=run.window, generation=generation)
+        size_bytes = sum(partition.source_bytes for partition in partitions) + (earlier.bytes if earlier else 0)
+        shuffled = run.spark_from_bytes is not None and size_bytes >= run.spark_from_bytes
     return ValidateTask(
         staged=partitions,
         dataset_uri=run.dataset_uri,
-        published=ledger.latest_dataset(run.workload.name, until=run.window.last, generation=run.generation)
-        if overall
-        else None,
+        published=published,
         engine="spark" if shuffled else "arrow",
         live_profile=_live_profile(run, ledger),
         base_model=base_model(run),
