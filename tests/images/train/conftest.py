@@ -20,7 +20,8 @@ from millrace.contracts.data import Column, Dataset, DatasetVersion, Source, Spl
 from millrace.contracts.measurement import Hardware
 from millrace.contracts.model import BaseModelRef, FolderManifest
 from millrace.contracts.parameters import Parameters
-from millrace.contracts.run_spec import RunSpec, Task, TryKey
+from millrace.contracts.report import TrainResult
+from millrace.contracts.run_spec import ExportTask, RunSpec, Task, TryKey
 from millrace.contracts.workload import GatePolicy, Training, Workload
 from millrace.step.main import Stop
 from millrace.storage import files, folders
@@ -144,6 +145,22 @@ def _bert_weights(vocabulary: int) -> dict[str, np.ndarray]:
         weights |= dense(f"{prefix}.output.dense", 64, HIDDEN)
         weights |= norm(f"{prefix}.output.LayerNorm")
     return weights
+
+
+@pytest.fixture
+def export_task(tmp_path: Path) -> Callable[..., ExportTask]:
+    """What exports a trained model into a folder of the test's own."""
+
+    def make(version: DatasetVersion, base: BaseModelRef | None, trained: TrainResult) -> ExportTask:
+        return ExportTask(
+            dataset=version,
+            base_model=base,
+            trained_uri=trained.trained_uri,
+            trained_sha256=trained.trained_sha256,
+            models_uri=files.to_uri(tmp_path / "models"),
+        )
+
+    return make
 
 
 @dataclass(frozen=True)

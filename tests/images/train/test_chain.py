@@ -28,35 +28,32 @@ Rows: TypeAlias = list[dict[str, Any]]
 MakeSpec: TypeAlias = Callable[..., RunSpec]
 WriteTable: TypeAlias = Callable[..., DatasetVersion]
 MakeRows: TypeAlias = Callable[[int], Rows]
+MakeExportTask: TypeAlias = Callable[..., ExportTask]
 Chain: TypeAlias = tuple[DatasetVersion, ExportTask, TrainResult, ExportResult]
-
-
-def export_task(version: DatasetVersion, base: BaseModelRef | None, result: TrainResult, tmp_path: Path) -> ExportTask:
-    return ExportTask(
-        dataset=version,
-        base_model=base,
-        trained_uri=result.trained_uri,
-        trained_sha256=result.trained_sha256,
-        models_uri=files.to_uri(tmp_path / "models"),
-    )
 
 
 @pytest.fixture
 def text_chain(
-    text_spec: MakeSpec, write_table: WriteTable, make_text_rows: MakeRows, base_model: BaseModelRef, tmp_path: Path
+    text_spec: MakeSpec,
+    write_table: WriteTable,
+    make_text_rows: MakeRows,
+    base_model: BaseModelRef,
+    export_task: MakeExportTask,
 ) -> Chain:
     version = write_table(make_text_rows(400))
     spec = text_spec(TrainTask(dataset=version, base_model=base_model), epochs=5)
     result = train(spec, Stop())
-    task = export_task(version, base_model, result, tmp_path)
+    task = export_task(version, base_model, result)
     return version, task, result, export(text_spec(task), Stop())
 
 
 @pytest.fixture
-def number_chain(number_spec: MakeSpec, write_table: WriteTable, make_number_rows: MakeRows, tmp_path: Path) -> Chain:
+def number_chain(
+    number_spec: MakeSpec, write_table: WriteTable, make_number_rows: MakeRows, export_task: MakeExportTask
+) -> Chain:
     version = write_table(make_number_rows(300))
     result = train(number_spec(TrainTask(dataset=version, base_model=None)), Stop())
-    task = export_task(version, None, result, tmp_path)
+    task = export_task(version, None, result)
     return version, task, result, export(number_spec(task), Stop())
 
 

@@ -24,6 +24,7 @@ from millrace_train.train import train
 
 MakeSpec: TypeAlias = Callable[..., RunSpec]
 WriteTable: TypeAlias = Callable[..., DatasetVersion]
+MakeExportTask: TypeAlias = Callable[..., ExportTask]
 MakeRows: TypeAlias = Callable[[int], list[dict[str, Any]]]
 
 # in the table, of the declared type, from a row's number and whether it is of the second label
@@ -56,7 +57,7 @@ def version(make_number_rows: MakeRows, tmp_path: Path) -> DatasetVersion:
 
 @pytest.mark.parametrize("names", [[name] for name in FEATURES] + [list(FEATURES)], ids=lambda names: "+".join(names))
 def test_a_model_is_trained_exported_and_judged(
-    number_spec: MakeSpec, version: DatasetVersion, names: list[str], tmp_path: Path
+    number_spec: MakeSpec, version: DatasetVersion, names: list[str], export_task: MakeExportTask
 ) -> None:
     def make(task: Any) -> RunSpec:
         spec = number_spec(task, epochs=4)
@@ -73,18 +74,7 @@ def test_a_model_is_trained_exported_and_judged(
     trained = train(make(TrainTask(dataset=version, base_model=None)), Stop())
     assert trained is not None
     assert np.isfinite(trained.losses).all()
-    exported = export(
-        make(
-            ExportTask(
-                dataset=version,
-                base_model=None,
-                trained_uri=trained.trained_uri,
-                trained_sha256=trained.trained_sha256,
-                models_uri=files.to_uri(tmp_path / "models"),
-            )
-        ),
-        Stop(),
-    )
+    exported = export(make(export_task(version, None, trained)), Stop())
     assert exported.export_error <= exported.export_tolerance
     judged = evaluate(
         make(EvaluateTask(dataset=version, candidate=exported.model, live=None, latency_requests=5)), Stop()

@@ -1,7 +1,6 @@
 """train, export and evaluate where labels have no row: in training, in validation, in test, or in all of them."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -13,7 +12,6 @@ from millrace.contracts.model import BaseModelRef
 from millrace.contracts.report import EvaluateResult, TrainResult
 from millrace.contracts.run_spec import EvaluateTask, ExportTask, RunSpec, TrainTask
 from millrace.step.main import Stop
-from millrace.storage import files
 from millrace_train.evaluate import evaluate
 from millrace_train.export import export
 from millrace_train.train import train
@@ -21,6 +19,7 @@ from millrace_train.train import train
 Rows: TypeAlias = list[dict[str, Any]]
 MakeSpec: TypeAlias = Callable[..., RunSpec]
 WriteTable: TypeAlias = Callable[..., DatasetVersion]
+MakeExportTask: TypeAlias = Callable[..., ExportTask]
 MakeRows: TypeAlias = Callable[[int], Rows]
 
 
@@ -31,23 +30,12 @@ def with_dataset(spec: RunSpec, **changes: Any) -> RunSpec:
 
 
 def chain(
-    make: Callable[[Any], RunSpec], version: DatasetVersion, base: BaseModelRef | None, folder: Path
+    make: Callable[[Any], RunSpec], version: DatasetVersion, base: BaseModelRef | None, export_task: MakeExportTask
 ) -> tuple[TrainResult, EvaluateResult]:
     """All three steps; the version is judged beside itself."""
     trained = train(make(TrainTask(dataset=version, base_model=base)), Stop())
     assert trained is not None
-    model = export(
-        make(
-            ExportTask(
-                dataset=version,
-                base_model=base,
-                trained_uri=trained.trained_uri,
-                trained_sha256=trained.trained_sha256,
-                models_uri=files.to_uri(folder / "models"),
-            )
-        ),
-        Stop(),
-    ).model
+    model = export(make(export_task(version, base, trained)), Stop()).model
     return trained, evaluate(
         make(EvaluateTask(dataset=version, candidate=model, live=model, latency_requests=5)), Stop()
     )
@@ -55,7 +43,11 @@ def chain(
 
 @pytest.mark.parametrize("absent", [("train",), ("validation",), ("test",), ("train", "validation", "test")])
 def test_single_labels(
-    number_spec: MakeSpec, write_table: WriteTable, make_number_rows: MakeRows, tmp_path: Path, absent: tuple[str, ...]
+    number_spec: MakeSpec,
+    write_table: WriteTable,
+    make_number_rows: MakeRows,
+    export_task: MakeExportTask,
+    absent: tuple[str, ...],
 ) -> None:
     rows = [row for row in make_number_rows(300) if row["group"] != "high" or row["split_"] not in absent]
     version = write_table(rows)
@@ -65,7 +57,7 @@ def test_single_labels(
         target = spec.workload.dataset.target.model_copy(update={"optional_labels": ("high",)})
         return with_dataset(spec, target=target)
 
-    _, judged = chain(make, version, None, tmp_path)
+    _, judged = chain(make, version, None, export_task)
     quality = judged.candidate
     scores = {score.label: score for score in quality.labels}
     assert scores["high"].support == sum(row["group"] == "high" and row["split_"] == "test" for row in rows)
@@ -83,7 +75,7 @@ def test_label_sets(
     write_table: WriteTable,
     make_text_rows: MakeRows,
     base_model: BaseModelRef,
-    tmp_path: Path,
+    export_task: MakeExportTask,
     absent: tuple[str, ...],
 ) -> None:
     rows = [
@@ -97,7 +89,7 @@ def test_label_sets(
         target = spec.workload.dataset.target.model_copy(update={"optional_labels": ("space",)})
         return with_dataset(spec, target=target)
 
-    trained, judged = chain(make, version, base_model, tmp_path)
+    trained, judged = chain(make, version, base_model, export_task)
     assert all(0 < threshold < 1 for threshold in trained.thresholds)
     assert judged.candidate.micro_f1 > 0.5
     assert judged.baseline is not None
@@ -109,7 +101,7 @@ def test_label_sets(
 
 
 def test_one_label_alone(
-    number_spec: MakeSpec, write_table: WriteTable, make_number_rows: MakeRows, tmp_path: Path
+    number_spec: MakeSpec, write_table: WriteTable, make_number_rows: MakeRows, export_task: MakeExportTask
 ) -> None:
     version = write_table([row | {"group": "low"} for row in make_number_rows(200)])
 
@@ -118,7 +110,7 @@ def test_one_label_alone(
         target = spec.workload.dataset.target.model_copy(update={"optional_labels": ("high", "middle")})
         return with_dataset(spec, target=target)
 
-    _, judged = chain(make, version, None, tmp_path)
+    _, judged = chain(make, version, None, export_task)
     assert (judged.candidate.micro_f1, judged.candidate.macro_f1) == (1.0, 1.0)
     assert judged.baseline is not None
     assert judged.baseline.micro_f1 == 1.0
