@@ -233,7 +233,7 @@ def test_a_csv_that_spark_wrote_is_read_as_spark_meant_it(
     (tmp_path / "rows.jsonl").write_text("\n".join(json.dumps(row) for row in typed))
     (tmp_path / "write.py").write_text(_SPARK_WRITES)
     subprocess.run(
-        [str(python), str(tmp_path / "write.py"), str(tmp_path / "rows.jsonl"), str(tmp_path / "out")],
+        [str(python), str(tmp_path / "write.py"), str(tmp_path / "rows.jsonl"), (tmp_path / "out").as_uri()],
         check=True,
         timeout=300,
     )
