@@ -14,7 +14,9 @@ from millrace.contracts.errors import BadInputError
 from millrace_data.row_errors import refuse_length, row_limit_bytes
 from millrace_data.transcode import Text
 
-CHUNK_BYTES = 1 << 20
+CHUNK_BYTES = 2 << 20
+_FIRST_CHUNKS_SHARE = 16
+_CHUNK_LINES = 1 << 15
 _LINE_END = ord("\n")
 
 
@@ -100,6 +102,8 @@ def one_by_one(
         try:
             found = values(row)
         except BadInputError as error:
+            # its frames hold the row and more: of a million bad rows that would be gigabytes
+            error.__traceback__ = error.__context__ = None
             bad.append(BadRow(line, text, error))
             if first_bad_only:
                 break
@@ -126,12 +130,14 @@ class Cutter(Protocol):
 
 
 def chunks(text: Text, cutter: Cutter, uri: str, dataset: Dataset) -> Iterator[Chunk]:
-    """The text in chunks of about 1 MiB, longer where a row is, up to the limit of a row. The last line gets an end.
+    """The text in chunks of about 2 MiB or some ten thousand lines, longer where a row is, up to the limit of a row.
+
+    The last line gets an end.
 
     Raises BadInputError for a row beyond the limit.
     """
     limit_bytes = row_limit_bytes(dataset)
-    data, line, wanted_bytes, at_end = bytearray(), 1, CHUNK_BYTES, False
+    data, line, wanted_bytes, at_end = bytearray(), 1, CHUNK_BYTES // _FIRST_CHUNKS_SHARE + 1, False
     while True:
         if not at_end and len(data) < wanted_bytes:
             data, at_end = _filled(text, data, wanted_bytes)
@@ -141,8 +147,10 @@ def chunks(text: Text, cutter: Cutter, uri: str, dataset: Dataset) -> Iterator[C
         if end:
             chunk = Chunk(data, end, line, regular, quotes)
             yield chunk
-            line += int(np.count_nonzero(_is(chunk.signs, _LINE_END)))
-            data, wanted_bytes = data[end:], CHUNK_BYTES
+            lines = int(np.count_nonzero(_is(chunk.signs, _LINE_END)))
+            line += lines
+            # each bad row of a chunk is held with its reason
+            data, wanted_bytes = data[end:], min(CHUNK_BYTES, end * _CHUNK_LINES // lines)
         elif len(data) > limit_bytes:
             refuse_length(uri, line, dataset)
         elif at_end:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from millrace.contracts.data import Column, Dataset
 from millrace.contracts.errors import BadInputError
-from millrace_data import arrays, texts
+from millrace_data import arrays, made, texts
 from millrace_data.arrays import joined
 from millrace_data.chunks import Chunk, Rows, chunks, one_by_one, positions
 from millrace_data.csv_cutter import CsvCutter
@@ -193,7 +193,7 @@ class CsvRows:
 
     def _held(self, field: _Field, array: pa.Array) -> pa.Array | None:
         if pa.types.is_string(array.type) and field.null_words:
-            is_null = pc.is_in(array, pa.array(sorted(field.null_words)))
+            is_null = pc.is_in(array, made.words(sorted(field.null_words)))
             if pc.any(is_null).as_py():
                 array = pc.if_else(is_null, pa.scalar(None, array.type), array)
         if array.null_count and not field.column.nullable:

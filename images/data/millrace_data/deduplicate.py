@@ -64,7 +64,7 @@ def _table(slots: int) -> Hashes:
 def _first_in_batch(hashes: Hashes) -> NDArray[np.bool_]:
     fixed = pa.FixedSizeBinaryArray.from_buffers(pa.binary(_HASH_BYTES), len(hashes), [None, pa.py_buffer(hashes)])
     # Arrow numbers distinct values in the order of their first occurrence: a first one is a new highest number.
-    numbers = fixed.dictionary_encode().indices.to_numpy()
+    numbers = np.frombuffer(fixed.dictionary_encode().indices.buffers()[1], np.int32)
     first = np.ones(len(numbers), np.bool_)
     np.greater(numbers[1:], np.maximum.accumulate(numbers)[:-1], out=first[1:])
     return first

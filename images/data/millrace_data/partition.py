@@ -13,7 +13,7 @@ from millrace.contracts.errors import BadInputError
 from millrace.step.main import Stop
 from millrace.storage import files
 from millrace.storage.arrivals import not_a_file
-from millrace_data import source
+from millrace_data import made, source
 from millrace_data.deduplicate import SeenRows
 from millrace_data.file_errors import no_rows
 from millrace_data.quarantine import Quarantine
@@ -106,11 +106,11 @@ def _stage(delivery: _Delivery) -> StagedPartition:
 
 
 def _kept(batch: pa.RecordBatch, first: np.ndarray) -> pa.RecordBatch:
-    return batch if first.all() else batch.filter(pa.array(first))
+    return batch if first.all() else batch.filter(made.truths(first))
 
 
 def _completed(batch: pa.RecordBatch, dataset: Dataset, day: date, schema: pa.Schema) -> pa.RecordBatch:
-    days = pa.array(np.full(batch.num_rows, (day - _EPOCH).days, np.int32)).view(pa.date32())
+    days = made.numbers(np.full(batch.num_rows, (day - _EPOCH).days, np.int32)).view(pa.date32())
     return pa.record_batch([*batch.columns, deal(batch, dataset.split), days], schema=schema)
 
 

@@ -3,13 +3,14 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from functools import cache
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from millrace.contracts.data import Column, Dataset
 from millrace.contracts.errors import BadInputError
-from millrace_data import bounds
+from millrace_data import bounds, made
 
 _UTF8_BYTES_PER_CHARACTER = 4
 LENGTH_UNITS = {"string": "characters", "binary": "bytes", "list": "items"}
@@ -49,7 +50,8 @@ def first_breach(batch: pa.RecordBatch, dataset: Dataset) -> Breach | None:
 
 
 def _breaches(column: Column, array: pa.Array, dataset: Dataset) -> Iterator[Breach]:
-    if not_utf8 := _not_utf8(column, array):
+    # the readers of text have looked at the whole file's
+    if dataset.source.format == "parquet" and (not_utf8 := _not_utf8(column, array)):
         yield not_utf8
         return
     must_be_complete = not column.nullable or column.name in _always_complete(dataset)
@@ -212,6 +214,11 @@ def _vocabulary_breaches(column: Column, array: pa.Array, dataset: Dataset) -> I
         )
 
 
+@cache
+def _with_null(words: tuple[str, ...]) -> pa.StringArray:
+    return pa.concat_arrays([made.words(words), pa.nulls(1, pa.string())])
+
+
 def _unknown_breaches(
     column: Column, array: pa.Array, words: tuple[str, ...], rule: str, remedy: str
 ) -> Iterator[Breach]:
@@ -219,7 +226,7 @@ def _unknown_breaches(
     values = array.flatten() if is_list else array
     if not pa.types.is_string(values.type):
         values = values.cast(pa.string())
-    known = pc.or_kleene(pc.is_in(values, value_set=pa.array(words)), pc.is_null(values))
+    known = pc.is_in(values, value_set=_with_null(words))
     if pc.all(known).as_py() is not False:  # None where there is no value at all
         return
     if is_list:

@@ -13,7 +13,7 @@ from millrace_data.text_rows import text_rows
 
 
 def rows(uri: str, dataset: Dataset, digest: Digest) -> Iterator[Rows]:
-    """The file's rows in pieces of about 1 MiB, in the declared columns and types.
+    """The file's rows in pieces of about 2 MiB, in the declared columns and types.
 
     Raises BadInputError for what is wrong with the file, TransientError for a store that fails. ``digest`` is complete
     when the last piece was taken.

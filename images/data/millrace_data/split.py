@@ -1,7 +1,6 @@
 """Rows dealt to training, validation and test, the same way on every machine."""
 
 import zlib
-from functools import cache
 from itertools import pairwise
 
 import numpy as np
@@ -10,10 +9,12 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from millrace.contracts.data import Split
+from millrace_data import made
 from millrace_data.schema import SPLITS
 
 _TRAIN, _VALIDATION, _TEST = range(3)
 _HASHES = 2.0**32
+_NAMES = made.words(SPLITS)
 
 
 def deal(batch: pa.RecordBatch, split: Split) -> pa.StringArray:
@@ -27,15 +28,11 @@ def deal(batch: pa.RecordBatch, split: Split) -> pa.StringArray:
         codes = np.choose(np.searchsorted(ends, shares, side="right"), [_TEST, _VALIDATION, _TRAIN])
     else:
         codes = np.where(shares < split.validation_fraction, _VALIDATION, _TRAIN)
-        is_test = pc.equal(batch.column(split.column), "test").to_numpy(zero_copy_only=False)
-        codes[is_test] = _TEST
-    return _names().take(pa.array(codes, pa.int8()))
-
-
-@cache
-def _names() -> pa.StringArray:
-    # made when it is needed: pyarrow's first array imports pandas, a third of a no-op step's time
-    return pa.array(SPLITS)
+    dealt = _NAMES.take(made.numbers(codes))
+    if split.column is None:
+        return dealt
+    test = _NAMES[_TEST]
+    return pc.if_else(pc.equal(batch.column(split.column), test), test, dealt)
 
 
 def crc32(keys: pa.Array) -> NDArray[np.uint32]:

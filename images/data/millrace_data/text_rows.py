@@ -32,7 +32,7 @@ class _Format(Protocol):
 
 
 def text_rows(uri: str, dataset: Dataset, digest: Digest) -> Iterator[Rows]:
-    """The file's rows in pieces of about 1 MiB of text. ``digest`` is complete when the last piece was taken.
+    """The file's rows in pieces of about 2 MiB of text. ``digest`` is complete when the last piece was taken.
 
     Raises BadInputError for a damaged file, for columns that are not the declared ones, and where no row can be told
     any more: after what comes before was yielded. TransientError is a store that fails.

@@ -38,7 +38,7 @@ def text_dataset(tmp_path: Path) -> Callable[..., Dataset]:
             "source": Source(
                 uri_template=f"{tmp_path.as_uri()}/arrivals/{{partition}}.{ENDINGS[source_format]}{ending}",
                 format=source_format,
-                quiet_seconds=0,  # the tests write a file right before it is read
+                quiet_seconds=0,
             ),
             "columns": (
                 Column(name="id", type="string", min_length=1),
@@ -65,7 +65,7 @@ def number_dataset(tmp_path: Path) -> Callable[..., Dataset]:
             "source": Source(
                 uri_template=f"{tmp_path.as_uri()}/arrivals/{{partition}}.{ENDINGS[source_format]}{ending}",
                 format=source_format,
-                quiet_seconds=0,  # the tests write a file right before it is read
+                quiet_seconds=0,
             ),
             "columns": (
                 Column(name="id", type="int64"),
@@ -157,6 +157,8 @@ def stage(out_uri: str) -> Callable[..., StagedPartition]:
     """Stage one day of a dataset."""
 
     def run(dataset: Dataset, on: date = DAY, stop: Stop | None = None) -> StagedPartition:
+        # a file that a test wrote right before is waited for otherwise
+        assert "quiet_seconds" in dataset.source.model_fields_set, "give the data set's source quiet_seconds=0"
         staged = stage_partition(dataset, on, out_uri, stop or Stop())
         assert staged is not None
         return staged

@@ -5,6 +5,7 @@ import random
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from millrace.contracts.data import Column, Dataset, Source, Split, Target
@@ -66,6 +67,23 @@ def test_a_bare_quote_makes_its_own_chunk_irregular_and_no_other(
     assert b"".join(chunk.data for chunk in found) == b"".join(rows)
     assert [b'"' in chunk.data for chunk in found] == [not chunk.regular for chunk in found]
     assert sum(not chunk.regular for chunk in found) == 1
+
+
+def test_short_lines_make_short_chunks(data_set: Dataset) -> None:
+    found = cut(b"1\n" * 500_000, data_set, cutter())
+    assert sum(chunk.end for chunk in found) == 1_000_000
+    assert max(chunk.end for chunk in found) < 200_000
+
+
+def test_a_bad_row_holds_nothing_of_the_reading_but_its_reason() -> None:
+    def values(row: str) -> list[object]:
+        try:
+            raise ValueError(row)
+        except ValueError:
+            raise BadInputError("wrong", where="there", rule="right", remedy="correct it") from None
+
+    _, bad = module.one_by_one([(1, b"x", "x")], values, pa.schema([("v", pa.string())]), first_bad_only=False)
+    assert [(row.error.__traceback__, row.error.__context__, row.error.what) for row in bad] == [(None, None, "wrong")]
 
 
 def test_the_last_line_gets_an_end(data_set: Dataset) -> None:

@@ -32,7 +32,9 @@ def make(tmp_path: Path) -> Callable[..., Dataset]:
     def dataset(source_format: str = "csv", dialect: Dialect | None = None, **changes: Any) -> Dataset:
         template = f"{tmp_path.as_uri()}/arrivals/{{partition}}.{source_format}"
         fields: dict[str, Any] = {
-            "source": Source(uri_template=template, format=source_format, dialect=dialect or Dialect()),
+            "source": Source(
+                uri_template=template, format=source_format, dialect=dialect or Dialect(), quiet_seconds=0
+            ),
             "columns": COLUMNS,
             "features": ("text",),
             "target": Target(column="label", kind="single_label", labels=("yes", "no")),

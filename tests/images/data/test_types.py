@@ -38,7 +38,11 @@ def dataset(tmp_path: Path) -> Callable[..., Dataset]:
 
     def make(*columns: Column, **changes: Any) -> Dataset:
         fields: dict[str, Any] = {
-            "source": Source(uri_template=f"{tmp_path.as_uri()}/arrivals/{{partition}}.parquet", format="parquet"),
+            "source": Source(
+                uri_template=f"{tmp_path.as_uri()}/arrivals/{{partition}}.parquet",
+                format="parquet",
+                quiet_seconds=0,
+            ),
             "columns": (Column(name="id", type="int64"), Column(name="label", type="string"), *columns),
             "features": ("id",),
             "target": Target(column="label", kind="single_label", labels=("x", "y")),
