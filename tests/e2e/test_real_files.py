@@ -9,7 +9,6 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from deltalake import DeltaTable
 
@@ -92,33 +91,6 @@ def test_a_day_without_a_rare_label_is_a_normal_day(plant: Any, machine: Any, fi
     plant.deliver(following, "rare_required", rows=ROWS)
     row = run_day(plant, "rare_required", following)
     assert row["state"] == "success", row
-
-
-def test_a_lowered_floor_lets_what_was_rejected_go_live(plant: Any, machine: Any, first_day: date) -> None:
-    name = "lowered_floor"
-    strict = changed(machine(name), {"gate.quality_floor": 1.0})
-    declare(plant, strict)
-    plant.deliver(first_day, name, rows=ROWS)
-    run_id = plant.run(name, partition_from=f"{first_day}", partition_to=f"{first_day}")
-    rejected = plant.finish(run_id, name)
-    assert rejected["state"] == "rejected", rejected
-    assert plant.ledger.live_model(name) is None
-
-    # the same bytes, judged by a lower floor: the gate of the same run, cleared
-    declare(plant, changed(strict, {"gate.quality_floor": 0.5}))
-    client = httpx.Client(base_url=plant.airflow.url, headers=plant.api.headers, timeout=60)
-    cleared = {"dag_run_id": run_id, "task_ids": ["gate"], "include_downstream": True, "only_failed": False}
-    client.post(
-        f"/api/v2/dags/{name}/clearTaskInstances", json={**cleared, "dry_run": False, "reset_dag_runs": True}
-    ).raise_for_status()
-    plant.wait(lambda: plant.ledger.live_model(name), "the cleared gate's version to go live")
-    assert plant.finish(run_id, name)["state"] == "success"
-    first = plant.ledger.live_model(name).model.version
-    assert first == rejected["model_version"]
-
-    # and a new run that trains them again
-    row = run_day(plant, name, first_day)
-    assert (row["state"], row["model_version"]) == ("success", first), row
 
 
 def test_a_new_nullable_column_is_an_evolution_of_the_table(plant: Any, machine: Any, first_day: date) -> None:

@@ -28,14 +28,14 @@ class Chunk:
     """Whole rows, each line with its end: the first ``end`` bytes of ``text``; ``line`` is the number of the first one.
 
     ``regular`` says that its rows can be told apart by the simple rule of the format, which pyarrow has, too;
-    ``quotes`` is where a regular one has quotes.
+    ``marks`` is where a regular one has quotes (CSV), or where its lines end (JSON Lines).
     """
 
     text: bytes | bytearray
     end: int
     line: int
     regular: bool = True
-    quotes: NDArray[np.int64] = field(default_factory=lambda: NOWHERE, compare=False)
+    marks: NDArray[np.int64] = field(default_factory=lambda: NOWHERE, compare=False)
 
     @property
     def data(self) -> bytes:
@@ -115,11 +115,12 @@ def one_by_one(
 
 
 class Cut(NamedTuple):
-    """Where the last whole row ends, 0 where none does; see Chunk for the others."""
+    """Where the last whole row ends, 0 where none does; ``lines`` where they were counted. See Chunk for the others."""
 
     end: int
     regular: bool
-    quotes: NDArray[np.int64] = NOWHERE
+    marks: NDArray[np.int64] = NOWHERE
+    lines: int = 0
 
 
 class Cutter(Protocol):
@@ -143,11 +144,11 @@ def chunks(text: Text, cutter: Cutter, uri: str, dataset: Dataset) -> Iterator[C
             data, at_end = _filled(text, data, wanted_bytes)
         if not data:
             return
-        end, regular, quotes = cutter.cut(data, line, at_end)
+        end, regular, marks, lines = cutter.cut(data, line, at_end)
         if end:
-            chunk = Chunk(data, end, line, regular, quotes)
+            chunk = Chunk(data, end, line, regular, marks)
             yield chunk
-            lines = int(np.count_nonzero(_is(chunk.signs, _LINE_END)))
+            lines = lines or int(np.count_nonzero(_is(chunk.signs, _LINE_END)))
             line += lines
             # each bad row of a chunk is held with its reason
             data, wanted_bytes = data[end:], min(CHUNK_BYTES, end * _CHUNK_LINES // lines)

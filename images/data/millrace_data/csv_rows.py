@@ -66,7 +66,7 @@ class CsvRows:
                 self._take_names(self._names(header), likeness(bytes(chunk.text[:HEAD_BYTES])))
                 start = chunk.text.index(header.text) + len(header.text)
                 line = chunk.line + chunk.text.count(b"\n", 0, start)
-                quotes = chunk.quotes[chunk.quotes >= start] - start
+                quotes = chunk.marks[chunk.marks >= start] - start
                 yield Chunk(chunk.text[start:], chunk.end - start, line, chunk.regular, quotes)
 
     def _names(self, header: Record) -> list[str]:
@@ -154,7 +154,7 @@ class CsvRows:
         carriage_returns = positions(chunk.signs, _CR)
         if not (chunk.signs[carriage_returns + 1] == _LF).all():
             return None
-        quotes_before = np.searchsorted(chunk.quotes, carriage_returns)
+        quotes_before = np.searchsorted(chunk.marks, carriage_returns)
         return chunk.end + 1 if (quotes_before % 2).any() else _BLOCK_BYTES
 
     def _read(self, chunk: Chunk, types: dict[int, pa.DataType], block_bytes: int) -> pa.Table:

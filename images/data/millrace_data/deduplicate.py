@@ -11,14 +11,15 @@ import xxhash  # type: ignore[import-not-found]
 from numpy.typing import NDArray
 
 _HASH_BYTES = 16
-_FIRST_SLOTS = 1 << 16
+_FIRST_SLOTS = 1 << 22  # 64 MiB, of which only what is written to takes memory
+_MOVED_SLOTS = 1 << 16
 _MAX_LOAD = 0.6
 
 Hashes: TypeAlias = NDArray[np.uint64]
 
 
 class SeenRows:
-    """Remembers rows by the XXH3-128 of the ``unique_by`` columns; 27 to 54 bytes of memory a unique row.
+    """Remembers rows by the XXH3-128 of the ``unique_by`` columns; 27 to 54 bytes of memory a unique row, or 64 MiB.
 
     A row without a value in one of them is like no other, unless ``nulls_equal``: then it is like those without it. Two
     different rows of a partition of n rows are taken for equal with a probability below n**2 / 2**129: 1.5e-21 for a
@@ -51,7 +52,7 @@ class SeenRows:
             slots *= 2
         if slots > self._slots.shape[1]:
             held, self._slots = self._slots, _table(slots)
-            for part in np.array_split(held, held.shape[1] // _FIRST_SLOTS, axis=1):
+            for part in np.array_split(held, -(-held.shape[1] // _MOVED_SLOTS), axis=1):
                 _insert(self._slots, part[:, part.any(axis=0)].T)
 
 

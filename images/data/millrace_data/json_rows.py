@@ -52,7 +52,8 @@ class JsonRows:
 
     def cut(self, data: bytes | bytearray, line: int, at_end: bool) -> Cut:
         """Where the last whole line ends."""
-        return Cut(data.rfind(b"\n") + 1, True)
+        ends = positions(np.frombuffer(data, np.uint8), _LF)
+        return Cut(int(ends[-1]) + 1, True, ends, len(ends)) if len(ends) else Cut(0, True)
 
     def rows(self, chunk: Chunk, first_bad_only: bool) -> Rows:
         """The rows of a chunk, and those that cannot be read; only the first of these where it is the end anyway."""
@@ -179,7 +180,7 @@ def _objects(chunk: Chunk) -> int | None:
     pyarrow finds as many objects, each line is one.
     """
     signs = chunk.signs
-    ends = positions(signs, _LF)
+    ends = chunk.marks
     before = signs[ends - 1]
     if (before == _CR).any():
         before = np.where(before == _CR, signs[ends - 2], before)
@@ -197,7 +198,7 @@ def _may_disagree(chunk: Chunk) -> bool:
     opened = np.flatnonzero((signs == _OPEN) | (signs == _LIST))
     if len(opened) <= _DEEPEST:
         return False
-    return bool(np.diff(np.searchsorted(opened, positions(signs, _LF)), prepend=0).max() > _DEEPEST)
+    return bool(np.diff(np.searchsorted(opened, chunk.marks), prepend=0).max() > _DEEPEST)
 
 
 def _remedy(number: int, line: bytes) -> str:

@@ -122,7 +122,7 @@ def test_what_pyarrow_reads_of_csv_is_what_the_grammar_says(
         data = csv_text(draw, len(kinds), dialect)
         cutter = CsvCutter(data_set.source, reader._grammar, "file:///x")
         try:
-            end, regular, quotes = cutter.cut(data, 2, True)
+            end, regular, quotes, _ = cutter.cut(data, 2, True)
         except BadInputError:
             continue
         assert end == reader._grammar.end_of_records(data[:end]), data
@@ -253,7 +253,7 @@ def test_what_pyarrow_reads_of_json_is_what_pythons_json_says(policy: str) -> No
         data_set = dataset(kinds, "jsonl", extra_columns=policy)
         reader = JsonRows("file:///x", data_set)
         data = json_text(draw, kinds)
-        fast = reader._whole(Chunk(data, len(data), 1))
+        fast = reader._whole(Chunk(data, len(data), 1, True, reader.cut(data, 1, True).marks))
         slow = reader._one_by_one(Chunk(data, len(data), 1), False)
         for row, line in zip(slow.batch.to_pylist(), _good_lines(data, slow), strict=True):
             python = json.loads(line, parse_int=str)
