@@ -14,6 +14,7 @@ from millrace.contracts.errors import BadInputError, TransientError
 from millrace.storage import files
 from millrace.storage.arrivals import compression
 from millrace_data.file_errors import damaged
+from millrace_data.parquet_sizes import Expansion, reads
 from millrace_data.schema import arrow_type, check_names, extra_names, item_kind, source_schema
 from millrace_data.streams import Digest, store_failed
 
@@ -55,13 +56,16 @@ def batches(
             rule="Parquet is compressed inside, its footer is read first",
             remedy="write it as .parquet with the compression inside",
         )
+    expansion = Expansion(files.size_bytes(uri), uri)
     hashing = _Hashing(uri, digest)
     hashing.start()
     try:
         schema, columns, rows_before = source_schema(dataset), dataset.columns, 0
         for batch, names in _stored(uri, dataset, block_bytes):
             converted = [_converted(batch.column(column.arrives_as), column, uri, rows_before) for column in columns]
-            yield pa.record_batch(converted, schema=schema), names
+            rows = pa.record_batch(converted, schema=schema)
+            expansion.add(rows)
+            yield rows, names
             rows_before += batch.num_rows
     finally:
         hashing.finish()
@@ -83,8 +87,11 @@ def _stored(uri: str, dataset: Dataset, block_bytes: int) -> Iterator[tuple[pa.R
                 _check_type(file.schema_arrow.field(column.arrives_as).type, column, uri)
             names = [column.arrives_as for column in dataset.columns]
             extra = extra_names(file.schema_arrow.names, dataset)
-            for batch in file.iter_batches(batch_size=_batch_rows(file.metadata, block_bytes), columns=names):
-                yield batch, extra
+            for group, rows in reads(stored, file, names, uri, block_bytes):
+                for batch in file.iter_batches(batch_size=rows, row_groups=[group], columns=names):
+                    yield batch, extra
+    except MemoryError:  # pyarrow's is an ArrowException too, and says nothing about the file
+        raise
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:  # the last one of a column's name
         raise damaged(uri, "Parquet") from error
 
@@ -137,12 +144,6 @@ class _Hashing(threading.Thread):
         self.join()
         if self._failure is not None:
             raise self._failure
-
-
-def _batch_rows(metadata: pq.FileMetaData, block_bytes: int) -> int:
-    groups = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
-    row_bytes = max((group.total_byte_size / max(1, group.num_rows) for group in groups), default=1.0)
-    return max(1, min(1 << 16, int(block_bytes / max(1.0, row_bytes))))
 
 
 def _check_type(found: pa.DataType, column: Column, uri: str) -> None:

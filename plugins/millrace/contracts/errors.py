@@ -1,16 +1,33 @@
 """Errors that a step may end with, and the exit code that each one means."""
 
+_LONGEST_CHARACTERS = 2000
+_AND_MORE = " … and {:,} characters"
+
+
+def legible(text: str) -> str:
+    """The text for a log or a page: control characters escaped, and cut where it has more than two thousand.
+
+    What is legible stays as it is.
+    """
+    escaped = text[: 2 * _LONGEST_CHARACTERS]
+    if not escaped.isprintable():
+        escaped = "".join(sign if sign == "\n" or sign.isprintable() else repr(sign)[1:-1] for sign in escaped)
+    if len(text) <= len(escaped) <= _LONGEST_CHARACTERS + len(_AND_MORE) + 20:
+        return escaped
+    return escaped[:_LONGEST_CHARACTERS] + _AND_MORE.format(max(len(text), len(escaped)) - _LONGEST_CHARACTERS)
+
 
 class StepError(Exception):
     """What went wrong, where, which rule it broke, and what to do about it.
 
     ``exit_code`` is the step protocol's: 10 bad input (never retried), 20 transient (retried),
-    30 interrupted and resumable, 40 refused by policy (never retried).
+    30 interrupted and resumable, 40 refused by policy (never retried). Its texts are ``legible``.
     """
 
     exit_code = 20
 
     def __init__(self, what: str, *, where: str, rule: str, remedy: str) -> None:
+        what, where, rule, remedy = map(legible, (what, where, rule, remedy))
         super().__init__(f"{what}\n  where:  {where}\n  rule:   {rule}\n  remedy: {remedy}")
         self.what = what
         self.where = where

@@ -2,23 +2,26 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from millrace.contracts.base import Contract, Uri
 from millrace.contracts.data import Profile, StagedPartition
-from millrace.contracts.errors import StepError
+from millrace.contracts.errors import StepError, legible
 from millrace.contracts.measurement import MeterReading
 from millrace.contracts.model import ModelVersion
+
+Legible = Annotated[str, AfterValidator(legible)]
+"""A text of a step's, as people may see it whoever wrote it."""
 
 
 class ErrorDetail(Contract):
     """A step's error, for people: see errors.StepError."""
 
-    type: str
-    what: str
-    where: str
-    rule: str
-    remedy: str
+    type: Legible
+    what: Legible
+    where: Legible
+    rule: Legible
+    remedy: Legible
     exit_code: int
 
     @classmethod
@@ -152,7 +155,7 @@ class Report(Contract):
 
     schema_version: Literal[1] = 1
     outcome: Literal["ok", "skipped", "failed", "interrupted"]
-    reason: str
+    reason: Legible
     error: ErrorDetail | None = None
     meter: MeterReading
     result: Result | None = None

@@ -201,7 +201,7 @@ def test_a_value_that_would_be_another_is_named_by_its_row(
     dataset: Callable[..., Dataset], arrive: Arrive, stage: Stage, found: pa.Array, declared: str, rule: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr("millrace_data.parquet._batch_rows", lambda *_: 1)
+    monkeypatch.setattr("millrace_data.parquet_sizes.MAX_BATCH_ROWS", 1)
     it = dataset(Column(name="v", type=declared))
     deliver(it, arrive, table(v=found))
     with pytest.raises(BadInputError, match=r"row 2, field 'v'") as caught:

@@ -46,6 +46,7 @@ def raising(error: Exception) -> Handler:
         (InterruptedStepError("stopped", **DETAIL), 30, "interrupted"),
         (RefusedError("no", **DETAIL), 40, "failed"),
         (KeyError("surprise"), 20, "failed"),
+        (MemoryError("malloc of size 65000000000 failed"), 20, "failed"),
         (OSError(errno.EIO, "no answer"), 20, "failed"),
         (OSError(errno.ENOSPC, "No space left on device"), 10, "failed"),
         (Skip("nothing new"), 0, "skipped"),
@@ -58,6 +59,14 @@ def test_an_error_is_an_exit_code_and_a_report(spec: RunSpec, error: Exception, 
     if isinstance(error, BadInputError):
         assert report.error is not None
         assert report.error.model_dump(include=set(DETAIL)) == DETAIL
+
+
+def test_memory_that_ran_out_is_called_that(spec: RunSpec) -> None:
+    _, report = run(spec, raising(MemoryError("malloc of size 65000000000 failed")))
+    assert report is not None
+    assert report.error is not None
+    assert report.reason.startswith("memory ran out: malloc of size 65000000000 failed")
+    assert "more memory" in report.error.remedy
 
 
 def test_a_result_is_reported_with_what_it_used(spec: RunSpec) -> None:
