@@ -14,6 +14,7 @@ from pathlib import Path
 
 import psutil
 
+from millrace import process_start
 from millrace.contracts.errors import AirflowDidNotStartError
 
 _REPOSITORY = Path(__file__).resolve().parents[2]
@@ -92,7 +93,7 @@ class LocalAirflow:
             raise AirflowDidNotStartError(
                 f"Port {self.port} of 127.0.0.1 is taken by another program. Remedy: make up PORT=<another one>."
             )
-        self.home.mkdir(parents=True, exist_ok=True)
+        self._make_private()
         with self.log.open("ab") as output:
             process = subprocess.Popen(
                 [str(_REPOSITORY / ".venv" / "bin" / "airflow"), "standalone"],
@@ -101,9 +102,10 @@ class LocalAirflow:
                 stderr=subprocess.STDOUT,
                 env=self.environment(),
                 start_new_session=True,
+                umask=0o077,
             )
-        created_at = psutil.Process(process.pid).create_time()
-        self._pid_file.write_text(json.dumps({"pid": process.pid, "created_at": created_at, "port": self.port}))
+        known = process_start.remembered(psutil.Process(process.pid))
+        self._pid_file.write_text(json.dumps(known | {"port": self.port}))
         deadline = time.monotonic() + _START_TIMEOUT_SECONDS
         while not healthy(self.url):
             if process.poll() is not None or time.monotonic() > deadline:
@@ -142,10 +144,8 @@ class LocalAirflow:
 
     def _running(self) -> psutil.Process | None:
         try:
-            known = json.loads(self._pid_file.read_text())
-            process = psutil.Process(int(known["pid"]))
-            return process if abs(process.create_time() - float(known["created_at"])) < 1 else None
-        except (OSError, ValueError, KeyError, psutil.NoSuchProcess):
+            return process_start.recalled(json.loads(self._pid_file.read_text()))
+        except (OSError, ValueError, KeyError, TypeError):
             return None
 
     def _steps(self) -> Iterator[psutil.Process]:
@@ -156,11 +156,16 @@ class LocalAirflow:
             if "--spec" in (process.info["cmdline"] or []) and place and Path(place).is_relative_to(home):
                 yield process
 
+    def _make_private(self) -> None:
+        """It holds passwords, the log that prints one, both databases and the data: for its owner alone."""
+        self.home.mkdir(parents=True, exist_ok=True)
+        self.home.chmod(0o700)
+
     def _secret(self) -> str:
         """One secret for the components of this home, made at first use and readable by its owner alone."""
         file = self.home / "jwt-secret"
         if not file.exists():
-            self.home.mkdir(parents=True, exist_ok=True)
+            self._make_private()
             file.touch(mode=0o600)
             file.write_text(secrets.token_urlsafe(48))
         return file.read_text()

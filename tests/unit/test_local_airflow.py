@@ -22,3 +22,10 @@ def test_down_ends_the_steps_and_servers_of_this_home_wherever_its_store_is(tmp_
         for process in (step, stranger):
             process.kill()
             process.wait()
+
+
+def test_the_home_is_for_its_owner_alone(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir(mode=0o755)
+    LocalAirflow(home).environment()
+    assert home.stat().st_mode & 0o077 == 0

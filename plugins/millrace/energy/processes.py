@@ -8,6 +8,8 @@ from pathlib import Path
 
 import psutil
 
+from millrace.process_start import began_seconds
+
 
 @dataclass(frozen=True)
 class Usage:
@@ -62,7 +64,7 @@ class ProcessTree:
         # Parents are read before their children: a child waited for in between is missed once, not counted twice.
         total = _usage(self.root)
         resident_bytes = self.root.memory_info().rss
-        alive = {(child.pid, child.create_time()): child for child in self._descendants()}
+        alive = {(child.pid, began_seconds(child)): child for child in self._descendants()}
         # the kernel may leave a child out while its brother ends: whose parent is here has not left
         here = {self.root.pid, *(pid for pid, _ in alive), *(pid for pid, _ in self._seen)}
         for key, seen in list(self._seen.items()):

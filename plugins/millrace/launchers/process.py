@@ -15,6 +15,7 @@ from urllib.parse import unquote, urlsplit
 
 import psutil
 
+from millrace import process_start
 from millrace.contracts.errors import BadInputError, TransientError
 from millrace.contracts.run_spec import SPEC_FILE, RunSpec
 from millrace.storage import files
@@ -195,21 +196,18 @@ class ProcessLauncher:
 
 def _remember(pid: int, state: Path) -> str:
     try:
-        created_at = psutil.Process(pid).create_time()
-    except psutil.NoSuchProcess:
-        created_at = time.time()
-    (state / _PROCESS_FILE).write_text(json.dumps({"pid": pid, "created_at": created_at}))
-    return f"{os.uname().nodename}:{pid}:{created_at:.2f}"
+        known = process_start.remembered(psutil.Process(pid))
+    except psutil.NoSuchProcess:  # it has ended already
+        known = {"pid": pid, "began_seconds": time.monotonic(), "boot": process_start.boot()}
+    (state / _PROCESS_FILE).write_text(json.dumps(known))
+    return f"{os.uname().nodename}:{known['boot'][:8]}:{pid}:{known['began_seconds']:.2f}"
 
 
 def _holder(state: Path) -> psutil.Process | None:
     """The living process that this folder remembers; a process id that was given to another one does not count."""
     try:
-        known = json.loads((state / _PROCESS_FILE).read_text())
-        process = psutil.Process(int(known["pid"]))
-        same = abs(process.create_time() - float(known["created_at"])) < 1
-        return process if same and process.status() != psutil.STATUS_ZOMBIE else None
-    except (OSError, ValueError, KeyError, psutil.NoSuchProcess):
+        return process_start.recalled(json.loads((state / _PROCESS_FILE).read_text()))
+    except (OSError, ValueError, KeyError, TypeError):
         return None
 
 

@@ -22,6 +22,7 @@ from millrace.settings import load_settings
 router = APIRouter()
 
 _LONGEST_DAYS = 3661
+_FIRST_DAY, _LAST_DAY = date(1970, 1, 1), date(2999, 12, 31)  # beyond them calendars overflow
 _RUNS_AT_ONCE = 8  # of every workload's DAG
 
 
@@ -30,8 +31,8 @@ def price(
     request: Request,
     session: SessionDep,
     dag_id: Annotated[str, Query()],
-    first: Annotated[date, Query()],
-    last: Annotated[date, Query()],
+    first: Annotated[date, Query(ge=_FIRST_DAY, le=_LAST_DAY)],
+    last: Annotated[date, Query(ge=_FIRST_DAY, le=_LAST_DAY)],
     reprocess: Annotated[Literal["none", "failed", "completed"], Query()] = "none",
     train: Annotated[Literal["auto", "always", "never"], Query()] = "auto",
 ) -> HTMLResponse:

@@ -126,6 +126,11 @@ def test_days_in_the_wrong_order_are_refused(page: TestClient) -> None:
     assert page.get("/sub/millrace/backfill?dag_id=flowers&first=2026-03-02&last=2026-03-01").status_code == 422
 
 
+@pytest.mark.parametrize("day", ["9999-12-31", "0001-01-01"])
+def test_days_at_the_calendars_ends_are_refused(page: TestClient, day: str) -> None:
+    assert page.get(f"/sub/millrace/backfill?dag_id=flowers&first={day}&last={day}").status_code == 422
+
+
 def test_a_weekly_backfill_is_priced_by_weeks(
     page: TestClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
