@@ -88,6 +88,9 @@ def test_a_lowered_floor_and_a_cleared_gate_bring_the_same_version_live(
     assert plant.ledger.live_model(DAG).model.version == version == served(plant)
     events = [each["event"] for each in plant.ledger.model_events(DAG) if each["version"] == version]
     assert events == ["registered", "rejected", "readmitted", "promoted"]
+    # and a new run that trains them again
+    row = run_over(plant, days)
+    assert (row["state"], row["model_version"]) == ("success", version), row
 
 
 def test_what_a_person_took_back_is_not_brought_back_by_a_run(plant: Any, days: list[date]) -> None:

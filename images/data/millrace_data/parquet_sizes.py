@@ -88,16 +88,12 @@ def _longest(file: pq.ParquetFile, group: int, indexes: Sequence[int]) -> dict[i
     for index in indexes:
         path = file.schema.column(index).path
         batch = next(file.iter_batches(batch_size=1, row_groups=[group], columns=[path]), None)
-        leaf = None if batch is None else _leaf(batch.column(0))
+        leaf = None if batch is None else batch.column(0)
+        while leaf is not None and pa.types.is_nested(leaf.type):
+            leaf = leaf.values  # of lists: no other nested type is taken
         if isinstance(leaf, pa.DictionaryArray) and len(leaf.dictionary):
             found[index] = pc.max(pc.binary_length(leaf.dictionary)).as_py() or 0
     return found
-
-
-def _leaf(array: pa.Array) -> pa.Array:
-    while pa.types.is_nested(array.type) and array.type.num_fields == 1:
-        array = array.field(0) if pa.types.is_struct(array.type) else array.values
-    return array
 
 
 def _refuse_beyond(taken_bytes: int, path: str, group: int, uri: str) -> None:

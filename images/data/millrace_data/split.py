@@ -26,11 +26,8 @@ def deal(batch: pa.RecordBatch, split: Split) -> pa.StringArray:
     if split.column is None:
         ends = [split.test_fraction, split.test_fraction + split.validation_fraction]
         codes = np.choose(np.searchsorted(ends, shares, side="right"), [_TEST, _VALIDATION, _TRAIN])
-    else:
-        codes = np.where(shares < split.validation_fraction, _VALIDATION, _TRAIN)
-    dealt = _NAMES.take(made.numbers(codes))
-    if split.column is None:
-        return dealt
+        return _NAMES.take(made.numbers(codes))
+    dealt = _NAMES.take(made.numbers(np.where(shares < split.validation_fraction, _VALIDATION, _TRAIN)))
     test = _NAMES[_TEST]
     return pc.if_else(pc.equal(batch.column(split.column), test), test, dealt)
 

@@ -134,22 +134,22 @@ def _report(result: Result | None, failure: Exception | None, reading: MeterRead
         case InterruptedStepError():
             return Report(outcome="interrupted", reason=failure.what, error=ErrorDetail.of(failure), meter=reading)
         case StepError():
-            return Report(outcome="failed", reason=failure.summary, error=ErrorDetail.of(failure), meter=reading)
-    if isinstance(failure, MemoryError):
-        short = StepError(
-            f"memory ran out: {failure}".rstrip(": "),
-            where="the step's process",
-            rule="what the step holds at once fits into its memory",
-            remedy="give the step more memory; of Parquet, write smaller row groups",
-        )
-        return Report(outcome="failed", reason=short.summary, error=ErrorDetail.of(short), meter=reading)
-    unexpected = StepError(
-        f"{type(failure).__name__}: {failure}",
-        where="the step's log has the traceback",
-        rule="no unexpected error",
-        remedy="if it comes back after a retry, report it with the log",
-    )
-    return Report(outcome="failed", reason=unexpected.summary, error=ErrorDetail.of(unexpected), meter=reading)
+            told = failure
+        case MemoryError():
+            told = StepError(
+                f"memory ran out: {failure}".rstrip(": "),
+                where="the step's process",
+                rule="what the step holds at once fits into its memory",
+                remedy="give the step more memory; of Parquet, write smaller row groups",
+            )
+        case _:
+            told = StepError(
+                f"{type(failure).__name__}: {failure}",
+                where="the step's log has the traceback",
+                rule="no unexpected error",
+                remedy="if it comes back after a retry, report it with the log",
+            )
+    return Report(outcome="failed", reason=told.summary, error=ErrorDetail.of(told), meter=reading)
 
 
 def _say(report: Report, failure: Exception | None) -> int:
