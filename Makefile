@@ -159,7 +159,7 @@ test-faults: setup
 	@$(AIRFLOW_PYTHON) -m pytest -q tests/faults -m "not s3"
 
 test-e2e: setup
-	@$(AIRFLOW_PYTHON) -m pytest -q tests/e2e
+	@$(AIRFLOW_PYTHON) -m pytest -q tests/e2e $(if $(ONLY),-m "$(ONLY)")
 
 .PHONY: compose-test
 compose-test: setup ## docker-compose.yaml brought up, the demonstration in it (MILLRACE_TEST_STACK=TAG of stack-images)
@@ -221,7 +221,7 @@ accuracy: setup ## predictions against measured runs, and sizes against traced m
 	@PYTHONPATH=plugins:tests/accuracy $(AIRFLOW_PYTHON) tests/accuracy/cpu.py
 
 .PHONY: bench
-bench: setup ## speed as ratios, each measured in one run (about 25 minutes on 2 idle cores)
+bench: setup ## speed as ratios, each measured in one run (about 35 minutes on 2 idle cores)
 	@$(AIRFLOW_PYTHON) tests/bench/parse.py
 	@$(AIRFLOW_PYTHON) tests/bench/handoff.py
 	@$(AIRFLOW_PYTHON) tests/bench/pages.py
@@ -232,3 +232,8 @@ bench: setup ## speed as ratios, each measured in one run (about 25 minutes on 2
 	@$(MILLRACE) demo-material --pip $(CURDIR)/.venvs/uv/bin/python
 	@PYTHONPATH=plugins:images/train .venvs/train/bin/python tests/bench/train.py \
 	  --base-model $(STATE)/store/base-models/minilm-l6 --data $(STATE)/arrivals/news_topics
+	@mkdir -p .cache/bench
+	@PYTHONPATH=plugins:images/train .venvs/train/bin/python tests/bench/serve_model.py \
+	  --base-model $(STATE)/store/base-models/minilm-l6 --into .cache/bench > .cache/bench/model.json
+	@PYTHONPATH=plugins:images/serve .venvs/serve/bin/python tests/bench/serve.py \
+	  --model .cache/bench/model.json --data $(STATE)/arrivals/news_topics

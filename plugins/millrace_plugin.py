@@ -6,8 +6,10 @@ that is two seconds, twice a task.
 
 from airflow.plugins_manager import AirflowPlugin
 
+import millrace.audit_listeners
 import millrace.listeners
 import millrace.pipeline
+from millrace.cancelled_backfills import CancelledBackfills
 from millrace.deadlines import PredictedFinish
 from millrace.pages.entry import EXTERNAL_VIEWS, PREFIX, pages
 
@@ -18,8 +20,11 @@ class MillracePlugin(AirflowPlugin):
     """Millrace in Airflow."""
 
     name = "millrace"
-    listeners = [millrace.listeners]  # noqa: RUF012 - Airflow wants a list
+    listeners = [millrace.listeners, millrace.audit_listeners]  # noqa: RUF012 - Airflow wants a list
     deadline_references = [PredictedFinish]  # noqa: RUF012
     fastapi_apps = [{"app": pages, "url_prefix": PREFIX, "name": "Millrace"}]  # noqa: RUF012
+    fastapi_root_middlewares = [  # noqa: RUF012
+        {"middleware": CancelledBackfills, "name": "A backfill that is cancelled ends with its runs"}
+    ]
     external_views = EXTERNAL_VIEWS
     build_dag = staticmethod(millrace.pipeline.build_dag)

@@ -2,15 +2,20 @@
 
 import contextlib
 import importlib.util
+import json
+import multiprocessing
 import os
 import secrets
 import shutil
 import sqlite3
+import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -18,6 +23,12 @@ os.environ.setdefault("AIRFLOW_HOME", tempfile.mkdtemp(prefix="millrace-airflow-
 os.environ.setdefault("AIRFLOW__CORE__LOAD_EXAMPLES", "False")
 
 _BUCKET = os.environ.get("MILLRACE_TEST_BUCKET", "millrace-test")
+
+
+@pytest.fixture(autouse=True)
+def _unconfined(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One test's Airflow does not confine the next one's."""
+    monkeypatch.setattr("millrace.storage.places._confined", None)
 
 
 @pytest.fixture(scope="session")
@@ -39,6 +50,22 @@ def load_module() -> Callable[[Path], ModuleType]:
         return module
 
     return load
+
+
+@pytest.fixture(scope="session")
+def at_once() -> Callable[..., list[Any]]:
+    """Calls a module's function once for each tuple of arguments, in six processes: the answers in their order.
+
+    A clean process forks them: a child of this one, in which an S3 client may have threads, can die as it begins.
+    """
+
+    def call(work: Callable[..., Any], arguments: Sequence[tuple[Any, ...]]) -> list[Any]:
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(["millrace.ledger.ledger"])
+        with ProcessPoolExecutor(6, mp_context=context) as pool:
+            return [begun.result() for begun in [pool.submit(work, *each) for each in arguments]]
+
+    return call
 
 
 @pytest.fixture(scope="session")
@@ -72,6 +99,48 @@ def create_bucket() -> Callable[[str], None]:
             fs.S3FileSystem(endpoint_override=host, scheme=scheme, allow_bucket_creation=True).create_dir(bucket)
 
     return create
+
+
+@pytest.fixture(scope="session")
+def ceph_user() -> Iterator[Callable[[str], dict[str, str]]]:
+    """Makes users of the Ceph that CEPH_CONF names; each is the variables that it is known by. They go at the end."""
+    if not (shutil.which("radosgw-admin") and os.environ.get("CEPH_CONF") and os.environ.get("AWS_ENDPOINT_URL")):
+        pytest.skip("no Ceph to make users in: radosgw-admin, CEPH_CONF and AWS_ENDPOINT_URL are needed")
+    made: list[str] = []
+
+    def admin(*arguments: str) -> str:
+        return subprocess.run(["radosgw-admin", "user", *arguments], check=True, capture_output=True, text=True).stdout
+
+    def create(name: str) -> dict[str, str]:
+        (key,) = json.loads(admin("create", "--uid", name, "--display-name", name))["keys"]
+        made.append(name)
+        return {"AWS_ACCESS_KEY_ID": key["access_key"], "AWS_SECRET_ACCESS_KEY": key["secret_key"]}
+
+    yield create
+    for name in made:
+        admin("rm", "--uid", name, "--purge-data")
+
+
+@pytest.fixture(scope="session")
+def ceph_owner() -> str:
+    """Who the environment's own user is in a policy."""
+    key = os.environ["AWS_ACCESS_KEY_ID"]
+    given = subprocess.run(
+        ["radosgw-admin", "user", "info", "--access-key", key], check=True, capture_output=True, text=True
+    )
+    return f"arn:aws:iam:::user/{json.loads(given.stdout)['user_id']}"
+
+
+@pytest.fixture(scope="session")
+def put_policy() -> Callable[[str, dict[str, Any]], None]:
+    """Gives a bucket of the environment's own user a policy."""
+
+    def put(bucket: str, policy: dict[str, Any]) -> None:
+        from millrace.storage import uploads
+
+        uploads.client(f"s3://{bucket}").put_bucket_policy(Bucket=bucket, Policy=json.dumps(policy))
+
+    return put
 
 
 @pytest.fixture(scope="session")

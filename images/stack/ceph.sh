@@ -3,7 +3,7 @@
 # The keys of its S3 user are made here and written where only those who mount them see them.
 set -euo pipefail
 umask 077
-home=/var/lib/ceph-node keys=/run/millrace/s3/env size=${CEPH_BYTES:-21474836480} port=${S3_PORT:-7480}
+home=/var/lib/ceph-node keys=/run/millrace/s3/env tls=/run/millrace/s3-tls size=${CEPH_BYTES:-21474836480} port=${S3_PORT:-7480}
 export CEPH_CONF=$home/ceph.conf
 
 configure() {
@@ -29,13 +29,15 @@ auth_allow_insecure_global_id_reclaim = false
 [mon]
 mon_data = $home/mon
 mon_cluster_log_file =
+# shares of a disk that is not Ceph's alone: its own data are bounded by CEPH_BYTES
+mon_data_avail_warn = 3
+mon_data_avail_crit = 1
 [osd]
 osd_data = $home/osd
 osd_objectstore = bluestore
 bluestore_block_size = $size
 osd_memory_target = 1073741824
 [client.rgw]
-rgw_frontends = beast port=$port
 rgw_gc_obj_min_wait = 60
 rgw_gc_processor_period = 60
 CONF
@@ -73,7 +75,7 @@ if [[ ! -e $home/created ]]; then
 fi
 ceph-osd -i 0 -f &
 user
-radosgw -n client.rgw -f &
+radosgw -n client.rgw -f --rgw-frontends "beast ssl_port=$port ssl_certificate=$tls/tls.crt ssl_private_key=$tls/tls.key" &
 wait -n
 echo "one of Ceph's processes ended" >&2
 kill $(jobs -p) 2>/dev/null || true

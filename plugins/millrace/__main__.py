@@ -10,18 +10,20 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from millrace import ledger_commands, workload_commands
+from millrace import ledger_commands, tenant_commands, workload_commands
 from millrace.contracts.errors import AirflowDidNotStartError, StepError
 from millrace.contracts.measurement import Precision
 from millrace.ledger_commands import load_settings
 
 if TYPE_CHECKING:
+    from millrace.ledger.records import Actor
     from millrace.local_airflow import LocalAirflow
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 base_models = typer.Typer(no_args_is_help=True, help="Pre-trained weights in the model store.")
 app.add_typer(base_models, name="base-model")
 app.add_typer(ledger_commands.commands, name="ledger")
+app.add_typer(tenant_commands.commands, name="tenants")
 app.command()(workload_commands.new_workload)
 app.command()(workload_commands.check)
 
@@ -35,6 +37,14 @@ def _airflow(port: int) -> "LocalAirflow":
     from millrace.local_airflow import LocalAirflow
 
     return LocalAirflow(load_settings().home, port)
+
+
+def _person() -> "Actor":
+    import getpass
+
+    from millrace.ledger.records import Actor
+
+    return Actor(f"{getpass.getuser()} at a shell")
 
 
 @app.command()
@@ -157,7 +167,7 @@ def price_backfill(
     amount, unit = (budget_kwh, KWH) if budget is None else (budget, found.currency or "money")
     if amount is not None:
         made = make_budget(amount, unit, dag_id, conf["hardware"], found, load_settings())
-        load_settings().ledger().record_budget(made)
+        load_settings().ledger().record_budget(made, _person())
         asked[asked.index(dag_run_conf)] = json.dumps({**json.loads(dag_run_conf), "budget": made.name})
         typer.echo(describe_budget(made, found))
     typer.echo(f"to start it: python -m millrace airflow backfill create {shlex.join(asked)}")
@@ -182,6 +192,7 @@ def plan(
     cluster: Annotated[
         Path | None, typer.Option(help="What `kubectl get resourcequotas,nodes,pods -A -o json` printed.")
     ] = None,
+    team: Annotated[str, typer.Option(help="Whose namespace, where teams have their own.")] = "team",
     best: Annotated[bool, typer.Option("--best", help="Only what nothing beats in time, energy and money.")] = False,
     aim: Annotated[
         Literal["seconds", "joules", "cost"] | None, typer.Option(help="Take the one choice with the least of it.")
@@ -201,7 +212,7 @@ def plan(
         model, rows, length, head, labels, epochs, batch_size, workers, 1, precision, fused_attention, recompute, config
     )
     job, site, now = asked.job(), settings.site_rates(), datetime.now(UTC)
-    pods = settings.cluster()
+    pods = settings.cluster().for_team(team, team)
     left = rooms(question.read_json(cluster), pods.namespace, pods.gpu_resource) if cluster else []
     named = [
         each
@@ -262,14 +273,29 @@ def manifests(
 
 
 @app.command()
-def serving_secret() -> None:
+def serving_secret(
+    workload: Annotated[str, typer.Option(help="Whose servers; those of every workload when empty.")] = "",
+    team: Annotated[str, typer.Option(help="The workload's, where the settings take `{team}`.")] = "",
+) -> None:
     """Print the Secret that model servers take their certificate and token from: `… | kubectl apply -f -`.
 
-    Self-signed, for a cluster without cert-manager; made anew at each call.
+    By an authority that signs nothing else, for a cluster without cert-manager. Made anew at each call: applied again,
+    servers and Airflow take the new one by themselves.
     """
+    from millrace.contracts.errors import BadInputError
     from millrace.serving.secret import serving_secret
 
-    typer.echo(serving_secret(load_settings().cluster()), nl=False)
+    cluster = load_settings().cluster()
+    if not cluster.is_shared:
+        if not (workload and team):
+            raise BadInputError(
+                "whose secret it is is not said",
+                where="serving-secret",
+                rule="settings that take {team} or {workload} need both",
+                remedy="--team TEAM --workload WORKLOAD",
+            )
+        cluster = cluster.for_team(team, workload)
+    typer.echo(serving_secret(cluster, workload), nl=False)
 
 
 @app.command()
@@ -290,12 +316,17 @@ def probe_storage() -> None:
 def exporter(
     port: Annotated[int, typer.Option(min=1, max=65535)] = 9200,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    secrets: Annotated[
+        Path | None, typer.Option(exists=True, file_okay=False, help="Folder with tls.crt and tls.key, for TLS.")
+    ] = None,
 ) -> None:
     """Serve what the ledger knows as metrics, for a Prometheus to scrape."""
+    from millrace.answering import is_divergent
     from millrace.exporter import serve
 
-    typer.echo(f"http://{host}:{port}/metrics")
-    serve(load_settings().ledger(), host, port)
+    settings = load_settings()
+    typer.echo(f"http{'s' if secrets else ''}://{host}:{port}/metrics")
+    serve(settings.ledger(), host, port, secrets, lambda workload: is_divergent(settings, workload))
 
 
 @app.command()
@@ -304,7 +335,7 @@ def sweep(apply: Annotated[bool, typer.Option("--apply", help="Remove what was f
     from millrace.retention import Retention
 
     settings = load_settings()
-    found = Retention(settings.store, settings.ledger(), settings.retention()).sweep(apply=apply)
+    found = Retention.of(settings, _person()).sweep(apply=apply)
     for each in found:
         typer.echo(f"{each.kind:10} {each.items:6} files {each.size_bytes:15,} bytes  {each.uri}")
     total = sum(each.size_bytes for each in found)
@@ -318,7 +349,7 @@ def storage() -> None:
 
     settings = load_settings()
     ledger = settings.ledger()
-    Retention(settings.store, ledger, settings.retention()).measure()
+    Retention.of(settings).measure()
     for workload, stored, soon, later in forecasts(ledger.storage_sizes(settings.store)):
         expected = "not known yet" if soon is None else f"{soon:,.0f} in 30 days, {later:,.0f} in 90"
         typer.echo(f"{workload:24} {stored:18,} bytes; {expected}")

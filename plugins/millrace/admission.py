@@ -12,12 +12,13 @@ from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowSkipException
 
 from millrace import orders
-from millrace.approval import APPROVE, APPROVE_REST, REJECT, Question, by_whom
+from millrace.approval import APPROVE, APPROVE_REST, REJECT, Question, by_whom, decision
 from millrace.contracts.errors import RefusedError, TransientError
 from millrace.contracts.plan import Plan
 from millrace.ending import OVER_BUDGET, OVER_TEAM_BUDGET
+from millrace.ledger.audit import once_for
 from millrace.ledger.ledger import Ledger
-from millrace.ledger.records import Spending
+from millrace.ledger.records import Actor, Decision, RunKey, Spending
 from millrace.other_runs import later_in_flight, later_states
 from millrace.planning import price_run
 from millrace.run import Run
@@ -136,19 +137,29 @@ def may_begin_training(run: Run, ledger: Ledger, context: Context) -> Question |
     return Hold(now + _POWER_LOOK, about)
 
 
+def answer(run: Run, event: Mapping[str, Any], about: str) -> Decision:
+    """A person's answer to what admission asked, as the audit keeps it."""
+    of_team = about.startswith(OVER_TEAM_BUDGET)
+    subject = f"budget of team {run.workload.team}" if of_team else f"budget {run.parameters.budget}"
+    return decision(RunKey(run.dag_id, run.run_id, run.repeat), subject, event, about)
+
+
 def answered(run: Run, ledger: Ledger, event: Mapping[str, Any], about: str) -> None:
     """A person's answer: yes to this run, or to all that is still to come of the backfill.
 
     Raises AirflowSkipException after a no, or after nobody's answer; the next run that would go past it asks again.
     """
-    chosen = event.get("chosen_options")
+    chosen, given = event.get("chosen_options"), answer(run, event, about)
     if about.startswith(OVER_TEAM_BUDGET) and chosen == [APPROVE]:
-        ledger.approve_team_spending(run.dag_id, run.run_id, run.repeat, by_whom(event))
+        ledger.approve_team_spending(run.dag_id, run.run_id, run.repeat, by_whom(event), given)
         return
     if not run.parameters.budget or chosen not in ([APPROVE], [APPROVE_REST]):
+        ledger.record_decision(given)
         raise AirflowSkipException(f"{about}; not approved, {by_whom(event)}")
     rest = chosen == [APPROVE_REST]
-    ledger.approve_spending(run.dag_id, run.run_id, run.repeat, run.parameters.budget, by_whom(event), rest=rest)
+    ledger.approve_spending(
+        run.dag_id, run.run_id, run.repeat, run.parameters.budget, by_whom(event), rest=rest, decision=given
+    )
 
 
 def _watts(plan: Plan) -> tuple[float, float]:
@@ -213,6 +224,12 @@ def _within_team(run: Run, ledger: Ledger, plan: Plan | None) -> Question | None
         _log.warning("%s", about)
         return None
     if budget.action == "refuse":
+        by = Actor.of(RunKey(run.dag_id, run.run_id, run.repeat))
+        subject = f"budget of team {run.workload.team}"
+        once = once_for(by.run, "refused", subject) if by.run else None
+        ledger.record_decision(
+            Decision("budget", subject, by, about, "the run's steps are skipped", "refused", once=once)
+        )
         raise AirflowSkipException(f"{about}; refused")
     return Question(
         subject=f"Shall {run.run_id} of {run.dag_id} go past the budget of team {budget.name}?",

@@ -1,16 +1,27 @@
 """Asks a person in Airflow's own way: the task waits in ``awaiting_input``, with no process and no trigger."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, NoReturn
 
 from airflow.sdk import Context
 from airflow.sdk.exceptions import TaskAwaitingInput
 from airflow.sdk.execution_time.hitl import upsert_hitl_detail
 
+from millrace.contracts.errors import RefusedError
+from millrace.contracts.workload import Workload
+from millrace.ledger.audit import once_for
+from millrace.ledger.ledger import Ledger
+from millrace.ledger.records import Actor, Decision, RunKey
+
+_log = logging.getLogger(__name__)
+
 APPROVE, APPROVE_REST, REJECT = "Approve", "Approve the rest", "Reject"
 APPROVAL_TIMEOUT = timedelta(hours=24)
+GATE = "gate"
+"""The subject of an answer to what the gate asked."""
 
 
 @dataclass(frozen=True)
@@ -40,5 +51,54 @@ def by_whom(event: Mapping[str, Any]) -> str:
     """Who answered."""
     if event.get("timedout"):
         return f"nobody answered within {APPROVAL_TIMEOUT.total_seconds() / 3600:g} h"
+    return f"by {_person(event)}"
+
+
+def triggered_by(dag_run: Any) -> str | None:  # noqa: ANN401 - Airflow's own
+    """The person who triggered Airflow's run; None where a schedule, an asset or another DAG did."""
+    return getattr(dag_run, "triggering_user_name", None)
+
+
+def decision(run: RunKey, subject: str, event: Mapping[str, Any], about: str) -> Decision:
+    """An answer, yes or no, to what a run asked about a subject, as the audit keeps it."""
+    chosen = ", ".join(event.get("chosen_options") or ())
+    at = event.get("responded_at")
+    return Decision(
+        "approve" if chosen in (APPROVE, APPROVE_REST) else "reject",
+        subject,
+        Actor("nobody", run) if event.get("timedout") else Actor(_person(event)),
+        about,
+        by_whom(event) if event.get("timedout") else f"the answer was {chosen!r}",
+        run=run,
+        once=once_for(run, "answer", subject, str(at), about) if at else None,
+        at=at if isinstance(at, datetime) else None,
+    )
+
+
+def is_own(workload: Workload, dag_run: Any, given: Decision, ledger: Ledger) -> bool:  # noqa: ANN401 - Airflow's own
+    """Whether an answer counts as none: a yes of the person who triggered the run, where the workload wants two.
+
+    That it was refused is in the audit then, and the task asks again.
+    """
+    own = given.by.is_person and given.by.name == triggered_by(dag_run)
+    if not (own and given.action == "approve" and workload.approval.two_people):
+        return False
+    refused = same_person(given.by.name, f"{dag_run.dag_id} / {dag_run.run_id}", "answer its questions with yes")
+    _log.warning("asks again: %s", refused)
+    ledger.record_refusal(given, refused)
+    return True
+
+
+def same_person(name: str, where: str, what: str) -> RefusedError:
+    """Says that one person may not do both."""
+    return RefusedError(
+        f"{name} triggered the run, and may not {what}",
+        where=where,
+        rule="the workload's approval policy wants two people",
+        remedy="ask somebody else, who may edit the DAG",
+    )
+
+
+def _person(event: Mapping[str, Any]) -> str:
     user = event.get("responded_by_user") or {}
-    return f"by {user.get('name') or user.get('id') or 'a person'}"
+    return str(user.get("name") or user.get("id") or "a person")

@@ -4,7 +4,9 @@ import re
 import secrets
 import subprocess
 import sys
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
@@ -23,7 +25,7 @@ from millrace.run import Run
 from millrace.settings import Settings
 from millrace.sizing.backfill import BackfillPrice, Delivery, in_unit, price_backfill, rates, resized
 from millrace.sizing.prices import JOULES_PER_KWH
-from millrace.storage.arrivals import arrived_bytes
+from millrace.storage.arrived_sizes import arrived_sizes
 
 _TIMESTAMP = re.compile(r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}:\d{2}(?:\.\d+)?\+00:00")
 
@@ -92,33 +94,78 @@ def find_dag(dag_id: str, folder: Path) -> DAG:
     return dag
 
 
+@dataclass(frozen=True)
+class Bounds:
+    """How much a price may take: folders of a day's own that are looked into, and trainings that are planned."""
+
+    day_folders: int
+    plans: int
+
+
+UNBOUNDED = Bounds(day_folders=sys.maxsize, plans=sys.maxsize)
+
+
 def price(
-    workload: Workload, conf: Mapping[str, object], windows: Sequence[Window], settings: Settings, max_active_runs: int
+    workload: Workload,
+    conf: Mapping[str, object],
+    windows: Sequence[Window],
+    settings: Settings,
+    max_active_runs: int,
+    bounds: Bounds = UNBOUNDED,
 ) -> BackfillPrice:
     """What runs of these days will take, a window a run, which of them train being what admission.newest_run would say.
 
-    Raises TransientError where a training has to be priced before any day of the workload was validated.
+    The price says what the bounds left out. Raises TransientError where a training has to be priced before any day of
+    the workload was validated.
     """
     workload = located(workload, settings.arrivals)
     parameters = Parameters.model_validate(conf)
-    deliveries = [_delivery(workload, window) for window in windows]
+    days = list(dict.fromkeys(day for window in windows for day in window.days))
+    found = arrived_sizes(workload.dataset.source, days, bounds.day_folders)
+    deliveries = [_delivery(found.sizes, window) for window in windows]
     arrived = [each for each in deliveries if each.bytes is not None]
     trains = {"always": arrived, "auto": arrived[-1:], "newest": arrived[-1:], "never": []}[parameters.train]
-    plans = [] if parameters.dry_run or not trains else _plans(workload, parameters, arrived, trains, settings)
-    return price_backfill(
+    if parameters.dry_run:
+        trains = []
+    planned = _spread(len(trains), bounds.plans)
+    made = _plans(workload, parameters, arrived, [trains[at] for at in planned], settings) if trains else []
+    whole = price_backfill(
         deliveries,
-        plans,
+        _for_each(len(trains), planned, made),
         hardware=settings.hardware(parameters.hardware),
         site=settings.site_rates(),
         max_active_runs=max_active_runs,
     )
+    return replace(whole, left_out=_left_out(found.estimated, len(trains), len(planned)))
 
 
-def _delivery(workload: Workload, window: Window) -> Delivery:
+def _delivery(sizes: Mapping[date, int], window: Window) -> Delivery:
     """What a run finds, by its last day; None where nothing has come for any day."""
-    found = [arrived_bytes(workload.dataset.source, day) for day in window.days]
-    arrived = [size for size in found if size is not None]
+    arrived = [sizes[day] for day in window.days if day in sizes]
     return Delivery(window.last, sum(arrived) if arrived else None)
+
+
+def _spread(count: int, most: int) -> list[int]:
+    """At most ``most`` places among ``count``, as far apart as can be; the last place is one of them."""
+    if count <= most:
+        return list(range(count))
+    return [(at + 1) * count // most - 1 for at in range(most)]
+
+
+def _for_each(count: int, planned: Sequence[int], plans: Sequence[Plan]) -> list[Plan]:
+    """A plan for each training: its own, or that of the next one that has one, which has more data."""
+    return [plans[bisect_left(planned, at)] for at in range(count)]
+
+
+def _left_out(estimated: int, trainings: int, planned: int) -> tuple[str, ...]:
+    said = []
+    if estimated:
+        said.append(f"{estimated:,} days' own folders were not looked into: the mean size of the others counts")
+    if planned < trainings:
+        said.append(
+            f"of {trainings:,} trainings {planned:,} were planned: any other counts as the next of them, with more data"
+        )
+    return tuple(said)
 
 
 def _plans(
@@ -194,4 +241,4 @@ def describe(price: BackfillPrice, now: datetime) -> list[str]:
         lines.append(f"gCO2e      {price.gco2e.p50:,.0f} (90 %: {price.gco2e.p90:,.0f})")
     else:
         lines.append("gCO2e      unknown: the site has no carbon intensity in the catalogue")
-    return lines
+    return lines + [f"estimated  {words}" for words in price.left_out]

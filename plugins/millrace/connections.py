@@ -6,14 +6,16 @@ from airflow.sdk.log import mask_secret
 
 from millrace.contracts.errors import BadInputError
 from millrace.settings import Settings
-from millrace.storage import s3
+from millrace.storage import places, s3
 
 
 def reach_stores(settings: Settings) -> None:
     """Make the buckets of the store and of the arrivals reachable from this process and the steps that it starts.
 
-    Raises BadInputError for a connection that is not there or has no keys. Nothing is done where none is named.
+    Nothing else can be opened afterwards, but what workloads declare as their sources. Raises BadInputError for a
+    connection that is not there or has no keys. No key is looked for where none is named.
     """
+    places.confine(settings.store, settings.arrivals, settings.forecast_uri)
     named = {settings.store: settings.storage_connection, settings.arrivals: settings.arrivals_connection}
     for uri, name in named.items():
         if name and uri.startswith("s3://"):

@@ -2,8 +2,9 @@
 
 import logging
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -27,11 +28,13 @@ class LedgerCollector:
     """Gauges of what the ledger knows; what it does not know has no series.
 
     While the ledger does not answer, ``millrace_ledger_up`` is 0 and nothing else is there. Series are as many as
-    there are workloads, besides ten budgets and a hundred runs in flight, the oldest.
+    there are workloads, besides ten budgets and a hundred runs in flight, the oldest. ``divergent`` says of a workload
+    whether something else answers than the ledger calls live, None where that is not known; asked for live ones.
     """
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, divergent: Callable[[str], bool | None] = lambda _: None) -> None:
         self._ledger = ledger
+        self._divergent = divergent
 
     def collect(self) -> Iterator[Metric]:
         """Every gauge, as it is now."""
@@ -49,6 +52,13 @@ class LedgerCollector:
         yield from _recent(views.recent(dag_ids, now - RECENT))
         yield from _in_flight(views.in_flight(dag_ids))
         yield from _newest([views.runs(RunFilter((dag_id,)), limit=NEWEST_RUNS) for dag_id in dag_ids])
+        told = {(dag_id,): self._divergent(dag_id) for dag_id in dag_ids}
+        yield _gauge(
+            "serving_divergent",
+            "1 where something else answers than what the ledger calls live, or nothing does.",
+            ("workload",),
+            {key: float(divergent) for key, divergent in told.items() if divergent is not None},
+        )
         yield _gauge(
             "live_version_promoted_timestamp_seconds",
             "When the version that answers went live.",
@@ -69,12 +79,16 @@ class LedgerCollector:
         )
 
 
-def serve(ledger: Ledger, host: str, port: int) -> None:
-    """Answer at /metrics until the process ends. Raises TransientError for an address that is taken."""
+def serve(ledger: Ledger, host: str, port: int, secrets: Path | None, divergent: Callable[[str], bool | None]) -> None:
+    """Answer at /metrics until the process ends, by TLS where a folder has tls.crt and tls.key.
+
+    Raises TransientError for an address that is taken.
+    """
+    tls = {"certfile": f"{secrets / 'tls.crt'}", "keyfile": f"{secrets / 'tls.key'}"} if secrets else {}
     registry = CollectorRegistry()
-    registry.register(LedgerCollector(ledger))
+    registry.register(LedgerCollector(ledger, divergent))
     try:
-        _, thread = start_http_server(port, host, registry)
+        _, thread = start_http_server(port, host, registry, **tls)
     except OSError as error:
         raise TransientError(
             f"cannot listen: {error.strerror}",

@@ -83,6 +83,51 @@ def energy(dag_id: str, run_id: str) -> None:
 
 
 @commands.command()
+def audit(
+    limit: Annotated[int, typer.Option(min=0, max=1_000_000, help="Rows at most, newest first.")] = 20,
+    dag_id: Annotated[str | None, typer.Option(help="Of this DAG alone.")] = None,
+    expect: Annotated[
+        str | None, typer.Option(help="A digest that was printed here before and kept elsewhere: a row must have it.")
+    ] = None,
+    output: Annotated[Literal["table", "json"], typer.Option(help="json: every column of the audit.")] = "table",
+) -> None:
+    """Who decided, or was refused, what, when and why; whether the whole of it is as it was written.
+
+    Exit code 1: a row was edited, removed or moved, and the first such row is named. What was done by hand in Airflow
+    (asked) is here once a run begins or ends, a task is marked or the page Audit is opened.
+    """
+    import json
+
+    from millrace.contracts.errors import legible
+
+    ledger = load_settings().ledger()
+    rows = ledger.audit(dag_id, limit)
+    if output == "json":
+        typer.echo(json.dumps(rows, indent=1))
+    for row in rows if output == "table" else ():
+        of = f"  ({row['dag_id']}{' / ' + row['run_id'] if row['run_id'] else ''})" if row["dag_id"] else ""
+        words = f"{row['action'].replace('_', ' '):9} {row['outcome']:7} {row['subject']}  by {row['actor']}"
+        said = f"{words}{of}: {row['reason']}" + (f" -> {row['effect']}" if row["effect"] else "")
+        when = row["decided_at"][:19].replace("T", " ")
+        typer.echo(f"{row['sequence']:6} {when}  {legible(said.replace(chr(10), ' '))}")
+    found = ledger.check_audit(expect)
+    if found.broken_at is not None:
+        typer.echo(f"the audit is broken at row {found.broken_at:,}: {found.wrong}", err=True)
+        raise typer.Exit(1)
+    typer.echo(f"{found.row_count:,} rows, each as it was written; the last one's digest is {found.digest}", err=True)
+
+
+@commands.command()
+def grant(role: str) -> None:
+    """Give a role of PostgreSQL's what Airflow needs of the ledger, as the owner; of the audit: read, and insert rows.
+
+    Say it again after each migration.
+    """
+    load_settings().ledger().grant(role)
+    typer.echo(f"{role} may use the ledger, and only read and insert rows of the audit")
+
+
+@commands.command()
 def teams() -> None:
     """What each team that has a budget took of it this month (UTC), runs in flight as predicted."""
     from dataclasses import asdict

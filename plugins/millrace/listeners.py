@@ -1,13 +1,15 @@
 """What happens to a run outside its own tasks reaches the ledger too."""
 
 import logging
+import sys
 from collections.abc import Mapping
 from typing import Any
 
 from airflow.listeners import hookimpl
 from sqlalchemy.orm import object_session
 
-from millrace import attempts
+from millrace import try_folders
+from millrace.connections import reach_stores
 from millrace.contracts.errors import BadInputError
 from millrace.contracts.workload import Workload
 from millrace.ending import Ending, by_task, ending, unaccounted
@@ -15,6 +17,8 @@ from millrace.ledger.ledger import Ledger
 from millrace.opening import checked_parameters, enter, own_window
 from millrace.run import run_folder_uri
 from millrace.settings import Settings, load_settings
+from millrace.stop_request import STOPPED, stop_run, stop_task
+from millrace.stopping import is_wanted
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +46,42 @@ def on_dag_run_success(dag_run: Any, msg: str) -> None:  # noqa: ANN401 - Airflo
     _close(dag_run, "success", msg or "the DAG run was marked successful in Airflow")
 
 
+@hookimpl
+def on_task_instance_success(task_instance: Any) -> None:  # noqa: ANN401 - Airflow's own
+    """What works for a task that was marked successful is ended."""
+    _stop(task_instance)
+
+
+@hookimpl
+def on_task_instance_failed(task_instance: Any) -> None:  # noqa: ANN401 - Airflow's own
+    """What works for a task that was marked failed is ended; of one that Airflow lost and tries again it may go on."""
+    _stop(task_instance)
+
+
+@hookimpl
+def on_task_instance_skipped(task_instance: Any) -> None:  # noqa: ANN401 - Airflow's own
+    """What works for a task that was marked skipped is ended."""
+    _stop(task_instance)
+
+
+def _stop(task_instance: Any) -> None:  # noqa: ANN401
+    """End what nobody waits for any more: of a task that ends by itself, in a process of its own, there is nothing.
+
+    A task that is marked gets its own signal, unless it waits for a worker just then, or its worker was killed.
+    """
+    # loaded where Airflow's database is at hand; a task's own process is spared the second that it takes
+    models = sys.modules.get("airflow.models.taskinstance")
+    if models is None or not isinstance(task_instance, models.TaskInstance) or is_wanted(str(task_instance.state)):
+        return
+    settings = load_settings()
+    repeat = settings.ledger().last_repeat(task_instance.dag_id, task_instance.run_id)
+    if repeat is None:
+        return
+    folder_uri = run_folder_uri(settings.store, task_instance.dag_id, task_instance.run_id)
+    reach_stores(settings)
+    stop_task(folder_uri, repeat, task_instance.task_id, task_instance.map_index, STOPPED, settings)
+
+
 def _close(dag_run: Any, state: str, msg: str) -> None:  # noqa: ANN401
     settings = load_settings()
     ledger = settings.ledger()
@@ -53,7 +93,10 @@ def _close(dag_run: Any, state: str, msg: str) -> None:  # noqa: ANN401
         end = _of_tasks(dag_run, repeat, ledger)
     ledger.close_run(dag_run.dag_id, dag_run.run_id, repeat, state=end.state, reason=end.reason)
     folder_uri = run_folder_uri(settings.store, dag_run.dag_id, dag_run.run_id)
-    attempts.count_lost(folder_uri, repeat, ledger)
+    reach_stores(settings)
+    try_folders.count_lost(folder_uri, repeat, ledger)
+    # what works for its tasks is ended by who waits for it, if anybody still does
+    stop_run(folder_uri, repeat, STOPPED, settings)
 
 
 def _open_repeat(dag_run: Any, settings: Settings, ledger: Ledger) -> int | None:  # noqa: ANN401

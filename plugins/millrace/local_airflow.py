@@ -14,8 +14,8 @@ from pathlib import Path
 
 import psutil
 
-from millrace import process_start
 from millrace.contracts.errors import AirflowDidNotStartError
+from millrace.energy import process_start
 
 _REPOSITORY = Path(__file__).resolve().parents[2]
 _START_TIMEOUT_SECONDS = 600  # a process that ends is seen at once; a busy machine is given time
@@ -26,7 +26,7 @@ _STOP_TIMEOUT_SECONDS = 40
 class LocalAirflow:
     """One Airflow below ``home``. ``dags`` defaults to the repository's own.
 
-    ``port`` is the UI's; the two ports above it serve logs.
+    ``port`` is the UI's, and the only one that its components listen on.
     """
 
     home: Path
@@ -52,7 +52,7 @@ class LocalAirflow:
             "AIRFLOW__CORE__PLUGINS_FOLDER": str(_REPOSITORY / "plugins"),
             "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-            # standalone forks as many workers as this, 32 by default
+            # the scheduler forks as many workers as this, 32 by default
             "AIRFLOW__CORE__PARALLELISM": "6",
             # a task is forked from the scheduler: what the plugin imported there, it need not import again
             "AIRFLOW__CORE__LAZY_LOAD_PLUGINS": "False",
@@ -74,8 +74,7 @@ class LocalAirflow:
             "AIRFLOW__API__BASE_URL": self.url,
             "AIRFLOW__API__WORKERS": "1",
             "AIRFLOW__API_AUTH__JWT_SECRET": self._secret(),
-            "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(self.port + 1),
-            "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(self.port + 2),
+            "AIRFLOW__LOGGING__LOGGING_CONFIG_CLASS": "millrace.shared_logs.LOGGING_CONFIG",
             "MILLRACE_HOME": str(self.home),
             "PYTHONPATH": str(_REPOSITORY / "plugins"),
         }
@@ -96,7 +95,7 @@ class LocalAirflow:
         self._make_private()
         with self.log.open("ab") as output:
             process = subprocess.Popen(
-                [str(_REPOSITORY / ".venv" / "bin" / "airflow"), "standalone"],
+                [str(_REPOSITORY / ".venv" / "bin" / "python"), "-m", "millrace.local_components"],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -176,7 +175,8 @@ def _described(process: psutil.Process) -> str:
     if place.parent.name == "serving":
         try:
             task = json.loads((place / "spec.json").read_text())["task"]
-            return f"model server of {place.name} at http://{task['host']}:{task['port']}"
+            scheme = "https" if task.get("tls") else "http"
+            return f"model server of {place.name} at {scheme}://{task['host']}:{task['port']}"
         except (OSError, ValueError, KeyError, TypeError):
             return f"model server of {place.name}"
     return f"step in {place}"

@@ -17,10 +17,12 @@ from millrace.contracts.parameters import Parameters
 from millrace.contracts.report import ErrorDetail, Report
 from millrace.contracts.run_spec import TryKey
 from millrace.contracts.workload import Workload
+from millrace.in_force import in_force, of_site
 from millrace.ledger.ledger import Ledger
 from millrace.ledger.records import Actor, RunKey
 from millrace.run import Run
 from millrace.settings import Settings
+from millrace.storage import places
 
 
 def try_key(run: Run, task_id: str, context: Context) -> TryKey:
@@ -77,7 +79,7 @@ def enter(workload: Workload, dag_run: Any, window: Window, settings: Settings, 
         pue = settings.site_rates().pue
     except BadInputError:  # said by the first step that needs a rate; a run has a row before that
         pue = None
-    return ledger.open_run(
+    repeat = ledger.open_run(
         dag_run.dag_id,
         dag_run.run_id,
         workload=workload.name,
@@ -90,7 +92,11 @@ def enter(workload: Workload, dag_run: Any, window: Window, settings: Settings, 
         pue=pue,
         generation=workload.dataset.generation,
         source=workload.dataset.source.model_dump_json(),
+        triggered_by=getattr(dag_run, "triggering_user_name", None),
     )
+    by = Actor.of(RunKey(dag_run.dag_id, dag_run.run_id, repeat))
+    ledger.note_settings(in_force(workload, settings), by, site_wide={of_site(settings)})
+    return repeat
 
 
 def checked_parameters(given: Mapping[str, Any]) -> Parameters:
@@ -172,10 +178,12 @@ def located(workload: Workload, arrivals: str) -> Workload:
 
 
 def located_source(source: Source, arrivals: str) -> Source:
-    """The source with the site's place of arrivals, in its marker too."""
+    """The source with the site's place of arrivals, in its marker too; this process may open the folders they name."""
 
     def placed(template: str) -> str:
-        return template.replace("{arrivals}", arrivals.rstrip("/"))
+        uri = template.replace("{arrivals}", arrivals.rstrip("/"))
+        places.allow(uri.partition("{")[0].rpartition("/")[0])
+        return uri
 
     marker = source.marker
     if marker is not None:

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
-from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk import DAG, Asset, BaseNotifier, Param, TriggerRule, chain
 from airflow.sdk.definitions.dag import ScheduleArg
 from airflow.sdk.definitions.deadline import DeadlineAlert
@@ -15,6 +14,7 @@ from millrace.contracts.parameters import Parameters
 from millrace.contracts.workload import Workload
 from millrace.contracts.workload_rules import require_sound
 from millrace.links import DataDocsLink, ModelsLink
+from millrace.operators.approve import ApproveOperator
 from millrace.operators.close import CloseOperator
 from millrace.operators.divide import DivideOperator
 from millrace.operators.gate import GateOperator
@@ -160,15 +160,16 @@ def build_dag(
             doc="Pass, fail or ask a person, with reasons.",
             **of,
         )
-        approve = ApprovalOperator(
+        approve = ApproveOperator(
             task_id="approve",
             subject=f"Shall the new {workload.name} model go live?",
             body="The gate could not decide:\n\n{{ ti.xcom_pull(task_ids='gate', key='reasons') }}",
-            defaults=ApprovalOperator.REJECT,
+            defaults=ApproveOperator.REJECT,
             notifiers=list(notifiers),
             response_timeout=APPROVAL_TIMEOUT,
             execution_timeout=None,
             doc="Nobody's answer within 24 h keeps the old version.",
+            **of,
         )
         roll_out = rollout(
             task_id="roll_out",

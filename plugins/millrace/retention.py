@@ -2,18 +2,21 @@
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from statistics import linear_regression
-from typing import Any
+from typing import Any, Self
 
+from millrace import answering, data_docs
 from millrace.contracts.errors import RefusedError
 from millrace.contracts.retention import Found, RetentionPolicy, StoredSize
 from millrace.ledger.database import Row
 from millrace.ledger.ledger import Ledger
+from millrace.ledger.records import SOMEBODY, Actor
 from millrace.run import run_folder_uri
+from millrace.settings import Settings
 from millrace.storage import files, s3
 from millrace.storage.writing import PART_ENDING
 
@@ -32,12 +35,26 @@ _NO_TIME = datetime.max.replace(tzinfo=UTC)
 
 @dataclass(frozen=True)
 class Retention:
-    """One look at a store, beside what the ledger names in it, by a policy."""
+    """One look at a store, beside what the ledger names in it, by a policy.
+
+    ``served`` names the folders of the versions that servers hold, whatever the ledger says of them: they stay.
+    """
+
+    @classmethod
+    def of(cls, settings: Settings, by: Actor = SOMEBODY) -> Self:
+        """The site's own store, ledger, policy and servers."""
+
+        def served() -> list[str]:
+            return [version.uri for version in answering.held(settings)]
+
+        return cls(settings.store, settings.ledger(), settings.retention(), served=served, by=by)
 
     store: str
     ledger: Ledger
     policy: RetentionPolicy
     at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    served: Callable[[], Iterable[str]] = tuple
+    by: Actor = SOMEBODY
 
     @cached_property
     def _files(self) -> list[files.Stored]:
@@ -65,11 +82,11 @@ class Retention:
         self.ledger.record_sizes(self.store, self.sizes())
 
     def sweep(self, *, apply: bool) -> list[Found]:
-        """What may go or, with ``apply``, what went; counted in the ledger. Raises as find and remove do."""
+        """What may go or, with ``apply``, what went; counted in the ledger, with who did it. Raises as both do."""
         found = self.find()
         if apply:
             found = self.remove(found)
-        self.ledger.record_sweep(self.store, found, applied=apply)
+        self.ledger.record_sweep(self.store, found, applied=apply, by=self.by)
         return found
 
     def find(self) -> list[Found]:
@@ -101,7 +118,8 @@ class Retention:
         """The ledger is asked anew: a version may have gone live since it was looked at."""
         named = [row["uri"] for row in self.ledger.kept_models() if row["state"] not in _ENDED]
         named += [row["uri"] for row in self.ledger.newest_versions()]
-        named += [docs.rpartition("/")[0] for docs in self.ledger.current_docs()]
+        named += self.served()
+        named += self._with_current_docs()
         named += [run_folder_uri(self.store, run["dag_id"], run["run_id"]) for run in self._open_runs()]
         for live in named:
             if f"{live}/".startswith(f"{uri}/") or f"{uri}/".startswith(f"{live}/"):
@@ -117,7 +135,7 @@ class Retention:
 
     def _attempts(self) -> Iterator[Found]:
         runs = {run_folder_uri(self.store, run["dag_id"], run["run_id"]): run for run in self.ledger.run_ends()}
-        docs = self.ledger.current_docs()
+        documented = self._with_current_docs()
         oldest = self.at - timedelta(days=self.policy.attempt_days)
         for names, inside in self._folders("runs", depth=5):
             uri = files.join(self.store, *names)
@@ -126,18 +144,34 @@ class Retention:
                 ended = datetime.fromisoformat(run["finished_at"]) if not run["is_open"] else _NO_TIME
             else:
                 ended = _newest(inside)
-            if ended <= oldest and not any(each.startswith(f"{uri}/") for each in docs):
+            if ended <= oldest and uri not in documented:
                 yield _found("attempt", names[1], uri, inside)
+
+    def _with_current_docs(self) -> set[str]:
+        """The tries whose Data Docs are the newest of a run that a partition comes from."""
+        runs = (run_folder_uri(self.store, run["dag_id"], run["run_id"]) for run in self.ledger.publishing_runs())
+        return {self._newest_docs[run] for run in runs if run in self._newest_docs}
+
+    @cached_property
+    def _newest_docs(self) -> dict[str, str]:
+        """By run's folder, the newest try that has Data Docs: looked up for each folder that goes, found once."""
+        newest: dict[str, tuple[tuple[int, int], str]] = {}
+        for each in self._files:
+            age = data_docs.age(*each.names[3:5]) if each.names[5:] == data_docs.INDEX else None
+            if each.names[0] == "runs" and age is not None:
+                run, attempt = (files.join(self.store, *each.names[:depth]) for depth in (3, 5))
+                newest[run] = max(newest.get(run, ((0, 0), "")), (age, attempt))
+        return {run: attempt for run, (_, attempt) in newest.items()}
 
     def _old_models(self) -> Iterator[Found]:
         oldest = self.at - timedelta(days=self.policy.attempt_days)
         known = {row["uri"]: row for row in self._models}
-        back = self._way_back()
+        back = self._way_back() | set(self.served())
         for names, inside in self._folders("models", depth=3):
             uri = files.join(self.store, *names)
             row = known.get(uri)
             made = _newest(inside) if row is None else datetime.fromisoformat(row["created_at"])
-            may_go = row is None or (row["state"] in _ENDED and uri not in back)
+            may_go = uri not in back and (row is None or row["state"] in _ENDED)
             if may_go and made <= oldest:
                 yield _found("model", names[1], uri, inside)
 

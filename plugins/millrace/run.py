@@ -69,8 +69,7 @@ class Run:
 
     def step_uri(self, key: TryKey) -> str:
         """The folder of all tries of one step, or of one part of a mapped one: the first part has the step's name."""
-        part = f"-{key.map_index}" if key.map_index > 0 else ""
-        return files.join(self.folder_uri, key.task_id + part)
+        return files.join(self.folder_uri, step_folder(key))
 
     def attempt_uri(self, key: TryKey, restart: int = 0) -> str:
         """One try's folder, or one restart's. Try numbers grow over repeats, so no two tries share one."""
@@ -89,6 +88,11 @@ class Run:
     def state_uri(self, key: TryKey) -> str:
         """What the tries of one step share: its lock and its checkpoints. A repeat starts afresh."""
         return files.join(self.step_uri(key), f"state-{key.repeat}")
+
+
+def step_folder(key: TryKey) -> str:
+    """The name of the folder of a step's tries, below its run's."""
+    return key.task_id + (f"-{key.map_index}" if key.map_index > 0 else "")
 
 
 def run_folder_uri(store: str, dag_id: str, run_id: str) -> str:

@@ -9,6 +9,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from millrace.closure import NodeMeters
 from millrace.contracts.cluster import Cluster, Conventions
+from millrace.contracts.errors import BadInputError
 from millrace.contracts.measurement import Hardware, Precision
 from millrace.contracts.retention import RetentionPolicy
 from millrace.contracts.source import check_place
@@ -16,8 +17,10 @@ from millrace.energy.prometheus import Prometheus
 from millrace.launchers.process import ProcessLauncher
 from millrace.metering import RunMeters
 from millrace.serving.prometheus import KEPLER_JOULES, PrometheusSource
+from millrace.serving.room import ServingRoom
 from millrace.sizing.catalogue import AUTO, CATALOGUE, Site, TeamBudget, gpu_names, hardware, site, team_budget
 from millrace.storage import files
+from millrace.storage.signature import OrderKey
 
 if TYPE_CHECKING:
     from millrace.ledger.ledger import Ledger
@@ -60,9 +63,21 @@ class Settings(BaseSettings):
         ge=0,
         description="Size from which data whose rows are each to be there once over all days is validated by Spark.",
     )
+    orders_key: str = Field(
+        default="",
+        repr=False,
+        description="Secret that orders of model servers are signed with: 32 random bytes in base64, the same for all "
+        "of Airflow's components and nobody else; `<home>/orders.key` when empty, made where there is none.",
+    )
     serving_host: str = Field(default="127.0.0.1", description="Address that model servers listen on.")
     serving_port: int = Field(
         default=8200, ge=1, le=65435, description="First port of the hundred that model servers take theirs from."
+    )
+    serving_tls: bool = Field(default=False, description="Model servers of this machine speak TLS.")
+    serving_token: bool = Field(default=False, description="Model servers of this machine ask for a bearer token.")
+    serving_secrets: str = Field(
+        default="",
+        description="Folder with their `tls.crt`, `tls.key`, `ca.crt` and `token`.",
     )
     site: str = Field(default="local", description="This site in the ledger and under `sites` in the catalogue.")
     catalogue: Path = Field(
@@ -88,6 +103,12 @@ class Settings(BaseSettings):
     stop_grace_seconds: float = Field(
         default=30, gt=0, description="Time that a step has between SIGTERM and SIGKILL to save a checkpoint."
     )
+    step_user: str = Field(
+        default="",
+        description="User and group that steps of this machine run as, where `setpriv` may change users and the store "
+        "is not its files; Airflow's own when empty.",
+    )
+    server_user: str = Field(default="", description="The same for model servers of this machine.")
 
     prometheus_url: str = Field(
         default="",
@@ -168,17 +189,54 @@ class Settings(BaseSettings):
         """The team's monthly budget in the catalogue, if any. Raises BadInputError."""
         return team_budget(team, self.catalogue)
 
-    def cluster(self) -> Cluster:
-        """How pods are made on this site's cluster."""
-        return Cluster(**KubernetesSettings().model_dump(), stop_grace_seconds=self.stop_grace_seconds)
+    def order_key(self) -> OrderKey:
+        """What orders of model servers are signed with. Raises BadInputError for a key that is none."""
+        return OrderKey.of(self.orders_key) if self.orders_key else OrderKey.kept(self.home / "orders.key")
 
-    def prometheus(self) -> PrometheusSource | None:
+    def serving_room(self, workload: str) -> ServingRoom:
+        """Where the workload's server on this machine and its rollout meet."""
+        return ServingRoom(self.store, workload, self.order_key())
+
+    def cluster(self) -> Cluster:
+        """How pods are made on this site's cluster; names that take a team are still to be filled in."""
+        return Cluster(
+            **KubernetesSettings().model_dump(),
+            stop_grace_seconds=self.stop_grace_seconds,
+            orders_key=self.order_key().public,
+        )
+
+    def cluster_of(self, workload: str) -> Cluster:
+        """The conventions for a workload that is known by its name; its team is its newest run's.
+
+        Raises BadInputError where they depend on the team and nobody knows it.
+        """
+        cluster = self.cluster()
+        if cluster.is_shared:
+            return cluster
+        team = next((row["team"] for row in self.ledger().tenants() if row["workload"] == workload), None)
+        if team is None:
+            raise BadInputError(
+                f"nobody knows the team of {workload}",
+                where="the ledger",
+                rule="a workload's team is what its newest run says",
+                remedy="run the workload's DAG once",
+            )
+        return cluster.for_team(team, workload)
+
+    def clusters(self) -> list[Cluster]:
+        """The conventions of every workload that ever ran; one alone where all share them."""
+        cluster = self.cluster()
+        if cluster.is_shared:
+            return [cluster]
+        return [cluster.for_team(row["team"], row["workload"]) for row in self.ledger().tenants()]
+
+    def prometheus(self, serving_namespace: str) -> PrometheusSource | None:
         """The judge of a canary's steps; None where the servers' own metrics are."""
         if not self.prometheus_url:
             return None
         return PrometheusSource(
             self.prometheus_url,
-            KubernetesSettings().serving_namespace,
+            serving_namespace,
             self.prometheus_scrape_seconds,
             self.prometheus_joules,
             self.prometheus_joules_estimated,
@@ -194,8 +252,9 @@ class Settings(BaseSettings):
         """Who is asked where a node's joules went; None where nobody is."""
         if not self.prometheus_url:
             return None
-        cluster = KubernetesSettings()
-        owners = {cluster.namespace: "runs", cluster.serving_namespace: "serving"}
+        owners: dict[str, str] = {}
+        for each in self.clusters():
+            owners |= {each.namespace: "runs", each.spark_namespace: "runs", each.serving_namespace: "serving"}
         return NodeMeters(
             Prometheus(self.prometheus_url), owners, self.prometheus_scrape_seconds, self.prometheus_node_watts
         )
@@ -207,6 +266,8 @@ class Settings(BaseSettings):
             environments=self.environments,
             scratch=self.home / "scratch",
             stop_grace_seconds=self.stop_grace_seconds,
+            step_user=self.step_user,
+            server_user=self.server_user,
         )
 
 

@@ -1,3 +1,3 @@
-INSERT INTO dataset_versions (workload, generation, version, uri, docs_uri, dag_id, run_id, repeat, published_at)
-VALUES (:workload, :generation, :version, :uri, :docs_uri, :dag_id, :run_id, :repeat, :at)
+INSERT INTO dataset_versions (workload, generation, version, uri, dag_id, run_id, repeat, published_at)
+VALUES (:workload, :generation, :version, :uri, :dag_id, :run_id, :repeat, :at)
 ON CONFLICT DO NOTHING

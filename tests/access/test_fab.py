@@ -54,7 +54,7 @@ def plant(
 
 @pytest.fixture(scope="module")
 def door(plant: Any, load_module: Callable[[Path], ModuleType], repository: Path) -> Iterator[str]:
-    """A second API server of that Airflow, whose auth manager is FAB's: `airflow standalone` takes its own alone."""
+    """A second API server of that Airflow, whose auth manager is FAB's."""
     port = load_module(repository / "tests" / "e2e" / "conftest.py").free_port()
     path = [str(repository / "plugins"), str(repository / ".venvs" / "fab")]
     with pytest.MonkeyPatch.context() as patch:

@@ -92,6 +92,7 @@ ADDRESSES = {
     "plan": "plan?dag_id={dag}",
     "backfill": f"backfill?dag_id={{dag}}&first={FIRST}&last={LAST}",
     "site": "site?days=7",
+    "audit": "audit",
     "empty": "runs?state=superseded",
     "error": "run?dag_id={dag}&run_id=nothing",
 }

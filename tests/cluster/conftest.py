@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from types import MappingProxyType
+from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -31,7 +31,7 @@ from millrace.settings import Settings
 from millrace.storage import files
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-STEPS, SERVING = "millrace-steps", "millrace-serving"
+AIRFLOW, STEPS, SERVING = "millrace-airflow", "millrace-steps", "millrace-serving"
 NEEDED = ("KUBECONFIG", "AWS_ENDPOINT_URL", "MILLRACE_TEST_IMAGES")
 BUCKET = "millrace-cluster-test"
 GPU = "TEST-GPU"
@@ -89,6 +89,20 @@ class Site:
         """The kubeconfig of Airflow's service account."""
         return self.home / "airflow.kubeconfig"
 
+    def log_airflow_in(self, namespace: str, account: str) -> None:
+        """Make that kubeconfig, with a token and nothing else of the administrator's."""
+        config = yaml.safe_load(self.kubectl("config", "view", "--raw", "--minify"))
+        token = self.kubectl("-n", namespace, "create", "token", account, "--duration", "6h").strip()
+        config["users"] = [{"name": "airflow", "user": {"token": token}}]
+        config["contexts"][0]["context"]["user"] = "airflow"
+        self.airflow_kubeconfig.write_text(yaml.safe_dump(config))
+
+    def give_secret(self, namespace: str, name: str, data: Mapping[str, str]) -> None:
+        """Put a secret there."""
+        metadata = {"name": name, "namespace": namespace}
+        secret = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": dict(data)}
+        self.kubectl("apply", "-f", "-", given=yaml.safe_dump(secret))
+
 
 def await_(ready: Callable[[], Any], what: str, timeout_seconds: float = 120, every_seconds: float = 0.5) -> Any:
     """Poll until ``ready`` is truthy; bounded."""
@@ -100,29 +114,32 @@ def await_(ready: Callable[[], Any], what: str, timeout_seconds: float = 120, ev
     raise AssertionError(f"{what}: not after {timeout_seconds} s")
 
 
-@pytest.fixture(scope="session")
-def site(tmp_path_factory: pytest.TempPathFactory, create_bucket: Callable[[str], None]) -> Iterator[Site]:
-    """Namespaces, roles, secrets and a bucket, as the README has an administrator make them."""
+def store_variables() -> dict[str, str]:
+    """How the environment reaches its S3."""
+    names = sorted(name for name in os.environ if name.startswith("AWS_") and name != "AWS_CA_BUNDLE")
+    return {"AWS_REGION": "us-east-1"} | {name: os.environ[name] for name in names}
+
+
+def require_cluster() -> None:
+    """Skip where there is no cluster to test with."""
     missing = [name for name in NEEDED if not os.environ.get(name)]
     if missing:
         pytest.skip(f"no cluster to test with: {', '.join(missing)} not set")
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory, create_bucket: Callable[[str], None]) -> Iterator[Site]:
+    """Namespaces, roles, secrets and a bucket, as the README has an administrator make them."""
+    require_cluster()
     home = tmp_path_factory.mktemp("site")
     site = Site(home, f"s3://{BUCKET}/{secrets.token_hex(4)}", os.environ["KUBECONFIG"])
     site.kubectl("apply", "-k", str(REPOSITORY / "images" / "kubernetes"))
     site.kubectl("apply", "-f", "-", given=serving_secret(Settings().cluster()))
-    names = sorted(name for name in os.environ if name.startswith("AWS_") and name != "AWS_CA_BUNDLE")
-    data = {"AWS_REGION": "us-east-1"} | {name: os.environ[name] for name in names}
-    for namespace in (STEPS, SERVING):
-        metadata = {"name": "millrace-storage", "namespace": namespace}
-        secret = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": data}
-        site.kubectl("apply", "-f", "-", given=yaml.safe_dump(secret))
+    for namespace in (AIRFLOW, STEPS, SERVING):
+        site.give_secret(namespace, "millrace-storage", store_variables())
     site.kubectl("label", "node", "-l", "type!=kwok", f"nvidia.com/gpu.product={GPU}", "--overwrite")
     create_bucket(BUCKET)
-    config = yaml.safe_load(site.kubectl("config", "view", "--raw", "--minify"))
-    token = site.kubectl("-n", STEPS, "create", "token", "millrace-airflow", "--duration", "6h").strip()
-    config["users"] = [{"name": "airflow", "user": {"token": token}}]
-    config["contexts"][0]["context"]["user"] = "airflow"
-    site.airflow_kubeconfig.write_text(yaml.safe_dump(config))
+    site.log_airflow_in(AIRFLOW, "millrace-airflow")
     (home / "catalogue.yaml").write_text(yaml.safe_dump(CATALOGUE))
     with pytest.MonkeyPatch.context() as patch:
         for name, value in {
@@ -133,7 +150,8 @@ def site(tmp_path_factory: pytest.TempPathFactory, create_bucket: Callable[[str]
             "MILLRACE_SITE": "test",
             "MILLRACE_KUBERNETES_IMAGES": os.environ["MILLRACE_TEST_IMAGES"],
             "MILLRACE_KUBERNETES_SERVING_ADDRESS": "https://{cluster_ip}:8443",
-            "MILLRACE_KUBERNETES_SERVING_CPU": "100m",
+            # an idle server takes 35m here: two of them would never become one at a target of 70 % of 100m
+            "MILLRACE_KUBERNETES_SERVING_CPU": "150m",
             "MILLRACE_KUBERNETES_START_TIMEOUT_SECONDS": str(START_BUDGET_SECONDS),
             # too little for validation: it is killed, and tried with more
             "MILLRACE_KUBERNETES_STEP_MEMORY_BYTES": str(256 << 20),
@@ -242,30 +260,42 @@ def train_spec(site: Site, load_module: Callable[[Path], Any]) -> RunSpec:
     return RunSpec.model_validate({**spec.model_dump(), "task": task})
 
 
+@contextmanager
+def running_plant(site: Site, home: Path, port: int, variables: Mapping[str, str]) -> Iterator[Plant]:
+    """An Airflow on a port, with variables of its own; it ends with the context."""
+    dags = home / "dags"
+    shutil.copytree(REPOSITORY / "tests" / "e2e" / "dags", dags, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(REPOSITORY / "dags" / "news_topics.py", dags)
+    for dag in Path(__file__).with_name("dags").glob("*.py"):
+        shutil.copy(dag, dags)
+    airflow = LocalAirflow(home, port, dags)
+    given = {"KUBECONFIG": str(site.airflow_kubeconfig), "MILLRACE_ARRIVALS_URI": f"{site.store}/arrivals"}
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in {**given, **variables}.items():
+            patch.setenv(name, value)
+        plant = Plant(site, airflow)
+        plant.ledger.migrate()
+        try:
+            plant.start()
+            yield plant
+        finally:
+            airflow.down()
+
+
+@pytest.fixture(scope="session")
+def kit() -> SimpleNamespace:
+    """What makes another site than ``site``."""
+    return SimpleNamespace(
+        Site=Site, require_cluster=require_cluster, store_variables=store_variables, running_plant=running_plant
+    )
+
+
 @pytest.fixture(scope="session")
 def start_plant(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """Start an Airflow on a port, with variables of its own; it ends with the context."""
 
-    @contextmanager
-    def start(port: int, variables: Mapping[str, str] = MappingProxyType({})) -> Iterator[Plant]:
-        home = tmp_path_factory.mktemp("plant")
-        dags = home / "dags"
-        shutil.copytree(REPOSITORY / "tests" / "e2e" / "dags", dags, ignore=shutil.ignore_patterns("__pycache__"))
-        shutil.copy(REPOSITORY / "dags" / "news_topics.py", dags)
-        for dag in Path(__file__).with_name("dags").glob("*.py"):
-            shutil.copy(dag, dags)
-        airflow = LocalAirflow(home, port, dags)
-        given = {"KUBECONFIG": str(site.airflow_kubeconfig), "MILLRACE_ARRIVALS_URI": f"{site.store}/arrivals"}
-        with pytest.MonkeyPatch.context() as patch:
-            for name, value in {**given, **variables}.items():
-                patch.setenv(name, value)
-            plant = Plant(site, airflow)
-            plant.ledger.migrate()
-            try:
-                plant.start()
-                yield plant
-            finally:
-                airflow.down()
+    def start(port: int, variables: Mapping[str, str] = MappingProxyType({})) -> Any:
+        return running_plant(site, tmp_path_factory.mktemp("plant"), port, variables)
 
     return start
 

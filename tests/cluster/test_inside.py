@@ -13,7 +13,7 @@ import yaml
 
 DAG = "machine_inside"
 HERE = Path(__file__).parent
-STEPS, NAME = "millrace-steps", "airflow-inside"
+AIRFLOW, STEPS, NAME = "millrace-airflow", "millrace-steps", "airflow-inside"
 # the image has the repository's own DAGs; these are mounted beside them
 DAGS = (HERE.parent / "e2e" / "dags" / "machine_faults.py", HERE / "dags" / "machine_inside.py")
 
@@ -26,7 +26,7 @@ class Inside:
 
     def run(self, *command: str, check: bool = True) -> str:
         """A command in the pod, as whoever keeps Airflow there would type it."""
-        return str(self.site.kubectl("-n", STEPS, "exec", NAME, "--", *command, check=check))
+        return str(self.site.kubectl("-n", AIRFLOW, "exec", NAME, "--", *command, check=check))
 
     def ask(self, what: str) -> Any:
         """An answer of the pod's ledger."""
@@ -71,7 +71,7 @@ def objects(site: Any, image: str) -> list[dict[str, Any]]:
         ],
     }
     labels = {"app.kubernetes.io/name": "millrace-airflow", "app.kubernetes.io/part-of": "millrace"}
-    metadata = {"name": NAME, "namespace": STEPS}
+    metadata = {"name": NAME, "namespace": AIRFLOW}
     return [
         {
             "apiVersion": "v1",
@@ -117,14 +117,14 @@ def inside(site: Any, await_: Any) -> Iterator[Inside]:
     site.kubectl("apply", "-f", "-", given=yaml.safe_dump_all(objects(site, image)))
 
     def pod() -> dict[str, Any]:
-        return next(each for each in site.objects("pods", STEPS) if each["metadata"]["name"] == NAME)
+        return next(each for each in site.objects("pods", AIRFLOW) if each["metadata"]["name"] == NAME)
 
     def started() -> bool:
         status = pod()["status"]
         waits = [each["state"].get("waiting", {}).get("reason") for each in status.get("initContainerStatuses", [])]
         if {"ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull"} & set(waits):
             pytest.skip(f"the node cannot have {image}")
-        assert status["phase"] in ("Pending", "Running"), site.kubectl("-n", STEPS, "logs", NAME, "--all-containers")
+        assert status["phase"] in ("Pending", "Running"), site.kubectl("-n", AIRFLOW, "logs", NAME, "--all-containers")
         return bool(status["phase"] == "Running")
 
     try:
@@ -133,10 +133,10 @@ def inside(site: Any, await_: Any) -> Iterator[Inside]:
         await_(lambda: DAG in inside.run("airflow", "dags", "unpause", DAG, "-y", check=False), "the DAG", 180, 2)
         yield inside
     except BaseException:
-        print(site.kubectl("-n", STEPS, "logs", NAME, "--all-containers", "--tail=300", check=False))
+        print(site.kubectl("-n", AIRFLOW, "logs", NAME, "--all-containers", "--tail=300", check=False))
         raise
     finally:
-        site.kubectl("-n", STEPS, "delete", "pod,secret,configmap", NAME, "--ignore-not-found")
+        site.kubectl("-n", AIRFLOW, "delete", "pod,secret,configmap", NAME, "--ignore-not-found")
 
 
 # minutes, with an Airflow of its own beside the other one: by hand

@@ -16,8 +16,12 @@ USED = {
         "pods/log": "get",
         "jobs.batch": "create delete",
         "services": "create",
+    },
+    "millrace-spark": {
         "sparkapplications.sparkoperator.k8s.io": "create delete",
         "sparkapplications.sparkoperator.k8s.io/status": "get",
+        "pods": "get list patch",
+        "pods/log": "get",
     },
     "millrace-serving": {
         "deployments.apps": "create get list patch delete",
@@ -130,6 +134,9 @@ def test_without_the_verb_the_test_of_that_name_fails(
         ("millrace-steps", "create", "pods/exec"),
         ("kube-system", "list", "pods"),
         ("millrace-serving", "create", "pods"),
+        ("millrace-spark", "create", "pods"),
+        ("millrace-airflow", "create", "pods"),
+        ("millrace-airflow", "get", "secrets"),
     ],
 )
 def test_airflow_may_not(site: Any, airflow: list[str], namespace: str, verb: str, resource: str) -> None:
@@ -145,3 +152,14 @@ def test_the_roles_have_no_verb_that_is_not_used() -> None:
         for verb in rule["verbs"]
     }
     assert given == set(EACH)
+
+
+def test_a_driver_of_spark_cannot_become_airflow(site: Any) -> None:
+    """Who creates pods in a namespace can be any account there, and mount any secret."""
+    driver = ["--as", "system:serviceaccount:millrace-spark:millrace-spark"]
+    assert may(site, driver, "millrace-spark", "pods", "create")
+    assert not any(
+        may(site, driver, namespace, "pods", "create") for namespace in ("millrace-airflow", "millrace-steps")
+    )
+    accounts = {each["metadata"]["name"] for each in site.objects("serviceaccounts", "millrace-spark")}
+    assert accounts == {"default", "millrace-spark"}

@@ -60,9 +60,9 @@ def make(site: Any, tiny_models: Any, tmp_path_factory: pytest.TempPathFactory) 
         )  # fmt: skip
         spec = RunSpec.model_validate({**spec.model_dump(), "task": task.model_dump()})
         order = ServingTarget(generation=1, workload=WORKLOAD, policy=POLICY, stable=made)
-        files.write_bytes(task.target_uri, order.model_dump_json().encode())
-        text = "{}" if broken else spec.model_dump_json()
-        files.write_bytes(files.join(folder, SPEC_FILE), text.encode())
+        key, spec_uri = Settings().order_key(), files.join(folder, SPEC_FILE)
+        files.write_bytes(task.target_uri, key.signed(task.target_uri, order))
+        files.write_bytes(spec_uri, b"{}" if broken else key.signed(spec_uri, spec))
         return made
 
     return version
@@ -268,9 +268,14 @@ def test_a_person_goes_back_and_no_request_fails(
     rollout.advance()
     rollout.watch()
     rollout.finish()
-    monkeypatch.setattr(cluster_server, "open_cluster", lambda settings: cluster)
+    monkeypatch.setattr(cluster_server, "open_cluster", lambda _: cluster)
     ledger = SimpleNamespace(live_model=lambda workload: SimpleNamespace(model=before))
-    settings: Any = SimpleNamespace(store=site.store, ledger=lambda: ledger)
+    settings: Any = SimpleNamespace(
+        store=site.store,
+        ledger=lambda: ledger,
+        order_key=Settings().order_key,
+        cluster_of=lambda _: cluster.cluster,
+    )
     with Load(cluster, 2, 0.02, ROWS[:1]) as load:
         assert set(load.since(load.answers.copy())) == {newer.version}
         for _ in range(2):  # done once more, it changes nothing

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import socket
+import ssl
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -28,9 +29,13 @@ class Stack:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
-        self._repository = repository
+        self.repository = repository
+        self.users_at_work: set[str] = set()
         ports = {"PORT": f"{self.port}", "MILLRACE_SERVING_PORTS": "28200-28209", "PROMETHEUS_PORT": "29090"}
-        self._environment = {**os.environ, **ports, "IMAGE_TAG": tag, "MILLRACE_CEPH_BYTES": f"{4 << 30}"}
+        with_stores = os.environ.get("COMPOSE_FILE", "docker-compose.yaml") + ":tests/compose/ports.yaml"
+        self.environment = {
+            **os.environ, **ports, "IMAGE_TAG": tag, "MILLRACE_CEPH_BYTES": f"{4 << 30}", "COMPOSE_FILE": with_stores,
+        }  # fmt: skip
 
     @property
     def url(self) -> str:
@@ -42,7 +47,7 @@ class Stack:
     def compose(self, *words: str, check: bool = True) -> str:
         done = subprocess.run(
             ["docker", "compose", "-p", _PROJECT, *words],
-            cwd=self._repository, env=self._environment, capture_output=True, text=True, check=False,
+            cwd=self.repository, env=self.environment, capture_output=True, text=True, check=False,
         )  # fmt: skip
         assert not check or done.returncode == 0, f"{words}: {done.stdout[-2000:]}{done.stderr[-4000:]}"
         return done.stdout
@@ -54,24 +59,23 @@ class Stack:
         self.api = AirflowApi(self)
 
     def secret(self, name: str) -> str:
-        service = {"airflow": "api-server", "postgres": "postgres", "s3": "s3"}[name.partition("/")[0]]
+        part = name.partition("/")[0]
+        service = {"postgres": "postgres", "s3": "s3", "prometheus": "prometheus"}.get(part, "api-server")
         return self.compose("exec", "-T", service, "cat", f"/run/millrace/{name}")
 
     def containers(self) -> list[dict[str, Any]]:
         names = self.compose("ps", "-aq").split()
         return list(json.loads(subprocess.run(["docker", "inspect", *names], check=True, capture_output=True).stdout))
 
-    def address(self, service: str) -> str:
-        """Where a container is reached from this machine, its ports published or not."""
-        name = self.compose("ps", "-q", service).strip()
-        shape = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}"
-        found = subprocess.run(["docker", "inspect", "-f", shape, name], check=True, capture_output=True, text=True)
-        return found.stdout.strip()
+    @property
+    def trust(self) -> ssl.SSLContext:
+        """That of the stack's own authority, and of no other."""
+        return ssl.create_default_context(cadata=self.secret("trust/ca.crt"))
 
     def sql(self, query: str) -> str:
         """What the ledger's PostgreSQL answers, a line a row."""
-        psql = 'PGPASSWORD=$(cat "$POSTGRES_PASSWORD_FILE") psql -h 127.0.0.1 -U millrace -d millrace -At -c "$0"'
-        return self.compose("exec", "-T", "postgres", "bash", "-c", psql, query).strip()
+        as_owner = ("psql", "-h", "/tmp", "-U", "postgres", "-d", "millrace", "-At", "-c", query)
+        return self.compose("exec", "-T", "postgres", *as_owner).strip()
 
     def await_(self, look: Callable[[], Any], what: str, seconds: float) -> Any:
         deadline = time.monotonic() + seconds

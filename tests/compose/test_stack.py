@@ -1,6 +1,7 @@
 """The stack of docker-compose.yaml: the demonstration from its REST API to its ledger, its service and its pages."""
 
 import re
+import shlex
 import subprocess
 from collections.abc import Callable
 from difflib import unified_diff
@@ -27,17 +28,26 @@ pytestmark = pytest.mark.timeout(1800)
 def run_id(stack: Any, repository: Path) -> str:
     """One run that succeeded, triggered with a token."""
     # what make demo fetched, so that the stack needs no network
-    bring_in = "cp -r /wheels /tmp/wheels && exec python3 -m millrace demo-material --cache /tmp/wheels"
+    bring_in = "mkdir /tmp/wheels && cp /wheels/*.whl /wheels/fetched.txt /tmp/wheels"
+    bring_in += " && exec python3 -m millrace demo-material --cache /tmp/wheels"
     stack.compose("run", "--rm", "-v", f"{repository / '.cache'}:/wheels:ro", "cli", "bash", "-ec", bring_in)
     stack.api.await_dag(DAG)
     run_id = str(stack.api.trigger(DAG, {"rows": 600, "partition_from": "2026-01-01", "partition_to": "2026-01-14"}))
 
     def over() -> str | None:
+        owners = stack.compose("exec", "-T", "scheduler", "sh", "-c", "stat -c %u /proc/[0-9]*; true", check=False)
+        stack.users_at_work.update(owners.split())
         state = stack.api.run_state(DAG, run_id)
         return str(state) if state in ("success", "failed") else None
 
     assert stack.await_(over, "end of the run", 1200) == "success", stack.compose("logs", "--tail", "100", "scheduler")
     return run_id
+
+
+def variables(stack: Any) -> dict[str, str]:
+    """Those that hold secrets, as each of Airflow's parts reads them."""
+    lines = [*stack.secret("airflow/env").splitlines(), *stack.secret("s3/env").splitlines()]
+    return {name: shlex.split(value)[0] for name, _, value in (line.partition("=") for line in lines)}
 
 
 def pages(airflow: Reachable, run_id: str, version: str) -> dict[str, str]:
@@ -72,6 +82,56 @@ def test_nobody_gets_in_without_logging_in(stack: Any) -> None:
         assert httpx.get(f"{stack.url}{path}", timeout=30).status_code == 401
 
 
+def test_no_role_of_airflows_is_a_superuser_and_each_enters_its_own_database_by_tls_alone(stack: Any) -> None:
+    rights = "rolname, rolsuper, rolcreatedb, rolcreaterole, rolreplication, rolbypassrls"
+    roles = stack.sql(f"SELECT {rights} FROM pg_roles WHERE rolcanlogin AND rolname <> 'postgres' ORDER BY rolname")
+    assert roles.splitlines() == ["airflow|f|f|f|f|f", "ledger|f|f|f|f|f"]
+    owners = stack.sql("SELECT datname, rolname FROM pg_database JOIN pg_roles r ON r.oid = datdba ORDER BY datname")
+    assert {"airflow|airflow", "millrace|ledger"} <= set(owners.splitlines())
+    plain = stack.sql(
+        "SELECT count(*) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE client_port > 0 AND NOT ssl"
+    )
+    assert plain == "0"
+    assert int(stack.sql("SELECT count(*) FROM pg_stat_ssl WHERE ssl")) > 0
+    for database, mode, enters in (
+        ("airflow", "require", True),
+        ("millrace", "require", False),
+        ("airflow", "disable", False),
+    ):
+        asked = f"host=127.0.0.1 user=airflow dbname={database} sslmode={mode}"
+        psql = f'PGPASSWORD=$(</run/millrace/postgres/airflow) psql -At "{asked}" -c "SELECT 1"'
+        said = stack.compose("exec", "-T", "postgres", "bash", "-c", f"{psql} 2>&1 || true")
+        assert (said.strip() == "1") == enters, said
+        assert enters or "no pg_hba.conf entry" in said
+
+
+def test_ports_are_opened_on_loopback_alone_and_the_store_takes_no_request_without_tls(stack: Any) -> None:
+    bound = [
+        each["HostIp"]
+        for part in stack.containers()
+        for ports in part["HostConfig"]["PortBindings"].values()
+        for each in ports
+    ]
+    assert set(bound) == {"127.0.0.1"}
+    assert httpx.get("https://localhost:27480", timeout=10, verify=stack.trust).status_code == 200
+    with pytest.raises(httpx.HTTPError):
+        httpx.get("http://localhost:27480", timeout=10).raise_for_status()
+
+
+def test_a_stack_that_others_would_reach_without_tls_does_not_start(stack: Any) -> None:
+    words = ("docker", "compose", "-p", "millrace-test-open")
+    given = {"cwd": stack.repository, "env": {**stack.environment, "MILLRACE_BIND": "0.0.0.0"}, "text": True}
+    try:
+        done = subprocess.run([*words, "up", "-d"], **given, check=False, capture_output=True)
+        assert done.returncode != 0
+        said = subprocess.run([*words, "logs", "secrets"], **given, check=True, capture_output=True).stdout
+        assert "refused: MILLRACE_BIND=0.0.0.0 opens the stack to other machines. Set MILLRACE_UI_TLS=true" in said
+        running = subprocess.run([*words, "ps", "-q"], **given, check=True, capture_output=True).stdout
+        assert running == ""
+    finally:
+        subprocess.run([*words, "down", "--volumes"], **given, check=True, capture_output=True)
+
+
 def test_the_ledger_in_postgresql_has_the_run_predicted_beside_measured(stack: Any, run_id: str) -> None:
     row = stack.sql(f"SELECT state, decision, {', '.join(NUMBERS)} FROM run_summary WHERE run_id = '{run_id}'")
     state, decision, *numbers = row.split("|")
@@ -91,11 +151,14 @@ def test_the_pages_show_the_run_and_make_up_on_the_same_stores_shows_the_same(
     shown = pages(stack, run_id, version)
     assert "quality by label" in shown["run"].lower()
     assert run_id in shown["runs"]
-    known = [*stack.secret("airflow/env").splitlines(), *stack.secret("s3/env").splitlines()]
-    s3 = f"http://{stack.address('s3')}:7480"
-    stored = {"AWS_ENDPOINT_URL": s3, "MILLRACE_STORAGE_URI": "s3://millrace/store"}
-    for name, value in {**dict(line.split("=", 1) for line in known), **stored}.items():
-        monkeypatch.setenv(name, value.replace("@postgres", f"@{stack.address('postgres')}"))
+    authority = tmp_path / "ca.crt"
+    authority.write_text(stack.secret("trust/ca.crt"))
+    stored = {"AWS_ENDPOINT_URL": "https://localhost:27480", "MILLRACE_STORAGE_URI": "s3://millrace/store"}
+    stored["AWS_CA_BUNDLE"] = f"{authority}"
+    stored["MILLRACE_ORDERS_KEY"] = stack.compose("exec", "-T", "api-server", "cat", "/var/lib/millrace/orders.key")
+    for name, value in {**variables(stack), **stored}.items():
+        here = value.replace("@postgres/", "@localhost:25432/").replace("/run/millrace/trust/ca.crt", f"{authority}")
+        monkeypatch.setenv(name, here)
     port = load_module(repository / "tests" / "e2e" / "conftest.py").free_port()
     embedded = LocalAirflow(tmp_path, port)
     # one Airflow after the other on one database
@@ -103,6 +166,10 @@ def test_the_pages_show_the_run_and_make_up_on_the_same_stores_shows_the_same(
     try:
         embedded.up()
         embeddeds = pages(embedded, run_id, version)
+        # the model server is the other machine's
+        embeddeds["models"] = re.sub(
+            r'<p class="note bad" role="alert">.*? does not answer\..*?</p>', "", embeddeds["models"]
+        )
     finally:
         embedded.down()
         stack.up()
@@ -115,11 +182,13 @@ def test_the_pages_show_the_run_and_make_up_on_the_same_stores_shows_the_same(
 
 def test_the_model_answers_after_the_stack_was_down_too(stack: Any, run_id: str) -> None:
     asked = {"inputs": [{"name": "text", "shape": [1], "datatype": "BYTES", "data": ["the shuttle reached orbit"]}]}
-    url = f"http://127.0.0.1:28200/v2/models/{DAG}"
+    url, trust = f"https://127.0.0.1:28200/v2/models/{DAG}", stack.trust
+    token = {"Authorization": f"Bearer {stack.secret('serving/token')}"}
+    assert httpx.post(f"{url}/infer", json=asked, timeout=30, verify=trust).status_code == 401
 
     def answer() -> list[Any] | None:
         try:
-            got = httpx.post(f"{url}/infer", json=asked, timeout=30)
+            got = httpx.post(f"{url}/infer", json=asked, timeout=30, verify=trust, headers=token)
         except httpx.HTTPError:
             return None
         return [got.json()[part] for part in ("model_version", "outputs")] if got.status_code == 200 else None
@@ -127,7 +196,7 @@ def test_the_model_answers_after_the_stack_was_down_too(stack: Any, run_id: str)
     before = stack.await_(answer, "answer", 60)
     stack.compose("down", "--timeout", "20")
     with pytest.raises(httpx.HTTPError):
-        httpx.get(url, timeout=5)
+        httpx.get(url, timeout=5, verify=trust)
     stack.up()
     assert stack.await_(answer, "answer", 120) == before
     assert stack.sql(f"SELECT count(*) FROM run_summary WHERE run_id = '{run_id}'") == "1"
@@ -137,18 +206,26 @@ def test_the_model_answers_after_the_stack_was_down_too(stack: Any, run_id: str)
     "query", ['up{job="model-servers",instance="machine:8200"} == 1', 'millrace_recent_runs{state="success"} >= 1']
 )
 def test_prometheus_has_the_servers_and_the_ledgers_figures(stack: Any, run_id: str, query: str) -> None:
+    url, trust, user = (
+        "https://127.0.0.1:29090/api/v1/query",
+        stack.trust,
+        ("admin", stack.secret("prometheus/password")),
+    )
+
     def found() -> list[Any]:
-        answer = httpx.get("http://127.0.0.1:29090/api/v1/query", params={"query": query}, timeout=10).json()
+        answer = httpx.get(url, params={"query": query}, timeout=10, verify=trust, auth=user).raise_for_status().json()
         return list(answer["data"]["result"])
+
+    assert httpx.get(url, params={"query": query}, timeout=10, verify=trust).status_code == 401
 
     stack.await_(found, query, 60)
 
 
 def test_no_secret_is_in_configurations_arguments_or_logs(stack: Any, run_id: str) -> None:
-    lines = [*stack.secret("airflow/env").splitlines(), *stack.secret("s3/env").splitlines()]
-    secret = {value.rpartition("@")[0].rpartition(":")[2] or value for _, _, value in (a.partition("=") for a in lines)}
-    secret |= {stack.secret("postgres/password"), stack.secret("airflow/passwords.json").split('"')[3]}
-    assert len(secret) >= 6
+    secret = {value.rpartition("@")[0].rpartition(":")[2] or value for value in variables(stack).values()}
+    secret |= {stack.secret(name) for name in ("serving/token", "prometheus/password")}
+    secret |= {stack.secret("airflow/passwords.json").split('"')[3]}
+    assert len(secret) == 10
     names = [each["Id"] for each in stack.containers()]
     processes = subprocess.run(["ps", "-eo", "args"], check=True, capture_output=True, text=True).stdout
     kept = {
@@ -159,3 +236,46 @@ def test_no_secret_is_in_configurations_arguments_or_logs(stack: Any, run_id: st
     }
     found = [place for place, text in kept.items() for each in secret if each in text]
     assert found == []
+
+
+def test_steps_and_model_servers_read_neither_airflows_keys_nor_each_others(stack: Any, run_id: str) -> None:
+    def shell(user: str, script: str) -> str:
+        return str(stack.compose("exec", "-T", "-u", user, "scheduler", "sh", "-c", f"{script} || true")).strip()
+
+    airflow, server, step = "65532:65532", "65531:65531", "65533:65533"
+    assert {each.partition(":")[0] for each in (airflow, server, step)} <= stack.users_at_work
+    held = "cat $(find /proc -maxdepth 1 -uid 65532 -name '[0-9]*' -printf '%p/environ ') 2>/dev/null | head -c 1"
+    keys, servers_key = "/run/millrace/airflow/env", "/run/millrace/serving/tls.key"
+    for user, reads in ((airflow, {keys, servers_key}), (server, {servers_key}), (step, set())):
+        assert {file for file in (keys, servers_key) if shell(user, f"test -r {file} && echo yes")} == reads
+        assert (shell(user, held) != "") == (user == airflow)  # what Airflow's processes hold
+        become = "setpriv --reuid=65533 --regid=65533 --clear-groups id -u"
+        assert (shell(user, become) == "65533") == (user == airflow)
+
+
+def test_the_ui_speaks_tls_where_it_is_asked_to_and_tasks_run(stack: Any, run_id: str) -> None:
+    """The last one: nothing here goes back to plain HTTP."""
+    stack.environment["MILLRACE_UI_TLS"] = "true"
+    stack.compose("up", "-d")
+    trust, url = stack.trust, f"https://localhost:{stack.port}"
+
+    def healthy() -> bool:
+        try:
+            parts = httpx.get(f"{url}/api/v2/monitor/health", timeout=10, verify=trust).json()
+        except (httpx.HTTPError, ValueError):
+            return False
+        return all(
+            parts[each]["status"] == "healthy" for each in ("metadatabase", "scheduler", "dag_processor", "triggerer")
+        )
+
+    stack.await_(healthy, "Airflow by TLS", 300)
+    with httpx.Client(base_url=url, timeout=60, verify=trust) as client:
+        login = {"username": "admin", "password": stack.password()}
+        token = client.post("/auth/token", json=login).raise_for_status().json()["access_token"]
+        client.headers["Authorization"] = f"Bearer {token}"
+        runs = f"/api/v2/dags/{DAG}/dagRuns"
+        asked = {"conf": {"rows": 600, "dry_run": True, "partition_from": "2026-01-01", "partition_to": "2026-01-02"}}
+        made = client.post(runs, json={**asked, "logical_date": None}).raise_for_status().json()["dag_run_id"]
+        ended = ("success", "failed")
+        stack.await_(lambda: client.get(f"{runs}/{made}").json()["state"] in ended, "end of the dry run", 300)
+        assert stack.sql(f"SELECT state FROM run_summary WHERE run_id = '{made}'") == "dry_run"

@@ -29,6 +29,8 @@ def test_a_run_waits_for_its_hours_until_a_person_lets_it_and_for_watts_until_th
         return bool(plant.api.tasks(DAG, run_id)[task]["state"] == "deferred")
 
     plant.wait(lambda: held("await_start"), "await_start is deferred")
+    plant.wait(lambda: ".trigger." in plant.log(DAG, run_id, "await_start"), "the trigger's log")
+    assert "Could not read" not in plant.log(DAG, run_id, "await_start")
     start = plant.ledger.plan(DAG, run_id).start
     assert start.at == hour + timedelta(hours=4)
     assert start.rates == f"the forecast {plant.forecast}"

@@ -61,6 +61,9 @@ def test_training_goes_on_after_kill_9_and_a_person_decides(
         "a checkpoint",
         timeout_seconds=120,
     )
+    running = plant.log(DAG, run_id, "train")
+    assert "attempt=1.log" in running, "the log of a task that runs"
+    assert "Could not read" not in running
     trainer = trainers(plant)[0]
     if victim == "trainer":
         os.kill(trainer.pid, signal.SIGKILL)

@@ -4,9 +4,12 @@ import json
 import math
 from datetime import date
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
+import psutil
 
+from millrace import data_docs
 from millrace.calibrate import calibrate
 from millrace.contracts.report import EvaluateResult, ValidateResult
 from millrace.contracts.run_spec import METER_FILE
@@ -54,7 +57,7 @@ def test_raw_files_become_a_served_measured_model(plant: Any, first_day: date) -
     assert isinstance(validated, ValidateResult)
     assert [partition.rows for partition in validated.published] == [120, 120, 120]
     assert [partition.duplicates for partition in validated.published] == [0, 0, 2]
-    assert files.exists(validated.docs_uri)
+    assert data_docs.newest(files.to_uri(plant.store), "machine_faults", run_id) is not None
     evaluated = plant.ledger.committed_report("machine_faults", run_id, "evaluate").result
     assert isinstance(evaluated, EvaluateResult)
     assert evaluated.baseline is not None
@@ -65,6 +68,16 @@ def test_raw_files_become_a_served_measured_model(plant: Any, first_day: date) -
     assert answer["model_version"] == live.model.version
     labels = next(output for output in answer["outputs"] if output["name"] == "labels")["data"]
     assert [json.loads(row)[0]["label"] for row in labels] == ["well", "broken"]
+
+
+def test_airflow_and_the_model_server_listen_on_loopback_alone(plant: Any) -> None:
+    """The server is that of the run above."""
+    ours = set(plant.airflow.processes())
+    components = next(pid for pid, said in plant.airflow.processes().items() if said.startswith("Airflow"))
+    ours |= {child.pid for child in psutil.Process(components).children(recursive=True)}
+    listening = [each for each in psutil.net_connections("inet") if each.pid in ours and each.status == "LISTEN"]
+    assert {each.laddr.ip for each in listening} == {"127.0.0.1"}, listening
+    assert {plant.airflow.port, urlsplit(status_of(plant).address).port} <= {each.laddr.port for each in listening}
 
 
 def test_tasks_open_their_pages_and_leave_a_trail_of_assets(plant: Any) -> None:

@@ -89,7 +89,8 @@ def test_f16_a_training_killed_for_want_of_memory_gets_more_and_its_family_learn
     meter = MeterReading(
         started_at=datetime(2026, 1, 2, tzinfo=UTC), wall_seconds=5, cpu_seconds=5, peak_memory_bytes=1800 << 20
     )
-    done = Report(outcome="ok", reason="done", meter=meter, result=TRAINED)
+    told = TRAINED.model_copy(update={"trained_uri": f"{training.order(1).attempt_uri}/out/trained"})
+    done = Report(outcome="ok", reason="done", meter=meter, result=told)
     assert training.over(pods.ended("Succeeded", 0), done, "success") == "done"
     learned = training.ledger.calibration(spec.hardware.name, "mlp_classifier")
     parts = training.ledger.plan("flowers", "manual__1").parts["memory"]

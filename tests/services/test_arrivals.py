@@ -12,6 +12,7 @@ from millrace.settings import Settings
 from millrace.storage import files
 from millrace.storage.arrival_manifest import read_manifest
 from millrace.storage.arrivals import arrival, arrived_bytes
+from millrace.storage.arrived_sizes import Arrived, arrived_sizes
 from millrace.storage.identity import identity
 
 DAY = date(2026, 1, 31)
@@ -30,6 +31,7 @@ def test_a_folder_of_any_name_is_found_percent_encoded(root: str, place: str) ->
     assert "its marker is not" in arrival(source, DAY).missing
     files.write_bytes(files.join(root, place, "2026-01-31.json"), b'{"bytes": 5}')
     assert arrived_bytes(source, DAY) == 5
+    assert arrived_sizes(source, [DAY, date(2026, 1, 30)], 366) == Arrived({DAY: 5}, 0), "the day before has no marker"
     manifest = read_manifest(source, DAY)
     assert manifest is not None
     assert manifest.bytes == 5
@@ -58,5 +60,17 @@ def test_what_is_no_file_has_no_identity(root: str) -> None:
         identity(folder)
     with pytest.raises(BadInputError, match="not a file"):
         arrived_bytes(source, DAY)
+    with pytest.raises(BadInputError, match="not a file"):
+        arrived_sizes(source, [DAY], 366)
     system, path = files.locate(folder)
     assert system.get_file_info(path).type == fs.FileType.Directory
+
+
+@pytest.mark.parametrize("template", ["{partition}.csv", "{year}/{month}/{day}.csv", "{partition}/rows.csv"])
+def test_many_days_are_found_by_listings(root: str, template: str) -> None:
+    source = Source(uri_template=f"{root}/listed/{template}", format="csv")
+    days = [date(2026, month, 7) for month in range(1, 5)]
+    assert arrived_sizes(source, days, 366) == Arrived({}, 0)
+    for size, day in enumerate(days[1:], start=1):
+        files.write_bytes(source.uri(day), b"x" * size)
+    assert arrived_sizes(source, days, 366).sizes == {days[1]: 1, days[2]: 2, days[3]: 3}

@@ -24,7 +24,10 @@ from millrace.ledger.records import Actor, Budget, RunKey
 REPOSITORY = Path(__file__).resolve().parents[2]
 STACK = REPOSITORY / "images" / "stack"
 RULES = STACK / "alerts.yaml"
-ALERTS = {"MillraceRunStalled", "MillraceEnergyUnattributed", "MillraceCanaryFailing", "MillraceBudgetNear"}
+ALERTS = {
+    "MillraceRunStalled", "MillraceEnergyUnattributed", "MillraceCanaryFailing", "MillraceServingDivergent",
+    "MillraceBudgetNear",
+}  # fmt: skip
 PATIENCE_SECONDS = 60
 
 
@@ -78,20 +81,20 @@ def exporter(ledger_url: str) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def servers(load_module: Callable[[Path], ModuleType]) -> Iterator[tuple[str, ModuleType]]:
-    """What a model server counts, declared by its own module: the address, and the module to count with."""
+def servers(load_module: Callable[[Path], ModuleType]) -> Iterator[tuple[str, list[Any]]]:
+    """What a model server counts of two versions, declared by its own module: the address, and what counts them."""
     counted = load_module(REPOSITORY / "images" / "serve" / "millrace_serve" / "metrics.py")
-    for version in ("v1", "v2"):
-        counted.loaded("news", version)
+    series = [counted.VersionSeries("news", version) for version in ("v1", "v2")]
+    counted.REFUSED.labels("400")
     server, thread = start_http_server(0, "127.0.0.1")
-    yield f"127.0.0.1:{server.server_port}", counted
+    yield f"127.0.0.1:{server.server_port}", series
     server.shutdown()
     thread.join()
 
 
 @pytest.fixture(scope="module")
 def ask(
-    replay: ModuleType, exporter: str, servers: tuple[str, ModuleType], tmp_path_factory: pytest.TempPathFactory
+    replay: ModuleType, exporter: str, servers: tuple[str, list[Any]], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Callable[..., Any]]:
     """What Prometheus's API answers on a path."""
     jobs = [
@@ -127,14 +130,10 @@ def until(wanted: Callable[[], Any], ended: Callable[[], Any] = lambda: None) ->
 
 
 @pytest.mark.parametrize("expression", list(panels()))
-def test_every_panel_shows_something(ask: Callable[..., Any], servers: tuple[str, ModuleType], expression: str) -> None:
-    _, counted = servers
-
+def test_every_panel_shows_something(ask: Callable[..., Any], servers: tuple[str, list[Any]], expression: str) -> None:
     def shown() -> bool:
-        for version in ("v1", "v2"):
-            counted.REQUESTS.labels("news", version, "ok").inc()
-            counted.SECONDS.labels("news", version).observe(0.004)
-        counted.REFUSED.labels("400").inc()
+        for version in servers[1]:
+            version.answered(0.004)
         result = ask("query", query=expression)["result"]
         return any(math.isfinite(float(each["value"][1])) for each in result)
 

@@ -54,7 +54,7 @@ class Site:
             self.table, pa.table({"n": [number]}), mode="overwrite", storage_options=s3.delta_options(self.table)
         )
         dataset = DatasetVersion(workload="news", uri=self.table, version=number, until=DAY)
-        docs = files.join(self.attempt(run_id, "validate"), "docs", "index.html")
+        docs = files.join(self.attempt(run_id, "validate"), "out", "docs", "index.html")
         made = {files.join(self.attempt(run_id, task), "out", "data"): 100 for task in ("ingest", "validate", "train")}
         made |= {docs: 10, files.join(self.model(number), "model.onnx"): 1000}
         with ThreadPoolExecutor(len(made)) as pool:  # closing a file may take HDFS half a second
@@ -69,7 +69,7 @@ class Site:
             content_sha256=f"{number:064}",
         )
         published = ValidateResult(
-            dataset_uri=self.table, version=number, published=(staged,), outcomes=(), docs_uri=docs, profiles={}
+            dataset_uri=self.table, version=number, published=(staged,), outcomes=(), profiles={}
         )
         self._report(run_id, repeat, "validate", published)
         self.ledger.store_plan("news", run_id, repeat, _plan(dataset))
@@ -152,7 +152,7 @@ def test_a_sweep_takes_what_nobody_names_and_never_a_live_version_s_file(site: S
     with pytest.raises((OSError, pa.ArrowException)):
         site.rows(3)
     # the newest data's documents, and the run in flight; what the ledger does not know went, being old
-    assert files.exists(files.join(site.attempt("run-5", "validate"), "docs", "index.html"))
+    assert files.exists(files.join(site.attempt("run-5", "validate"), "out", "docs", "index.html"))
     assert files.exists(files.join(site.attempt("run-2", "ingest"), "out", "data"))
     for run_id, task in [("run-5", "ingest"), ("run-1", "validate"), ("forgotten", "train")]:
         assert not files.names(site.attempt(run_id, task)), (run_id, task)

@@ -30,3 +30,22 @@ def test_every_image_may_be_built_on_another_base_and_runs_as_nobody(repository:
         assert next(line for line in lines if not line.startswith("#")).startswith("ARG BASE_IMAGE=")
         assert "USER 65532:65532" in lines
         assert any(line.startswith("ENTRYPOINT [") for line in lines), f"{file}: a shell would stand before the step"
+
+
+@pytest.mark.parametrize("image", ["data", "train", "serve"])
+def test_what_an_image_copies_imports_nothing_that_it_lacks(repository: Path, image: str) -> None:
+    text = (repository / "images" / image / "Dockerfile").read_text()
+    copied = re.findall(r"^COPY plugins/millrace/(\w+) ", text, re.MULTILINE)
+    assert "contracts" in copied
+    folders = [*(repository / "plugins" / "millrace" / each for each in copied), repository / "images" / image]
+    missing = {
+        f"{file.relative_to(repository)}: {name}"
+        for folder in folders
+        for file in folder.rglob("*.py")
+        for names in re.findall(
+            r"^\s*(?:from millrace import (.+)|(?:from|import) millrace\.(\w+))", file.read_text(), re.MULTILINE
+        )
+        for name in re.split(r"\W+", names[0] or names[1])
+        if name and name not in copied
+    }
+    assert missing == set()

@@ -62,7 +62,6 @@ def validate(spec: RunSpec, stop: Stop) -> ValidateResult:
         version=_commit_all(task, table, stop),
         published=task.staged,
         outcomes=tuple(outcomes),
-        docs_uri=docs_uri,
         profiles=profiles,
     )
 

@@ -1,50 +1,56 @@
-"""What stands before kserve's application: the protocol's paths, the body's size, the number of requests."""
+"""What stands before kserve's application: the protocol's paths and methods, the token, and inference itself."""
 
-import asyncio
 import hmac
 import json
-import os
+import logging
 import re
-from collections.abc import Callable
 from contextvars import ContextVar
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from millrace.contracts.workload import ServingPolicy
 from millrace_serve import metrics
-from millrace_serve.refusal import RequestRefusedError
+from millrace_serve.admission import MAX_IN_FLIGHT, Admission
+from millrace_serve.refusal import RequestRefusedError, shown
+from millrace_serve.scoring import Ask
+from millrace_serve.secrets import NO_SECRETS, Secrets
+from millrace_serve.switch import Switch
+from millrace_serve.uploads import Uploads, header
 
-MAX_IN_FLIGHT = max(64, 16 * len(os.sched_getaffinity(0)))
+log = logging.getLogger("millrace")
 
 asked_version: ContextVar[str | None] = ContextVar("asked_version", default=None)
-"""The version in the request's path, which kserve's own end points do not take."""
+"""The version in the path of a request for kserve's own end points, which do not take one; set while they answer."""
 
-_VERSIONED = re.compile(r"(/v2/models/[^/]+)/versions/([^/]+)(/ready|/infer)?")
-_SERVED = re.compile(r"/|/metrics|/v2|/v2/health/(?:live|ready)|/v2/models|/v2/models/[^/]+(?:/ready|/infer)?")
-_JSON = b"application/json"
+_MODEL = re.compile(r"(/v2/models/([^/]+))(?:/versions/([^/]+))?(/ready|/infer)?")
+_OTHERS = frozenset({"/", "/metrics", "/v2", "/v2/health/live", "/v2/health/ready", "/v2/models"})
+_PIECE_BYTES = 64 * 1024
+_READING, _INFERRING = ("GET", "HEAD"), ("POST",)
 
 
 class Limits:
     """An ASGI application before another one.
 
     Only the Open Inference Protocol's paths and /metrics exist: kserve's end points for loading and unloading
-    models have no authentication. An inference request is read whole, within the policy's bytes and time, before
-    anything parses it; with a ``token``, only those who send it are answered about models. When as many
-    as ``max_in_flight`` are in work, the next one is refused with 429 at once.
+    models have no authentication. With a token among ``secrets``, only those who send it are answered about models.
+    An inference request is read whole, within the policy's bytes and time, before it takes one of ``max_in_flight``
+    places and anything parses it; the switch answers it, so that neither kserve nor FastAPI work on it in the event
+    loop.
     """
 
     def __init__(
         self,
         app: ASGIApp,
-        policy: Callable[[], ServingPolicy],
+        workload: str,
+        switch: Switch,
         max_in_flight: int = MAX_IN_FLIGHT,
-        token: str | None = None,
+        secrets: Secrets = NO_SECRETS,
     ) -> None:
         self._app = app
-        self._token = token
-        self._policy = policy
-        self._max_in_flight = max_in_flight
-        self._in_flight = 0
+        self._workload = workload
+        self._switch = switch
+        self._secrets = secrets
+        self._uploads = Uploads()
+        self._admission = Admission(max_in_flight)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or answer with the reason why not."""
@@ -52,98 +58,91 @@ class Limits:
             await self._app(scope, receive, send)
             return
         try:
-            scope = _unversioned(scope)
-            self._admit(scope)
-            if scope["method"] == "POST" and scope["path"].endswith("/infer"):
-                await self._infer(scope, receive, send)
+            path, version = self._admit(scope)
+            if path.endswith("/infer"):
+                await self._infer(scope, receive, send, version)
             else:
-                await self._app(scope, receive, send)
+                await self._pass_on(scope, receive, send, path, version)
         except RequestRefusedError as error:
-            await _refuse(send, error)
+            await _refuse(scope, send, error)
+        except Exception as error:  # whose text may hold a row's value
+            log.error("a request failed with %s", type(error).__name__)
+            await _refuse(scope, send, RequestRefusedError(500, f"the server failed with {type(error).__name__}"))
 
-    def _admit(self, scope: Scope) -> None:
-        """Health and metrics are for the cluster; whatever is about a model takes the token."""
-        if self._token is None or not scope["path"].startswith("/v2/models"):
-            return
-        given = _header(scope, b"authorization") or b""
-        if not hmac.compare_digest(given, f"Bearer {self._token}".encode()):
-            raise RequestRefusedError(401, "this endpoint takes a bearer token: Authorization: Bearer …")
+    def _admit(self, scope: Scope) -> tuple[str, str | None]:
+        """The path without a version, and the version: for those who may ask, and by the method that it takes."""
+        path = scope["path"]
+        match = _MODEL.fullmatch(path)
+        if match is None and path not in _OTHERS:
+            raise RequestRefusedError(404, "no such path; this server speaks the Open Inference Protocol v2 below /v2")
+        # health and metrics are for the cluster; whatever is about a model takes the token
+        token = self._secrets.token
+        if token is not None and path.startswith("/v2/models"):
+            given = header(scope, b"authorization") or b""
+            if not hmac.compare_digest(given, f"Bearer {token}".encode()):
+                raise RequestRefusedError(
+                    401, "this endpoint takes a bearer token: Authorization: Bearer …", {"www-authenticate": "Bearer"}
+                )
+        methods = _INFERRING if match is not None and match[4] == "/infer" else _READING
+        if scope["method"] not in methods:
+            allowed = ", ".join(methods)
+            raise RequestRefusedError(405, f"this path takes {allowed}", {"allow": allowed})
+        if match is None:
+            return path, None
+        if match[2] != self._workload:
+            raise RequestRefusedError(404, f"there is no model {shown(match[2])}; this server has {self._workload!r}")
+        return match[1] + (match[4] or ""), match[3]
 
-    async def _infer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self._in_flight >= self._max_in_flight:
-            raise RequestRefusedError(429, f"{self._max_in_flight} requests are in work; try again in a second")
-        self._in_flight += 1
-        metrics.IN_FLIGHT.set(self._in_flight)
+    async def _pass_on(self, scope: Scope, receive: Receive, send: Send, path: str, version: str | None) -> None:
+        """kserve answers GET alone; uvicorn keeps the body of a HEAD back."""
+        asked = asked_version.set(version)
         try:
-            policy = self._policy()
-            body = await _read(scope, receive, policy.max_request_bytes, policy.max_request_seconds)
-            await self._app(_as_json(scope), _replay(body, receive), send)
+            await self._app({**scope, "method": "GET", "path": path, "raw_path": path.encode()}, receive, send)
         finally:
-            self._in_flight -= 1
-            metrics.IN_FLIGHT.set(self._in_flight)
+            asked_version.reset(asked)
+
+    async def _infer(self, scope: Scope, receive: Receive, send: Send, version: str | None) -> None:
+        coding = (header(scope, b"content-encoding") or b"identity").strip().lower()
+        if coding != b"identity":
+            raise RequestRefusedError(
+                415, "a request's body is taken as it is, without Content-Encoding", {"accept-encoding": "identity"}
+            )
+        policy = self._switch.route.policy
+        client = scope["client"][0] if scope.get("client") else ""
+        json_bytes = header(scope, b"inference-header-content-length")
+        async with self._uploads.body(scope, receive, policy.max_request_bytes, policy.max_request_seconds) as body:
+            with self._admission.place(client):
+                json_size = None if json_bytes is None else json_bytes.decode("latin-1")
+                ask = Ask(body, json_size, client, scope["state"]["has_gone"])
+                answer = await self._switch.answer(ask, version)
+            with self._uploads.answer(len(answer.body)):
+                await send({"type": "http.response.start", "status": 200, "headers": answer.headers()})
+                for start in range(
+                    0, len(answer.body), _PIECE_BYTES
+                ):  # each waits for the client to take the ones before
+                    end = start + _PIECE_BYTES
+                    more = end < len(answer.body)
+                    await send({"type": "http.response.body", "body": answer.body[start:end], "more_body": more})
 
 
-def _unversioned(scope: Scope) -> Scope:
-    path = scope["path"]
-    if match := _VERSIONED.fullmatch(path):
-        asked_version.set(match[2])
-        path = match[1] + (match[3] or "")
-    if not _SERVED.fullmatch(path):
-        raise RequestRefusedError(404, "no such path; this server speaks the Open Inference Protocol v2 below /v2")
-    return {**scope, "path": path, "raw_path": path.encode()}
-
-
-def _header(scope: Scope, name: bytes) -> bytes | None:
-    return next((value for key, value in scope["headers"] if key.lower() == name), None)
-
-
-def _as_json(scope: Scope) -> Scope:
-    """A body without the protocol's binary extension is JSON, whatever the client calls it (curl says a form)."""
-    if _header(scope, b"inference-header-content-length") is not None:
-        return scope
-    headers = [(key, value) for key, value in scope["headers"] if key.lower() != b"content-type"]
-    return {**scope, "headers": [*headers, (b"content-type", _JSON)]}
-
-
-async def _read(scope: Scope, receive: Receive, max_bytes: int, max_seconds: float) -> bytes:
-    too_large = RequestRefusedError(413, f"the request is larger than {max_bytes} bytes; send fewer rows at once")
-    declared = _header(scope, b"content-length")
-    if declared is not None and declared.isdigit() and int(declared) > max_bytes:
-        raise too_large
-    body = bytearray()
-    try:
-        async with asyncio.timeout(max_seconds):
-            while True:
-                message = await receive()
-                if message["type"] == "http.disconnect":
-                    raise RequestRefusedError(400, "the client went away before its request was whole")
-                body += message.get("body", b"")
-                if len(body) > max_bytes:
-                    raise too_large
-                if not message.get("more_body", False):
-                    return bytes(body)
-    except TimeoutError as error:
-        raise RequestRefusedError(408, f"the request was not whole after {max_seconds:g} s") from error
-
-
-def _replay(body: bytes, receive: Receive) -> Receive:
-    rest: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
-
-    async def replay() -> Message:
-        return rest.pop() if rest else await receive()
-
-    return replay
-
-
-async def _refuse(send: Send, error: RequestRefusedError) -> None:
+async def _refuse(scope: Scope, send: Send, error: RequestRefusedError) -> None:
     metrics.REFUSED.labels(str(error.status)).inc()
     content = json.dumps({"error": error.message}).encode()
-    headers = [(b"content-type", _JSON), (b"content-length", str(len(content)).encode())]
-    if error.status in {408, 413}:  # the rest of the body is not read: the connection cannot be used again
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(content)).encode()),
+        *((name.encode(), value.encode()) for name, value in error.headers.items()),
+    ]
+    if error.status in _UNREAD and _has_body(scope):  # its rest is not read: the connection cannot be used again
         headers.append((b"connection", b"close"))
-    if error.status == 401:
-        headers.append((b"www-authenticate", b"Bearer"))
-    if error.status == 429:
-        headers.append((b"retry-after", b"1"))
-    await send({"type": "http.response.start", "status": error.status, "headers": headers})
+    start: Message = {"type": "http.response.start", "status": error.status, "headers": headers}
+    await send(start)
     await send({"type": "http.response.body", "body": content})
+
+
+_UNREAD = frozenset({401, 404, 405, 408, 413, 415})
+
+
+def _has_body(scope: Scope) -> bool:
+    length = header(scope, b"content-length")
+    return header(scope, b"transfer-encoding") is not None or (length is not None and length != b"0")

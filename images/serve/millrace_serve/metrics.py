@@ -1,5 +1,7 @@
 """What Prometheus sees at /metrics, beside kserve's own."""
 
+from typing import Literal
+
 from prometheus_client import Counter, Gauge, Histogram
 
 REQUESTS = Counter(
@@ -19,25 +21,38 @@ REVERTS = Counter("millrace_reverts", "Canaries that the server took away by its
 OUTCOMES = ("ok", "error", "timeout")
 
 
-def loaded(workload: str, version: str) -> None:
-    """Begin a version's series at nothing: Prometheus counts no increase up to the first value that it sees."""
-    REVERTS.labels(workload)
-    for outcome in OUTCOMES:
-        REQUESTS.labels(workload, version, outcome)
-    SECONDS.labels(workload, version)
-    LOADED.labels(workload, version).set(1)
+class VersionSeries:
+    """A loaded version's series, which begin at nothing: Prometheus counts no increase up to the first value it sees.
 
+    What is counted after ``forget`` is seen by nobody: a late answer of a released version does not bring them back.
+    """
 
-def forget(workload: str, version: str) -> None:
-    """Drop a released version's series, so that the number of series stays bounded."""
-    for outcome in OUTCOMES:
-        _remove(REQUESTS, workload, version, outcome)
-    _remove(SECONDS, workload, version)
-    _remove(LOADED, workload, version)
+    def __init__(self, workload: str, version: str) -> None:
+        self._labels = (workload, version)
+        REVERTS.labels(workload)
+        self._outcomes = {outcome: REQUESTS.labels(workload, version, outcome) for outcome in OUTCOMES}
+        self._seconds = SECONDS.labels(workload, version)
+        LOADED.labels(workload, version).set(1)
+
+    def answered(self, seconds: float) -> None:
+        """A request was answered in so many seconds of the version's own time."""
+        self._seconds.observe(seconds)
+        self._outcomes["ok"].inc()
+
+    def failed(self, outcome: Literal["error", "timeout"]) -> None:
+        """A request was not answered."""
+        self._outcomes[outcome].inc()
+
+    def forget(self) -> None:
+        """Drop the series, so that their number stays bounded."""
+        for outcome in OUTCOMES:
+            _remove(REQUESTS, *self._labels, outcome)
+        _remove(SECONDS, *self._labels)
+        _remove(LOADED, *self._labels)
 
 
 def _remove(metric: Counter | Gauge | Histogram, *labels: str) -> None:
     try:
         metric.remove(*labels)
-    except KeyError:  # never counted
+    except KeyError:  # another version of this name was forgotten before
         return

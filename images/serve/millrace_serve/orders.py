@@ -2,21 +2,19 @@
 
 import logging
 import os
-import socket
 import threading
 import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Literal
-from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
-from millrace.contracts.errors import StepError
+from millrace.contracts.errors import RefusedError, StepError
 from millrace.contracts.model import ModelVersion
 from millrace.contracts.serving import ServingStatus, ServingTarget
 from millrace.storage import files
-from millrace_serve import metrics
+from millrace.storage.signature import opened
 from millrace_serve.switch import Route, Switch
 from millrace_serve.versions import LoadedVersion
 
@@ -43,17 +41,20 @@ class Orders:
     """Follows ``target_uri`` and tells ``status_uri``, in two threads of its own, so that no request waits for either.
 
     Versions are loaded and verified before a request is moved; what cannot be loaded changes nothing for the
-    requests, and the status says why. A target with an older generation, for another workload or unreadable is
-    not followed.
+    requests, and the status says why. A target with an older generation, for another workload, unreadable or not
+    signed with ``key`` is not followed.
     """
 
-    def __init__(self, switch: Switch, workload: str, target_uri: str, status_uri: str | None, address: str) -> None:
+    def __init__(
+        self, switch: Switch, workload: str, target_uri: str, status_uri: str | None, address: str, key: str
+    ) -> None:
         self._switch = switch
+        self._key = key
+        self._sequence = 0
         self._workload = workload
         self._target_uri = target_uri
         self._status_uri = status_uri
         self._address = address
-        self._is_listening = False
         self._started_at = datetime.now(UTC)
         self._stop = threading.Event()
         self._view = View(0, "loading", "no target yet")
@@ -63,7 +64,7 @@ class Orders:
         self._teller = threading.Thread(target=self._tell, name="status", daemon=True)
 
     def start(self) -> None:
-        """Begin to follow and to tell."""
+        """Begin to follow and to tell, once the socket listens: who reads "ready" sends a request at once."""
         self._follower.start()
         if self._status_uri is not None:
             self._teller.start()
@@ -76,13 +77,15 @@ class Orders:
 
     def status(self) -> ServingStatus:
         """The server's own view at this moment."""
-        view = self._view if self._is_listening else View(0, "loading", "nothing listens yet")
+        view = self._view
         route = self._switch.route
         if route.taken and view.state == "ready":
             view = View(view.generation, "reverted", route.taken.reason)
         canary = route.canary or route.taken
+        self._sequence += 1
         return ServingStatus(
             generation=view.generation,
+            sequence=self._sequence,
             state=view.state,
             reason=view.reason,
             stable=route.stable.health.report() if route.stable else None,
@@ -102,7 +105,10 @@ class Orders:
         if data == self._seen:
             return
         try:
-            target = ServingTarget.model_validate_json(data)
+            target = ServingTarget.model_validate_json(opened(data, self._target_uri, self._key))
+        except RefusedError as error:
+            self._ignore(data, error.what)
+            return
         except ValidationError as error:
             self._ignore(data, f"the target cannot be read: {error.error_count()} errors, {error.errors()[0]['msg']}")
             return
@@ -155,7 +161,7 @@ class Orders:
         kept = {version.model.version for version in (route.stable, route.canary) if version}
         for version in versions:
             if version.model.version not in kept:
-                metrics.forget(version.model.workload, version.model.version)
+                version.series.forget()
 
     def _follow(self) -> None:
         local = self._target_uri.startswith("file://")
@@ -174,11 +180,9 @@ class Orders:
         told: ServingStatus | None = None
         told_at_seconds = 0.0
         while not self._stop.is_set():
-            self._is_listening = self._is_listening or _listens(self._address)
-            now = self.status()
-            due = now.updated_at.timestamp() - told_at_seconds >= STATUS_SECONDS
-            if due or told is None or _news(now) != _news(told):
-                told, told_at_seconds = now, now.updated_at.timestamp()
+            now, at_seconds = self.status(), time.monotonic()
+            if told is None or at_seconds - told_at_seconds >= STATUS_SECONDS or _news(now) != _news(told):
+                told, told_at_seconds = now, at_seconds
                 self._write(now)
             self._stop.wait(POLL_LOCAL_SECONDS / 2)
         self._write(self.status())
@@ -190,16 +194,6 @@ class Orders:
             files.write_bytes(self._status_uri, status.model_dump_json(indent=1).encode())
         except (StepError, OSError) as error:
             log.warning("the status was not written: %s", error)
-
-
-def _listens(address: str) -> bool:
-    """Whether this server takes requests: who reads "ready" sends one at once."""
-    place = urlsplit(address)
-    try:
-        socket.create_connection((place.hostname, place.port), timeout=POLL_LOCAL_SECONDS).close()
-    except OSError:
-        return False
-    return True
 
 
 def _news(status: ServingStatus) -> tuple[object, ...]:

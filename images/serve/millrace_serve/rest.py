@@ -1,32 +1,32 @@
 """kserve's model server, with versions, honest readiness and errors that say what to change."""
 
 import asyncio
-import struct
+import socket
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from fastapi import Request
-from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from kserve import InferRequest, InferResponse, Model, ModelRepository, ModelServer
-from kserve.errors import InferenceError, InvalidInput, ModelNotFound, ModelNotReady, ServerNotReady
+from kserve import Model, ModelRepository, ModelServer
+from kserve.errors import InvalidInput, ModelNotFound, ModelNotReady, ServerNotReady
 from kserve.model_server import app
 from kserve.protocol.dataplane import DataPlane
 from kserve.protocol.rest.server import RESTServer
 from starlette.exceptions import HTTPException
 
 from millrace_serve import metrics, wire
+from millrace_serve.connection import Connections
+from millrace_serve.draining import DrainingServer, ServingLoop
 from millrace_serve.limits import Limits, asked_version
 from millrace_serve.refusal import RequestRefusedError
 from millrace_serve.secrets import NO_SECRETS, Secrets
 from millrace_serve.switch import Switch
 
 _APP = "kserve.model_server:app"
-_MALFORMED = (KeyError, TypeError, ValueError, AttributeError, IndexError, struct.error, InferenceError, InvalidInput)
 
 
 class WorkloadModel(Model):  # type: ignore[misc]
-    """A workload under its name; which version answers is the switch's to say."""
+    """A workload under its name, as kserve's metadata and readiness see it; Limits sends inference to the switch."""
 
     def __init__(self, workload: str, switch: Switch) -> None:
         super().__init__(workload)
@@ -41,10 +41,6 @@ class WorkloadModel(Model):  # type: ignore[misc]
     def load(self) -> bool:
         """Nothing: the target says what is loaded."""
         return self.ready
-
-    async def predict(self, payload: InferRequest, headers: dict[str, str] | None = None) -> InferResponse:
-        """Labels and probabilities from the version whose turn it is, or from the one in the path."""
-        return await self._switch.answer(payload, asked_version.get())
 
     def versions(self) -> list[str]:
         """The names of the loaded versions, the stable one first."""
@@ -61,7 +57,12 @@ class WorkloadModel(Model):  # type: ignore[misc]
 
 
 class WorkloadDataPlane(DataPlane):  # type: ignore[misc]
-    """kserve's data plane; ready when every model is, and a request that cannot be decoded is the client's mistake."""
+    """kserve's data plane; ready when every model is."""
+
+    def metadata(self) -> dict[str, Any]:
+        """The server's name, kserve's version and the one extension of the protocol that there is."""
+        found: dict[str, Any] = super().metadata()
+        return {**found, "name": "millrace", "extensions": ["binary_tensor_data"]}
 
     async def ready(self) -> bool:
         """Whether each registered workload has a stable version."""
@@ -73,21 +74,37 @@ class WorkloadDataPlane(DataPlane):  # type: ignore[misc]
         versions = self.get_model_from_registry(name).versions()
         return {**found, "versions": versions, "platform": "onnxruntime_onnx"}
 
-    def decode(
-        self, body: object, headers: dict[str, str], protocol_version: str = "v2", model_name: str | None = None
-    ) -> tuple[InferRequest, dict[str, Any]]:
-        """kserve's decoding. Raises RequestRefusedError 400 for a body that is no inference request."""
-        try:
-            decoded: tuple[InferRequest, dict[str, Any]] = super().decode(body, headers, protocol_version, model_name)
-            return decoded
-        except _MALFORMED as error:
-            raise RequestRefusedError(
-                400, f"no inference request of the Open Inference Protocol v2: {type(error).__name__}"
-            ) from error
-
 
 class WorkloadRESTServer(RESTServer):  # type: ignore[misc]
-    """kserve's REST server on one address; its errors become short JSON answers instead of tracebacks in the log."""
+    """kserve's REST server on a socket that listens; its errors become short JSON answers instead of tracebacks."""
+
+    def __init__(
+        self,
+        *given: Any,  # noqa: ANN401 - kserve's own
+        listener: socket.socket,
+        connections: Connections,
+        secrets: Secrets,
+        **named: Any,  # noqa: ANN401
+    ) -> None:
+        super().__init__(*given, **named)
+        self._listener = listener
+        self._secrets = secrets
+        self.config.ssl_certfile, self.config.ssl_keyfile = secrets.certificate, secrets.key
+        self.config.http = connections.protocol
+        self.config.proxy_headers = False  # a client's address is where it connects from, whatever it says
+        self.config.ws = "none"
+        # asyncio lets a connection's next request see the context of the one before (cpython 140947)
+        self.config.reset_contextvars = True
+        self._server = DrainingServer(self.config, connections)
+
+    async def start(self) -> None:
+        """Serve until told to end."""
+        self.create_application()
+        following = asyncio.create_task(self._secrets.follow(lambda: getattr(self.config, "ssl", None)))
+        try:
+            await self._server.serve(sockets=[self._listener])
+        finally:
+            following.cancel()
 
     def create_application(self) -> None:
         """kserve's application, our errors in place of its own."""
@@ -95,38 +112,52 @@ class WorkloadRESTServer(RESTServer):  # type: ignore[misc]
         for kind, status in ((ServerNotReady, 503), (ModelNotReady, 503), (ModelNotFound, 404), (InvalidInput, 400)):
             app.add_exception_handler(kind, _answer_with(status))
         app.add_exception_handler(RequestRefusedError, _refused)
-        app.add_exception_handler(RequestValidationError, _not_the_protocol)
         app.add_exception_handler(HTTPException, _http)
 
 
 class WorkloadServer(ModelServer):  # type: ignore[misc]
-    """kserve's model server for one workload, REST only, on ``host``; with TLS and a bearer token where given."""
+    """kserve's model server for one workload, REST only, on ``listener``; with TLS and a bearer token where given."""
 
-    def __init__(self, host: str, port: int, switch: Switch, grace_seconds: int, secrets: Secrets = NO_SECRETS) -> None:
+    def __init__(
+        self,
+        listener: socket.socket,
+        workload: str,
+        switch: Switch,
+        grace_seconds: int,
+        secrets: Secrets = NO_SECRETS,
+    ) -> None:
         super().__init__(
-            http_port=port,
+            http_port=listener.getsockname()[1],
             registered_models=ModelRepository(),
             enable_grpc=False,
             enable_latency_logging=False,
             grace_period=grace_seconds,
         )
         self.dataplane = WorkloadDataPlane(model_registry=self.registered_models)
-        self._host = host
+        self._listener = listener
+        self._connections = Connections(lambda: switch.route.policy.max_request_bytes)
         self._secrets = secrets
-        app.add_middleware(Limits, policy=lambda: switch.route.policy, token=secrets.token)
+        self._limits = Limits(app, workload, switch, secrets=secrets)
 
     def start(self, models: list[Model]) -> None:
         """Serve until SIGTERM or SIGINT; then take no more connections, end what is under way, return."""
         for model in models:
             self.register_model(model)
         rest = WorkloadRESTServer(
-            _APP, self.dataplane, self.model_repository_extension, self.http_port, grace_period=self.grace_period
+            _APP,
+            self.dataplane,
+            self.model_repository_extension,
+            self.http_port,
+            grace_period=self.grace_period,
+            listener=self._listener,
+            connections=self._connections,
+            secrets=self._secrets,
         )
-        rest.config.host = self._host
-        rest.config.ssl_certfile, rest.config.ssl_keyfile = self._secrets.certificate, self._secrets.key
+        rest.config.app = self._limits
         self.servers.append(rest.start())
         self.register_signal_handler()
-        asyncio.run(self._serve())
+        with asyncio.Runner(loop_factory=ServingLoop) as runner:
+            runner.run(self._serve())
 
 
 def _answer_with(status: int) -> Callable[[Request, Exception], Awaitable[JSONResponse]]:
@@ -137,19 +168,13 @@ def _answer_with(status: int) -> Callable[[Request, Exception], Awaitable[JSONRe
 
 
 async def _refused(_: Request, error: RequestRefusedError) -> JSONResponse:
-    return _json(error.status, error.message)
+    return _json(error.status, error.message, error.headers)
 
 
 async def _http(_: Request, error: HTTPException) -> JSONResponse:
-    return _json(error.status_code, str(error.detail))
+    return _json(error.status_code, str(error.detail), dict(error.headers or {}))
 
 
-async def _not_the_protocol(_: Request, error: RequestValidationError) -> JSONResponse:
-    """Where the body departs from the protocol; FastAPI's own answer would repeat its values."""
-    places = [".".join(str(part) for part in each["loc"]) + ": " + each["msg"] for each in error.errors()[:3]]
-    return _json(400, "no inference request of the Open Inference Protocol v2: " + "; ".join(places))
-
-
-def _json(status: int, message: str) -> JSONResponse:
+def _json(status: int, message: str, headers: dict[str, str] | None = None) -> JSONResponse:
     metrics.REFUSED.labels(str(status)).inc()
-    return JSONResponse(status_code=status, content={"error": message})
+    return JSONResponse(status_code=status, content={"error": message}, headers=headers)

@@ -11,33 +11,40 @@ from pydantic import ValidationError
 from millrace.contracts.errors import BadInputError, StepError, TransientError
 from millrace.contracts.run_spec import RunSpec, ServeTask
 from millrace.storage import files
+from millrace.storage.signature import opened
 from millrace_serve.secrets import Secrets
 
 log = logging.getLogger("millrace")
+
+_BACKLOG = 1024
 
 
 def main(argv: list[str] | None = None) -> int:
     """Serve the workload of the spec until SIGTERM, then end what is under way and return 0.
 
-    Returns 10 for a spec that cannot be served and 20 for an address that is taken.
+    Returns 10 for a spec that cannot be served, 20 for an address that is taken and 40 for a spec that was not signed.
     """
     parser = argparse.ArgumentParser(description="Millrace's model server: Open Inference Protocol v2 over HTTP.")
-    parser.add_argument("--spec", required=True, metavar="URI", help="the RunSpec (JSON) with a serve task")
-    uri = parser.parse_args(argv).spec
+    parser.add_argument("--spec", required=True, metavar="URI", help="the signed RunSpec with a serve task")
+    parser.add_argument(
+        "--orders-key", required=True, metavar="BASE64", help="public key that spec and targets are signed for"
+    )
+    given = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stdout)
     for chatty in ("kserve.trace", "uvicorn.access"):  # a line a request is work, and nobody reads it
         logging.getLogger(chatty).setLevel(logging.WARNING)
     try:
-        spec, task = _read(uri)
+        spec, task = _read(given.spec, given.orders_key)
         secrets = Secrets.read(task)
-        _check_free(task.host, task.port)
+        listener = listen(task.host, task.port)
     except StepError as error:
         log.error("%s", error)
         return error.exit_code
-    return _serve(spec, task, secrets)
+    with listener:
+        return _serve(spec, task, listener, secrets, given.orders_key)
 
 
-def _serve(spec: RunSpec, task: ServeTask, secrets: Secrets) -> int:
+def _serve(spec: RunSpec, task: ServeTask, listener: socket.socket, secrets: Secrets, key: str) -> int:
     from millrace_serve.orders import Orders
     from millrace_serve.rest import WorkloadModel, WorkloadServer
     from millrace_serve.switch import Switch
@@ -45,8 +52,8 @@ def _serve(spec: RunSpec, task: ServeTask, secrets: Secrets) -> int:
     policy = spec.workload.serving
     switch = Switch(policy)
     address = f"{'https' if secrets.certificate else 'http'}://{task.host}:{task.port}"
-    server = WorkloadServer(task.host, task.port, switch, math.ceil(policy.max_request_seconds), secrets)
-    orders = Orders(switch, spec.workload.name, task.target_uri, task.status_uri, address)
+    server = WorkloadServer(listener, spec.workload.name, switch, math.ceil(policy.max_request_seconds), secrets)
+    orders = Orders(switch, spec.workload.name, task.target_uri, task.status_uri, address, key)
     orders.start()
     try:
         server.start([WorkloadModel(spec.workload.name, switch)])
@@ -56,10 +63,10 @@ def _serve(spec: RunSpec, task: ServeTask, secrets: Secrets) -> int:
     return 0
 
 
-def _read(uri: str) -> tuple[RunSpec, ServeTask]:
+def _read(uri: str, key: str) -> tuple[RunSpec, ServeTask]:
     rule = "a RunSpec whose task is of kind 'serve'"
     try:
-        spec = RunSpec.model_validate_json(files.read_bytes(uri))
+        spec = RunSpec.model_validate_json(opened(files.read_bytes(uri), uri, key))
     except (ValidationError, FileNotFoundError) as error:
         raise BadInputError(
             f"the spec cannot be read: {error}", where=uri, rule=rule, remedy="write it again"
@@ -74,15 +81,24 @@ def _read(uri: str) -> tuple[RunSpec, ServeTask]:
     return spec, spec.task
 
 
-def _check_free(host: str, port: int) -> None:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            raise TransientError(
-                f"cannot listen: {error.strerror}",
-                where=f"{host}:{port}",
-                rule="one server an address",
-                remedy=f"end what listens there (ss -ltnp 'sport = :{port}'), or give the task another port",
-            ) from error
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens, so that a client waits for the server to begin instead of being refused.
+
+    Raises TransientError where the address is taken.
+    """
+    # named TCP: asyncio sends an answer's last bytes at once (TCP_NODELAY) only on sockets that say so
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen(_BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise TransientError(
+            f"cannot listen: {error.strerror}",
+            where=f"{host}:{port}",
+            rule="one server an address",
+            remedy=f"end what listens there (ss -ltnp 'sport = :{port}'), or give the task another port",
+        ) from error
+    listener.setblocking(False)
+    return listener

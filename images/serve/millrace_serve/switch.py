@@ -5,13 +5,13 @@ import logging
 import threading
 from dataclasses import dataclass, replace
 
-from kserve import InferRequest, InferResponse
-
 from millrace.contracts.model import ModelVersion
 from millrace.contracts.workload import ServingPolicy
 from millrace_serve import metrics
+from millrace_serve.answers import Answer
 from millrace_serve.health import Health, fault, quantile
-from millrace_serve.refusal import RequestRefusedError
+from millrace_serve.refusal import RequestRefusedError, shown
+from millrace_serve.scoring import Ask
 from millrace_serve.versions import LoadedVersion, ModelFailedError
 
 log = logging.getLogger("millrace")
@@ -81,22 +81,23 @@ class Switch:
             return route.stable
         if route.canary is not None and route.canary.model.version == version:
             return route.canary
-        raise RequestRefusedError(404, f"version {version!r} is not loaded")
+        raise RequestRefusedError(404, f"version {shown(version)!r} is not loaded")
 
-    async def answer(self, request: InferRequest, version: str | None) -> InferResponse:
+    async def answer(self, ask: Ask, version: str | None) -> Answer:
         """Answer within the policy's time.
 
-        Raises RequestRefusedError: 400 or 413 for the client's mistakes, 404 and 503 as ``find``, 500 where the
-        version that must answer errs and 504 where it is out of time.
+        Raises RequestRefusedError: 400 or 413 for the client's mistakes, 404 and 503 as ``find``, 503 too where the
+        requests before it take all of that time, 500 where the version that must answer errs and 504 where it is out
+        of time.
         """
         route = self._route
         try:
             async with asyncio.timeout(route.policy.max_request_seconds):
                 if version is None and route.canary is not None and self._is_canarys_turn(route.canary_percent):
-                    return await self._canary_first(request, route, route.canary)
+                    return await self._canary_first(ask, route, route.canary)
                 chosen = self.find(version)
                 try:
-                    return await self._ask(chosen, request, route)
+                    return await self._ask(chosen, ask, route)
                 finally:
                     self._guard(chosen)
         except TimeoutError as error:
@@ -105,24 +106,27 @@ class Switch:
             log.error("%s", error)
             raise RequestRefusedError(error.status, str(error)) from error
 
-    async def _canary_first(self, request: InferRequest, route: Route, canary: LoadedVersion) -> InferResponse:
+    async def _canary_first(self, ask: Ask, route: Route, canary: LoadedVersion) -> Answer:
         try:
-            async with asyncio.timeout(route.policy.max_request_seconds / 2):
-                return await canary.ask(request, route.policy.max_rows, _canary_limit_seconds(route))
+            half_seconds = route.policy.max_request_seconds / 2
+            async with asyncio.timeout(half_seconds):
+                return await canary.ask(ask, route.policy.max_rows, _canary_limit_seconds(route), half_seconds)
         except (ModelFailedError, TimeoutError) as error:
             log.warning("the stable version answers instead: %s", error or "no free slot in time")
             self._guard(canary)
-            return await self._ask(self.find(None), request, route)
-        except RequestRefusedError:
+            return await self._ask(self.find(None), ask, route)
+        except RequestRefusedError as error:
             # The stable version judges whose mistake it is: what it refuses too is the client's.
-            answer = await self._ask(self.find(None), request, route)
-            canary.count_error()
+            answer = await self._ask(self.find(None), ask, route)
+            if error.status != 503:  # it had no time, but nothing against the request
+                canary.count_error()
             return answer
         finally:
             self._guard(canary)
 
-    async def _ask(self, version: LoadedVersion, request: InferRequest, route: Route) -> InferResponse:
-        return await version.ask(request, route.policy.max_rows, route.policy.max_request_seconds)
+    async def _ask(self, version: LoadedVersion, ask: Ask, route: Route) -> Answer:
+        seconds = route.policy.max_request_seconds
+        return await version.ask(ask, route.policy.max_rows, seconds, seconds)
 
     def _is_canarys_turn(self, percent: int) -> bool:
         """Spread evenly: of a hundred requests in a row exactly ``percent`` are the canary's."""

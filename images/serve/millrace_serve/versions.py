@@ -3,20 +3,20 @@
 import asyncio
 import contextlib
 import os
-import time
-from concurrent.futures import Future, ThreadPoolExecutor
-
-import onnxruntime as ort
-from kserve import InferRequest, InferResponse
 
 from millrace.contracts.errors import BadInputError
 from millrace.contracts.model import ModelVersion
 from millrace.scoring.scorer import Scorer
-from millrace_serve import metrics, wire
+from millrace_serve.answers import Answer
 from millrace_serve.health import Health
+from millrace_serve.metrics import VersionSeries
+from millrace_serve.pieces import Piece, Pieces
 from millrace_serve.refusal import RequestRefusedError
+from millrace_serve.scoring import Ask, Scoring
+from millrace_serve.turns import Size, Turns
 
 CORES = len(os.sched_getaffinity(0))
+_SMALL_AHEAD = 4  # small requests that wait for a thread, to be scored together
 
 
 class ModelFailedError(Exception):
@@ -37,8 +37,9 @@ class LoadedVersion:
         self.scorer = scorer
         self.model = scorer.model
         self.health = Health(scorer.model.version)
-        self._threads = ThreadPoolExecutor(CORES, thread_name_prefix=f"version-{scorer.model.version}")
-        self._slots = asyncio.Semaphore(CORES)
+        self.series = VersionSeries(scorer.model.workload, scorer.model.version)
+        self._pieces = Pieces(scorer, CORES)
+        self._turns = Turns(CORES, _SMALL_AHEAD)
 
     @classmethod
     def load(cls, model: ModelVersion) -> "LoadedVersion":
@@ -46,59 +47,93 @@ class LoadedVersion:
         scorer = Scorer.load(model)
         blank: object = 0.0 if scorer.manifest.max_length is None else ""
         scorer.probabilities({feature: [blank] for feature in scorer.manifest.features})
-        metrics.loaded(model.workload, model.version)
         return cls(scorer)
 
-    async def ask(self, request: InferRequest, max_rows: int, limit_seconds: float) -> InferResponse:
-        """Answer within ``limit_seconds`` of getting a slot.
+    async def ask(self, ask: Ask, max_rows: int, limit_seconds: float, wait_seconds: float) -> Answer:
+        """Answer within ``limit_seconds`` of the version's own time.
 
-        Raises RequestRefusedError where the request is at fault and ModelFailedError where the model is; both
-        outcomes of the model, not the client's mistakes, go into ``health``.
+        Raises RequestRefusedError where the request is at fault, 503 where those before it take longer than
+        ``wait_seconds``, and ModelFailedError where the model is at fault; both outcomes of the model, not the
+        client's mistakes, go into ``health``.
         """
-        columns = wire.columns(request, self.scorer.manifest, max_rows)
-        await self._slots.acquire()
+        self._turns.check_time("small" if ask.is_small else "large", wait_seconds)
+        scoring = Scoring(ask, self.scorer, max_rows)
+        answer = await self._step(scoring, ask, limit_seconds) if ask.is_small else None
+        if answer is None:
+            await self._turns.begin_large(ask.client)
+            try:
+                while answer is None:
+                    answer = await self._step(scoring, ask, limit_seconds, "large")
+            finally:
+                self._turns.end_large()
+        self.health.answered(scoring.seconds)
+        self.series.answered(scoring.seconds)
+        return answer
+
+    async def _step(self, scoring: Scoring, ask: Ask, limit_seconds: float, size: Size = "small") -> Answer | None:
+        await self._turns.take(size, ask.client)
+        if ask.has_gone():
+            self._turns.give_back(size)
+            raise RequestRefusedError(400, "the client went away before its request was answered")
         loop = asyncio.get_running_loop()
-        run = ort.RunOptions()
-        work: Future[tuple[InferResponse, float]] = self._threads.submit(self._score, request, columns, run)
-        work.add_done_callback(lambda _: self._release(loop))
+        began_at_seconds = loop.time()
+        piece = Piece(scoring, size == "small", size == "large" and self._turns.are_small_expected())
         try:
-            answer, seconds = await asyncio.wait_for(asyncio.wrap_future(work), limit_seconds)
+            self._pieces.add(piece)
+            answer = await _answer(piece, limit_seconds - scoring.seconds)
         except RequestRefusedError:
             raise
         except asyncio.CancelledError:  # the request's whole time is over
-            if work.running():
+            if piece.answer.running():
+                self._turns.took(size, loop.time() - began_at_seconds)
                 self._count_late(limit_seconds)
-            run.terminate = True
+            piece.answer.cancel()
+            piece.end()
             raise
         except BadInputError as error:
             raise RequestRefusedError(400, f"{error.what} ({error.where}; {error.rule})") from error
         except TimeoutError as error:
-            run.terminate = True
+            piece.end()
+            self._turns.took(size, limit_seconds)
             self._count_late(limit_seconds)
             raise ModelFailedError(self.model.version, f"no answer within {limit_seconds:.2f} s", 504) from error
         except Exception as error:  # whatever ONNX Runtime or the graph raises is the version's fault
             self.count_error()
             raise ModelFailedError(self.model.version, f"the model failed with {type(error).__name__}", 500) from error
-        self.health.answered(seconds)
-        metrics.SECONDS.labels(self.model.workload, self.model.version).observe(seconds)
-        metrics.REQUESTS.labels(self.model.workload, self.model.version, "ok").inc()
+        finally:
+            if piece.answer.done():
+                self._turns.give_back(size)
+            else:  # nobody waits for it any more, but it holds its thread until it ends
+                piece.answer.add_done_callback(lambda _: self._give_back(loop, size))
+        self._turns.took(size, scoring.seconds if size == "small" else scoring.expected_seconds())
+        if size == "small" and scoring.is_one_short_piece():
+            self._turns.saw_small()
         return answer
 
-    def _release(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _give_back(self, loop: asyncio.AbstractEventLoop, size: Size) -> None:
         with contextlib.suppress(RuntimeError):  # the server has ended
-            loop.call_soon_threadsafe(self._slots.release)
-
-    def _score(self, request: InferRequest, columns: wire.Columns, run: ort.RunOptions) -> tuple[InferResponse, float]:
-        started = time.monotonic()
-        probabilities = self.scorer.probabilities(columns, run)
-        seconds = time.monotonic() - started
-        return wire.response(request, self.scorer, probabilities), seconds
+            loop.call_soon_threadsafe(self._turns.give_back, size)
 
     def count_error(self) -> None:
         """Count a request that the version could not answer."""
         self.health.erred()
-        metrics.REQUESTS.labels(self.model.workload, self.model.version, "error").inc()
+        self.series.failed("error")
 
     def _count_late(self, seconds: float) -> None:
         self.health.late(seconds)
-        metrics.REQUESTS.labels(self.model.workload, self.model.version, "timeout").inc()
+        self.series.failed("timeout")
+
+
+async def _answer(piece: Piece, limit_seconds: float) -> Answer | None:
+    """The piece's answer. Raises TimeoutError once its own time, without waiting for a thread, is longer than that."""
+    answer = asyncio.wrap_future(piece.answer)
+    left_seconds = limit_seconds
+    try:
+        while not answer.done():
+            if left_seconds <= 0:
+                raise TimeoutError
+            await asyncio.wait((answer,), timeout=left_seconds)
+            left_seconds = limit_seconds - piece.own_seconds()
+        return answer.result()
+    finally:
+        answer.cancel()

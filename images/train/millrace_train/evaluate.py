@@ -15,7 +15,7 @@ from millrace.contracts.data import Dataset
 from millrace.contracts.errors import BadInputError, RefusedError
 from millrace.contracts.measurement import Hardware
 from millrace.contracts.model import ModelVersion
-from millrace.contracts.report import EvaluateResult, Quality
+from millrace.contracts.report import REPLAY_FILE, EvaluateResult, Quality
 from millrace.contracts.run_spec import EvaluateTask, RunSpec
 from millrace.energy.meter import begin_phase
 from millrace.scoring.scorer import Scorer
@@ -30,7 +30,6 @@ from millrace_train.targets import as_matrix, encode_targets
 
 log = logging.getLogger("millrace.train")
 
-REPLAY_FILE = "replay.jsonl"
 _REPLAY_ROWS = 200
 _TEST_ROWS_AT_LEAST = 1_000
 _ROWS_AT_A_TIME = 32

@@ -9,7 +9,7 @@ import numpy as np
 
 from millrace.contracts.data import Target
 from millrace.contracts.errors import BadInputError
-from millrace.contracts.report import TrainResult
+from millrace.contracts.report import TRAINED_FOLDER, TrainResult
 from millrace.contracts.run_spec import RunSpec, TrainTask
 from millrace.energy.meter import begin_phase
 from millrace.step.main import Stop
@@ -121,7 +121,7 @@ def _train(
         validation_micro_f1=micro_f1,
     )
     begin_phase("export")
-    uri = files.join(spec.attempt_uri, "out", "trained")
+    uri = files.join(spec.attempt_uri, "out", TRAINED_FOLDER)
     sha256 = write_trained(uri, trained, weights, scratch)
     for split in limits:
         shutil.rmtree(local_state / f"rows-{split}", ignore_errors=True)

@@ -1,10 +1,10 @@
 """What a step says it did."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
-from millrace.contracts.base import Contract, Uri
+from millrace.contracts.base import Contract, Sha256, Uri
 from millrace.contracts.data import Profile, StagedPartition
 from millrace.contracts.errors import StepError, legible
 from millrace.contracts.measurement import MeterReading
@@ -12,6 +12,10 @@ from millrace.contracts.model import ModelVersion
 
 Legible = Annotated[str, AfterValidator(legible)]
 """A text of a step's, as people may see it whoever wrote it."""
+
+TRAINED_FOLDER = "trained"
+REPLAY_FILE = "replay.jsonl"
+"""Below ``out`` in the attempt of train, and of evaluate."""
 
 
 class ErrorDetail(Contract):
@@ -43,29 +47,36 @@ class IngestResult(Contract):
     kind: Literal["ingest"] = "ingest"
     staged: tuple[StagedPartition, ...]
     absent: tuple[str, ...] = ()
-    absent_reasons: dict[str, str] = Field(default_factory=dict)
+    absent_reasons: dict[str, Legible] = Field(default_factory=dict)
 
 
 class ExpectationOutcome(Contract):
     """One rule of the suite on one partition."""
 
-    partition: str
-    expectation: str
-    column: str | None
+    partition: Legible
+    expectation: Legible
+    column: Legible | None
     success: bool
-    detail: str
+    detail: Legible
 
 
 class ValidateResult(Contract):
-    """The commit that holds the partitions, their profiles and where the Data Docs are."""
+    """The commit that holds the partitions, and their profiles. Where the Data Docs are is known from run and try."""
 
     kind: Literal["validate"] = "validate"
     dataset_uri: Uri
     version: int
     published: tuple[StagedPartition, ...]
     outcomes: tuple[ExpectationOutcome, ...]
-    docs_uri: Uri
     profiles: dict[str, Profile] = Field(description="by partition (ISO date); profiles add up")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _older(cls, given: Any) -> Any:  # noqa: ANN401 - whatever a report holds
+        """Reports in the ledger of before named the Data Docs."""
+        return (
+            {name: value for name, value in given.items() if name != "docs_uri"} if isinstance(given, dict) else given
+        )
 
 
 class TrainResult(Contract):
@@ -73,7 +84,7 @@ class TrainResult(Contract):
 
     kind: Literal["train"] = "train"
     trained_uri: Uri
-    trained_sha256: str
+    trained_sha256: Sha256
     losses: tuple[float, ...]
     rows: int
     steps: int

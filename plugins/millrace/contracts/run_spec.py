@@ -1,5 +1,6 @@
 """What a step is asked to do."""
 
+import hashlib
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -130,6 +131,16 @@ class RunSpec(Contract):
     state_uri: Uri
     task: Task
     gang: Gang | None = None
+
+    @property
+    def document(self) -> bytes:
+        """The order as its file holds it."""
+        return self.model_dump_json(indent=1).encode()
+
+    @property
+    def sha256(self) -> str:
+        """Of that file: who gave the order knows by it whether it is still there."""
+        return hashlib.sha256(self.document).hexdigest()
 
     @property
     def variant(self) -> str:

@@ -1,14 +1,16 @@
 """What the rollout orders of a model server, and what the server answers."""
 
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from millrace.contracts.base import Contract, Name
+from millrace.contracts.errors import legible
 from millrace.contracts.model import ModelVersion
 from millrace.contracts.workload import ServingPolicy
 
+_LARGEST_GENERATION = 2**53
 TARGET_FILE = "target.json"
 STATUS_FILE = "status.json"
 
@@ -16,7 +18,7 @@ STATUS_FILE = "status.json"
 class ServingTarget(Contract):
     """``generation`` grows with each order; the server loads both versions before it moves a request."""
 
-    generation: int = Field(ge=1)
+    generation: int = Field(ge=1, le=_LARGEST_GENERATION)
     workload: Name
     policy: ServingPolicy
     stable: ModelVersion
@@ -35,17 +37,21 @@ class VersionHealth(Contract):
 
 
 class ServingStatus(Contract):
-    """The server's own view. ``reverted`` means that it took the canary away by itself, for ``reason``."""
+    """The server's own view. ``reverted`` means that it took the canary away by itself, for ``reason``.
 
-    generation: int
+    ``sequence`` grows with each word of one process, whatever the clock does.
+    """
+
+    generation: int = Field(ge=0, lt=_LARGEST_GENERATION)
+    sequence: int = Field(default=0, ge=0)
     state: Literal["loading", "ready", "reverted", "failed"]
-    reason: str = ""
+    reason: Annotated[str, AfterValidator(legible)] = ""
     stable: VersionHealth | None = None
     canary: VersionHealth | None = None
     pid: int
     started_at: datetime
     updated_at: datetime
-    address: str
+    address: str = Field(max_length=300, description="for people; whoever asks the server knows where it was begun")
 
 
 class Verdict(Contract):

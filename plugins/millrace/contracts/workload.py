@@ -50,9 +50,9 @@ class GatePolicy(DeclaredContract):
 class ServingPolicy(DeclaredContract):
     """The service's limits and the watch after a switch."""
 
-    max_request_bytes: int = Field(default=1024**2, ge=1024)
-    max_rows: int = Field(default=64, ge=1)
-    max_request_seconds: float = Field(default=30, gt=0)
+    max_request_bytes: int = Field(default=1024**2, ge=1024, le=256 * 1024**2)
+    max_rows: int = Field(default=64, ge=1, le=4096)
+    max_request_seconds: float = Field(default=30, gt=0, le=600)
     canary_steps: tuple[Annotated[int, Field(ge=1, le=100)], ...] = Field(
         default=(10, 50, 100), min_length=1, description="per cent of requests"
     )
@@ -73,6 +73,14 @@ class StartPolicy(DeclaredContract):
     least_saving: float = Field(default=0.02, ge=0, lt=1, description="share for which it is worth waiting")
 
 
+class ApprovalPolicy(DeclaredContract):
+    """Who may answer what a run asks (the gate, a canary's step, spending past a budget), and promote by hand."""
+
+    two_people: bool = Field(
+        default=False, description="whoever triggered the run may not approve it, nor promote its version"
+    )
+
+
 class Workload(DeclaredContract):
     """One file in dags/ declares one of these."""
 
@@ -91,6 +99,7 @@ class Workload(DeclaredContract):
     training: Training
     gate: GatePolicy
     serving: ServingPolicy = ServingPolicy()
+    approval: ApprovalPolicy = ApprovalPolicy()
     timing: StartPolicy | None = Field(default=None, description="None: training begins as soon as it is sized")
     step_timeout: timedelta = Field(default=timedelta(hours=6), gt=timedelta(0))
     retries: int = Field(default=3, ge=0, le=10)

@@ -33,8 +33,7 @@ def show(settings: Settings, airflow: LocalAirflow, *, rows: int, cache: Path, p
     print(f"{DAG_ID} {run_id}: {first} to {last}, {rows:,} training rows; UI {airflow.url}", flush=True)
     runs = settings.process_launcher().folder(files.join(settings.store, "runs", DAG_ID))
     follow(api, DAG_ID, run_id, runs)
-    cluster = settings.cluster() if settings.launcher == "kubernetes" else None
-    for line in summary(ledger, DAG_ID, run_id, settings.store, cluster):
+    for line in summary(settings, DAG_ID, run_id):
         print(line)
     state = ledger.run_summary(dag_id=DAG_ID, run_id=run_id)[0]["state"]
     print(f"\n{state} after {time.monotonic() - began:,.0f} s.")

@@ -3,19 +3,20 @@
 import json
 from collections.abc import Iterator
 
+from millrace import data_docs
 from millrace.contracts.cluster import Cluster
-from millrace.contracts.report import Baseline, EvaluateResult, Quality, ValidateResult
-from millrace.ledger.ledger import Ledger
+from millrace.contracts.report import Baseline, EvaluateResult, Quality
 from millrace.serving.manifests import PORT, service_name
-from millrace.serving.room import ServingRoom
+from millrace.settings import Settings
 
 _LINE = "-" * 78
 _TENSOR = {"name": "text", "shape": [1], "datatype": "BYTES", "data": ["the shuttle reached orbit after launch"]}
 _BODY = json.dumps({"inputs": [_TENSOR]})
 
 
-def summary(ledger: Ledger, dag_id: str, run_id: str, store: str, cluster: Cluster | None = None) -> Iterator[str]:
+def summary(settings: Settings, dag_id: str, run_id: str) -> Iterator[str]:
     """Quality by label, predicted beside measured, and a request to try, of this machine's server or a cluster's."""
+    ledger = settings.ledger()
     row = ledger.run_summary(dag_id=dag_id, run_id=run_id)[0]
     yield _LINE
     yield f"{dag_id}: {row['state']}, {row['reason']}"
@@ -29,10 +30,12 @@ def summary(ledger: Ledger, dag_id: str, run_id: str, store: str, cluster: Clust
     yield _pair("energy, Wh", row["predicted_joules"], row["measured_joules"], 3600, ",.2f")
     if row["energy_method"] == "estimated":
         yield "  (no energy sensor here: measured energy is estimated from CPU time and the hardware entry)"
-    validated = ledger.committed_report(dag_id, run_id, "validate")
-    if validated is not None and isinstance(validated.result, ValidateResult):
-        yield f"\nwhat validation saw: {validated.result.docs_uri}"
-    yield from _request(store, row["workload"]) if cluster is None else _cluster_request(cluster, row["workload"])
+    if (docs := data_docs.newest(settings.store, dag_id, run_id)) is not None:
+        yield f"\nwhat validation saw: {docs}"
+    if settings.launcher == "kubernetes":
+        yield from _cluster_request(settings.cluster_of(row["workload"]), row["workload"])
+    else:
+        yield from _request(settings, row["workload"])
 
 
 def _quality(candidate: Quality, live: Quality | None, baseline: Baseline | None) -> Iterator[str]:
@@ -61,13 +64,17 @@ def _pair(name: str, predicted: float | None, measured: float | None, unit: floa
     return f"{name:<22}{cells[0]:>14}{cells[1]:>14}"
 
 
-def _request(store: str, workload: str) -> Iterator[str]:
-    status = ServingRoom(store, workload).read_status()
-    if status is None:
+def _request(settings: Settings, workload: str) -> Iterator[str]:
+    address = settings.serving_room(workload).address
+    if address is None:
         return
     yield ""
     yield "ask the served model:"
-    yield f"  curl -s {status.address}/v2/models/{workload}/infer -H 'Content-Type: application/json' \\"
+    folder = settings.serving_secrets
+    options = f" --cacert {folder}/ca.crt" if settings.serving_tls else ""
+    token = f' -H "Authorization: Bearer $(cat {folder}/token)"' if settings.serving_token else ""
+    header = f"-H 'Content-Type: application/json'{token}"
+    yield f"  curl -s{options} {address}/v2/models/{workload}/infer {header} \\"
     yield f"    -d '{_BODY}'"
 
 

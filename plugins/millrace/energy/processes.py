@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 
-from millrace.process_start import began_seconds
+from millrace.energy.process_start import began_seconds
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,8 @@ from millrace.storage import files
 
 CONTAINER = "base"
 SPEC_ANNOTATION = "millrace/spec"
+DIGEST_ANNOTATION = "millrace/spec-sha256"
+STEP_LABEL = "app.kubernetes.io/name=millrace-step"
 QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
 _SAFE_TO_EVICT = "cluster-autoscaler.kubernetes.io/safe-to-evict"
 _NOT_PULLED = (
@@ -44,7 +46,7 @@ def step_pod(cluster: Cluster, image: str, spec: RunSpec, request: Request) -> k
     if training and cluster.queue:
         labels[QUEUE_LABEL] = cluster.queue
     # an autoscaler that empties a node would throw away the work since the last checkpoint
-    annotations = {SPEC_ANNOTATION: uri} | ({_SAFE_TO_EVICT: "false"} if training else {})
+    annotations = order_annotations(spec) | ({_SAFE_TO_EVICT: "false"} if training else {})
     volumes, mounts = _scratch(cluster.shared_memory_bytes if training else 0)
     if cluster.hadoop_secret:
         source = k8s.V1SecretVolumeSource(secret_name=cluster.hadoop_secret, default_mode=0o440)
@@ -70,6 +72,7 @@ def step_pod(cluster: Cluster, image: str, spec: RunSpec, request: Request) -> k
             ],
             volumes=volumes,
             restart_policy="Never",
+            service_account_name=cluster.service_account,
             automount_service_account_token=False,
             enable_service_links=False,
             security_context=pod_security(),
@@ -84,10 +87,16 @@ def step_pod(cluster: Cluster, image: str, spec: RunSpec, request: Request) -> k
     )
 
 
+def order_annotations(spec: RunSpec) -> dict[str, str]:
+    """Which order a pod was given: where its file lies, and what is in it, since others may write to the store."""
+    return {SPEC_ANNOTATION: files.join(spec.attempt_uri, SPEC_FILE), DIGEST_ANNOTATION: spec.sha256}
+
+
 def step_labels(spec: RunSpec) -> dict[str, str]:
     """Whose pod it is, and what it does."""
+    name, _, value = STEP_LABEL.partition("=")
     return {
-        "app.kubernetes.io/name": "millrace-step",
+        name: value,
         "app.kubernetes.io/component": spec.task.kind,
         "app.kubernetes.io/part-of": "millrace",
         "app.kubernetes.io/managed-by": "airflow",

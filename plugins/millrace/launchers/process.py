@@ -1,23 +1,25 @@
 """Runs a step as a process of this machine, in its image's own environment."""
 
+import contextlib
 import fcntl
 import json
 import logging
 import os
 import signal
 import subprocess
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 from urllib.parse import unquote, urlsplit
 
 import psutil
 
-from millrace import process_start
 from millrace.contracts.errors import BadInputError, TransientError
-from millrace.contracts.run_spec import SPEC_FILE, RunSpec
+from millrace.contracts.run_spec import SPEC_FILE, RunSpec, ServeTask
+from millrace.energy import process_start
 from millrace.storage import files
 
 log = logging.getLogger(__name__)
@@ -25,6 +27,7 @@ log = logging.getLogger(__name__)
 LOG_FILE = "log.txt"
 _PROCESS_FILE = "process.json"
 _POLL_SECONDS = 0.1
+_KILLED_SECONDS = 5.0
 _PASSED_ON = ("PATH", "JAVA_HOME", "HOME", "LANG", "TZ", "TMPDIR", "SSL_CERT_FILE", "CUDA_VISIBLE_DEVICES")
 _PASSED_ON_PREFIXES = ("AWS_", "HADOOP_", "KRB5", "KERAS_", "TF_", "OMP_")
 
@@ -44,12 +47,16 @@ class ProcessLauncher:
     One process for each run and step: the lock on ``<state>/lock`` is inherited by the process and so held for as long
     as it lives, whatever became of its supervisor. A try that finds it held first ends the process that holds it.
     Lock and log are always on this machine: below ``scratch`` where a run's folders are in another store.
+    A step runs as ``step_user`` and a model server as ``server_user`` where they are given, and so with none of the
+    supervisor's rights; the store is then not this machine's files.
     """
 
     repository: Path
     environments: Path
     scratch: Path
     stop_grace_seconds: float
+    step_user: str = ""
+    server_user: str = ""
 
     def run(self, image: str, spec: RunSpec, on_line: Callable[[str], None]) -> Ended:
         """Run the step to its end, giving each line that it prints to ``on_line``.
@@ -61,7 +68,7 @@ class ProcessLauncher:
         state.mkdir(parents=True, exist_ok=True)
         with (state / "lock").open("a") as lock:
             self._take(lock, state)
-            process = self._start(image, spec, attempt, lock.fileno())
+            process = self._start(image, spec, attempt, lock.fileno(), spec.document)
             uid = _remember(process.pid, state)
             try:
                 exit_code = _follow(process, attempt / LOG_FILE, on_line)
@@ -88,17 +95,18 @@ class ProcessLauncher:
             )
         return done.stdout
 
-    def start_service(self, image: str, spec: RunSpec) -> int:
+    def start_service(self, image: str, spec: RunSpec, document: bytes, arguments: Sequence[str]) -> int:
         """Start a step that goes on by itself, in a session of its own; returns its process id.
 
-        Airflow ends a task's whole process group, and a service must outlive the task that started it.
+        ``document`` is its order as it is to be kept, and ``arguments`` what it takes beside it. Airflow ends a task's
+        whole process group, and a service must outlive the task that started it.
         """
         attempt, state = self.folder(spec.attempt_uri), self.folder(spec.state_uri)
         attempt.mkdir(parents=True, exist_ok=True)
         state.mkdir(parents=True, exist_ok=True)
         with (state / "lock").open("a") as lock:
             self._take(lock, state)
-            process = self._start(image, spec, attempt, lock.fileno())
+            process = self._start(image, spec, attempt, lock.fileno(), document, arguments)
             _remember(process.pid, state)
         return process.pid
 
@@ -118,6 +126,17 @@ class ProcessLauncher:
         """The process id of the service of this state folder; None where it does not live."""
         holder = _holder(self.folder(state_uri))
         return None if holder is None else holder.pid
+
+    def at_work(self, attempt_uri: str) -> str | None:
+        """The name of the process that works on this try's order; None where it has ended, or works on another one."""
+        process = _working_on(attempt_uri)
+        return None if process is None else _uid(process_start.remembered(process))
+
+    def end(self, attempt_uri: str) -> None:
+        """Have the process of this try save what it has, and end it; returns once it has ended."""
+        process = _working_on(attempt_uri)
+        if process is not None:
+            self._end(process.pid)
 
     def folder(self, uri: str) -> Path:
         """This machine's folder for a run's folder."""
@@ -147,17 +166,20 @@ class ProcessLauncher:
         said = {"PYTHONUNBUFFERED": "1", "PYTHONFAULTHANDLER": "1"}  # a crash's log has its place in it
         return {**variables, **said, "PYTHONPATH": path, "HF_HUB_OFFLINE": "1"}
 
-    def _start(self, image: str, spec: RunSpec, attempt: Path, lock: int) -> subprocess.Popen[bytes]:
+    def _start(
+        self, image: str, spec: RunSpec, attempt: Path, lock: int, document: bytes, arguments: Sequence[str] = ()
+    ) -> subprocess.Popen[bytes]:
         python = self._python(spec.variant or image)
+        user = self.server_user if isinstance(spec.task, ServeTask) else self.step_user
         uri = files.join(spec.attempt_uri, SPEC_FILE)
-        files.write_bytes(uri, spec.model_dump_json(indent=1).encode())
+        files.write_bytes(uri, document)
         with (attempt / LOG_FILE).open("ab") as output:
             return subprocess.Popen(
-                [str(python), "-m", f"millrace_{image}", "--spec", uri],
+                [*_as(user), str(python), "-m", f"millrace_{image}", "--spec", uri, *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                cwd=attempt,
+                cwd=tempfile.gettempdir() if user else attempt,  # another user may not enter the attempt's folder
                 env=self._environment(image),
                 start_new_session=True,
                 pass_fds=(lock,),
@@ -186,12 +208,28 @@ class ProcessLauncher:
     def _end(self, pid: int) -> None:
         try:
             process = psutil.Process(pid)
-            os.killpg(pid, signal.SIGTERM)
+            _signal(process, signal.SIGTERM)
             process.wait(self.stop_grace_seconds)
         except (psutil.NoSuchProcess, ProcessLookupError):
             return
         except psutil.TimeoutExpired:
-            os.killpg(pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError, psutil.TimeoutExpired):
+                _signal(process, signal.SIGKILL)
+                process.wait(_KILLED_SECONDS)
+
+
+def _as(user: str) -> list[str]:
+    """What a command begins with that is to run as this user, and as none of its groups but its own."""
+    return ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", "--no-new-privs"] if user else []
+
+
+def _signal(process: psutil.Process, number: signal.Signals) -> None:
+    """To the whole group of the process, as its own user where that is another one than this process's."""
+    try:
+        os.killpg(process.pid, number)
+    except PermissionError:
+        kill = ["sh", "-c", f"kill -s {int(number)} -- -{process.pid}"]
+        subprocess.run([*_as(str(process.uids().real)), *kill], stderr=subprocess.DEVNULL, check=False)
 
 
 def _remember(pid: int, state: Path) -> str:
@@ -200,7 +238,22 @@ def _remember(pid: int, state: Path) -> str:
     except psutil.NoSuchProcess:  # it has ended already
         known = {"pid": pid, "began_seconds": time.monotonic(), "boot": process_start.boot()}
     (state / _PROCESS_FILE).write_text(json.dumps(known))
-    return f"{os.uname().nodename}:{known['boot'][:8]}:{pid}:{known['began_seconds']:.2f}"
+    return _uid(known)
+
+
+def _uid(known: Mapping[str, Any]) -> str:
+    return f"{os.uname().nodename}:{known['boot'][:8]}:{known['pid']}:{known['began_seconds']:.2f}"
+
+
+def _working_on(attempt_uri: str) -> psutil.Process | None:
+    """The living process that was given this order; it leads its session, and what it forked does not."""
+    given = ["--spec", files.join(attempt_uri, SPEC_FILE)]
+    for process in psutil.process_iter(["cmdline", "status"]):
+        if (process.info["cmdline"] or [])[-2:] == given and process.info["status"] != psutil.STATUS_ZOMBIE:
+            with contextlib.suppress(ProcessLookupError):
+                if os.getsid(process.pid) == process.pid:
+                    return process
+    return None
 
 
 def _holder(state: Path) -> psutil.Process | None:

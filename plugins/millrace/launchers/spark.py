@@ -5,7 +5,7 @@ from typing import Any
 from millrace.contracts.cluster import HADOOP_FOLDER, Cluster
 from millrace.contracts.restricted import container_security, pod_security
 from millrace.contracts.run_spec import SPEC_FILE, RunSpec
-from millrace.launchers.kubernetes import step_labels
+from millrace.launchers.kubernetes import order_annotations, step_labels
 from millrace.sizing.requests import Request
 from millrace.storage import files
 
@@ -34,7 +34,7 @@ def spark_application(cluster: Cluster, spec: RunSpec, request: Request) -> dict
     return {
         "apiVersion": "sparkoperator.k8s.io/v1beta2",
         "kind": "SparkApplication",
-        "metadata": {"namespace": cluster.namespace, "labels": step_labels(spec)},
+        "metadata": {"namespace": cluster.spark_namespace, "labels": step_labels(spec)},
         "spec": {
             "type": "Python",
             "pythonVersion": "3",
@@ -48,7 +48,11 @@ def spark_application(cluster: Cluster, spec: RunSpec, request: Request) -> dict
             # a retry is Airflow's, with a folder of its own
             "restartPolicy": {"type": "Never"},
             "volumes": _volumes(cluster),
-            "driver": {**pod, "serviceAccount": cluster.spark_service_account},
+            "driver": {
+                **pod,
+                "annotations": order_annotations(spec),
+                "serviceAccount": cluster.spark_service_account,
+            },
             "executor": {**pod, "instances": cluster.spark_executors, "deleteOnTermination": True},
         },
     }

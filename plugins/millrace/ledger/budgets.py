@@ -3,16 +3,20 @@
 from dataclasses import asdict
 
 from millrace.contracts.errors import BadInputError
+from millrace.ledger import audit
 from millrace.ledger.database import Database, Row, Transaction, now
-from millrace.ledger.records import Budget, RunKey
+from millrace.ledger.records import Actor, Budget, Decision, RunKey
 
 
-def record(database: Database, budget: Budget) -> None:
+def record(database: Database, budget: Budget, by: Actor) -> None:
     """See Ledger.record_budget."""
     values = asdict(budget)
     values.pop("lifted_by")
     with database.write() as transaction:
         transaction.execute("insert_budget", **values, at=now())
+        reason = f"a backfill that was priced {budget.predicted:,.4g} {budget.unit}"
+        effect = f"its runs may take {budget.amount:,.4g} {budget.unit}"
+        audit.append(transaction, Decision("budget", budget.name, by, reason, effect, dag_id=budget.dag_id))
 
 
 def find(database: Database, dag_id: str, name: str) -> Budget:
@@ -35,12 +39,14 @@ def take(database: Database, run: RunKey, name: str, predicted: float) -> float 
         return float(row["spent"])
 
 
-def approve(database: Database, run: RunKey, name: str, by: str, *, rest: bool) -> None:
+def approve(database: Database, run: RunKey, name: str, by: str, *, rest: bool, decision: Decision | None) -> None:
     """See Ledger.approve_spending."""
     with database.write() as transaction:
         _lock(transaction, run, name, lifted_by=by if rest else None)
         before: Row = transaction.one("select_budget_run", **_key(run, name)) or {"predicted": 0.0}
         _put(transaction, run, name, before["predicted"], approved_by=by)
+        if decision is not None:
+            audit.append(transaction, decision)
 
 
 def _key(run: RunKey, name: str) -> dict[str, str | int]:

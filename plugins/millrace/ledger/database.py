@@ -1,5 +1,6 @@
 """Transactions on SQLite or PostgreSQL, with statements from files."""
 
+import re
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,7 +19,7 @@ SQL_FOLDER = Path(__file__).resolve().parents[3] / "sql"
 _BUSY_SECONDS = 30
 _WRITE = "millrace_write"
 
-Value = str | int | float | None | tuple[str, ...]
+Value = str | int | float | None | tuple[str, ...] | tuple[int, ...]
 Row = dict[str, Any]
 
 
@@ -70,13 +71,15 @@ class Transaction:
 
     def script(self, text: str) -> None:
         """Run the statements of a migration, which end in ``;`` and take no values."""
-        for statement in text.split(";"):
-            if any(line.strip() and not line.lstrip().startswith("--") for line in statement.splitlines()):
-                self._connection.exec_driver_sql(statement)
+        for statement in _statements(text, of_sqlite=self._connection.dialect.name == "sqlite"):
+            # without parameters a driver takes no % for one
+            self._connection.exec_driver_sql(statement, execution_options={"no_parameters": True})
 
     def _text(self, query: str, values: Mapping[str, Value]) -> sa.TextClause:
         lists: list[sa.BindParameter[Any]] = [
-            sa.bindparam(name, expanding=True, type_=sa.String())
+            sa.bindparam(
+                name, expanding=True, type_=sa.BigInteger() if value and isinstance(value[0], int) else sa.String()
+            )
             for name, value in values.items()
             if isinstance(value, tuple)
         ]
@@ -166,6 +169,13 @@ class Database:
                 rule="the constraints in sql/migrations",
                 remedy="something was committed twice or out of order; look at the run in run_summary",
             )
+        if type(error.orig).__name__ == "InsufficientPrivilege":
+            return RefusedError(
+                f"the ledger's role may not do this: {what}",
+                where=self.where,
+                rule="the owner of the tables migrates; who uses the ledger inserts into the audit and reads it",
+                remedy="migrate as the owner, who then says `python -m millrace ledger grant ROLE`",
+            )
         if "no such table" in what or type(error.orig).__name__ == "UndefinedTable":
             return TransientError(
                 "the ledger has no tables yet",
@@ -182,6 +192,22 @@ class Database:
             rule="the database can be reached and written within 30 s",
             remedy="see that it runs and has room; the task is retried",
         )
+
+
+def _statements(text: str, *, of_sqlite: bool) -> Iterator[str]:
+    """A script's statements: a ``;`` in a comment, in a trigger of SQLite's or between ``$$`` ends none."""
+    statement = ""
+    for line in text.splitlines(keepends=True):
+        if line.lstrip().startswith("--"):
+            continue
+        for part in re.split("(?<=;)", line):
+            statement += part
+            ended = statement.rstrip().endswith(";") and statement.count("$$") % 2 == 0
+            if ended and (sqlite3.complete_statement(statement) or not of_sqlite):
+                yield statement
+                statement = ""
+    if statement.strip():
+        yield statement
 
 
 def _checked(url: str) -> sa.URL:

@@ -35,7 +35,6 @@ def publish(transaction: Transaction, run: RunKey, row: Row, result: ValidateRes
         generation=row["generation"],
         version=result.version,
         uri=result.dataset_uri,
-        docs_uri=result.docs_uri,
         at=at,
     )
     transaction.execute_each(
@@ -118,6 +117,12 @@ def partitions(database: Database, workload: str, first: date, last: date, gener
             first_day=first.isoformat(),
             last_day=last.isoformat(),
         )
+
+
+def tenants(database: Database) -> list[Row]:
+    """See Ledger.tenants."""
+    with database.read() as transaction:
+        return transaction.all("select_tenants")
 
 
 def sources(database: Database) -> list[Row]:

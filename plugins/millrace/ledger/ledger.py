@@ -28,7 +28,7 @@ from millrace.ledger import (
 )
 from millrace.ledger.database import Database, Row
 from millrace.ledger.model_ledger import ModelLedger
-from millrace.ledger.records import Budget, PowerClaim, RunKey, Spending
+from millrace.ledger.records import SOMEBODY, Actor, Budget, Decision, PowerClaim, RunKey, Spending
 from millrace.ledger.views import Views
 
 
@@ -51,6 +51,13 @@ class Ledger(ModelLedger):
         Raises RefusedError for a ledger that a newer version made, or whose applied migrations were edited.
         """
         return migrations.migrate(self._database)
+
+    def grant(self, role: str) -> None:
+        """Give a role of PostgreSQL's what an application needs: of the audit no more than reading and inserting rows.
+
+        The owner of the tables calls it, after each migration. Raises BadInputError on SQLite, which has no roles.
+        """
+        migrations.grant(self._database, role)
 
     # --- what sizing learned ---
 
@@ -83,12 +90,14 @@ class Ledger(ModelLedger):
         pue: float | None = None,
         generation: int = 1,
         source: str | None = None,
+        triggered_by: str | None = None,
     ) -> int:
         """The run's repeat that is running; the first call, and the first after a close, open a new one.
 
         ``quality_metric`` is the one that run_summary shows: micro_f1 or macro_f1. ``pue`` is the site's now,
         by which run_energy tells the building's share. ``generation`` of the data set is where its days are kept.
-        ``source`` is the workload's, as JSON (see ``sources``).
+        ``source`` is the workload's, as JSON (see ``sources``). ``triggered_by`` is the person who did, for the audit,
+        which names each run that the schedule did not begin.
         """
         return runs.open_run(
             self._database,
@@ -104,6 +113,7 @@ class Ledger(ModelLedger):
             pue=pue,
             generation=generation,
             source=source,
+            triggered_by=triggered_by,
         )
 
     def last_repeat(self, dag_id: str, run_id: str) -> int | None:
@@ -157,7 +167,7 @@ class Ledger(ModelLedger):
         tries.commit_report(self._database, key, report, process_uid)
 
     def commit_lost_try(self, key: TryKey, reading: MeterReading | None, process_uid: str, reason: str) -> None:
-        """Count what a try used that ended without a report; nothing where that process is counted already."""
+        """Count what a try used that ended without a report; never less than what is counted of it."""
         tries.commit_lost_try(self._database, key, reading, process_uid, reason)
 
     def committed_report(self, dag_id: str, run_id: str, task_id: str) -> Report | None:
@@ -230,9 +240,9 @@ class Ledger(ModelLedger):
 
     # --- budgets ---
 
-    def record_budget(self, budget: Budget) -> None:
+    def record_budget(self, budget: Budget, by: Actor = SOMEBODY) -> None:
         """Keep a budget. Raises RefusedError where its name is taken."""
-        budgets.record(self._database, budget)
+        budgets.record(self._database, budget, by)
 
     def budget(self, dag_id: str, name: str) -> Budget:
         """A budget of a DAG by its name. Raises BadInputError where there is none."""
@@ -247,9 +257,11 @@ class Ledger(ModelLedger):
         """
         return budgets.take(self._database, RunKey(dag_id, run_id, repeat), name, predicted)
 
-    def approve_spending(self, dag_id: str, run_id: str, repeat: int, name: str, by: str, *, rest: bool) -> None:
-        """A person lets this run go on past its budget, and with ``rest`` every later one."""
-        budgets.approve(self._database, RunKey(dag_id, run_id, repeat), name, by, rest=rest)
+    def approve_spending(
+        self, dag_id: str, run_id: str, repeat: int, name: str, by: str, *, rest: bool, decision: Decision | None = None
+    ) -> None:
+        """A person lets this run go on past its budget, and with ``rest`` every later one; ``decision`` is audited."""
+        budgets.approve(self._database, RunKey(dag_id, run_id, repeat), name, by, rest=rest, decision=decision)
 
     def take_team_budget(
         self,
@@ -272,9 +284,11 @@ class Ledger(ModelLedger):
         key = RunKey(dag_id, run_id, repeat)
         return teams.take(self._database, key, limits, predicted, gpus=gpus, rates=rates, lets_past=lets_past)
 
-    def approve_team_spending(self, dag_id: str, run_id: str, repeat: int, by: str) -> None:
-        """A person lets this run go on past its team's budget."""
-        teams.approve(self._database, RunKey(dag_id, run_id, repeat), by)
+    def approve_team_spending(
+        self, dag_id: str, run_id: str, repeat: int, by: str, decision: Decision | None = None
+    ) -> None:
+        """A person lets this run go on past its team's budget; ``decision`` is audited."""
+        teams.approve(self._database, RunKey(dag_id, run_id, repeat), by, decision)
 
     def team_spending(self, team: str, site: str, month: str, rates: tuple[float, float]) -> Spending:
         """What a team's runs take that began in a month, like 2026-03."""
@@ -320,6 +334,10 @@ class Ledger(ModelLedger):
         """When the run's last try of ingest began, or the run itself; what was written later it cannot have read."""
         return datasets.ingest_began(self._database, RunKey(dag_id, run_id, repeat))
 
+    def tenants(self) -> list[Row]:
+        """Each workload that ever ran, its newest run's team and its source (JSON, or None)."""
+        return datasets.tenants(self._database)
+
     def sources(self) -> list[Row]:
         """Each workload's source (JSON) and DAG, as its newest run declared them."""
         return datasets.sources(self._database)
@@ -351,9 +369,9 @@ class Ledger(ModelLedger):
         """Every version whose files are there, each workload's newest first."""
         return retention.kept_models(self._database)
 
-    def current_docs(self) -> list[str]:
-        """The Data Docs of every version that a partition comes from."""
-        return retention.current_docs(self._database)
+    def publishing_runs(self) -> list[Row]:
+        """The runs (``dag_id``, ``run_id``) that published a version that a partition comes from."""
+        return retention.publishing_runs(self._database)
 
     def newest_versions(self) -> list[Row]:
         """Each table's newest published version."""
@@ -363,9 +381,9 @@ class Ledger(ModelLedger):
         """Say that a version's files go, before they do; False for a live version, a candidate and one that is gone."""
         return retention.sweep_model(self._database, workload, version)
 
-    def record_sweep(self, store_uri: str, found: Iterable[Found], *, applied: bool) -> None:
-        """Count what a sweep found, or removed."""
-        retention.record_sweep(self._database, store_uri, found, applied=applied)
+    def record_sweep(self, store_uri: str, found: Iterable[Found], *, applied: bool, by: Actor = SOMEBODY) -> None:
+        """Count what a sweep found, or removed; one that removed something is in the audit."""
+        retention.record_sweep(self._database, store_uri, found, applied=applied, by=by)
 
     def sweeps(self, store_uri: str) -> list[Row]:
         """What sweeps of a store counted, oldest first."""

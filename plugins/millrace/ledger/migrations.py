@@ -4,25 +4,32 @@ import hashlib
 
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random
 
-from millrace.contracts.errors import RefusedError, TransientError
+from millrace.contracts.errors import BadInputError, RefusedError, TransientError
 from millrace.ledger.database import Database, Transaction, now
 
 
 def migrate(database: Database) -> list[str]:
     """Apply what is missing, in order of the files' names, all or nothing; the names that were applied.
 
+    A folder ``sqlite`` or ``postgresql`` holds what is that database's alone.
+
     Two processes may do it at once. Raises RefusedError for a database from a newer version and for one whose
     migrations were changed after they had been applied.
     """
-    files = sorted((database.sql / "migrations").glob("[0-9][0-9][0-9][0-9]_*.sql"))
+    numbered, folder = "[0-9][0-9][0-9][0-9]_*.sql", database.sql / "migrations"
+    own = folder / ("sqlite" if database.is_sqlite else "postgresql")
+    files = sorted([*folder.glob(numbered), *own.glob(numbered)], key=lambda file: file.stem)
     if database.file is not None:
         database.file.parent.mkdir(parents=True, exist_ok=True)
         _write_ahead(database)
     applied = []
     with database.write() as transaction:
+        is_there = None
         if not database.is_sqlite:
             transaction.one("lock_migrations_postgresql")
-        transaction.execute("create_migrations")
+            is_there = transaction.one("select_migrations_table_postgresql")
+        if is_there is None or not is_there["is_there"]:
+            transaction.execute("create_migrations")
         known = {row["name"]: row["sha256"] for row in transaction.all("select_migrations")}
         if unknown := sorted(set(known) - {file.stem for file in files}):
             raise RefusedError(
@@ -45,6 +52,20 @@ def migrate(database: Database) -> list[str]:
                     remedy="put the file back and write the change as a new migration",
                 )
     return applied
+
+
+def grant(database: Database, role: str) -> None:
+    """See Ledger.grant."""
+    if database.is_sqlite:
+        raise BadInputError(
+            "SQLite has no roles",
+            where=database.where,
+            rule="a ledger on PostgreSQL",
+            remedy="nothing is to be granted",
+        )
+    with database.write() as transaction:
+        transaction.one("set_application_postgresql", role=role)
+        transaction.script((database.sql / "roles" / "application.sql").read_text(encoding="utf-8"))
 
 
 def _apply(transaction: Transaction, name: str, text: str, digest: str) -> None:

@@ -1,14 +1,13 @@
 """The ledger's part for model versions: which is live, and what people and runs made of the others."""
 
 from millrace.ledger import model_states, models
-from millrace.ledger.database import Database, Row
-from millrace.ledger.records import Actor, LiveModel, RecordedModel
+from millrace.ledger.audit_ledger import AuditLedger
+from millrace.ledger.database import Row
+from millrace.ledger.records import Actor, Decision, LiveModel, RecordedModel
 
 
-class ModelLedger:
-    """A workload's model versions; see Ledger, which is one."""
-
-    _database: Database
+class ModelLedger(AuditLedger):
+    """A workload's model versions; see Ledger, which is one. Each change, and each that is refused, is in the audit."""
 
     def live_model(self, workload: str) -> LiveModel | None:
         """The version that answers requests."""
@@ -25,7 +24,8 @@ class ModelLedger:
         RefusedError where the live version was trained on newer data (a later last day, or the same day in a later
         dataset version), for one that a person took back or this run rejected, BadInputError for an unknown one.
         """
-        return model_states.promote(self._database, workload, version, by, reason)
+        with self.refusals_kept(Decision("promote", version, by, reason, dag_id=workload)):
+            return model_states.promote(self._database, workload, version, by, reason)
 
     def revert(self, workload: str, version: str, reason: str, *, by: Actor) -> str | None:
         """Roll a version back; if it was live, its nearest predecessor that was not is live again.
@@ -34,7 +34,8 @@ class ModelLedger:
         The version that is live afterwards, or None; once more changes nothing. Raises RefusedError for a version that
         was only rejected, unless a person bars it, BadInputError for an unknown one.
         """
-        return model_states.revert(self._database, workload, version, reason, by)
+        with self.refusals_kept(Decision("roll_back", version, by, reason, dag_id=workload)):
+            return model_states.revert(self._database, workload, version, reason, by)
 
     def reject(self, workload: str, version: str, reason: str, *, by: Actor) -> None:
         """Keep that a run turned a candidate down, which a later run need not do; once more changes nothing.
@@ -42,7 +43,8 @@ class ModelLedger:
         A version that was live and then replaced stays one to go back to. The live version and one that was taken back
         stay as they are: the verdict is in the run's row.
         """
-        model_states.reject(self._database, workload, version, reason, by)
+        with self.refusals_kept(Decision("reject", version, by, reason, dag_id=workload)):
+            model_states.reject(self._database, workload, version, reason, by)
 
     def readmit(self, workload: str, version: str, reason: str, *, by: Actor, anew: bool = False) -> None:
         """Make a version a candidate again that was rejected, replaced or taken back; other states stay.
@@ -50,7 +52,8 @@ class ModelLedger:
         Raises RefusedError for a run where a person took it back (who, when, why, and how to lift that) or this very
         repeat rejected it, unless that judges it ``anew``; for anybody where its files were swept.
         """
-        model_states.readmit(self._database, workload, version, reason, by, anew)
+        with self.refusals_kept(Decision("readmit", version, by, reason, dag_id=workload)):
+            model_states.readmit(self._database, workload, version, reason, by, anew)
 
     def model_events(self, workload: str) -> list[Row]:
         """Who did what to which version, when and why, oldest first."""

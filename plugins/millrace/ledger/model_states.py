@@ -4,9 +4,10 @@ A verdict belongs to the run that gave it. The state says where the version is; 
 """
 
 from millrace.contracts.errors import RefusedError
+from millrace.ledger import audit
 from millrace.ledger.database import Database, Row, Transaction, now
 from millrace.ledger.models import find, keep_event
-from millrace.ledger.records import Actor, RecordedModel, RunKey, recorded_model
+from millrace.ledger.records import Actor, Decision, RecordedModel, RunKey, recorded_model
 
 _PASSED_OVER = ("retired", "rejected", "rolled_back")
 # of a version that is rejected, or was, the newest of these says by whom
@@ -40,6 +41,8 @@ def promote(database: Database, workload: str, version: str, by: Actor, reason: 
             keep_event(transaction, workload, previous, "retired", by, f"{version} went live")
         transaction.execute("promote_model", workload=workload, version=version, previous_version=previous, at=now())
         keep_event(transaction, workload, version, "promoted", by, reason)
+        effect = f"{version} is live" + (f", in place of {previous}" if previous else "")
+        audit.append(transaction, Decision("promote", version, by, reason, effect, dag_id=workload))
         return previous
 
 
@@ -52,12 +55,17 @@ def revert(database: Database, workload: str, version: str, reason: str, by: Act
             raise _refused(bad, "be rolled back", "a rejected version never went live", "nothing is to be done")
         if bad.state != "rolled_back":
             _move(transaction, workload, version, bad.state, "rolled_back")
-        if bad.state != "rolled_back" or (by.is_person and _bar(transaction, bad) is None):
+        decided = bad.state != "rolled_back" or (by.is_person and _bar(transaction, bad) is None)
+        if decided:
             keep_event(transaction, workload, version, "rolled_back", by, reason, bad.state)
         if bad.state == "live":
             _restore(transaction, bad, by)
         row = transaction.one("select_live_model", workload=workload)
-        return None if row is None else str(row["version"])
+        live = None if row is None else str(row["version"])
+        if decided:
+            effect = f"it was {bad.state}; {live or 'no version'} is live"
+            audit.append(transaction, Decision("roll_back", version, by, reason, effect, dag_id=workload))
+        return live
 
 
 def reject(database: Database, workload: str, version: str, reason: str, by: Actor) -> None:
@@ -73,6 +81,7 @@ def reject(database: Database, workload: str, version: str, reason: str, by: Act
         if found.state == "candidate":
             _move(transaction, workload, version, "candidate", _state_after_rejection(newest))
         keep_event(transaction, workload, version, "rejected", by, reason)
+        audit.append(transaction, Decision("reject", version, by, reason, f"it was {found.state}", dag_id=workload))
 
 
 def readmit(database: Database, workload: str, version: str, reason: str, by: Actor, anew: bool) -> None:
@@ -84,6 +93,8 @@ def readmit(database: Database, workload: str, version: str, reason: str, by: Ac
             _refuse_own_rejection(transaction, found, by)
         if found.state in _PASSED_OVER:
             _admit(transaction, found, by, reason)
+            effect = f"it was {found.state}, and is a candidate"
+            audit.append(transaction, Decision("readmit", version, by, reason, effect, dag_id=workload))
 
 
 def _admit(transaction: Transaction, found: RecordedModel, by: Actor, reason: str) -> None:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Self
+from typing import Literal, Self
 
 from millrace.contracts.data import DatasetVersion
 from millrace.contracts.model import ModelVersion
@@ -35,6 +35,46 @@ class Actor:
     def is_person(self) -> bool:
         """Whether no run acts here."""
         return self.run is None
+
+
+SOMEBODY = Actor("somebody")
+"""A person whose name nobody gave."""
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What somebody decided, or was refused, as the audit keeps it.
+
+    ``subject`` is what it is about, ``effect`` what came of it or why it was refused. ``asked`` is what Airflow was
+    asked for: its own state says what came of that. ``dag_id`` and ``run`` are ``by``'s own where they are not given;
+    a decision that is ``site_wide`` has neither. Of two with one ``once`` the second is not kept. ``at`` is when it was
+    taken, now where it is not given.
+    """
+
+    action: str
+    subject: str
+    by: Actor
+    reason: str
+    effect: str = ""
+    outcome: Literal["done", "refused", "asked"] = "done"
+    dag_id: str | None = None
+    run: RunKey | None = None
+    once: str | None = None
+    at: datetime | None = None
+    site_wide: bool = False
+
+
+@dataclass(frozen=True)
+class Chain:
+    """The audit's rows as they were checked: how many, the last one's digest, and what is wrong first, if anything.
+
+    ``broken_at`` is the number of the first row that is not as it was written, or that is missing.
+    """
+
+    row_count: int
+    digest: str
+    broken_at: int | None = None
+    wrong: str = ""
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,9 @@ from collections import Counter
 from collections.abc import Iterable
 
 from millrace.contracts.retention import Found, StoredSize
+from millrace.ledger import audit
 from millrace.ledger.database import Database, Row, now
+from millrace.ledger.records import Actor, Decision
 
 
 def run_ends(database: Database) -> list[Row]:
@@ -19,10 +21,10 @@ def kept_models(database: Database) -> list[Row]:
         return transaction.all("select_kept_models")
 
 
-def current_docs(database: Database) -> list[str]:
-    """See Ledger.current_docs."""
+def publishing_runs(database: Database) -> list[Row]:
+    """See Ledger.publishing_runs."""
     with database.read() as transaction:
-        return [row["docs_uri"] for row in transaction.all("select_current_docs")]
+        return transaction.all("select_publishing_runs")
 
 
 def newest_versions(database: Database) -> list[Row]:
@@ -38,7 +40,7 @@ def sweep_model(database: Database, workload: str, version: str) -> bool:
         return transaction.execute("sweep_model", workload=workload, version=version, at=now()) == 1
 
 
-def record_sweep(database: Database, store_uri: str, found: Iterable[Found], *, applied: bool) -> None:
+def record_sweep(database: Database, store_uri: str, found: Iterable[Found], *, applied: bool, by: Actor) -> None:
     """See Ledger.record_sweep."""
     items: Counter[tuple[str, str]] = Counter()
     sizes: Counter[tuple[str, str]] = Counter()
@@ -62,6 +64,12 @@ def record_sweep(database: Database, store_uri: str, found: Iterable[Found], *, 
                 for (kind, workload), count in sorted(items.items())
             ],
         )
+        if applied and items:
+            gone = "; ".join(
+                f"{workload or 'no workload'}: {count:,} files of kind {kind}, {sizes[kind, workload]:,} bytes"
+                for (kind, workload), count in sorted(items.items(), key=lambda each: each[0][::-1])
+            )
+            audit.append(transaction, Decision("sweep", store_uri, by, "the retention settings", gone, site_wide=True))
 
 
 def record_sizes(database: Database, store_uri: str, sizes: Iterable[StoredSize]) -> None:

@@ -7,9 +7,9 @@ from millrace.contracts.errors import BadInputError, TransientError
 from millrace.contracts.measurement import MeteredJoules
 from millrace.contracts.serving import Verdict
 from millrace.contracts.workload import GatePolicy
-from millrace.ledger import datasets, stores
+from millrace.ledger import audit, datasets, stores
 from millrace.ledger.database import Database, Row, Transaction, Value, now, written
-from millrace.ledger.records import RunKey
+from millrace.ledger.records import Actor, Decision, RunKey
 
 TERMINAL_STATES = ("success", "failed", "skipped", "dry_run", "rejected", "rolled_back", "superseded")
 _METRICS = get_args(GatePolicy.model_fields["metric"].annotation)
@@ -30,6 +30,7 @@ def open_run(
     pue: float | None = None,
     generation: int = 1,
     source: str | None = None,
+    triggered_by: str | None = None,
 ) -> int:
     """See Ledger.open_run."""
     if quality_metric not in _METRICS:
@@ -37,7 +38,7 @@ def open_run(
             f"unknown metric {quality_metric!r}", where=dag_id, rule=f"one of {_METRICS}", remedy="name one of them"
         )
     with database.write() as transaction:
-        transaction.execute(
+        opened = transaction.execute(
             "insert_run",
             dag_id=dag_id,
             run_id=run_id,
@@ -59,6 +60,12 @@ def open_run(
         row = transaction.one("select_running_repeat", dag_id=dag_id, run_id=run_id)
         if row is not None:
             refresh_figures(transaction, RunKey(dag_id, run_id, int(row["repeat"])))
+        if opened and row is not None and row["repeat"] == 0 and (triggered_by or run_type != "scheduled"):
+            run = RunKey(dag_id, run_id, 0)
+            days = f"{partition_first} to {partition_last}"
+            who = Actor(triggered_by) if triggered_by else Actor("Airflow", run)
+            once = audit.once_for(run, "trigger")
+            audit.append(transaction, Decision("trigger", run_id, who, run_type, days, run=run, once=once))
     if row is None:
         raise TransientError(
             "the run was closed while it was opened",

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import asdict
 
+from millrace.ledger import audit
 from millrace.ledger.database import Database, Transaction, now
-from millrace.ledger.records import RunKey, Spending
+from millrace.ledger.records import Actor, Decision, RunKey, Spending
 from millrace.ledger.runs import lock_run
 
 
@@ -27,14 +28,20 @@ def take(
         if past and not lets_past and not (before and before["approved_by"]):
             return spent
         _put(transaction, run, predicted, gpus, past=past or None)
+        if past and lets_past:
+            once = audit.once_for(run, "went past", team)
+            reason, effect = "the team's budget warns only", f"the run went past it, in {past}"
+            audit.append(transaction, Decision("budget", f"team {team}", Actor.of(run), reason, effect, once=once))
         return spent if past and lets_past else None
 
 
-def approve(database: Database, run: RunKey, by: str) -> None:
+def approve(database: Database, run: RunKey, by: str, decision: Decision | None) -> None:
     """See Ledger.approve_team_spending."""
     with database.write() as transaction:
         _lock(transaction, run)
         _put(transaction, run, Spending(0.0, 0.0, 0.0), 0.0, approved_by=by)
+        if decision is not None:
+            audit.append(transaction, decision)
 
 
 def spent(database: Database, team: str, site: str, month: str, rates: tuple[float, float]) -> Spending:

@@ -73,7 +73,10 @@ def commit_lost_try(
         if reading is None:
             known: Any = transaction.all("select_tries_of_key", **task, try_number=key.try_number)
         else:
-            known = transaction.one("select_metered_try", **task, started_at=written(reading.started_at))
+            started_at = written(reading.started_at)
+            # it had not ended when it was counted: the later reading of the same process holds the earlier one
+            transaction.execute("delete_outgrown_try", **task, started_at=started_at, wall_seconds=reading.wall_seconds)
+            known = transaction.one("select_metered_try", **task, started_at=started_at)
         if known:
             return
         transaction.execute(

@@ -8,10 +8,10 @@ from airflow.sdk import Context
 
 from millrace import approval, orders
 from millrace.approval import APPROVE, by_whom
-from millrace.cluster_server import open_cluster, rollout_of, write_orders
-from millrace.contracts.errors import RefusedError
+from millrace.cluster_server import cluster_of_run, open_cluster, rollout_of, write_orders
 from millrace.contracts.model import ModelVersion
 from millrace.contracts.report import EvaluateResult
+from millrace.ledger.records import RunKey
 from millrace.opening import actor
 from millrace.operators.rollout import LOOK_SECONDS, SLACK_SECONDS, RolloutOperator
 from millrace.run import Run
@@ -31,13 +31,12 @@ class ClusterRolloutOperator(RolloutOperator):
     def work(self, run: Run, context: Context) -> Any:  # noqa: ANN401 - Airflow's own
         """Smoke, then the policy's shares. Skips where a model trained on newer data is live."""
         candidate = orders.result_of(run, self.ledger, "evaluate", EvaluateResult).candidate.model
-        rollout = self.cluster_rollout(run, candidate)
-        self._admit(run, rollout, candidate)
-        self._await_turn(run, candidate)
-        self._admit(run, rollout, candidate)
-        write_orders(run, candidate, self.settings)
-        rollout = self.cluster_rollout(run, candidate)
-        with self.rejecting(run, candidate):
+        with self.rejecting(run, candidate):  # an earlier try may have left it servers
+            self.admit_candidate(run, candidate)
+            self._await_turn(run, candidate)
+            self.admit_candidate(run, candidate)
+            write_orders(run, candidate, self.settings)
+            rollout = self.cluster_rollout(run, candidate)
             held = rollout.advance()
         return self._rolled(rollout, candidate, held, context)
 
@@ -47,11 +46,23 @@ class ClusterRolloutOperator(RolloutOperator):
 
     def cluster_rollout(self, run: Run, candidate: ModelVersion) -> ClusterRollout:
         """The rollout of this run's candidate over the live version."""
-        return rollout_of(run, candidate, self.settings, self.ledger, lambda line: self.log.info("%s", line))
+        return rollout_of(
+            run,
+            candidate,
+            self.settings,
+            self.ledger,
+            lambda line: self.log.info("%s", line),
+            lambda: self.admit_candidate(run, candidate),
+        )
 
     def _answered(self, run: Run, context: Context, event: dict[str, Any], held: Held) -> Any:  # noqa: ANN401
         candidate = orders.result_of(run, self.ledger, "evaluate", EvaluateResult).candidate.model
         rollout = self.cluster_rollout(run, candidate)
+        key = RunKey(run.dag_id, run.run_id, run.repeat)
+        given = approval.decision(key, f"canary {candidate.version}", event, held.reason)
+        if approval.is_own(run.workload, context["dag_run"], given, self.ledger):
+            return self._rolled(rollout, candidate, held, context)
+        self.ledger.record_decision(given)
         with self.rejecting(run, candidate):
             if event.get("chosen_options") != [APPROVE]:
                 reason = f"not judged and not approved, {by_whom(event)}: {held.reason}"
@@ -75,21 +86,13 @@ class ClusterRolloutOperator(RolloutOperator):
         self.log.info("waits for a person: %s", held.reason)
         approval.ask(question, context, "execute_complete", **asdict(held))
 
-    def put_back(self, run: Run, candidate: ModelVersion) -> None:
+    def put_back(self, run: Run, candidate: ModelVersion, reason: str) -> None:
         """Let the ledger's live version answer alone; a candidate that it does not call live loses its servers."""
-        self.cluster_rollout(run, candidate).abandon("the rollout did not end")
-
-    def _admit(self, run: Run, rollout: ClusterRollout, candidate: ModelVersion) -> None:
-        """``admit_candidate``; what is refused has no servers afterwards, whatever an earlier try left."""
-        try:
-            self.admit_candidate(run, candidate)
-        except RefusedError as refused:
-            rollout.abandon(refused.what)
-            raise
+        self.cluster_rollout(run, candidate).abandon(reason)
 
     def _await_turn(self, run: Run, candidate: ModelVersion) -> None:
         """One rollout at a time: another run's is watched to its end, or taken over once it is overdue."""
-        cluster, workload = open_cluster(self.settings), run.workload.name
+        cluster, workload = open_cluster(cluster_of_run(run, self.settings)), run.workload.name
         deadline = time.monotonic() + 2 * run.workload.serving.watch_seconds + SLACK_SECONDS
         while time.monotonic() < deadline:
             live = self.ledger.live_model(workload)

@@ -20,6 +20,7 @@ class ClusterWatchOperator(ClusterRolloutOperator):
         rollout = self.cluster_rollout(run, candidate)
         with self.rejecting(run, candidate):
             if not self.is_live(candidate):  # or an earlier try came as far as that
+                self.admit_candidate(run, candidate)
                 rollout.watch()
             previous = self.ledger.promote(candidate.workload, candidate.version, by=actor(run))
             rollout.finish()

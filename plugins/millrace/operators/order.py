@@ -51,7 +51,7 @@ class OrderOperator(WorkloadOperator):
         if finished is not None:
             self.log.info("an earlier try had finished: its report is taken")
             self.clear_up(context)
-            return attempts.conclude(spec, finished, "adopted", self.ledger, self.log.info)
+            return attempts.conclude(spec, finished, attempts.ADOPTED, self.ledger, self.log.info)
         return self.carry_out(run, spec, context)
 
     def clear_up(self, context: Context) -> None:

@@ -8,7 +8,7 @@ from airflow.sdk import Context
 from kubernetes.client import ApiException, BatchV1Api
 from kubernetes.client import models as k8s
 
-from millrace import attempts
+from millrace import try_folders
 from millrace.contracts.errors import InterruptedStepError
 from millrace.contracts.report import Report
 from millrace.contracts.run_spec import REPORT_FILE, RunSpec
@@ -29,9 +29,19 @@ class PodGangOperator(PodStepOperator):
     all of them, and another job goes on from the checkpoint; the report is the leader's, its meter that of all.
     """
 
+    _job: str | None = None
+
+    def on_kill(self) -> None:
+        """Take the job away too, which may have no pod yet."""
+        try:
+            super().on_kill()
+        finally:
+            if self._job is not None:
+                self._delete_job(self._job)
+
     def place(self, pod_request_obj: k8s.V1Pod, context: Context) -> k8s.V1Pod:
         """Find the leader's pod of an earlier try that still runs, or create a job and wait for its leader's."""
-        spec = attempts.read(pod_request_obj.metadata.annotations[kubernetes.SPEC_ANNOTATION], RunSpec)
+        spec = self._given
         if spec.workers == 1:
             return super().place(pod_request_obj, context)
         found = self.find_pod(self.namespace, context=context)
@@ -40,8 +50,9 @@ class PodGangOperator(PodStepOperator):
         # a job's pods are created out of sight: what forbids one is asked for here
         self.client.create_namespaced_pod(self.namespace, pod_request_obj, dry_run="All")
         name = pod_request_obj.metadata.name
-        for uri, order in gang.worker_orders(spec, name, self.settings.cluster()).items():
-            files.write_bytes(uri, order.model_dump_json(indent=1).encode())
+        for uri, order in gang.worker_orders(spec, name, self.team_cluster()).items():
+            files.write_bytes(uri, order.document)
+        self._job = name
         job = self._jobs().create_namespaced_job(self.namespace, gang.gang_job(pod_request_obj, spec))
         self.client.create_namespaced_service(self.namespace, gang.gang_service(job))
         self.log.info("job %s: %d workers", name, spec.workers)
@@ -68,7 +79,7 @@ class PodGangOperator(PodStepOperator):
             self._await_followers(spec, followers)
         else:
             if report is None or report.outcome == "interrupted":
-                reports = [attempts.read(_report_uri(spec, index), Report) for index in followers]
+                reports = [try_folders.read(_report_uri(spec, index), Report) for index in followers]
                 report = next((each for each in reports if each is not None and each.outcome == "failed"), report)
             pods = self._pods(job)
             end = _first([end, *(kubernetes.pod_end(pods.get(index)) for index in followers)])
@@ -87,12 +98,15 @@ class PodGangOperator(PodStepOperator):
 
     def _end(self, job: str) -> None:
         """Delete the job; its pods and its service go with it. Returns once no pod is left of it."""
+        self._delete_job(job)
+        _outlast(lambda: self._pods(job), self.team_cluster().stop_grace_seconds + _LAST_WORD_SECONDS)
+
+    def _delete_job(self, job: str) -> None:
         try:
             self._jobs().delete_namespaced_job(job, self.namespace, propagation_policy="Background")
         except ApiException as error:
             if error.status != 404:
                 raise
-        _outlast(lambda: self._pods(job), self.settings.cluster().stop_grace_seconds + _LAST_WORD_SECONDS)
 
     def _jobs(self) -> BatchV1Api:
         return BatchV1Api(self.client.api_client)
@@ -123,7 +137,7 @@ def _missing(pods: Mapping[int, k8s.V1Pod], workers: int) -> str | None:
 
 
 def _report_uri(spec: RunSpec, index: int) -> str:
-    return files.join(attempts.worker_uri(spec, index), REPORT_FILE)
+    return files.join(try_folders.worker_uri(spec.attempt_uri, index), REPORT_FILE)
 
 
 def _first(ends: Sequence[PodEnd]) -> PodEnd:

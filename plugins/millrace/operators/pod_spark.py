@@ -7,9 +7,9 @@ from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowException
 from kubernetes.client import ApiException
 
-from millrace import attempts
+from millrace import attempts, try_folders
 from millrace.contracts.report import Report
-from millrace.contracts.run_spec import REPORT_FILE, SPEC_FILE, RunSpec
+from millrace.contracts.run_spec import REPORT_FILE, RunSpec
 from millrace.launchers.spark import spark_application
 from millrace.operators.pod_step import PodStepOperator
 from millrace.run import Run
@@ -29,13 +29,13 @@ class PodSparkOperator(PodStepOperator):
         """Have a pod do it, or a Spark application, in this process and not in the triggerer."""
         if spec.variant != "spark":
             return super().carry_out(run, spec, context)
-        cluster = self.settings.cluster()
+        cluster = self.team_cluster()
         asked = requests.request(spec.task.kind, spec.hardware, None, cluster.step_memory_bytes)
-        files.write_bytes(files.join(spec.attempt_uri, SPEC_FILE), spec.model_dump_json(indent=1).encode())
+        self.give(spec)
         self._application = SparkKubernetesOperator(
             task_id=self.task_id,
             name=f"{spec.workload.name}-{spec.task.kind}".replace("_", "-").replace(".", "-"),
-            namespace=cluster.namespace,
+            namespace=cluster.spark_namespace,
             template_spec=spark_application(cluster, spec, asked),
             cluster_context=cluster.context or None,
             in_cluster=True if cluster.in_cluster else None,
@@ -43,22 +43,24 @@ class PodSparkOperator(PodStepOperator):
         )
         ended = "the driver left no report"
         try:
-            self._application.execute(context)
+            with self.stoppable():
+                self._application.execute(context)
         except (AirflowException, ApiException) as error:
             ended = f"{ended}: {str(error).partition(chr(10))[0]}"
-        uid = f"spark:{cluster.namespace}/{self._application.name}"
-        report = attempts.read(files.join(spec.attempt_uri, REPORT_FILE), Report)
+        uid = f"spark:{cluster.spark_namespace}/{self._application.name}"
+        report = try_folders.read(files.join(spec.attempt_uri, REPORT_FILE), Report)
         if report is None and (elder := attempts.finished_earlier(run, spec)) is not None:
             self.log.info("an earlier try's driver was still at work: its report is taken")
-            return attempts.conclude(spec, elder, "adopted", self.ledger, self.log.info)
+            return attempts.conclude(spec, elder, attempts.ADOPTED, self.ledger, self.log.info)
         if report is None:
-            attempts.lost(spec, uid, ended, self.ledger)
+            try_folders.lost(spec, uid, ended, self.ledger)
             raise AirflowException(ended)
         return attempts.conclude(spec, report, uid, self.ledger, self.log.info)
 
     def on_kill(self) -> None:
-        """Take the application away, or the pod."""
-        if self._application is not None:
-            self._application.on_kill()
-        else:
+        """Take the application away too, which may have no driver yet."""
+        try:
             super().on_kill()
+        finally:
+            if self._application is not None:
+                self._application.on_kill()

@@ -12,7 +12,7 @@ from kubernetes.client import ApiException
 from kubernetes.client import models as k8s
 from urllib3.exceptions import HTTPError
 
-from millrace import attempts
+from millrace import attempts, try_folders
 from millrace.calibrate import calibrate, describe
 from millrace.contracts.cluster import Cluster
 from millrace.contracts.errors import RefusedError
@@ -20,9 +20,12 @@ from millrace.contracts.report import Report
 from millrace.contracts.run_spec import REPORT_FILE, SPEC_FILE, RunSpec
 from millrace.launchers import kubernetes
 from millrace.launchers.kubernetes import PodEnd
+from millrace.launchers.pods import StepPods
+from millrace.opening import try_key
 from millrace.operators.order import OrderOperator
 from millrace.run import Run
 from millrace.sizing import requests
+from millrace.stop_request import STOPPED, stop_try
 from millrace.storage import files
 from millrace.triggers.pod_step import PodStepTrigger
 
@@ -45,6 +48,8 @@ class PodStepOperator(OrderOperator, KubernetesPodOperator):
 
     # an API server that is away for a minute ends the trigger once; a long training may see several
     MAX_REDEFER_ATTEMPTS = 1000
+    _given: RunSpec
+    _order: dict[str, str] | None = None
 
     def __init__(self, **kwargs: Any) -> None:  # noqa: ANN401 - Airflow's own
         super().__init__(
@@ -69,21 +74,35 @@ class PodStepOperator(OrderOperator, KubernetesPodOperator):
         """Give a pod its order and wait for it in the triggerer."""
         return self._launch(run, spec, context)
 
+    def on_kill(self) -> None:
+        """Have the pods save what they have and end, which may take longer than Airflow lets this process live."""
+        if self._order is not None:
+            stop_try(**self._order, reason=STOPPED, settings=self.settings)
+        super().on_kill()
+
     def trigger_reentry(self, context: Context, event: dict[str, Any]) -> Any:  # noqa: ANN401 - Airflow's own
         """The pod is over, or the trigger lost sight of it: the report in storage says how the step ended."""
+        self._order = {"spec_uri": event["spec_uri"], "spec_sha256": event.get("spec_sha256", "")}
+        with self.stoppable():
+            return self._reenter(context, event, self._order)
+
+    def _reenter(self, context: Context, event: dict[str, Any], order: dict[str, str]) -> Any:  # noqa: ANN401 - Airflow's own
         self._conform()
-        self.trigger_kwargs = {"spec_uri": event["spec_uri"]}
+        self.trigger_kwargs = order
         self._await_api()
         try:
             super().trigger_reentry(context, event)
         except (AirflowException, ApiException) as error:
             self.log.info("%s", str(error).partition("\n")[0])
-        spec: RunSpec = attempts.read(event["spec_uri"], RunSpec)
         uid = f"pod:{event['namespace']}/{event['name']}"
+        spec = self._ordered(context, uid, **order)
+        overdue = event["status"] == "timeout" and kubernetes.pod_end(self.pod).kind != "not_started"
+        if overdue:
+            self.end_pods(spec.attempt_uri)
         report, end = self.how_it_ended(spec, event["name"])
         if report is not None:
-            report = attempts.with_workers(report, spec)
-            if report.outcome != "interrupted" or end.kind == "ended":
+            report = try_folders.with_workers(report, spec)
+            if report.outcome != "interrupted" or (end.kind == "ended" and not overdue):
                 try:
                     said = attempts.conclude(spec, report, uid, self.ledger, self.log.info)
                     self._plan_better(spec)
@@ -91,11 +110,17 @@ class PodStepOperator(OrderOperator, KubernetesPodOperator):
                 except attempts.FewerRowsError as error:
                     self.log.info("%s", error)
                     return self._again(spec, context)
+        if overdue:
+            try_folders.stopped(spec, uid, self.overdue().what, self.ledger)
+            raise AirflowException(event["message"])
+        return self._go_on(spec, uid, report, end, context)
+
+    def _go_on(self, spec: RunSpec, uid: str, report: Report | None, end: PodEnd, context: Context) -> Any:  # noqa: ANN401
+        """Count what the pod used that did not finish, and have another one do the rest, where that may help."""
+        if report is not None:
             self.ledger.commit_report(spec.key, report, uid)
         else:
-            attempts.lost(spec, uid, end.reason, self.ledger)
-        if event["status"] == "timeout" and end.kind != "not_started":
-            raise AirflowException(event["message"])
+            try_folders.lost(spec, uid, end.reason, self.ledger)
         match end.kind:
             case "disrupted":
                 self.log.info("%s: another pod goes on from the last checkpoint", end.reason)
@@ -119,14 +144,13 @@ class PodStepOperator(OrderOperator, KubernetesPodOperator):
             pod = within_quota(self.place, pod_request_obj, context)
         except ApiException as error:
             if error.status in (400, 403, 422):
-                spec = attempts.read(pod_request_obj.metadata.annotations[kubernetes.SPEC_ANNOTATION], RunSpec)
-                attempts.lost(
-                    spec, f"pod:{self.namespace}/{pod_request_obj.metadata.name}", _message(error), self.ledger
-                )
+                uid = f"pod:{self.namespace}/{pod_request_obj.metadata.name}"
+                try_folders.lost(self._given, uid, _message(error), self.ledger)
                 self._refuse(_message(error))
             raise
         annotations = pod.metadata.annotations or {}
-        self.trigger_kwargs = {"spec_uri": annotations[kubernetes.SPEC_ANNOTATION]}
+        uri, sha256 = annotations[kubernetes.SPEC_ANNOTATION], annotations.get(kubernetes.DIGEST_ANNOTATION, "")
+        self.trigger_kwargs = self._order = {"spec_uri": uri, "spec_sha256": sha256}
         return pod
 
     def place(self, pod_request_obj: k8s.V1Pod, context: Context) -> k8s.V1Pod:
@@ -140,9 +164,19 @@ class PodStepOperator(OrderOperator, KubernetesPodOperator):
         """Wait by the trigger whose poll interval grows."""
         super().defer(trigger=PodStepTrigger(**trigger.serialize()[1]), **kwargs)
 
+    def end_pods(self, attempt_uri: str) -> None:
+        """End what still works on this try's order; returns once it has saved what it has."""
+        StepPods(self.team_cluster(), self.client.api_client).end(attempt_uri)
+
+    def give(self, spec: RunSpec) -> None:
+        """Write the order down for the pod that is to come."""
+        uri = files.join(spec.attempt_uri, SPEC_FILE)
+        self._given, self._order = spec, {"spec_uri": uri, "spec_sha256": spec.sha256}
+        files.write_bytes(uri, spec.document)
+
     def how_it_ended(self, spec: RunSpec, pod_name: str) -> tuple[Report | None, PodEnd]:
         """What the step says itself, and what its pod's status says."""
-        return attempts.read(files.join(spec.attempt_uri, REPORT_FILE), Report), kubernetes.pod_end(self.pod)
+        return try_folders.read(files.join(spec.attempt_uri, REPORT_FILE), Report), kubernetes.pod_end(self.pod)
 
     def _launch(self, run: Run, spec: RunSpec, context: Context) -> Any:  # noqa: ANN401 - Airflow's own
         cluster = self._conform()
@@ -154,9 +188,22 @@ class PodStepOperator(OrderOperator, KubernetesPodOperator):
         self.container_resources = k8s.V1ResourceRequirements(**kubernetes.resources(cluster, asked))
         self.name = f"{spec.workload.name}-{spec.task.kind}".replace("_", "-").replace(".", "-")
         self.log.info("asks for %s", kubernetes.resources(cluster, asked))
-        files.write_bytes(files.join(spec.attempt_uri, SPEC_FILE), spec.model_dump_json(indent=1).encode())
+        self.give(spec)
         self.pod_request_obj = self.pod = None
-        self.execute_async(context)
+        with self.stoppable():
+            self.execute_async(context)
+
+    def _ordered(self, context: Context, uid: str, spec_uri: str, spec_sha256: str) -> RunSpec:
+        """The pod's order; where its file holds another one now, the task fails and what the pod used is booked."""
+        try:
+            return try_folders.ordered(spec_uri, spec_sha256)
+        except RefusedError as error:
+            run, attempt_uri = self.opened(context), spec_uri.rpartition("/")[0]
+            key = try_key(run, self.task_id, context)
+            self.end_pods(attempt_uri)
+            try_folders.lost_at(attempt_uri, run.parameters.workers, key, uid, error.what, self.ledger)
+            with self.reporting(key, f"airflow:{context['ti'].id}", run.parameters.hardware):
+                raise
 
     def _again(self, spec: RunSpec, context: Context) -> Any:  # noqa: ANN401 - Airflow's own
         run = self.opened(context)
@@ -167,7 +214,7 @@ class PodStepOperator(OrderOperator, KubernetesPodOperator):
         return self._launch(run, spec.model_copy(update=changed), context)
 
     def _learn(self, spec: RunSpec, reason: str) -> None:
-        cap = self.settings.cluster().max_memory_bytes
+        cap = self.team_cluster().max_memory_bytes
         limit = kubernetes.memory_limit_bytes(self.pod) or 0
         enough = requests.after_oom(limit, cap)
         if enough is None:
@@ -198,9 +245,13 @@ class PodStepOperator(OrderOperator, KubernetesPodOperator):
         )
         raise attempts.failure(str(error), error.exit_code)
 
+    def team_cluster(self) -> Cluster:
+        """The cluster's conventions for this workload and its team."""
+        return self.settings.cluster().for_team(self.workload.team, self.workload.name)
+
     def _conform(self) -> Cluster:
         """Take the cluster's conventions, which are read when the task runs and never when its DAG is parsed."""
-        cluster = self.settings.cluster()
+        cluster = self.team_cluster()
         self.namespace = cluster.namespace
         self.cluster_context = cluster.context or None
         self.in_cluster = True if cluster.in_cluster else None

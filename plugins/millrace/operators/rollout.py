@@ -9,10 +9,13 @@ from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowSkipException
 
 from millrace import orders
+from millrace.approval import GATE
 from millrace.contracts.errors import RefusedError, StepError
 from millrace.contracts.model import ModelVersion
 from millrace.contracts.report import EvaluateResult
-from millrace.model_server import ensure_server, put_back
+from millrace.ledger.audit import once_for
+from millrace.ledger.records import Decision
+from millrace.model_server import access, ensure_server, put_back
 from millrace.opening import actor
 from millrace.operators.workload import WorkloadOperator
 from millrace.run import Run
@@ -34,11 +37,11 @@ class RolloutOperator(WorkloadOperator):
     def work(self, run: Run, context: Context) -> Any:  # noqa: ANN401 - Airflow's own
         """Load, smoke, canary steps. Skips where a model trained on newer data is live."""
         candidate = orders.result_of(run, self.ledger, "evaluate", EvaluateResult).candidate.model
-        self.admit_candidate(run, candidate)
-        room = ensure_server(run, self.settings)
-        self._let_others_finish(run, room, candidate)
-        self.admit_candidate(run, candidate)
-        with self.rejecting(run, candidate):
+        with self.rejecting(run, candidate):  # an earlier try may have given it a share
+            self.admit_candidate(run, candidate)
+            room = ensure_server(run, self.settings)
+            self._let_others_finish(run, room, candidate)
+            self.admit_candidate(run, candidate)
             status = self.rollout(run, room, candidate).advance()
         return {"address": status.address, "version": candidate.version}
 
@@ -54,6 +57,8 @@ class RolloutOperator(WorkloadOperator):
             read_replay(replay_uri),
             progress=lambda line: self.log.info("%s", line),
             comparable=orders.is_comparable(run, self.ledger, live),
+            admit=lambda: self.admit_candidate(run, candidate),
+            access=access(self.settings),
         )
 
     @contextmanager
@@ -65,7 +70,8 @@ class RolloutOperator(WorkloadOperator):
             if isinstance(error, RolloutRevertedError) and not isinstance(error, ServerLostError):
                 self.ledger.reject(candidate.workload, candidate.version, error.reason, by=actor(run))
             try:
-                self.put_back(run, candidate)
+                reason = error.what if isinstance(error, RefusedError) else "the rollout did not end"
+                self.put_back(run, candidate, reason)
             except (StepError, OSError) as other:  # `close` does it again
                 self.log.error("the candidate may still have a share of the requests: %s", other)
             raise
@@ -75,13 +81,14 @@ class RolloutOperator(WorkloadOperator):
         live = self.ledger.live_model(candidate.workload)
         return live is not None and live.model == candidate
 
-    def put_back(self, run: Run, candidate: ModelVersion) -> None:
+    def put_back(self, run: Run, candidate: ModelVersion, reason: str) -> None:
         """Let the ledger's live version answer alone, or nothing where none is live."""
         put_back(self.settings, run.workload.name, candidate)
 
     def admit_candidate(self, run: Run, candidate: ModelVersion) -> None:
         """Raises AirflowSkipException where a model trained on newer data is live, RefusedError for a candidate that
-        this run's gate failed or its rollout reverted, or that a person took back.
+        this run's gate failed or its rollout reverted, that a person took back, or that a second one did not approve
+        where the gate asked and the workload wants two people.
         """
         verdict = self.ledger.newest_verdict(run.dag_id, run.run_id)
         if verdict is not None and verdict.outcome == "fail":
@@ -91,12 +98,24 @@ class RolloutOperator(WorkloadOperator):
                 rule="a run rolls out what its own gate let through",
                 remedy="change the policy or the data, then clear the task gate",
             )
+        if verdict is not None and verdict.outcome == "inconclusive" and run.workload.approval.two_people:
+            answer = self.ledger.newest_answer(run.dag_id, run.run_id, GATE)
+            if answer is None or answer["action"] != "approve":
+                raise RefusedError(
+                    "the gate could not decide, and nobody has approved this candidate",
+                    where=f"{candidate.workload} / {candidate.version}",
+                    rule="the workload's approval policy wants two people: marking the task approve is no answer",
+                    remedy="clear the task approve, and have somebody else than who triggered the run answer it",
+                )
         live = self.ledger.live_model(run.workload.name)
         ours = orders.planned(run, self.ledger).dataset
         if live and live.dataset.age > ours.age:
-            raise AirflowSkipException(
-                f"superseded: version {live.model.version}, live, was trained on newer data ({live.dataset.described})"
-            )
+            newer = f"version {live.model.version}, live, was trained on newer data ({live.dataset.described})"
+            by = actor(run)
+            once = once_for(by.run, "superseded", candidate.version, newer) if by.run else None
+            refused = Decision("promote", candidate.version, by, "rolled out", newer, "refused", once=once)
+            self.ledger.record_decision(refused)
+            raise AirflowSkipException(f"superseded: {newer}")
         self.ledger.readmit(candidate.workload, candidate.version, "rolled out", by=actor(run))
 
     def _let_others_finish(self, run: Run, room: ServingRoom, candidate: ModelVersion) -> None:

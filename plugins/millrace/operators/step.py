@@ -5,12 +5,13 @@ from typing import Any
 from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowTaskTimeout
 
-from millrace import attempts
+from millrace import attempts, try_folders
 from millrace.contracts.errors import BadInputError, StepError
 from millrace.contracts.report import Report
-from millrace.contracts.run_spec import REPORT_FILE, RunSpec
+from millrace.contracts.run_spec import REPORT_FILE, SPEC_FILE, RunSpec
 from millrace.operators.order import OrderOperator
 from millrace.run import Run
+from millrace.stop_request import STOPPED, TaskStopped, stop_try
 from millrace.storage import files
 
 
@@ -20,6 +21,8 @@ class StepOperator(OrderOperator):
     The task is green when the ledger has committed an "ok" report, and skipped when the step found nothing to do.
     Bad input and refusals are never retried; a killed or interrupted step is, and goes on from its checkpoint.
     """
+
+    _given: RunSpec | None = None
 
     def carry_out(self, run: Run, spec: RunSpec, context: Context) -> Any:  # noqa: ANN401 - Airflow's own
         """Run the step to its end; the XCom is its reason."""
@@ -31,20 +34,31 @@ class StepOperator(OrderOperator):
                     rule="several workers are pods, of MILLRACE_LAUNCHER=kubernetes",
                     remedy="ask for one worker, or run this workload on a cluster",
                 )
-            ended = self.settings.process_launcher().run(self.step_image, spec, self.log.info)
+            with self.stoppable():
+                self._given = spec
+                ended = self.settings.process_launcher().run(self.step_image, spec, self.log.info)
         except StepError:
             with self.reporting(spec.key, f"airflow:{context['ti'].id}", run.parameters.hardware):
                 raise
         except AirflowTaskTimeout:
-            attempts.lost(spec, f"airflow:{context['ti'].id}", self.overdue().what, self.ledger)
+            try_folders.lost(spec, f"airflow:{context['ti'].id}", self.overdue().what, self.ledger)
             raise
-        report = attempts.read(files.join(spec.attempt_uri, REPORT_FILE), Report)
+        except TaskStopped:
+            try_folders.stopped(spec, f"airflow:{context['ti'].id}", STOPPED, self.ledger)
+            raise
+        report = try_folders.read(files.join(spec.attempt_uri, REPORT_FILE), Report)
         if report is None:
             reason = f"the process ended with {_said(ended.exit_code)} and left no report"
-            attempts.lost(spec, ended.process_uid, reason, self.ledger)
+            try_folders.lost(spec, ended.process_uid, reason, self.ledger)
             log = self.settings.process_launcher().folder(spec.attempt_uri)
             raise attempts.failure(f"{reason}; the lines above, or log.txt in {log}, say why", ended.exit_code)
         return attempts.conclude(spec, report, ended.process_uid, self.ledger, self.log.info)
+
+    def on_kill(self) -> None:
+        """Have the process save what it has and end, which may take longer than Airflow lets this one live."""
+        if self._stoppable and self._given is not None:
+            stop_try(files.join(self._given.attempt_uri, SPEC_FILE), self._given.sha256, STOPPED, self.settings)
+        super().on_kill()
 
 
 def _said(exit_code: int) -> str:

@@ -5,6 +5,7 @@ from typing import Any
 from airflow.sdk import BaseOperator, Context
 
 from millrace.connections import reach_stores
+from millrace.ledger.records import Actor, RunKey
 from millrace.retention import Retention
 from millrace.settings import load_settings
 
@@ -23,7 +24,9 @@ class SweepOperator(BaseOperator):
         """Sweep once; the XCom says how much went."""
         settings = load_settings()
         reach_stores(settings)
-        retention = Retention(settings.store, settings.ledger(), settings.retention())
+        dag_run = context["dag_run"]
+        by = Actor.of(RunKey(dag_run.dag_id, dag_run.run_id, 0))
+        retention = Retention.of(settings, by)
         retention.measure()
         found = retention.sweep(apply=self.apply)
         for each in found:

@@ -18,8 +18,10 @@ class WatchOperator(RolloutOperator):
     def work(self, run: Run, context: Context) -> Any:  # noqa: ANN401 - Airflow's own
         """Watch, let the ledger name the new version live, and release the old one only then."""
         candidate = orders.result_of(run, self.ledger, "evaluate", EvaluateResult).candidate.model
-        room = ensure_server(run, self.settings)
         with self.rejecting(run, candidate):
+            if not self.is_live(candidate):
+                self.admit_candidate(run, candidate)  # a person may have taken it back since it was rolled out
+            room = ensure_server(run, self.settings)
             rollout = self.rollout(run, room, candidate)
             if not self.is_live(candidate):  # or an earlier try came as far as that
                 rollout.watch()

@@ -9,11 +9,11 @@ from airflow.providers.standard.triggers.temporal import DateTimeTrigger
 from airflow.sdk import BaseOperator, Context
 from airflow.sdk.exceptions import AirflowException, AirflowSkipException, AirflowTaskTimeout
 
-from millrace.admission import Admission, Hold, answered, anyone
-from millrace.approval import ask
+from millrace.admission import Admission, Hold, answer, answered, anyone
+from millrace.approval import ask, is_own
 from millrace.attempts import SkippedWithResult, failure
 from millrace.connections import reach_stores
-from millrace.contracts.errors import StepError, TransientError
+from millrace.contracts.errors import RefusedError, StepError, TransientError
 from millrace.contracts.measurement import MeterReading
 from millrace.contracts.report import ErrorDetail, Report
 from millrace.contracts.run_spec import TryKey
@@ -21,10 +21,12 @@ from millrace.contracts.workload import Workload
 from millrace.ending import DONE
 from millrace.energy.meter import Meter
 from millrace.ledger.ledger import Ledger
+from millrace.ledger.records import Actor, Decision, RunKey
 from millrace.links import RunLink
 from millrace.opening import open_run, try_key
 from millrace.run import Run
 from millrace.settings import Settings, load_settings
+from millrace.stop_request import STOPPED, TaskStopped
 
 
 class WorkloadOperator(BaseOperator):
@@ -35,6 +37,7 @@ class WorkloadOperator(BaseOperator):
 
     # a task that runs after the end of a run begins the run's next repeat; `close`, retried, must not
     begins_repeats = True
+    _stoppable = False
     operator_extra_links = (RunLink(),)
 
     def __init__(self, *, workload: Workload, admit: Admission = anyone, **kwargs: Any) -> None:  # noqa: ANN401
@@ -78,11 +81,12 @@ class WorkloadOperator(BaseOperator):
         return self.execute(context)
 
     def execute_answered(self, context: Context, event: dict[str, Any], about: str) -> Any:  # noqa: ANN401
-        """Go on after a person's yes to what admission asked. Skips after a no."""
+        """Go on after a person's yes to what admission asked. Skips after a no; a yes that may not count asks again."""
         run = open_run(self.workload, context, self.settings, self.ledger)
         key = try_key(run, self.task_id, context)
         with self.reporting(key, f"airflow:{context['ti'].id}", run.parameters.hardware):
-            answered(run, self.ledger, event, about)
+            if not is_own(self.workload, context["dag_run"], answer(run, event, about), self.ledger):
+                answered(run, self.ledger, event, about)
         return self.execute(context)
 
     def measured(self, context: Context, work: Callable[[Run, Context], Any]) -> Any:  # noqa: ANN401 - Airflow's own
@@ -99,7 +103,8 @@ class WorkloadOperator(BaseOperator):
         """Have a skip or an error that ends this task committed, with what was used until then."""
         with Meter(self.settings.hardware(on)) as meter:
             try:
-                yield meter
+                with self.stoppable():
+                    yield meter
             except AirflowSkipException as skip:
                 found = skip.result if isinstance(skip, SkippedWithResult) else None
                 report = Report(outcome="skipped", reason=str(skip), meter=meter.reading(), result=found)
@@ -107,16 +112,46 @@ class WorkloadOperator(BaseOperator):
                 raise
             except StepError as error:
                 self.log.error("%s", error)
+                if isinstance(error, RefusedError):
+                    by = Actor.of(RunKey(key.dag_id, key.run_id, key.repeat))
+                    self.ledger.record_refusal(Decision("step", key.task_id, by, "the task ran"), error)
                 self.ledger.commit_report(key, _failed(error, meter.reading()), uid)
                 raise failure(str(error), error.exit_code) from error
             except AirflowTaskTimeout:
                 self.ledger.commit_report(key, _failed(self.overdue(), meter.reading()), uid)
+                raise
+            except TaskStopped:
+                self.ledger.commit_report(key, _failed(self.ended_early(), meter.reading()), uid)
                 raise
             except AirflowException:  # whoever raised it has told the ledger
                 raise
             except Exception as error:
                 self.ledger.commit_report(key, _failed(_unforeseen(self.task_id, error), meter.reading()), uid)
                 raise
+
+    @contextmanager
+    def stoppable(self) -> Iterator[None]:
+        """What is done within is left at once, by TaskStopped, when Airflow ends the task."""
+        self._stoppable = True
+        try:
+            yield
+        finally:
+            self._stoppable = False
+
+    def on_kill(self) -> None:
+        """Airflow has ended the task (marked, cleared, deleted), or this worker: kills this process in five seconds."""
+        if self._stoppable:
+            self._stoppable = False
+            raise TaskStopped(STOPPED)
+
+    def ended_early(self) -> StepError:
+        """What a task ends with that Airflow stopped for any other reason than its time."""
+        return TransientError(
+            STOPPED,
+            where=self.task_id,
+            rule="a task that is marked, cleared or deleted, or whose worker ends, stops at once",
+            remedy="clear the task to have it done",
+        )
 
     def overdue(self) -> StepError:
         """What a task ends with that Airflow stopped because it took too long."""

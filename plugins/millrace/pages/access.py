@@ -40,6 +40,15 @@ def may_trigger(user: GetUserDep, dag_id: str) -> bool:
     return bool(manager.is_authorized_dag(method="POST", access_entity=DagAccessEntity.RUN, details=details, user=user))
 
 
+def _reads_audit_of_all(user: GetUserDep) -> bool:
+    manager = get_auth_manager()
+    return bool(manager.is_authorized_dag(method="GET", access_entity=DagAccessEntity.AUDIT_LOG, user=user))
+
+
+ReadsAuditOfAll = Annotated[bool, Depends(_reads_audit_of_all)]
+"""Whether this person may read Airflow's own audit log of all DAGs: what concerns the whole site is shown by this."""
+
+
 def form_token(user: GetUserDep, purpose: str) -> str:
     """Goes into a form as a hidden field; it is good for this person and purpose, for an hour."""
     return str(_signer(purpose).dumps(user.get_id()))

@@ -2,28 +2,47 @@
 
 import json
 import shlex
+from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Annotated, Any, Literal
+from itertools import islice
+from typing import Annotated, Any, Literal, TypeVar
 
 from airflow.api_fastapi.common.db.common import SessionDep
-from airflow.models.backfill import DagNonPeriodicScheduleException, ReprocessBehavior, _do_dry_run
+from airflow.models.backfill import (
+    DagNonPeriodicScheduleException,
+    ReprocessBehavior,
+    _do_dry_run,
+    _get_dag_run_no_create_reason,
+)
+from airflow.models.dagrun import DagRun
 from airflow.models.serialized_dag import SerializedDagModel
+from airflow.timetables.interval import CronDataIntervalTimetable
+from croniter import croniter  # type: ignore[import-untyped]
 from fastapi import APIRouter, HTTPException, Query, Request
 from fastapi.responses import HTMLResponse
+from sqlalchemy import select
 
 from millrace import backfill, schedules
 from millrace.connections import reach_stores
 from millrace.contracts.data import Window
 from millrace.pages import workloads
 from millrace.pages.access import DagReader
+from millrace.pages.fields import Day
 from millrace.pages.rendering import show
+from millrace.pages.slow import FewAtOnce, Kept
 from millrace.settings import load_settings
+from millrace.sizing.backfill import BackfillPrice
 
 router = APIRouter()
+Item = TypeVar("Item")
+Interval = tuple[datetime, datetime]
 
 _LONGEST_DAYS = 3661
-_FIRST_DAY, _LAST_DAY = date(1970, 1, 1), date(2999, 12, 31)  # beyond them calendars overflow
 _RUNS_AT_ONCE = 8  # of every workload's DAG
+_MOST_RUNS, _MOST_RUNS_OF_OTHERS = 4_000, 400  # ten years of days; Airflow's own dry run takes milliseconds for each
+_BOUNDS = backfill.Bounds(day_folders=366, plans=16)
+_PLACES = FewAtOnce(2, "prices of backfills")
+_PRICES: Kept[tuple[int, BackfillPrice]] = Kept(most=64, seconds=30)
 
 
 @router.get("/backfill", dependencies=[DagReader])
@@ -31,8 +50,8 @@ def price(
     request: Request,
     session: SessionDep,
     dag_id: Annotated[str, Query()],
-    first: Annotated[date, Query(ge=_FIRST_DAY, le=_LAST_DAY)],
-    last: Annotated[date, Query(ge=_FIRST_DAY, le=_LAST_DAY)],
+    first: Day,
+    last: Day,
     reprocess: Annotated[Literal["none", "failed", "completed"], Query()] = "none",
     train: Annotated[Literal["auto", "always", "never"], Query()] = "auto",
 ) -> HTMLResponse:
@@ -46,8 +65,16 @@ def price(
     settings = load_settings()
     reach_stores(settings)
     conf = {"train": train} if train != "auto" else {}
-    windows = _windows(session, dag_id, first, last, reprocess)
-    priced = backfill.price(workload, {**workloads.defaults(form), **conf}, windows, settings, _RUNS_AT_ONCE)
+    parameters = {**workloads.defaults(form), **conf}
+
+    def work_out() -> tuple[int, BackfillPrice]:
+        with _PLACES.place():
+            windows = _windows(session, dag_id, first, last, reprocess)
+            return len(windows), backfill.price(workload, parameters, windows, settings, _RUNS_AT_ONCE, _BOUNDS)
+
+    declared = (workload.model_dump_json(), settings.arrivals, json.dumps(parameters, default=str))
+    asked_for = (dag_id, *declared, first, last, reprocess)
+    runs, priced = _PRICES.get(asked_for, work_out)
     asked = ["--dag-id", dag_id, "--from-date", f"{first}", "--to-date", f"{last}"]
     asked += ["--reprocess-behavior", reprocess, *(["--dag-run-conf", json.dumps(conf)] if conf else [])]
     return show(
@@ -56,7 +83,7 @@ def price(
         dag_id=dag_id,
         first=first,
         last=last,
-        days=windows,
+        runs=runs,
         price=priced,
         finish=datetime.now(UTC) + timedelta(seconds=priced.seconds.p50),
         finish_late=datetime.now(UTC) + timedelta(seconds=priced.seconds.p90),
@@ -67,18 +94,68 @@ def price(
 
 def _windows(session: Any, dag_id: str, first: date, last: date, reprocess: str) -> list[Window]:  # noqa: ANN401
     begin, end = (datetime.combine(day, time(), UTC) for day in (first, last))
-    infos = _do_dry_run(
-        dag_id=dag_id,
-        from_date=begin,
-        to_date=end,
-        reverse=False,
-        reprocess_behavior=ReprocessBehavior(reprocess),
-        session=session,
-    )
+    dag = SerializedDagModel.get_dag(dag_id, session=session)
+    schedule = dag.timetable if dag else None
+    behaviour = ReprocessBehavior(reprocess)
+    cron = _cron(schedule)
+
+    def dry_run(until: datetime) -> Iterable[Interval]:
+        infos = _do_dry_run(
+            dag_id=dag_id, from_date=begin, to_date=until, reverse=False, reprocess_behavior=behaviour, session=session
+        )  # fmt: skip
+        return ((info.data_interval.start, info.data_interval.end) for info in infos if info.data_interval)
+
     try:
-        intervals = sorted({info.data_interval for info in infos if info.data_interval})
+        if cron:
+            next(iter(dry_run(begin)), None)  # what Airflow refuses, it refuses for a day as well
+            found = _without_known(session, dag_id, _bounded(_intervals(cron, begin, end), _MOST_RUNS), behaviour)
+        else:
+            if dag is not None and schedule is not None and schedule.periodic:
+                _bounded(dag.iter_dagrun_infos_between(begin, end), _MOST_RUNS_OF_OTHERS)
+            found = list(dry_run(end))
     except DagNonPeriodicScheduleException:
         backfill.refuse_without_schedule(dag_id, has_backfills=False)
-    dag = SerializedDagModel.get_dag(dag_id, session=session)
-    place = schedules.zone(dag.timetable if dag else None)
-    return [schedules.days_of(interval.start, interval.end, place) for interval in intervals]
+    place = schedules.zone(schedule)
+    return [schedules.days_of(start, stop, place) for start, stop in sorted(set(found))]
+
+
+def _cron(schedule: object) -> str | None:
+    """The cron text of a schedule whose data intervals are from one of its times, in UTC, to the next."""
+    plain = type(schedule) is CronDataIntervalTimetable and schedules.zone(schedule).utcoffset(None) == timedelta(0)
+    return str(schedule._expression) if plain else None  # type: ignore[attr-defined]
+
+
+def _intervals(cron: str, begin: datetime, end: datetime) -> Iterator[Interval]:
+    """As Airflow's own dry run finds them, in a thirtieth of the time: those that begin in the days and have ended."""
+    now = datetime.now(UTC)
+    times = croniter(cron, (begin - timedelta(microseconds=1)).replace(tzinfo=None), datetime)
+    at = times.get_next().replace(tzinfo=UTC)
+    while at <= end:
+        following = times.get_next().replace(tzinfo=UTC)
+        if following >= now:
+            return
+        yield at, following
+        at = following
+
+
+def _without_known(
+    session: Any,  # noqa: ANN401
+    dag_id: str,
+    intervals: list[Interval],
+    behaviour: ReprocessBehavior,
+) -> list[Interval]:
+    """Those of which there is no run, or one that Airflow would do again."""
+    if not intervals:
+        return []
+    runs = select(DagRun.logical_date, DagRun.state).where(
+        DagRun.dag_id == dag_id, DagRun.logical_date.between(intervals[0][0], intervals[-1][0])
+    )
+    stays = {run.logical_date for run in session.execute(runs) if _get_dag_run_no_create_reason(run, behaviour)}
+    return [interval for interval in intervals if interval[0] not in stays]
+
+
+def _bounded(items: Iterable[Item], most: int) -> list[Item]:
+    found = list(islice(items, most + 1))
+    if len(found) > most:
+        raise HTTPException(422, f"These days have more than {most:,} runs: ask for fewer days")
+    return found

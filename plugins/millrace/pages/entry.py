@@ -40,6 +40,7 @@ EXTERNAL_VIEWS = [
     _view("Millrace models", "models", "nav", "millrace-models"),
     _view("Millrace plan", "plan", "nav", "millrace-plan"),
     _view("Millrace site", "site", "nav", "millrace-site"),
+    _view("Millrace audit", "audit", "nav", "millrace-audit"),
     _view("Energy and cost", "runs?dag_id={DAG_ID}", "dag", "millrace-runs"),
     _view("Plan", "plan?dag_id={DAG_ID}", "dag", "millrace-dag-plan"),
     _view("Models", "models?dag_id={DAG_ID}", "dag", "millrace-dag-models"),

@@ -2,13 +2,15 @@
 
 from typing import Annotated, Literal
 
+from airflow.api_fastapi.common.db.common import SessionDep
 from airflow.api_fastapi.core_api.security import GetUserDep
 from fastapi import APIRouter, Depends, Form, HTTPException, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from millrace import live_version, model_server
+from millrace import answering, live_version, model_server
 from millrace.connections import reach_stores
 from millrace.contracts.errors import StepError
+from millrace.pages import workloads
 from millrace.pages.access import DagEditor, ReadableDags, came_from_our_page, form_token, may_edit
 from millrace.pages.rendering import show
 from millrace.settings import Settings, load_settings
@@ -48,6 +50,7 @@ def page(
         rows=rows[:_PAGE],
         live=live.get(chosen),
         canary=_canary(settings, chosen),
+        divergence=_divergence(settings, chosen),
         following=f"{rows[_PAGE - 1]['created_at']}|{rows[_PAGE - 1]['version']}" if len(rows) > _PAGE else None,
         events=views.model_events(chosen),
         may_edit=may_edit(user, chosen),
@@ -84,10 +87,11 @@ def ask(
 def do(
     request: Request,
     user: GetUserDep,
+    session: SessionDep,
     change: Change,
     dag_id: Annotated[str, Query()],
     version: Annotated[str, Query()],
-    reason: Annotated[str, Form(min_length=3, max_length=500)],
+    reason: Annotated[str, Form(min_length=3, max_length=500, pattern=r"^[^\x00]*$")],
 ) -> Response:
     """Change what is live. Who did it and why is in the ledger's events."""
     settings = load_settings()
@@ -100,21 +104,26 @@ def do(
         live_version.readmit(settings, dag_id, version, reason=reason, actor=actor)
         done = f"{version} is a candidate again: a run may roll it out, or a person promote it"
     else:
-        _refuse_in_flight(settings, dag_id, version)
-        previous = live_version.promote(settings, dag_id, version, reason=reason, actor=actor)
+        found = workloads.find(session, dag_id)
+        two_people = found is not None and found[0].approval.two_people
+        not_own_of = user.get_name() if two_people else None
+        previous = live_version.promote(settings, dag_id, version, reason=reason, actor=actor, not_own_of=not_own_of)
         done = f"{version} is live" + (f", in place of {previous}" if previous else "")
     here = request.scope.get("root_path", "")
     address = request.url.replace(path=f"{here}/models").replace_query_params(dag_id=dag_id, done=done)
     return RedirectResponse(f"{address.path}?{address.query}", 303)
 
 
-def _refuse_in_flight(settings: Settings, dag_id: str, version: str) -> None:
-    model = settings.ledger().model(dag_id, version)
-    if model is None:
-        raise HTTPException(404, "The ledger knows no such version")
-    rows = settings.ledger().views.repeats(model.run.dag_id, model.run.run_id)
-    if any(row["state"] == "running" for row in rows):
-        raise HTTPException(409, "The run that made this version is not over: answer its question in Required Actions")
+def _divergence(settings: Settings, workload: str) -> str | None:
+    """What answers beside what should, in words; None where that is the same, or only a cluster knows."""
+    if settings.launcher != "process":
+        return None
+    try:
+        reach_stores(settings)
+        found = answering.divergence(settings, workload)
+    except (StepError, OSError) as error:
+        return f"what answers is not known: {str(error).splitlines()[0]}"
+    return found.reason if found else None
 
 
 def _canary(settings: Settings, workload: str) -> str | None:

@@ -24,6 +24,7 @@ from millrace.opening import located
 from millrace.pages import charts, figures, workloads
 from millrace.pages.access import ReadableDags, may_trigger
 from millrace.pages.rendering import show
+from millrace.pages.slow import FewAtOnce
 from millrace.planning import plan_runs
 from millrace.run import Run
 from millrace.settings import Settings, load_settings
@@ -35,6 +36,7 @@ router = APIRouter()
 _SIZED = ("rows", "epochs", "batch_size", "max_length", "hardware", "workers")
 _WORKERS = (1, 2, 4)
 _PARTS = (1, 2, 4)
+_PLACES = FewAtOnce(4, "plans")
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,8 @@ def page(
     reach_stores(settings)
     asked = _conf(request.query_params, defaults)
     try:
-        options, error = _options(workload, asked, settings), None
+        with _PLACES.place():
+            options, error = _options(workload, asked, settings), None
     except StepError as refused:
         options, error = [], refused
     fields = list(_fields(asked, defaults, ["auto", *hardware_names(settings.catalogue)]))

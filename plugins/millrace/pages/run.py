@@ -20,8 +20,8 @@ from millrace.ledger.database import Row
 from millrace.pages import charts
 from millrace.pages.access import DagReader
 from millrace.pages.charts import Bar
+from millrace.pages.fields import LARGEST
 from millrace.pages.rendering import show
-from millrace.serving.room import ServingRoom
 from millrace.settings import load_settings
 
 router = APIRouter()
@@ -51,7 +51,7 @@ def page(
     session: SessionDep,
     dag_id: Annotated[str, Query()],
     run_id: Annotated[str, Query()],
-    repeat: Annotated[int | None, Query(ge=0)] = None,
+    repeat: Annotated[int | None, Query(ge=0, le=LARGEST)] = None,
 ) -> HTMLResponse:
     """The newest repeat, or the one asked for."""
     views = load_settings().ledger().views
@@ -161,12 +161,12 @@ def _rollout(workload: str, version: str | None) -> dict[str, Any] | None:
     settings = load_settings()
     if version is None:
         return None
-    room = ServingRoom(settings.store, workload)
     try:
+        room = settings.serving_room(workload)
         reach_stores(settings)
         target, status = room.read_target(), room.read_status()
     except (StepError, OSError) as error:
         return {"error": str(error).splitlines()[0]}
     if target is None or version not in (target.stable.version, target.canary.version if target.canary else None):
         return None
-    return {"target": target, "status": status, "error": None}
+    return {"target": target, "status": status, "address": room.address, "error": None}

@@ -6,7 +6,6 @@ import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterator
 from dataclasses import asdict
-from datetime import date
 from typing import Annotated, Any, Literal, get_args
 from urllib.parse import urlencode
 
@@ -16,6 +15,7 @@ from pydantic import BeforeValidator, TypeAdapter, ValidationError
 
 from millrace.ledger.views import SORTS, RunCursor, RunFilter, Sort, cursor
 from millrace.pages.access import ReadableDags
+from millrace.pages.fields import LARGEST, Day
 from millrace.pages.rendering import HEADERS, show
 from millrace.settings import load_settings
 
@@ -44,8 +44,8 @@ def wanted(
     dags: ReadableDags,
     dag_id: Annotated[str | None, Query()] = None,
     state: Annotated[State | None, BeforeValidator(_none_if_empty), Query()] = None,
-    since: Annotated[date | None, BeforeValidator(_none_if_empty), Query()] = None,
-    until: Annotated[date | None, BeforeValidator(_none_if_empty), Query()] = None,
+    since: Annotated[Day | None, BeforeValidator(_none_if_empty), Query()] = None,
+    until: Annotated[Day | None, BeforeValidator(_none_if_empty), Query()] = None,
     sort: Annotated[Sort, Query()] = "started_at",
     ascending: Annotated[bool | None, BeforeValidator(_none_if_empty), Query()] = None,
 ) -> RunFilter:
@@ -72,7 +72,7 @@ def page(
 ) -> HTMLResponse:
     """The table."""
     views = load_settings().ledger().views
-    rows = views.runs(wanted, _read(after) if after else None, _PAGE + 1)
+    rows = views.runs(wanted, _read(after, wanted.sort) if after else None, _PAGE + 1)
     asked = {name: value for name, value in request.query_params.items() if value and name != "after"}
 
     def address(**changes: str) -> str:
@@ -134,8 +134,14 @@ def _write(at: RunCursor) -> str:
     return urlsafe_b64encode(json.dumps(asdict(at)).encode()).decode()
 
 
-def _read(text: str) -> RunCursor:
+def _read(text: str, sort: Sort) -> RunCursor:
+    """What ``_write`` wrote for a table in this order. Raises HTTPException 400 for anything else."""
     try:
-        return _CURSOR.validate_json(urlsafe_b64decode(text))
+        found = _CURSOR.validate_json(urlsafe_b64decode(text))
+        if not 0 <= found.repeat <= LARGEST or isinstance(found.value, str) != (sort == "started_at"):
+            raise ValueError("no row of this table")
+        if any("\0" in each for each in asdict(found).values() if isinstance(each, str)):
+            raise ValueError("no text of a row")
+        return found
     except (ValueError, ValidationError) as error:
         raise HTTPException(400, "This address names no page of the table: begin with the first one") from error

@@ -3,6 +3,7 @@
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -19,6 +20,34 @@ MODEL_FILE = "model.onnx"
 TOKEN_IDS, PADDING_MASK, FEATURES = "token_ids", "padding_mask", "features"
 
 Probabilities: TypeAlias = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows that can be scored in any groups: the ids of each text, or a matrix of numbers."""
+
+    given: Sequence[Sequence[int]] | NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.given)
+
+    def tokens(self) -> list[int]:
+        """How many ids each row has; one for a row of numbers."""
+        return [1] * len(self) if isinstance(self.given, np.ndarray) else [len(ids) for ids in self.given]
+
+    def take(self, rows: Sequence[int]) -> "Rows":
+        """Those at these indexes, in this order."""
+        if isinstance(self.given, np.ndarray):
+            return Rows(self.given[list(rows)])
+        return Rows([self.given[row] for row in rows])
+
+    @classmethod
+    def joined(cls, parts: Sequence["Rows"]) -> "Rows":
+        """The rows of all parts, one after the other."""
+        if len(parts) == 1:
+            return parts[0]
+        arrays = [part.given for part in parts if isinstance(part.given, np.ndarray)]
+        return cls(np.concatenate(arrays) if arrays else [ids for part in parts for ids in part.given])
 
 
 class Scorer:
@@ -64,17 +93,32 @@ class Scorer:
     ) -> Probabilities:
         """The probability of each label, float32 of shape [rows, labels]; ``columns`` holds every feature's values.
 
-        All rows go through in one call, texts padded to the longest of them: the caller chooses the batches. Columns
-        that are no feature are ignored. Setting ``run.terminate`` from another thread ends the call between two
-        nodes of the graph. Raises BadInputError naming feature and row where a value cannot be one, RefusedError
+        All rows go through in one call, as ``prepare`` and ``score`` one after the other.
+        """
+        return self.score(self.prepare(columns), run)
+
+    def prepare(self, columns: Mapping[str, Sequence[object]]) -> Rows:
+        """The rows of ``columns``, tokenised; columns that are no feature are ignored.
+
+        Raises BadInputError naming feature and row where a value cannot be one.
+        """
+        if _count_rows(columns, self.manifest.features) == 0:
+            return Rows(())
+        if self._tokenizer is None or self.manifest.max_length is None:
+            return Rows(_numbers(columns, self.manifest.features))
+        return Rows(self._tokenizer.encode(joined_texts(columns, self.manifest.features), self.manifest.max_length))
+
+    def score(self, rows: Rows, run: ort.RunOptions | None = None) -> Probabilities:
+        """The probability of each label, all rows in one call, texts padded to the longest of them.
+
+        Setting ``run.terminate`` from another thread ends the call between two nodes of the graph. Raises RefusedError
         where the model answers with something that is no probability; an error of ONNX Runtime itself is passed on.
         """
-        rows = _count_rows(columns, self.manifest.features)
-        if rows == 0:
+        if not len(rows):
             return np.empty((0, len(self.manifest.labels)), dtype=np.float32)
-        found = self._session.run([self._output], self._feed(columns), run)[0]
+        found = self._session.run([self._output], self._feed(rows), run)[0]
         probabilities: Probabilities = np.asarray(found, dtype=np.float32)
-        expected = (rows, len(self.manifest.labels))
+        expected = (len(rows), len(self.manifest.labels))
         if probabilities.shape != expected or not np.isfinite(probabilities).all():
             raise RefusedError(
                 f"the model answered with shape {probabilities.shape}, or with numbers that are not finite",
@@ -90,11 +134,10 @@ class Scorer:
             return [[int(index)] for index in probabilities.argmax(axis=1)]
         return [[int(index) for index in np.flatnonzero(row)] for row in probabilities >= self._thresholds]
 
-    def _feed(self, columns: Mapping[str, Sequence[object]]) -> dict[str, NDArray[Any]]:
-        if self._tokenizer is None or self.manifest.max_length is None:
-            return {FEATURES: _numbers(columns, self.manifest.features)}
-        texts = joined_texts(columns, self.manifest.features)
-        return pad(self._tokenizer.encode(texts, self.manifest.max_length), self._tokenizer.pad_id)
+    def _feed(self, rows: Rows) -> dict[str, NDArray[Any]]:
+        if isinstance(rows.given, np.ndarray) or self._tokenizer is None:
+            return {FEATURES: np.asarray(rows.given, dtype=np.float32)}
+        return pad(rows.given, self._tokenizer.pad_id)
 
 
 def pad(rows: Sequence[Sequence[int]], pad_id: int, length: int | None = None) -> dict[str, NDArray[Any]]:

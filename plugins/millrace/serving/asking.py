@@ -1,7 +1,7 @@
 """Requests that a rollout sends itself, so that it needs no traffic: rows, over and over."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from itertools import cycle
 
@@ -16,18 +16,27 @@ _PROXY_SECONDS = 30.0
 
 
 class Asker:
-    """Asks a workload's services, each of which is looked up once. A request that fails raises RolloutRevertedError."""
+    """Asks a workload's services, each of which is looked up once. A request that fails raises RolloutRevertedError.
 
-    def __init__(self, cluster: ServingCluster, policy: ServingPolicy, workload: str, rows: Sequence[Row]) -> None:
+    ``versions`` says of a version's own service which version answers there: another one's answer is a failure.
+    """
+
+    def __init__(
+        self,
+        cluster: ServingCluster,
+        policy: ServingPolicy,
+        workload: str,
+        rows: Sequence[Row],
+        versions: Mapping[str, str],
+    ) -> None:
+        self._versions = versions
         self._policy = policy
         self._workload = workload
         self._rows = cycle(rows)
 
-        @cache
-        def reach(name: str) -> tuple[str, Access]:
-            return cluster.address(name), cluster.access(name)
-
-        self._reach = reach
+        self._address = cache(cluster.address)
+        self._cluster = cluster
+        self._access: Access | None = None
 
     def ask(self, name: str) -> None:
         """One request, by a connection of its own: a kept one would stay with one server."""
@@ -37,6 +46,7 @@ class Asker:
     def await_answer(self, name: str) -> None:
         """A new service is there before every node's proxy knows of it."""
         deadline = time.monotonic() + _PROXY_SECONDS
+        self._renew()
         with self._client(name) as client:
             while time.monotonic() < deadline:
                 if client.ready():
@@ -57,12 +67,17 @@ class Asker:
                         raise self._reverted(said, name)
 
     def _client(self, name: str) -> InferenceClient:
-        address, access = self._reach(name)
-        return InferenceClient(address, self._workload, self._policy.max_request_seconds + 5, access)
+        access = self._access or self._renew()
+        timeout_seconds = self._policy.max_request_seconds + 5
+        return InferenceClient(self._address(name), self._workload, timeout_seconds, access, self._renew)
+
+    def _renew(self) -> Access:
+        self._access = self._cluster.access(self._workload)
+        return self._access
 
     def _send(self, client: InferenceClient, name: str) -> None:
         try:
-            client.infer_patiently([next(self._rows)])
+            client.infer_patiently([next(self._rows)], self._versions.get(name))
         except RequestFailedError as error:
             if error.is_out_of_reach:
                 raise ServerLostError(error.what, where=f"service {name}") from error

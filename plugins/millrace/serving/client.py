@@ -3,9 +3,9 @@
 import json
 import ssl
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import lru_cache
 from types import TracebackType
 from typing import Any, Literal, Self
 
@@ -15,21 +15,24 @@ from millrace.contracts.errors import BadInputError, TransientError
 from millrace.storage import files
 
 Row = Mapping[str, object]
+Lost = Literal["refused", "dropped", "untrusted"]
 
 # a server that nobody reaches for so long is not there
 PATIENCE_SECONDS = 30.0
+# what was rotated reaches a server with the kubelet's next look at its pod's secrets
+ROTATION_SECONDS = 150.0
 _PAUSE_SECONDS = 0.2
+_ROTATION_PAUSE_SECONDS = 2.0
 
 
 class RequestFailedError(TransientError):
     """The server gave no answer, or an answer that is none. ``status`` is HTTP's, or None without an answer.
 
-    ``lost`` says how a request without an answer was lost: nothing listened, or the connection was closed meanwhile.
+    ``lost`` says how a request without an answer was lost: nothing listened, the connection was closed meanwhile, or
+    the server's certificate is none of the authority's.
     """
 
-    def __init__(
-        self, what: str, *, where: str, status: int | None, lost: Literal["refused", "dropped"] | None = None
-    ) -> None:
+    def __init__(self, what: str, *, where: str, status: int | None, lost: Lost | None = None) -> None:
         super().__init__(
             what, where=where, rule="a request is answered with 200", remedy="read the server's log and its status file"
         )
@@ -41,6 +44,11 @@ class RequestFailedError(TransientError):
         """Whether no model was asked at all: nothing listens, or the server has no version, or no room, for it."""
         unasked = (httpx.codes.SERVICE_UNAVAILABLE, httpx.codes.TOO_MANY_REQUESTS)
         return self.lost == "refused" or self.status in unasked
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether client and server hold different secrets: one of them was rotated, or they never were the same."""
+        return self.lost == "untrusted" or self.status == httpx.codes.UNAUTHORIZED
 
 
 @dataclass(frozen=True)
@@ -64,14 +72,25 @@ class Access:
 class InferenceClient:
     """Asks one model at one address. What a model was asked is not asked again: a failure is what a watch looks for.
 
-    ``access`` is what a server with TLS and a token needs of its clients.
+    ``access`` is what a server with TLS and a token needs of its clients; ``renew`` reads it anew after a rotation.
     """
 
-    def __init__(self, address: str, model: str, timeout_seconds: float = 60.0, access: Access | None = None) -> None:
+    def __init__(
+        self,
+        address: str,
+        model: str,
+        timeout_seconds: float = 60.0,
+        access: Access | None = None,
+        renew: Callable[[], Access] | None = None,
+    ) -> None:
         self._address = address.rstrip("/")
         self._model = model
-        access = access or Access()
-        self._http = httpx.Client(timeout=timeout_seconds, trust_env=False, verify=_trusting(access.ca))
+        self._timeout_seconds = timeout_seconds
+        self._renew = renew
+        self._take(access or Access())
+
+    def _take(self, access: Access) -> None:
+        self._http = httpx.Client(timeout=self._timeout_seconds, trust_env=False, verify=_trusting(access.ca))
         if access.token:
             self._http.headers["Authorization"] = f"Bearer {access.token}"
         self._extensions = {"sni_hostname": access.server_name} if access.server_name else {}
@@ -92,8 +111,30 @@ class InferenceClient:
         except httpx.HTTPError:
             return False
 
+    def versions(self) -> list[str]:
+        """The versions that the server has loaded. Raises RequestFailedError, with 503 where it has none."""
+        where = f"{self._address}/v2/models/{self._model}"
+        try:
+            response = self._http.get(where, extensions=self._extensions)
+        except httpx.HTTPError as error:
+            what = f"no answer: {type(error).__name__}: {error}"
+            raise RequestFailedError(what, where=where, status=None, lost=_lost(error)) from error
+        try:
+            named = response.json()["versions"] if response.status_code == httpx.codes.OK else None
+        except (KeyError, TypeError, ValueError):
+            named = None
+        if not isinstance(named, list):
+            raise RequestFailedError(
+                f"answered with {response.status_code}: {_message(response)}", where=where, status=response.status_code
+            )
+        return [str(version)[:100] for version in named]
+
     def infer(self, rows: Sequence[Row], version: str | None = None) -> Answer:
-        """Ask for rows, of one version or of whichever the server chooses. Raises RequestFailedError."""
+        """Ask for rows, of one version or of whichever the server chooses.
+
+        Raises RequestFailedError, also where another version answered than the one that was asked: a verdict on a
+        version counts its own answers alone.
+        """
         path = f"/v2/models/{self._model}" + (f"/versions/{version}" if version else "") + "/infer"
         try:
             response = self._http.post(self._address + path, json=request_body(rows), extensions=self._extensions)
@@ -107,24 +148,36 @@ class InferenceClient:
                 status=response.status_code,
             )
         try:
-            return _answer(response.json())
+            answer = _answer(response.json())
         except (KeyError, TypeError, ValueError) as error:
             raise RequestFailedError(
                 f"the answer is not the protocol's: {type(error).__name__}", where=self._address + path, status=200
             ) from error
+        if version is not None and answer.model_version != version:
+            raise RequestFailedError(
+                f"version {answer.model_version[:100]!r} answered", where=self._address + path, status=200
+            )
+        return answer
 
     def infer_patiently(
         self, rows: Sequence[Row], version: str | None = None, patience_seconds: float = PATIENCE_SECONDS
     ) -> Answer:
         """``infer``, asked again while no model is reached: a server begins, or has closed a connection that was kept.
 
+        Secrets that do not fit are read anew, and asked with until every server has had its time to do so as well.
         Raises RequestFailedError, after ``patience_seconds`` one that ``is_out_of_reach``.
         """
         deadline, dropped = time.monotonic() + patience_seconds, 0
+        rotated_by = time.monotonic() + ROTATION_SECONDS
         while True:
             try:
                 return self.infer(rows, version)
             except RequestFailedError as error:
+                if error.is_stale and self._renew is not None and time.monotonic() < rotated_by:
+                    self._http.close()
+                    self._take(self._renew())
+                    time.sleep(_ROTATION_PAUSE_SECONDS)
+                    continue
                 dropped += error.lost == "dropped"
                 if not error.is_out_of_reach and not (error.lost == "dropped" and dropped == 1):
                     raise
@@ -133,14 +186,25 @@ class InferenceClient:
             time.sleep(_PAUSE_SECONDS)
 
 
-def _lost(error: httpx.HTTPError) -> Literal["refused", "dropped"] | None:
+def _lost(error: httpx.HTTPError) -> Lost | None:
     """A timeout is neither: the model had its time."""
+    if _untrusted(error):
+        return "untrusted"
     if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
         return "refused"
     return "dropped" if isinstance(error, httpx.NetworkError | httpx.RemoteProtocolError) else None
 
 
-@cache
+def _untrusted(error: BaseException | None) -> bool:
+    """Whether a certificate was not to be verified: httpx tells of it as of any connection that fails."""
+    while error is not None:
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+@lru_cache(maxsize=16)
 def _trusting(ca: str | None) -> ssl.SSLContext:
     """One context for each authority: making it takes longer than a request."""
     return ssl.create_default_context(cadata=ca) if ca else httpx.create_ssl_context(trust_env=False)

@@ -5,7 +5,6 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 from kubernetes import client
@@ -69,9 +68,9 @@ class ServingCluster:
         except NotFoundError:
             return None
 
-    def listed(self, kind: str, workload: str) -> list[Manifest]:
-        """A workload's objects of one kind."""
-        query = [("labelSelector", f"{WORKLOAD_LABEL}={workload}")]
+    def listed(self, kind: str, workload: str | None = None) -> list[Manifest]:
+        """A workload's objects of one kind, or those of every workload."""
+        query = [("labelSelector", WORKLOAD_LABEL if workload is None else f"{WORKLOAD_LABEL}={workload}")]
         return list(self._call("GET", kind, "", query=query)["items"])
 
     def delete(self, kind: str, name: str) -> None:
@@ -118,22 +117,23 @@ class ServingCluster:
         given = {"service": name, "namespace": self.cluster.serving_namespace, "cluster_ip": found["spec"]["clusterIP"]}
         return self.cluster.serving_address.format(**given)
 
-    @cached_property
-    def _secret(self) -> dict[str, bytes]:
-        if not (self.cluster.serving_tls or self.cluster.serving_token):
-            return {}
-        path = f"/api/v1/namespaces/{self.cluster.serving_namespace}/secrets/{self.cluster.serving_secret}"
-        found = self._request("GET", path)
-        return {name: base64.b64decode(value) for name, value in found.get("data", {}).items()}
+    def access(self, workload: str) -> Access:
+        """What a client of a workload's services, its versions' too, needs now: the secret is read anew.
 
-    def access(self, name: str) -> Access:
-        """What a client of this service needs."""
-        ca = self._secret.get("ca.crt") or self._secret.get("tls.crt")
-        token = self._secret.get("token")
+        Servers are known by the name of the workload's own service.
+        """
+        cluster = self.cluster
+        if not (cluster.serving_tls or cluster.serving_token):
+            return Access()
+        path = f"/api/v1/namespaces/{cluster.serving_namespace}/secrets/{cluster.serving_secret}"
+        given = self._request("GET", path).get("data", {})
+        found = {name: base64.b64decode(value) for name, value in given.items()}
+        ca = found.get("ca.crt") or found.get("tls.crt")
+        token = found.get("token")
         return Access(
-            ca=ca.decode() if ca and self.cluster.serving_tls else None,
-            server_name=f"{name}.{self.cluster.serving_namespace}.svc" if self.cluster.serving_tls else None,
-            token=token.decode().strip() if token and self.cluster.serving_token else None,
+            ca=ca.decode() if ca and cluster.serving_tls else None,
+            server_name=f"{service_name(workload)}.{cluster.serving_namespace}.svc" if cluster.serving_tls else None,
+            token=token.decode().strip() if token and cluster.serving_token else None,
         )
 
     def metrics(self, workload: str, version: str) -> list[str]:

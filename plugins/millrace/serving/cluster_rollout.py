@@ -38,7 +38,8 @@ class ClusterRollout:
     holds the spec and the target that its servers read; ``source`` is what verdicts rest on, the servers' own metrics
     where it is None; ``show`` hears the candidate's share in percent whenever it changes, None once it has gone.
     Where the stable version is not ``comparable``, since it takes other features, the candidate's own errors decide,
-    and no share is between none and all.
+    and no share is between none and all. ``admit`` raises where the candidate may answer nobody; it is asked again once
+    each share is given, so that what a person takes back meanwhile loses it.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class ClusterRollout:
         source: Source | None = None,
         show: Callable[[int | None], None] = lambda _: None,
         comparable: bool = True,
+        admit: Callable[[], None] = lambda: None,
     ) -> None:
         self._at = cluster
         self._policy = policy
@@ -63,12 +65,16 @@ class ClusterRollout:
         self._say = say
         self._show = show
         self._comparable = comparable
+        self._admit = admit
         self._shares_in_turn = policy.canary_steps if comparable else (100,)
         self._source = source or PagesSource(cluster.metrics)
         self._workload = candidate.workload
         self._shares = Shares(cluster, policy, candidate, self._stable)
-        self._asker = Asker(cluster, policy, self._workload, rows)
         self._name, self._deployment = self._shares.name, self._shares.deployment
+        versions = {self._deployment: candidate.version}
+        if self._stable is not None:
+            versions[self._shares.stable_deployment] = self._stable.version
+        self._asker = Asker(cluster, policy, self._workload, rows, versions)
 
     @property
     def address(self) -> str:
@@ -119,6 +125,7 @@ class ClusterRollout:
         """Replay rows for ``policy.watch_seconds`` while the candidate answers alone, the old version standing by."""
         self._refuse_overtaken()
         with self._or_back():
+            self._admit()
             seconds = self._policy.watch_seconds
             trouble = lambda: self._at.replicas(self._deployment).trouble  # noqa: E731
             self._refuse_errors(lambda: self._asker.replay(self._name, seconds, trouble))
@@ -164,6 +171,7 @@ class ClusterRollout:
     def _give(self, percent: int) -> None:
         self._shares.give(percent)
         self._show(percent)
+        self._admit()
 
     def _judge(self, share: str, names: tuple[str, ...]) -> str | None:
         """Ask by each service, then let both versions' figures decide; the reason where they cannot.

@@ -1,7 +1,7 @@
 """From a loaded candidate to the only version: smoke requests, canary steps, watch."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import cycle
 
@@ -9,7 +9,7 @@ from millrace.contracts.errors import RefusedError, TransientError
 from millrace.contracts.model import ModelVersion
 from millrace.contracts.serving import ServingStatus, ServingTarget
 from millrace.contracts.workload import ServingPolicy
-from millrace.serving.client import InferenceClient, RequestFailedError, Row
+from millrace.serving.client import Access, InferenceClient, RequestFailedError, Row
 from millrace.serving.room import Progress, ServingRoom
 
 LOAD_TIMEOUT_SECONDS = 300.0
@@ -46,7 +46,9 @@ class Rollout:
 
     What a candidate answers, or does not, is judged. That no server is reached says nothing about it: it is asked again
     for a while, and then ServerLostError ends the rollout without a verdict. Where the stable version is not
-    ``comparable``, since it takes other features, no request goes to the one or the other: all do at once.
+    ``comparable``, since it takes other features, no request goes to the one or the other: all do at once. ``admit``
+    raises where the candidate may answer nobody; it is asked again once each order is given, so that what a person
+    takes back meanwhile loses it.
     """
 
     def __init__(
@@ -59,6 +61,8 @@ class Rollout:
         progress: Progress | None = None,
         load_timeout_seconds: float = LOAD_TIMEOUT_SECONDS,
         comparable: bool = True,
+        access: Access | None = None,
+        admit: Callable[[], None] = lambda: None,
     ) -> None:
         self._room = room
         self._policy = policy
@@ -68,6 +72,8 @@ class Rollout:
         self._progress: Progress = progress or (lambda _: None)
         self._load_timeout_seconds = load_timeout_seconds
         self._comparable = comparable
+        self._access = access
+        self._admit = admit
         self._steps = policy.canary_steps if comparable else (100,)
         self._generation = 0
 
@@ -79,15 +85,15 @@ class Rollout:
         target names the stable version alone.
         """
         if self._stable is None:
-            status = self._order(self._candidate)
-            self._smoke(status)
+            self._order(self._candidate)
+            self._smoke()
             return self._settled()
         with self._or_back(self._stable):
             status = self._order(self._stable, self._candidate, 0)
-            self._smoke(status)
+            self._smoke()
             for percent in self._steps:
-                status = self._order(self._stable, self._candidate, percent)
-                with self._client(status) as client:
+                self._order(self._stable, self._candidate, percent)
+                with self._client() as client:
                     for _ in range(self._policy.requests_per_step):
                         self._request(client)
                 status = self._settled()
@@ -100,12 +106,12 @@ class Rollout:
         Raises as ``advance`` does.
         """
         if self._stable is None:
-            status = self._order_unless_there(self._candidate, None)
-            self._replay_for(self._policy.watch_seconds, status)
+            self._order_unless_there(self._candidate, None)
+            self._replay_for(self._policy.watch_seconds)
             return self._settled()
         with self._or_back(self._stable):
-            status = self._order_unless_there(self._stable, self._candidate)
-            self._replay_for(self._policy.watch_seconds, status)
+            self._order_unless_there(self._stable, self._candidate)
+            self._replay_for(self._policy.watch_seconds)
             status = self._settled()
             self._progress(f"watched for {self._policy.watch_seconds:g} s: {_figures(status)}")
             return status
@@ -117,6 +123,7 @@ class Rollout:
     def _order(self, stable: ModelVersion, canary: ModelVersion | None = None, percent: int = 0) -> ServingStatus:
         target = self._room.write_target(self._policy, stable, canary, percent)
         self._generation = target.generation
+        self._admit()
         return self._followed(target)
 
     def _order_unless_there(self, stable: ModelVersion, canary: ModelVersion | None) -> ServingStatus:
@@ -146,7 +153,9 @@ class Rollout:
         seen = self._room.wait_for(lambda _: True, "a status", STATUS_TIMEOUT_SECONDS)
         return self._kept(
             self._room.wait_for(
-                lambda status: status.updated_at > seen.updated_at, "a fresh status", STATUS_TIMEOUT_SECONDS
+                lambda status: (status.pid, status.sequence) != (seen.pid, seen.sequence),
+                "a fresh status",
+                STATUS_TIMEOUT_SECONDS,
             )
         )
 
@@ -155,18 +164,18 @@ class Rollout:
             raise RolloutRevertedError(status.reason or status.state, where=self._room.status_uri)
         return status
 
-    def _smoke(self, status: ServingStatus) -> None:
+    def _smoke(self) -> None:
         """Ask each version by name, in turns, so that the server can compare them before any share is given."""
-        with self._client(status) as client:
+        with self._client() as client:
             for _ in range(max(SMOKE_REQUESTS, self._policy.requests_per_step)):
                 self._send(client, self._candidate)
                 self._ask_stable(client)
         self._progress(f"version {self._candidate.version} answers when asked by name")
 
-    def _replay_for(self, seconds: float, status: ServingStatus) -> None:
+    def _replay_for(self, seconds: float) -> None:
         ends_at = time.monotonic() + seconds
         look_at = time.monotonic() + _LOOK_EVERY_SECONDS
-        with self._client(status) as client:
+        with self._client() as client:
             while time.monotonic() < ends_at:
                 self._request(client)
                 time.sleep(_WATCH_PAUSE_SECONDS)
@@ -197,8 +206,12 @@ class Rollout:
         except RequestFailedError as error:
             self._progress(f"the stable version did not answer a replayed row: {error.what}")
 
-    def _client(self, status: ServingStatus) -> InferenceClient:
-        return InferenceClient(status.address, self._room.workload, self._policy.max_request_seconds + 5)
+    def _client(self) -> InferenceClient:
+        address = self._room.address
+        if address is None:
+            raise ServerLostError("no server was ever begun", where=self._room.spec_uri)
+        timeout_seconds = self._policy.max_request_seconds + 5
+        return InferenceClient(address, self._room.workload, timeout_seconds, self._access)
 
     @contextmanager
     def _or_back(self, stable: ModelVersion) -> Iterator[None]:

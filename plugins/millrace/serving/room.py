@@ -10,14 +10,17 @@ from pydantic import ValidationError
 
 from millrace.contracts.errors import BadInputError, TransientError
 from millrace.contracts.model import ModelVersion
+from millrace.contracts.run_spec import SPEC_FILE, RunSpec, ServeTask
 from millrace.contracts.serving import STATUS_FILE, TARGET_FILE, ServingStatus, ServingTarget
 from millrace.contracts.workload import ServingPolicy
 from millrace.storage import files
+from millrace.storage.signature import OrderKey, opened
 
-Word = TypeVar("Word", ServingTarget, ServingStatus)
+Word = TypeVar("Word", ServingTarget, ServingStatus, RunSpec)
 Progress = Callable[[str], None]
 
 LOG_FILE = "log.txt"
+_FILE_BYTES = 1 << 20
 _LOOK_SECONDS = 0.1
 _PROGRESS_SECONDS = 5.0
 
@@ -28,10 +31,14 @@ class ServingTimeoutError(TransientError):
 
 @dataclass(frozen=True)
 class ServingRoom:
-    """The folder ``<root>/serving/<workload>``: the rollout writes the target, the server the status and its log."""
+    """The folder ``<root>/serving/<workload>``: the rollout writes the target, the server the status and its log.
+
+    What Airflow writes there is signed with ``key``, and read back only where it was; the status is anybody's word.
+    """
 
     root_uri: str
     workload: str
+    key: OrderKey
 
     @property
     def uri(self) -> str:
@@ -53,13 +60,36 @@ class ServingRoom:
         """Where the launcher sends the server's output."""
         return files.join(self.uri, LOG_FILE)
 
+    @property
+    def spec_uri(self) -> str:
+        """What the server was begun with (RunSpec)."""
+        return files.join(self.uri, SPEC_FILE)
+
     def read_target(self) -> ServingTarget | None:
-        """The last order; None before the first. Raises BadInputError for a file that is none."""
-        return _read(self.target_uri, ServingTarget)
+        """The last order; None before the first. Raises BadInputError for a file that is none, RefusedError for one
+        that was not signed.
+        """
+        return _parsed(self._signed(self.target_uri), self.target_uri, ServingTarget)
 
     def read_status(self) -> ServingStatus | None:
         """The server's last word; None before its first. Raises BadInputError for a file that is none."""
-        return _read(self.status_uri, ServingStatus)
+        return _parsed(_bytes(self.status_uri), self.status_uri, ServingStatus)
+
+    def read_spec(self) -> RunSpec | None:
+        """What this workload's server is begun with; None where none ever was. Raises as ``read_target`` does."""
+        return _parsed(self._signed(self.spec_uri), self.spec_uri, RunSpec)
+
+    @property
+    def address(self) -> str | None:
+        """Where the server listens, as it was told to; None where none was ever begun. Raises as ``read_spec`` does."""
+        spec = self.read_spec()
+        if spec is None or not isinstance(spec.task, ServeTask):
+            return None
+        return f"{'https' if spec.task.tls else 'http'}://{spec.task.host}:{spec.task.port}"
+
+    def _signed(self, uri: str) -> str | None:
+        data = _bytes(uri)
+        return None if data is None else opened(data, uri, self.key.public)
 
     def write_target(
         self, policy: ServingPolicy, stable: ModelVersion, canary: ModelVersion | None = None, canary_percent: int = 0
@@ -75,7 +105,7 @@ class ServingRoom:
             canary=canary,
             canary_percent=canary_percent if canary else 0,
         )
-        files.write_bytes(self.target_uri, order.model_dump_json(indent=1).encode())
+        files.write_bytes(self.target_uri, self.key.signed(self.target_uri, order))
         return order
 
     def wait_for(
@@ -118,11 +148,18 @@ def _last_word(status: ServingStatus | None) -> str:
     return f"process {status.pid} said {age_seconds:.1f} s ago: generation {status.generation}, {status.state}{reason}"
 
 
-def _read(uri: str, kind: type[Word]) -> Word | None:
+def _bytes(uri: str) -> bytes | None:
     try:
-        return kind.model_validate_json(files.read_bytes(uri, limit=1 << 20))
+        return files.read_bytes(uri, limit=_FILE_BYTES)
     except FileNotFoundError:
         return None
+
+
+def _parsed(data: bytes | str | None, uri: str, kind: type[Word]) -> Word | None:
+    if data is None:
+        return None
+    try:
+        return kind.model_validate_json(data)
     except ValidationError as error:
         raise BadInputError(
             f"unreadable: {error.error_count()} errors, the first: {error.errors()[0]['msg']}",

@@ -30,7 +30,8 @@ class Delivery:
 class BackfillPrice:
     """Sums over all runs; ``seconds`` is the wall time with ``max_active_runs`` side by side.
 
-    Runs without data end as skipped. Money and gCO2e are None where the site has no rates.
+    Runs without data end as skipped. Money and gCO2e are None where the site has no rates. ``left_out`` says in words
+    what was not looked at, each time.
     """
 
     runs: int
@@ -42,6 +43,7 @@ class BackfillPrice:
     cost: Quantity | None
     currency: str | None
     gco2e: Quantity | None
+    left_out: tuple[str, ...] = ()
 
 
 def price_backfill(

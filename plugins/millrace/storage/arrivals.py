@@ -1,7 +1,7 @@
 """Where a day's file of arrivals is: under its declared name, or compressed beside it; and whether it is complete."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -92,17 +92,26 @@ def no_new_data(reasons: Mapping[str, str], by: datetime | None = None) -> str:
     return f"no new data{waited}: {reasons[days[0]]}{more}"
 
 
-def _file(source: Source, day: date) -> str | None:
-    uri = source.uri(day)
+def candidates(uri: str) -> list[str]:
+    """The names that a day's file may have: its declared one, and those with an ending that says it is compressed."""
     endings = ("", *_COMPRESSIONS) if compression(uri) is None else ("",)
-    found = [uri + ending for ending in endings if files.exists(uri + ending)]
+    return [uri + ending for ending in endings]
+
+
+def twice(found: Sequence[str]) -> BadInputError:
+    """The error of a day with several files."""
+    return BadInputError(
+        f"{len(found)} files of one day",
+        where=", ".join(found),
+        rule="one file a partition",
+        remedy="put the day's rows into one of them and remove the others",
+    )
+
+
+def _file(source: Source, day: date) -> str | None:
+    found = [uri for uri in candidates(source.uri(day)) if files.exists(uri)]
     if len(found) > 1:
-        raise BadInputError(
-            f"{len(found)} files of one day",
-            where=", ".join(found),
-            rule="one file a partition",
-            remedy="put the day's rows into one of them and remove the others",
-        )
+        raise twice(found)
     return found[0] if found else None
 
 

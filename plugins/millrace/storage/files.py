@@ -14,7 +14,7 @@ from urllib.parse import quote, unquote, urlsplit
 from pyarrow import fs
 
 from millrace.contracts.errors import BadInputError, StepError, TransientError
-from millrace.storage import s3
+from millrace.storage import places, s3
 from millrace.storage.writing import DirectFile, HdfsFile, LocalFile, WholeFile
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -27,7 +27,7 @@ def locate(uri: str) -> tuple[fs.FileSystem, str]:
     """The file system and path behind a URI: local files, S3, HDFS, or any other that fsspec knows.
 
     A URI's path is percent-decoded, whatever the store. Raises BadInputError for a scheme that nothing here knows and
-    for a path with ``..``.
+    for a path with ``..``, RefusedError where this process may not open the place (see places).
     """
     _refuse_way_out(uri)
     parts = urlsplit(uri)
@@ -55,6 +55,7 @@ def locate(uri: str) -> tuple[fs.FileSystem, str]:
 
 
 def _refuse_way_out(uri: str) -> None:
+    places.check(uri)
     if ".." in unquote(urlsplit(uri).path).split("/"):
         raise BadInputError(
             "a path leads out of its folder", where=uri, rule="no '..' in a path", remedy="give the full path"
@@ -108,6 +109,13 @@ def names(uri: str) -> list[str]:
     """The names directly below a folder, sorted; none where there is no folder."""
     system, path = locate(uri)
     return sorted(info.base_name for info in _listed(system, fs.FileSelector(path, allow_not_found=True)))
+
+
+def sizes(uri: str) -> dict[str, int | None]:
+    """What is directly below a folder, by name, with the sizes of files; nothing where there is no folder."""
+    system, path = locate(uri)
+    found = _listed(system, fs.FileSelector(path, allow_not_found=True))
+    return {info.base_name: int(info.size or 0) if info.type == fs.FileType.File else None for info in found}
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ _START_SECONDS = 180
 _MODULES = {
     "data": ("millrace_data.ingest", "millrace_data.validate"),
     "train": ("millrace_train.train", "millrace_train.export", "millrace_train.evaluate", "keras", "tf2onnx", "onnx"),
+    "serve": ("matrix.quick_server", "millrace_serve.rest", "onnxruntime"),
     "airflow": ("airflow.sdk", "millrace.pipeline", "millrace.operators.gate"),
 }
 _MODULES["train"] += ("onnxruntime", "sklearn.linear_model", "sklearn.multiclass", "deltalake")
@@ -24,10 +25,11 @@ _MODULES["train"] += ("onnxruntime", "sklearn.linear_model", "sklearn.multiclass
 class Zygotes:
     """A zygote of each environment in ``folder``; their sockets are ``folder/NAME``."""
 
-    def __init__(self, repository: Path, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, repository: Path, folder: Path, names: Sequence[str] = ("data", "train", "airflow")) -> None:
+        self._folder, self._names = folder, names
         self._processes: list[subprocess.Popen[bytes]] = []
-        for name, modules in _MODULES.items():
+        for name in names:
+            modules = _MODULES[name]
             python = repository / (".venv" if name == "airflow" else f".venvs/{name}") / "bin/python"
             path = [repository / "plugins", repository / "tests/faults"]
             path += [repository / "images" / name] if name != "airflow" else []
@@ -49,7 +51,7 @@ class Zygotes:
 
     def _await_all(self) -> None:
         deadline = time.monotonic() + _START_SECONDS
-        for name, process in zip(_MODULES, self._processes, strict=True):
+        for name, process in zip(self._names, self._processes, strict=True):
             while not (self._folder / name).exists():
                 if process.poll() is not None or time.monotonic() > deadline:
                     raise AssertionError(f"no zygote {name}: {(self._folder / f'{name}.log').read_text()}")

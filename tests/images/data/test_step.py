@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from millrace import data_docs
 from millrace.contracts.data import Dataset, Window
 from millrace.contracts.report import IngestResult, Report, ValidateResult
 from millrace.contracts.run_spec import IngestTask, RunSpec, ValidateTask
@@ -45,10 +46,11 @@ def test_ingest_then_validate_by_command_line(
         live_profile=None,
         base_model=None,
     )
-    code, report = _run(make_spec(dataset, task, "2"))
+    spec = make_spec(dataset, task, "2")
+    code, report = _run(spec)
     assert (code, report.outcome) == (0, "ok")
     assert isinstance(report.result, ValidateResult)
-    assert files.exists(report.result.docs_uri)
+    assert files.exists(data_docs.of_attempt(spec.attempt_uri))
 
 
 def test_nothing_happens_to_a_step_after_its_work(

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable
 
+from millrace import data_docs
 from millrace.contracts.data import Column, Dataset, Expectations, Profile, StagedPartition, Window
 from millrace.contracts.errors import BadInputError, InterruptedStepError
 from millrace.contracts.report import ValidateResult
@@ -39,6 +40,7 @@ class Lab:
         self.arrive = arrive
         self.make_spec = make_spec
         self.table_uri = (root / "table").as_uri()
+        self.docs_uri = ""
 
     def stage(self, arrivals: dict[date, Rows]) -> tuple[StagedPartition, ...]:
         for day, rows in arrivals.items():
@@ -49,7 +51,9 @@ class Lab:
     def validate(self, staged: tuple[StagedPartition, ...], stop: Stop | None = None, **task: Any) -> ValidateResult:
         fields = {"live_profile": None, "base_model": None, "engine": ENGINE} | task
         order = ValidateTask(staged=staged, dataset_uri=self.table_uri, **fields)
-        return validate(self.make_spec(self.dataset, order, "validate"), stop or Stop())
+        spec = self.make_spec(self.dataset, order, "validate")
+        self.docs_uri = data_docs.of_attempt(spec.attempt_uri)
+        return validate(spec, stop or Stop())
 
     def table(self) -> pa.Table:
         return DeltaTable(self.table_uri).to_pyarrow_dataset().to_table()
@@ -98,7 +102,7 @@ def test_good_partitions_are_committed_documented_and_profiled(lab: MakeLab, tex
     assert sorted(table["id"].to_pylist()) == sorted(row["id"] for row in text_rows(100))
     per_day = table.group_by("partition_").aggregate([("id", "count")]).to_pylist()
     assert {row["partition_"]: row["id_count"] for row in per_day} == {first: 60, second: 40}
-    index = files.local_path(result.docs_uri)
+    index = files.local_path(it.docs_uri)
     assert index.name == "index.html"
     pages = list(index.parent.rglob("validations/**/*.html"))
     assert len(pages) == 4  # rows and labels of two partitions

@@ -5,6 +5,7 @@ encoded here. Feature ``a`` of the tabular models drives the faults: from ``ERRS
 ``fault="errs"`` reads past a table's end, and one built with ``fault="slow"`` goes round a loop.
 """
 
+import base64
 import json
 import os
 import signal
@@ -16,11 +17,16 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from millrace.contracts.data import Column, Dataset, DatasetVersion, Source, Split, Target
 from millrace.contracts.measurement import Hardware
@@ -30,10 +36,12 @@ from millrace.contracts.run_spec import RunSpec, ServeTask, TryKey
 from millrace.contracts.workload import GatePolicy, ServingPolicy, Training, Workload
 from millrace.serving.room import ServingRoom
 from millrace.storage import files, folders
+from millrace.storage.signature import OrderKey
 
 FLOAT, INT32, INT64, BOOL = 1, 6, 7, 9
 ERRS_FROM = 1000.0
 TENTH = 150_000  # rounds of the slow model's loop: about a tenth of a second on one core
+KEY = OrderKey.of(base64.b64encode(bytes(32)).decode())
 LABELS = ("red", "green", "blue")
 WORDS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "red", "green", "blue")
 
@@ -140,8 +148,11 @@ def tabular_onnx(weight: float, fault: str = "", rounds: int = 0) -> bytes:
     )
 
 
-def text_onnx() -> bytes:
-    """Each label's share of a row's unmasked tokens, times two, at most one: "red red blue" is red and blue."""
+def text_onnx(layers: int = 0) -> bytes:
+    """Each label's share of a row's unmasked tokens, times two, at most one: "red red blue" is red and blue.
+
+    ``layers`` multiplications of a wide row for each token with the identity change nothing and take time.
+    """
     table = [[float(WORDS[token] == label) for label in LABELS] for token in range(len(WORDS))]
     constants = [
         tensor("table", FLOAT, [len(WORDS), 3], [each for row in table for each in row]),
@@ -150,8 +161,22 @@ def text_onnx() -> bytes:
         tensor("last", INT64, [1], [2]),
         tensor("tokens_axis", INT64, [1], [1]),
     ]
+    wide = []
+    if layers:
+        size = 512
+        constants += [
+            tensor("eye", FLOAT, [size, size], [float(at % (size + 1) == 0) for at in range(size * size)]),
+            tensor("widen", FLOAT, [3, size], [float(column == row) for row in range(3) for column in range(size)]),
+            tensor("narrow", FLOAT, [size, 3], [float(column == row) for row in range(size) for column in range(3)]),
+        ]
+        wide = [
+            node("MatMul", ["looked_up", "widen"], ["wide_0"]),
+            *(node("MatMul", [f"wide_{at}", "eye"], [f"wide_{at + 1}"]) for at in range(layers)),
+            node("MatMul", [f"wide_{layers}", "narrow"], ["found"]),
+        ]
     nodes = [
-        node("Gather", ["table", "token_ids"], ["found"]),
+        node("Gather", ["table", "token_ids"], ["looked_up" if wide else "found"]),
+        *wide,
         node("Cast", ["padding_mask"], ["mask"], to=FLOAT),
         node("Unsqueeze", ["mask", "last"], ["wide"]),
         node("Mul", ["found", "wide"], ["kept"]),
@@ -229,8 +254,8 @@ class ModelStore:
         contents = {"model.onnx": tabular_onnx(weight, fault, rounds)}
         return self.seal(version, contents, target_kind="single_label", features=("a", "b"))
 
-    def text(self, version: str, max_length: int = 16) -> ModelVersion:
-        contents = {"model.onnx": text_onnx(), "tokenizer.json": tokenizer_json().encode()}
+    def text(self, version: str, max_length: int = 16, layers: int = 0) -> ModelVersion:
+        contents = {"model.onnx": text_onnx(layers), "tokenizer.json": tokenizer_json().encode()}
         return self.seal(version, contents, target_kind="multi_label", features=("text",), max_length=max_length)
 
 
@@ -312,6 +337,11 @@ class Server:
         lines = self.http.get("/metrics").text.splitlines()
         return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith(line_start))
 
+    def peak_memory_bytes(self) -> int:
+        """The most that the process has held since it began."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return next(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmHWM:"))
+
     def stop(self) -> int:
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(timeout=60)
@@ -341,19 +371,14 @@ def start_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[
     ) -> Server:
         policy = policy or ServingPolicy()
         tmp_path = tmp_path_factory.mktemp("server")
-        room = room or ServingRoom(files.to_uri(tmp_path / "root"), "colours")
+        room = room or ServingRoom(files.to_uri(tmp_path / "root"), "colours", KEY)
         chosen = port or free_port()
-        spec_uri = files.join(room.uri, "spec.json")
-        files.write_bytes(
-            spec_uri,
-            spec_for(room, chosen, policy, secrets_folder=secrets and str(secrets), **access)
-            .model_dump_json()
-            .encode(),
-        )
+        spec = spec_for(room, chosen, policy, secrets_folder=secrets and str(secrets), **access)
+        files.write_bytes(room.spec_uri, KEY.signed(room.spec_uri, spec))
         log = tmp_path / "server.log"
         with log.open("wb") as stream:
             process = subprocess.Popen(
-                [sys.executable, "-m", "millrace_serve", "--spec", spec_uri],
+                [sys.executable, "-m", "millrace_serve", "--spec", room.spec_uri, "--orders-key", KEY.public],
                 stdout=stream,
                 stderr=subprocess.STDOUT,
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
@@ -374,7 +399,7 @@ def start_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[
 
 
 def _until_live(server: Server) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 240  # importing kserve takes seconds, on a busy machine a minute
     while time.monotonic() < deadline:
         if server.process.poll() is not None:
             raise RuntimeError(f"the server ended with {server.process.returncode}:\n{server.log.read_text()}")
@@ -384,3 +409,39 @@ def _until_live(server: Server) -> None:
         except httpx.HTTPError:
             time.sleep(0.05)
     raise RuntimeError(f"the server is not live:\n{server.log.read_text()}")
+
+
+@pytest.fixture(scope="module")
+def secrets(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A certificate for localhost, its key, and a token."""
+    folder = tmp_path_factory.mktemp("secrets")
+    write_secrets(folder, "a-token-of-the-tests")
+    return folder
+
+
+@pytest.fixture(scope="session", name="write_secrets")
+def _write_secrets() -> Callable[[Path, str], None]:
+    return write_secrets
+
+
+def write_secrets(folder: Path, token: str) -> None:
+    """Put a new certificate and key there, and the token."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(hours=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    (folder / "tls.crt").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    (folder / "tls.key").write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    (folder / "token").write_text(f"{token}\n")

@@ -2,43 +2,18 @@
 
 import ssl
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+
+from millrace.contracts.workload import ServingPolicy
+from millrace.serving.client import Access
+from millrace.serving.rollout import Rollout, RolloutRevertedError
 
 TOKEN = "a-token-of-the-tests"
-
-
-@pytest.fixture(scope="module")
-def secrets(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("secrets")
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - timedelta(hours=1))
-        .not_valid_after(now + timedelta(hours=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    (folder / "tls.crt").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    (folder / "tls.key").write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    (folder / "token").write_text(TOKEN + "\n")
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +55,22 @@ def test_what_is_about_a_model_takes_the_token(server: Any, path: str) -> None:
 @pytest.mark.parametrize("path", ["/v2/health/live", "/v2/health/ready", "/metrics"])
 def test_health_and_metrics_are_for_the_cluster(server: Any, path: str) -> None:
     assert server.http.get(path).status_code == 200
+
+
+def test_a_rollout_that_has_the_authority_and_the_token_gives_the_model_to_a_second_version(
+    server: Any, store: Any, secrets: Path
+) -> None:
+    policy = ServingPolicy(requests_per_step=5, watch_seconds=1)
+    first, second = store.tabular("v1"), store.tabular("v2", weight=4.0)
+    access = Access(ca=(secrets / "tls.crt").read_text(), server_name="localhost", token=TOKEN)
+    rows: list[dict[str, object]] = [{"a": 1.0, "b": 1.0}]
+    with pytest.raises(RolloutRevertedError):
+        Rollout(server.room, policy, second, first, rows, access=replace(access, token="another")).advance()
+    rollout = Rollout(server.room, policy, second, first, rows, access=access)
+    assert rollout.advance().canary.version == "v2"
+    assert rollout.watch().state == "ready"
+    assert rollout.finish().stable.version == "v2"
+    server.order(first)
 
 
 def test_plain_http_gets_no_answer(server: Any) -> None:

@@ -2,13 +2,16 @@
 
 import asyncio
 import json
+import struct
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import numpy as np
 import pytest
 from kserve import InferenceRESTClient, InferInput, InferRequest, RESTConfig
 
-from millrace.serving.client import InferenceClient
+from millrace.serving.client import InferenceClient, RequestFailedError
 
 
 def public_client() -> InferenceRESTClient:
@@ -75,7 +78,11 @@ def test_public_client_sends_tabular_features_and_a_matrix(tabular_server: Any) 
 
 def test_metadata_names_versions_and_tensors(tabular_server: Any, store: Any) -> None:
     server = tabular_server
-    assert server.http.get("/v2").json()["name"] == "kserve"
+    assert server.http.get("/v2").json() | {"version": ""} == {
+        "name": "millrace",
+        "version": "",
+        "extensions": ["binary_tensor_data"],
+    }
     metadata = server.http.get("/v2/models/colours").json()
     assert metadata["versions"] == ["v1"]
     assert metadata["inputs"] == [{"name": name, "datatype": "FP64", "shape": [-1]} for name in ("a", "b")]
@@ -143,3 +150,156 @@ def test_only_asked_outputs_come_back(text_server: Any) -> None:
     }
     outputs = text_server.http.post("/v2/models/colours/infer", json=body).json()["outputs"]
     assert [output["name"] for output in outputs] == ["labels"]
+
+
+def post(server: Any, head: dict[str, Any], behind: bytes = b"", **headers: str) -> Any:
+    body = json.dumps(head).encode()
+    if behind:
+        headers["inference-header-content-length"] = str(len(body))
+    return server.http.post("/v2/models/colours/infer", content=body + behind, headers=headers)
+
+
+def lengths_and_values(values: list[bytes]) -> bytes:
+    return b"".join(struct.pack("<I", len(value)) + value for value in values)
+
+
+TEXT = {"name": "text", "datatype": "BYTES", "shape": [1], "data": ["red"]}
+
+
+@pytest.mark.parametrize(
+    ("parameters", "of_output", "is_binary"),
+    [
+        ({"binary_data_output": True}, None, True),
+        ({"binary_data_output": True}, {"binary_data": False}, False),
+        ({"binary_data_output": False}, {"binary_data": True}, True),
+        (None, {"binary_data": True}, True),
+        (None, None, False),
+    ],
+)
+@pytest.mark.parametrize("name", ["probabilities", "labels"])
+def test_a_listed_output_is_binary_where_it_or_the_request_says_so(
+    text_server: Any, name: str, parameters: Any, of_output: Any, is_binary: bool
+) -> None:
+    head: dict[str, Any] = {"inputs": [TEXT], "outputs": [{"name": name}]}
+    if parameters is not None:
+        head["parameters"] = parameters
+    if of_output is not None:
+        head["outputs"][0]["parameters"] = of_output
+    response = post(text_server, head)
+    assert response.status_code == 200
+    if not is_binary:
+        assert [output["name"] for output in response.json()["outputs"]] == [name]
+        assert "inference-header-content-length" not in response.headers
+        return
+    json_bytes = int(response.headers["inference-header-content-length"])
+    output = json.loads(response.content[:json_bytes])["outputs"][0]
+    behind = response.content[json_bytes:]
+    assert output["parameters"] == {"binary_data_size": len(behind)}
+    assert "data" not in output
+    if name == "probabilities":
+        np.testing.assert_allclose(np.frombuffer(behind, "<f4"), [2 / 3, 0, 0], atol=1e-6)
+    else:
+        assert [each["label"] for each in json.loads(behind[4:])] == ["red"]
+
+
+@pytest.mark.parametrize(("datatype", "dtype"), [("FP16", "<f2"), ("FP32", "<f4"), ("INT8", "<i1"), ("UINT64", "<u8")])
+def test_binary_numbers_of_every_kind_are_taken(tabular_server: Any, datatype: str, dtype: str) -> None:
+    inputs = [
+        {
+            "name": name,
+            "datatype": datatype,
+            "shape": [2],
+            "parameters": {"binary_data_size": 2 * np.dtype(dtype).itemsize},
+        }
+        for name in ("a", "b")
+    ]
+    behind = np.array([3, 1], dtype).tobytes() + np.array([0, 2], dtype).tobytes()
+    response = post(tabular_server, {"inputs": inputs}, behind)
+    assert response.status_code == 200, response.text
+    assert [json.loads(row)[0]["label"] for row in response.json()["outputs"][1]["data"]] == ["red", "green"]
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        ([b"\xff\xfe"], "not UTF-8"),
+        ([b"red", b"blue"], "2 values; shape [1] means 1"),
+        ([b""], None),
+        (["grün".encode()], None),
+    ],
+)
+def test_binary_text_is_utf_8(text_server: Any, values: list[bytes], says: str | None) -> None:
+    behind = lengths_and_values(values)
+    tensor = {"name": "text", "datatype": "BYTES", "shape": [1], "parameters": {"binary_data_size": len(behind)}}
+    response = post(text_server, {"inputs": [tensor]}, behind)
+    assert response.status_code == (200 if says is None else 400), response.text
+    assert says is None or says in response.json()["error"]
+
+
+def test_bytes_that_belong_to_no_input_are_400(text_server: Any) -> None:
+    response = post(text_server, {"inputs": [TEXT]}, b"more")
+    assert response.status_code == 400
+    assert "belong to no input" in response.json()["error"]
+
+
+def test_half_of_a_surrogate_pair_is_400(text_server: Any) -> None:
+    body = b'{"inputs":[{"name":"text","datatype":"BYTES","shape":[1],"data":["\\ud800"]}]}'
+    assert text_server.http.post("/v2/models/colours/infer", content=body).status_code == 400
+
+
+@pytest.mark.parametrize("coding", ["gzip", "deflate", "br", "gzip, identity"])
+def test_compressed_bodies_are_415(text_server: Any, coding: str) -> None:
+    response = post(text_server, {"inputs": [TEXT]}, **{"content-encoding": coding})
+    assert response.status_code == 415
+    assert response.headers["accept-encoding"] == "identity"
+    assert post(text_server, {"inputs": [TEXT]}, **{"content-encoding": "identity"}).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/v2/health/live", "/v2/health/ready", "/v2", "/v2/models/colours/ready", "/metrics"])
+def test_head_is_get_without_a_body(text_server: Any, path: str) -> None:
+    got, headed = text_server.http.get(path), text_server.http.head(path)
+    assert (headed.status_code, headed.content) == (got.status_code, b"")
+    assert headed.headers["content-type"] == got.headers["content-type"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("POST", "/v2/health/live", "GET, HEAD"),
+        ("DELETE", "/v2/models/colours", "GET, HEAD"),
+        ("OPTIONS", "/v2/models/colours/infer", "POST"),
+        ("GET", "/v2/models/colours/versions/v1/infer", "POST"),
+    ],
+)
+def test_another_method_is_405_and_says_which_are_allowed(
+    text_server: Any, method: str, path: str, allowed: str
+) -> None:
+    response = text_server.http.request(method, path)
+    assert (response.status_code, response.headers["allow"]) == (405, allowed)
+
+
+def test_our_client_takes_no_answer_of_another_version() -> None:
+    class Other(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["content-length"]))
+            tensors = [
+                {"name": "probabilities", "shape": [1, 1], "data": [1.0]},
+                {"name": "labels", "shape": [1], "data": ['[{"label": "red", "score": 1}]']},
+            ]
+            content = json.dumps({"model_version": "v1", "outputs": tensors}).encode()
+            self.send_response(200)
+            self.send_header("content-length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *_: object) -> None:
+            return
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Other) as http:
+        threading.Thread(target=http.serve_forever, daemon=True).start()
+        with InferenceClient(f"http://127.0.0.1:{http.server_port}", "colours") as client:
+            assert client.infer([{"text": "red"}]).model_version == "v1"
+            assert client.infer([{"text": "red"}], "v1").model_version == "v1"
+            with pytest.raises(RequestFailedError, match="version 'v1' answered"):
+                client.infer([{"text": "red"}], "v2")
+        http.shutdown()

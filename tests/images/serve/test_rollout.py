@@ -123,7 +123,7 @@ def test_somebody_else_s_order_is_left_as_it_is(server: Any, store: Any) -> None
 
 
 def test_no_server_is_a_timeout_that_names_what_and_the_log(server: Any, store: Any, tmp_path: Any) -> None:
-    room = type(server.room)(files.to_uri(tmp_path), "colours")
+    room = type(server.room)(files.to_uri(tmp_path), "colours", server.room.key)
     said: list[str] = []
     with pytest.raises(ServingTimeoutError, match="no server has written a status yet") as caught:
         Rollout(room, POLICY, store.tabular("new"), None, ROWS, said.append, load_timeout_seconds=0.3).advance()

@@ -1,5 +1,6 @@
 """Loading a sealed version and scoring with it."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from millrace.contracts.errors import BadInputError, RefusedError
 from millrace.scoring.scorer import Scorer, pad
 from millrace.scoring.tokens import TextTokenizer, joined_texts
 from millrace.storage import files
+from millrace_serve.scoring import Ask, Scoring
 
 
 @pytest.fixture(scope="module")
@@ -160,3 +162,27 @@ def test_a_remote_folder_is_copied_and_verified_again(store: Any, tmp_path: Any)
     memory.pipe_file("/models/v1/model.onnx", b"changed")
     with pytest.raises(RefusedError, match="changed"):
         Scorer.load(model)
+
+
+def step_all(scorer: Scorer, rows: list[str], is_short: bool) -> tuple[int, list[dict[str, Any]]]:
+    body = {"inputs": [{"name": "text", "datatype": "BYTES", "shape": [len(rows)], "data": rows}]}
+    scoring = Scoring(Ask(json.dumps(body).encode(), None, "client", lambda: False), scorer, max_rows=1000)
+    scoring.prepare()
+    steps = 0
+    while (answer := scoring.answer()) is None:
+        scoring.keep(scorer.score(scoring.piece(is_short)), 0.1)
+        steps += 1
+    return steps, json.loads(answer.body)["outputs"]
+
+
+def test_rows_in_pieces_are_answered_in_their_order(store: Any) -> None:
+    scorer = Scorer.load(store.text("v1", max_length=64))
+    rows = [" ".join(["red", "green", "blue"][number % 3 :] * (1 + number % 17)) for number in range(100)]
+    whole = scorer.probabilities({"text": rows})
+    pieces, outputs = step_all(scorer, rows, is_short=False)
+    more_pieces, same_outputs = step_all(scorer, rows, is_short=True)
+    assert 1 < pieces < more_pieces < 100
+    for found in (outputs, same_outputs):
+        np.testing.assert_allclose(np.reshape(found[0]["data"], whole.shape), whole, atol=1e-6)
+        given = [{each["label"] for each in json.loads(row)} for row in found[1]["data"]]
+        assert given == [{scorer.manifest.labels[at] for at in row} for row in scorer.decide(whole)]

@@ -88,8 +88,7 @@ def test_a_model_is_trained_exported_and_judged(
     test = select_rows(version, "test", "id")
     for batch, _ in read_rows(test, names):
         columns = {name: batch.column(index).to_pylist() for index, name in enumerate(names)}
-        found = scorer._feed(columns)["features"]
-        np.testing.assert_array_equal(found, number_matrix(batch, tuple(names), "here"))
+        np.testing.assert_array_equal(scorer.prepare(columns).given, number_matrix(batch, tuple(names), "here"))
 
 
 @pytest.mark.parametrize("value", [3.41e38, -1e300, float("nan"), float("inf"), None])

@@ -23,7 +23,7 @@ def order(spec: RunSpec) -> RunSpec:
 
 def job_of(order: RunSpec, queue: str = "") -> k8s.V1Job:
     cluster = KubernetesSettings(queue=queue)
-    given = {**cluster.model_dump(), "stop_grace_seconds": 10}
+    given = {**cluster.model_dump(), "stop_grace_seconds": 10, "orders_key": ""}
     pod = kubernetes.step_pod(type(Settings().cluster())(**given), "train", order, Request(1, 1 << 30, 1, "GPU"))
     pod.metadata.name = "flowers-train-x1"
     return gang.gang_job(pod, order)

@@ -1,12 +1,15 @@
 """The process launcher with real processes."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import textwrap
 import time
+from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import psutil
 import pytest
@@ -121,7 +124,7 @@ def test_a_new_try_ends_the_orphan_of_a_killed_supervisor(
 
 def test_a_service_outlives_its_starter_and_ends_when_asked(launcher: ProcessLauncher, spec: RunSpec) -> None:
     (attempt_of(spec) / "wait").touch()
-    pid = launcher.start_service("fake", spec)
+    pid = launcher.start_service("fake", spec, spec.model_dump_json().encode(), ["--quiet"])
     try:
         assert launcher.service_running(spec.state_uri)
         assert os.getsid(pid) == pid
@@ -129,6 +132,24 @@ def test_a_service_outlives_its_starter_and_ends_when_asked(launcher: ProcessLau
         assert launcher.stop_service(spec.state_uri)
     assert not launcher.service_running(spec.state_uri)
     assert not launcher.stop_service(spec.state_uri)
+
+
+@pytest.mark.parametrize("stubborn", [False, True])
+def test_what_works_on_an_order_is_ended_and_no_other(launcher: ProcessLauncher, spec: RunSpec, stubborn: bool) -> None:
+    (attempt_of(spec) / "wait").touch()
+    if stubborn:
+        (attempt_of(spec) / "stubborn").touch()
+    earlier = spec.model_copy(update={"attempt_uri": spec.attempt_uri.replace("try-1", "try-0")})
+    process = psutil.Process(launcher.start_service("fake", spec, spec.model_dump_json().encode(), []))
+    try:
+        assert launcher.at_work(earlier.attempt_uri) is None
+        launcher.end(earlier.attempt_uri)
+        assert process.is_running()
+        assert (launcher.at_work(spec.attempt_uri) or "").split(":")[2] == str(process.pid)
+    finally:
+        launcher.end(spec.attempt_uri)
+    assert not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    assert launcher.at_work(spec.attempt_uri) is None
 
 
 def test_a_missing_environment_names_its_remedy(launcher: ProcessLauncher, spec: RunSpec) -> None:
@@ -144,3 +165,41 @@ def test_a_step_on_spark_is_the_same_package_in_sparks_environment(launcher: Pro
         launcher.run("fake", on_spark, lambda line: None)
     (launcher.environments / "fake").rename(launcher.environments / "spark")
     assert launcher.run("fake", on_spark, lambda line: None).exit_code == 0
+
+
+@pytest.mark.skipif(
+    os.geteuid() != 0 or not Path("/usr/bin/python3").exists(), reason="root runs the system's Python here"
+)
+def test_a_step_runs_as_a_user_of_its_own_and_is_ended_all_the_same(
+    spec: RunSpec, launcher: ProcessLauncher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with TemporaryDirectory() as folder:  # pytest's own are for their user alone
+        Path(folder).chmod(0o755)
+        shutil.copytree(launcher.repository, Path(folder) / "repository")
+        elsewhere = {"repository": Path(folder) / "repository", "environments": Path(folder)}
+        other = replace(launcher, **elsewhere, step_user="65533")
+        check_user(other, spec, monkeypatch)
+
+
+def check_user(other: ProcessLauncher, spec: RunSpec, monkeypatch: pytest.MonkeyPatch) -> None:
+    step = other.repository / "images" / "fake" / "millrace_fake" / "__main__.py"
+    step.write_text(
+        "import os, time\nprint(os.getresuid(), os.getresgid(), os.getgroups(), flush=True)\ntime.sleep(60)"
+    )
+    python = other.environments / "fake" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.symlink_to("/usr/bin/python3")  # which others may run, too
+    lines: list[str] = []
+
+    def look(line: str) -> None:
+        lines.append(line)
+        raise TimeoutError  # as where a task is told to end
+
+    def refuse(*_: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "killpg", refuse)  # a supervisor with no right over other users' processes, as Airflow is
+    with pytest.raises(TimeoutError):
+        other.run("fake", spec, look)
+    assert lines == ["(65533, 65533, 65533) (65533, 65533, 65533) []"]
+    assert other.at_work(spec.attempt_uri) is None

@@ -12,7 +12,7 @@ from airflow.sdk.exceptions import AirflowException
 
 from millrace import settings
 from millrace.contracts.measurement import MeterReading
-from millrace.contracts.report import Report, ValidateResult
+from millrace.contracts.report import Report
 from millrace.contracts.run_spec import REPORT_FILE, RunSpec, ValidateTask
 from millrace.contracts.workload import Workload
 from millrace.launchers.kubernetes import step_pod
@@ -87,10 +87,7 @@ def test_the_drivers_report_decides(
     def execute(application: SparkKubernetesOperator, _: Any) -> None:
         uri = application.template_spec["spec"]["arguments"][1]
         spec = RunSpec.model_validate_json(files.read_bytes(uri))
-        result = ValidateResult(
-            dataset_uri="s3://bucket/table", version=1, published=(), outcomes=(), docs_uri="s3://d", profiles={}
-        )
-        report = Report(outcome="ok", reason="done", meter=READING, result=result)
+        report = Report(outcome="ok", reason="done", meter=READING)
         if driver_ends != "without a report":
             files.write_bytes(files.join(spec.attempt_uri, REPORT_FILE), report.model_dump_json().encode())
         if driver_ends != "well":
@@ -105,4 +102,4 @@ def test_the_drivers_report_decides(
         assert task.execute(context) == "done"
     [entry] = ledger.tries(workload.name, "manual__1", 0)
     assert entry["outcome"] == ("lost" if driver_ends == "without a report" else "ok")
-    assert entry["process_uid"].startswith("spark:millrace-steps/")
+    assert entry["process_uid"].startswith("spark:millrace-spark/")

@@ -151,7 +151,6 @@ def validated() -> Callable[..., ValidateResult]:
             version=version,
             published=partitions,
             outcomes=(),
-            docs_uri="file:///docs",
             profiles=profiles,
         )
 

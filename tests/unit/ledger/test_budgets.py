@@ -1,7 +1,7 @@
 """What the runs of one backfill may spend together."""
 
-import multiprocessing
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -41,14 +41,17 @@ def take_one(url: str, run_id: str) -> bool:
 
 
 def test_runs_side_by_side_take_what_is_there_and_no_more(
-    url: str, ledger: Ledger, open_run: Callable[..., int], budget: Callable[..., None]
+    url: str,
+    ledger: Ledger,
+    open_run: Callable[..., int],
+    budget: Callable[..., None],
+    at_once: Callable[..., list[Any]],
 ) -> None:
     budget(5)
     runs = [f"run-{number}" for number in range(12)]
     for run_id in runs:
         open_run(run_id)
-    with multiprocessing.get_context("fork").Pool(6) as pool:
-        taken = pool.starmap(take_one, [(url, run_id) for run_id in runs], chunksize=1)
+    taken = at_once(take_one, [(url, run_id) for run_id in runs])
     assert sum(taken) == 5
     assert take(ledger, runs[taken.index(True)], 1) is None, "a run that has its part asked for it again"
 

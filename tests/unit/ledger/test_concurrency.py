@@ -1,11 +1,11 @@
 """Several processes at once: one repeat, one live model, the newest data's, and no count that is off."""
 
 import contextlib
-import multiprocessing
 import sqlite3
 from collections.abc import Callable
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -19,7 +19,6 @@ from millrace.ledger.ledger import Ledger
 from millrace.ledger.records import Actor, RunKey
 
 DAY = date(2024, 3, 1)
-PROCESSES = 6
 
 
 def open_one(url: str) -> int:
@@ -58,27 +57,28 @@ def take_back(url: str, version: str, number: int) -> None:
     Ledger(url).revert("news", version, "it must not answer", by=Actor(f"Ada {number}"))
 
 
+def call(work: Callable[..., None], *arguments: Any) -> None:
+    work(*arguments)
+
+
 def commit(url: str, key: TryKey, report: Report, uid: str) -> None:
     Ledger(url).commit_report(key, report, uid)
 
 
-def spread(work: Callable[..., object], arguments: list[tuple[object, ...]]) -> list[object]:
-    with multiprocessing.get_context("fork").Pool(PROCESSES) as pool:
-        return pool.starmap(work, arguments, chunksize=1)
-
-
-def test_opening(url: str, ledger: Ledger) -> None:
-    assert spread(open_one, [(url,)] * 12) == [0] * 12
+def test_opening(url: str, ledger: Ledger, at_once: Callable[..., list[Any]]) -> None:
+    assert at_once(open_one, [(url,)] * 12) == [0] * 12
     ledger.close_run("dag", "run", 0, state="success", reason="x")
-    assert spread(open_one, [(url,)] * 12) == [1] * 12
+    assert at_once(open_one, [(url,)] * 12) == [1] * 12
     assert len(ledger.run_summary()) == 2
 
 
-def test_promoting(url: str, ledger: Ledger, train_model: Callable[..., None]) -> None:
+def test_promoting(
+    url: str, ledger: Ledger, train_model: Callable[..., None], at_once: Callable[..., list[Any]]
+) -> None:
     versions = [f"v{number:02}" for number in range(12)]
     for number, version in enumerate(versions):
         train_model(version, DAY + timedelta(days=number), number)
-    outcomes = spread(promote, [(url, version) for version in versions])
+    outcomes = at_once(promote, [(url, version) for version in versions])
     live = ledger.live_model("news")
     assert live is not None
     assert live.model.version == versions[-1]
@@ -93,16 +93,14 @@ def test_promoting(url: str, ledger: Ledger, train_model: Callable[..., None]) -
     assert [row["sequence"] for row in events] == sorted({row["sequence"] for row in events})
 
 
-def test_judging_and_taking_back(url: str, ledger: Ledger, train_model: Callable[..., None]) -> None:
+def test_judging_and_taking_back(
+    url: str, ledger: Ledger, train_model: Callable[..., None], at_once: Callable[..., list[Any]]
+) -> None:
     """Whatever the order, one version is live at most, and none that a person took back."""
     for version in ("v1", "v2", "v3"):
         train_model(version)
-    work: list[tuple[object, ...]] = [(url, version, number) for number in range(4) for version in ("v1", "v2", "v3")]
-    with multiprocessing.get_context("fork").Pool(PROCESSES) as pool:
-        judging = pool.starmap_async(judge_often, work, chunksize=1)
-        barring = pool.starmap_async(take_back, [(url, "v1", 1), (url, "v1", 2)], chunksize=1)
-        judging.get(60)
-        barring.get(60)
+    work = [(url, version, number) for number in range(4) for version in ("v1", "v2", "v3")]
+    at_once(call, [(judge_often, *each) for each in work] + [(take_back, url, "v1", number) for number in (1, 2)])
     states = {version: ledger.model("news", version) for version in ("v1", "v2", "v3")}
     assert [found and found.state for found in states.values()].count("live") == 1
     assert states["v1"]
@@ -122,15 +120,16 @@ def test_publishing_overlapping_windows(
     report: Callable[..., Report],
     staged: Callable[..., StagedPartition],
     validated: Callable[..., ValidateResult],
+    at_once: Callable[..., list[Any]],
 ) -> None:
     days = [DAY + timedelta(days=offset) for offset in range(4)]
-    work: list[tuple[object, ...]] = []
+    work = []
     for version in range(12):
         open_run(f"run-{version}", days[0], days[-1])
         order = days if version % 2 else days[::-1]
         result = validated(version, *(staged(day, rows=10 + version) for day in order))
         work.append((url, key("validate", f"run-{version}"), report(result), "uid"))
-    spread(commit, work * 2)  # each one twice: the second changes nothing
+    at_once(commit, work * 2)  # each one twice: the second changes nothing
     rows = ledger.partition_rows("news", days[0], days[-1])
     assert {(row["dataset_version"], row["row_count"]) for row in rows} == {(11, 21)}
     profile = ledger.profile("news", until=days[-1])

@@ -1,10 +1,11 @@
 """Migrations: once, by whoever comes first, and never backwards."""
 
-import multiprocessing
 import os
 import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,7 @@ from millrace.contracts.errors import BadInputError, RefusedError, TransientErro
 from millrace.ledger.database import SQL_FOLDER, Database
 from millrace.ledger.ledger import Ledger
 
-ALL = sorted(file.stem for file in (SQL_FOLDER / "migrations").glob("*.sql"))
+ALL = sorted(file.stem for part in ("", "sqlite") for file in (SQL_FOLDER / "migrations" / part).glob("*.sql"))
 
 
 def migrate(url: str) -> list[str]:
@@ -24,9 +25,8 @@ def test_applied_once(url: str) -> None:
     assert migrate(url) == []
 
 
-def test_two_processes_at_once(url: str) -> None:
-    with multiprocessing.get_context("fork").Pool(4) as pool:
-        applied = pool.map(migrate, [url] * 8, chunksize=1)
+def test_two_processes_at_once(url: str, at_once: Callable[..., list[Any]]) -> None:
+    applied = at_once(migrate, [(url,)] * 8)
     assert sorted(name for names in applied for name in names) == ALL  # each one by exactly one process
 
 

@@ -147,3 +147,24 @@ def test_a_report_after_the_close_still_counts(
     ledger.close_run("dag", "run", 0, state="success", reason="x")
     ledger.commit_report(key("close"), report(), "a")
     assert joules(ledger) == 100
+
+
+def test_what_was_counted_while_it_still_worked_is_counted_anew_at_its_end_and_never_shrinks(
+    ledger: Ledger, key: Callable[..., TryKey], reading: Callable[..., MeterReading]
+) -> None:
+    early = reading(wall_seconds=5, joules=40)
+    last = early.model_copy(update={"wall_seconds": 9, "joules": 70})
+    for each in (early, last, early):
+        ledger.commit_lost_try(key("train"), each, f"after {each.wall_seconds} s", "its task was ended")
+    assert [row["joules"] for row in ledger.tries("dag", "run", 0)] == [70]
+    assert joules(ledger) == 70
+
+
+def test_a_report_is_not_displaced_by_a_reading(
+    ledger: Ledger, key: Callable[..., TryKey], report: Callable[..., Report]
+) -> None:
+    given = report()
+    ledger.commit_report(key("train"), given, "a")
+    later = given.meter.model_copy(update={"wall_seconds": 1e6, "joules": 1e6})
+    ledger.commit_lost_try(key("train"), later, "lost", "found later")
+    assert [row["outcome"] for row in ledger.tries("dag", "run", 0)] == ["ok"]

@@ -12,7 +12,7 @@ from airflow.api_fastapi.execution_api.datamodels.hitl import HITLDetailRequest
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, TaskAwaitingInput
 
 from millrace import admission, approval, settings
-from millrace.contracts.workload import Workload
+from millrace.contracts.workload import ApprovalPolicy, Workload
 from millrace.ending import ending
 from millrace.ledger.ledger import Ledger
 from millrace.ledger.records import Budget
@@ -31,6 +31,7 @@ class Backfill:
         self.ledger.migrate()
         self.done: list[str] = []
         self.questions: list[dict[str, Any]] = []
+        self.asker: str | None = None
         done = self.done
 
         class First(WorkloadOperator):
@@ -49,7 +50,7 @@ class Backfill:
         run = {"dag_id": "flowers", "run_id": f"run-{number}", "run_type": SimpleNamespace(value="backfill")}
         params = {"epochs": 1, "batch_size": 8, "learning_rate": 0.1, "budget": budget}
         return {
-            "dag_run": SimpleNamespace(**run, data_interval_start=day, run_after=day),
+            "dag_run": SimpleNamespace(**run, data_interval_start=day, run_after=day, triggering_user_name=self.asker),
             "params": params,
             "ti": SimpleNamespace(id=UUID(int=number), try_number=1, map_index=-1),
         }
@@ -128,6 +129,27 @@ def test_or_for_the_rest(backfill: Backfill, day_kwh: float) -> None:
     assert "was priced" in backfill.questions[0]["body"], "a backfill that breaks its budget begins"
     assert backfill.answer(0, waiting.value, "Approve the rest") == "done"
     assert [backfill.begin(number) for number in (1, 2)] == ["done", "done"]
+
+
+def test_two_people_are_asked_where_the_workload_wants_them(backfill: Backfill, day_kwh: float) -> None:
+    policy = ApprovalPolicy(two_people=True)
+    backfill.task.workload = backfill.task.workload.model_copy(update={"approval": policy})
+    backfill.asker = "ada"
+    backfill.deliver(0)
+    backfill.budget(0.5 * day_kwh)
+    with pytest.raises(TaskAwaitingInput) as waiting:
+        backfill.begin(0)
+    with pytest.raises(TaskAwaitingInput) as again:
+        backfill.answer(0, waiting.value, "Approve", responded_by_user={"id": "1", "name": "ada"})
+    assert (backfill.done, len(backfill.questions)) == ([], 2)
+    assert backfill.answer(0, again.value, "Approve", responded_by_user={"id": "2", "name": "bob"}) == "done"
+    rows = [row for row in reversed(backfill.ledger.audit()) if row["action"] != "settings"]
+    assert [(row["action"], row["outcome"], row["subject"], row["actor"]) for row in rows] == [
+        ("budget", "done", "b", "somebody"),
+        ("trigger", "done", "run-0", "ada"),
+        ("approve", "refused", "budget b", "ada"),
+        ("approve", "done", "budget b", "bob"),
+    ]
 
 
 def test_nobodys_answer_is_a_no(backfill: Backfill, day_kwh: float) -> None:

@@ -1,5 +1,6 @@
 """What a rollout asks of a person, and what it makes of the answer; tests/cluster has the rollout itself."""
 
+from dataclasses import replace
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -12,8 +13,8 @@ from airflow.sdk.exceptions import TaskAwaitingInput
 from millrace import approval
 from millrace.contracts.errors import RefusedError, TransientError
 from millrace.contracts.model import ModelVersion
-from millrace.contracts.workload import Workload
-from millrace.ledger.records import Actor
+from millrace.contracts.workload import ApprovalPolicy, Workload
+from millrace.ledger.records import Actor, Decision
 from millrace.operators import cluster_rollout
 from millrace.operators.cluster_rollout import ClusterRolloutOperator
 from millrace.serving.cluster_rollout import Held
@@ -60,6 +61,14 @@ class Models:
 
     def __init__(self) -> None:
         self.reasons: list[str] = []
+        self.decisions: list[Decision] = []
+
+    def record_decision(self, decision: Decision) -> bool:
+        self.decisions.append(decision)
+        return True
+
+    def record_refusal(self, decision: Decision, error: RefusedError) -> None:
+        self.decisions.append(replace(decision, outcome="refused", effect=error.what))
 
     def newest_verdict(self, dag_id: str, run_id: str) -> None:
         return None
@@ -80,7 +89,7 @@ class Harness:
 
     def __init__(self, workload: Workload, monkeypatch: pytest.MonkeyPatch) -> None:
         self.rollout, self.models, self.questions = Rollout(), Models(), []
-        run = SimpleNamespace(workload=workload, dag_id="flowers", run_id="r", repeat=0)
+        run = self.run = SimpleNamespace(workload=workload, dag_id="flowers", run_id="r", repeat=0)
         planned = SimpleNamespace(dataset=SimpleNamespace(age=(2, 1, 0)))
         evaluated = SimpleNamespace(candidate=SimpleNamespace(model=CANDIDATE))
         for name, value in {
@@ -96,11 +105,15 @@ class Harness:
         monkeypatch.setattr(cluster_rollout, "write_orders", lambda *_: "")
         monkeypatch.setattr(approval, "upsert_hitl_detail", self._asked)
         self.task = ClusterRolloutOperator(task_id="roll_out", workload=workload)
-        self.context: Any = {"ti": SimpleNamespace(id=TASK)}
+        self.asker = SimpleNamespace(dag_id="flowers", run_id="r", triggering_user_name="bob")
+        self.context: Any = {"ti": SimpleNamespace(id=TASK), "dag_run": self.asker}
 
     def _asked(self, **given: Any) -> None:
         # Airflow's own schema: what it refuses fails here, too
         self.questions.append(HITLDetailRequest(**given).model_dump())
+
+    def two_people(self) -> None:
+        self.run.workload = self.run.workload.model_copy(update={"approval": ApprovalPolicy(two_people=True)})
 
     def begin(self) -> Any:
         return self.task.execute(self.context)
@@ -124,7 +137,7 @@ def test_a_step_that_cannot_be_judged_waits_a_day_and_no_answer_is_a_no(harness:
     assert HELD.reason in question["body"]
     with pytest.raises(RolloutRevertedError, match=r"nobody answered within 24 h: at 10 %"):
         harness.answer(waiting.value, "Reject", timedout=True)
-    assert harness.rollout.told == ["advance", ("reject", HELD), ("abandon", HALF_WAY)]
+    assert harness.rollout.told == ["advance", ("reject", HELD), ("abandon", harness.models.reasons[0])]
 
 
 def test_yes_goes_on_and_asks_again_where_it_must(harness: Harness) -> None:
@@ -149,3 +162,18 @@ def test_a_no_that_failed_to_be_carried_out_is_a_no_for_the_next_try(harness: Ha
         harness.begin()
     assert harness.rollout.told == ["advance", ("reject", HELD), ("abandon", HALF_WAY), ("abandon", said)]
     assert len(harness.questions) == 1
+
+
+def test_answers_are_in_the_audit_and_ones_own_yes_counts_as_none(harness: Harness) -> None:
+    harness.two_people()
+    harness.rollout.ends = [HELD, None]
+    with pytest.raises(TaskAwaitingInput) as first:
+        harness.begin()
+    with pytest.raises(TaskAwaitingInput) as second:
+        harness.answer(first.value, "Approve", responded_by_user={"id": "1", "name": "bob"})
+    assert second.value.kwargs == first.value.kwargs
+    assert harness.rollout.told == ["advance"], "a step went on by it"
+    harness.answer(second.value, "Approve", responded_by_user={"id": "2", "name": "ada"})
+    found = [(each.action, each.outcome, each.subject, each.by.name) for each in harness.models.decisions]
+    assert found == [("approve", "refused", "canary v2", "bob"), ("approve", "done", "canary v2", "ada")]
+    assert harness.models.decisions[1].reason == HELD.reason

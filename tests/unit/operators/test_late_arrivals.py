@@ -113,7 +113,6 @@ class Office:
                 version=1,
                 published=(part,),
                 outcomes=(),
-                docs_uri="file:///d",
                 profiles={},
             )
             report = Report(outcome="ok", reason="done", meter=meter, result=result)

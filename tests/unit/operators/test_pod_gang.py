@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from kubernetes.client import models as k8s
 
-from millrace import attempts, orders, settings
+from millrace import orders, settings, try_folders
 from millrace.contracts.errors import BadInputError, InterruptedStepError, StepError
 from millrace.contracts.measurement import MeterReading
 from millrace.contracts.report import ErrorDetail, Report
@@ -61,7 +61,7 @@ class Gang:
         monkeypatch.setattr(PodGangOperator, "_end", lambda _, job: self.ended.append(job))
 
     def say(self, index: int, said: Report) -> None:
-        uri = attempts.worker_uri(self.spec, index) if index else self.spec.attempt_uri
+        uri = try_folders.worker_uri(self.spec.attempt_uri, index) if index else self.spec.attempt_uri
         files.write_bytes(files.join(uri, REPORT_FILE), said.model_dump_json().encode())
 
     def end(self) -> Any:
@@ -132,7 +132,7 @@ def test_what_all_workers_used_is_in_the_leaders_reading(gang: Gang) -> None:
     gang.say(1, report())
     gang.say(2, report().model_copy(update={"meter": READING.model_copy(update={"peak_memory_bytes": 300})}))
     found, _ = gang.end()
-    meter = attempts.with_workers(found, gang.spec).meter
+    meter = try_folders.with_workers(found, gang.spec).meter
     assert (meter.wall_seconds, meter.cpu_seconds, meter.joules) == (10, 24, 15)
     assert meter.peak_memory_bytes == 300
     assert (meter.energy_method, meter.energy_coverage) == ("estimated", 1.0)
@@ -140,8 +140,8 @@ def test_what_all_workers_used_is_in_the_leaders_reading(gang: Gang) -> None:
 
 def test_of_a_follower_that_said_nothing_the_last_reading_counts_and_unknown_joules_stay_unknown(gang: Gang) -> None:
     kept = READING.model_copy(update={"joules": None, "energy_method": None, "energy_coverage": None})
-    uri = files.join(attempts.worker_uri(gang.spec, 1), METER_FILE)
+    uri = files.join(try_folders.worker_uri(gang.spec.attempt_uri, 1), METER_FILE)
     files.write_bytes(uri, kept.model_dump_json().encode())
-    meter = attempts.with_workers(report(), gang.spec).meter
+    meter = try_folders.with_workers(report(), gang.spec).meter
     assert meter.cpu_seconds == 16
     assert (meter.joules, meter.energy_method, meter.energy_coverage) == (None, None, None)

@@ -12,7 +12,7 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException, Airfl
 from kubernetes.client import models as k8s
 
 from millrace import orders, settings
-from millrace.contracts.data import DatasetVersion
+from millrace.contracts.data import DatasetVersion, Window
 from millrace.contracts.errors import BadInputError, DeviceMemoryError, InterruptedStepError
 from millrace.contracts.measurement import MeterReading, Quantity
 from millrace.contracts.plan import Plan
@@ -72,15 +72,18 @@ class Harness:
         uri = self.launched[number].metadata.annotations["millrace/spec"]
         return RunSpec.model_validate_json(files.read_bytes(uri))
 
-    def over(self, end: k8s.V1Pod | None, report: Report | None = None, status: str = "failed") -> Any:
+    def over(
+        self, end: k8s.V1Pod | None, report: Report | None = None, status: str = "failed", spec: RunSpec | None = None
+    ) -> Any:
         """The newest pod ends; what the task makes of it."""
-        spec = self.order(-1)
+        spec = spec or self.order(-1)
         if report is not None:
             files.write_bytes(files.join(spec.attempt_uri, REPORT_FILE), report.model_dump_json().encode())
         self.end = end
         event = {
             "status": status, "name": f"pod-{len(self.launched)}", "namespace": "millrace-steps", "message": "",
             "spec_uri": files.join(spec.attempt_uri, SPEC_FILE),
+            "spec_sha256": self.launched[-1].metadata.annotations["millrace/spec-sha256"],
         }  # fmt: skip
         return self.task().trigger_reentry(self.context, event)
 
@@ -132,6 +135,30 @@ def test_a_report_counts_even_where_the_pod_is_gone(harness: Harness) -> None:
     harness.launch()
     assert harness.over(None, DONE) == "done"
     assert len(harness.launched) == 1
+
+
+@pytest.mark.parametrize("left", ["another", "nothing", "no order"])
+def test_an_order_that_was_changed_after_it_was_given_ends_the_run_and_books_its_joules(
+    harness: Harness, monkeypatch: pytest.MonkeyPatch, left: str
+) -> None:
+    """Whoever may write to the store could else say what the report is held against."""
+    spec, ended_pods = harness.launch(), []
+    monkeypatch.setattr(PodStepOperator, "end_pods", lambda _, attempt_uri: ended_pods.append(attempt_uri))
+    uri = files.join(spec.attempt_uri, SPEC_FILE)
+    another = spec.model_copy(
+        update={"task": spec.task.model_copy(update={"window": Window(first=date(2026, 1, 2), last=date(2026, 1, 2))})}
+    )
+    files.write_bytes(uri, {"another": another.document, "no order": b"{}", "nothing": b""}[left])
+    if left == "nothing":
+        files.delete(uri)
+    with pytest.raises(AirflowFailException, match="the step's order was"):
+        harness.over(ended("Succeeded", 0), DONE, "success", spec)
+    assert ended_pods == [spec.attempt_uri]
+    assert harness.ledger.tries(spec.key.dag_id, spec.key.run_id, 0)[0]["joules"] == READING.joules
+    assert harness.tries()[0] == ("lost", "pod:millrace-steps/pod-1")
+    assert harness.ledger.committed_report(spec.key.dag_id, spec.key.run_id, "ingest") is None
+    refused = harness.ledger.audit()[0]
+    assert (refused["action"], refused["outcome"]) == ("step", "refused")
 
 
 def test_a_pod_that_succeeded_without_a_report_has_not(harness: Harness) -> None:
@@ -217,6 +244,29 @@ def test_a_pod_that_cannot_start_ends_the_task_with_the_schedulers_reason(harnes
     with pytest.raises(AirflowFailException, match="0/5 nodes are available"):
         harness.over(pod, status="timeout")
     assert "0/5 nodes" in harness.ledger.try_reasons("flowers", "manual__1", 0)["ingest"]
+
+
+def test_a_pod_that_takes_too_long_is_waited_for_until_it_has_saved_what_it_has(
+    harness: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = harness.launch()
+    stopped = failed(InterruptedStepError("asked to stop", where="w", rule="r", remedy="m"))
+
+    def end(_task: Any, attempt_uri: str) -> None:
+        assert attempt_uri == spec.attempt_uri
+        files.write_bytes(files.join(spec.attempt_uri, REPORT_FILE), stopped.model_dump_json().encode())
+
+    monkeypatch.setattr(PodStepOperator, "end_pods", end)
+    running = k8s.V1Pod(
+        metadata=k8s.V1ObjectMeta(), spec=k8s.V1PodSpec(containers=[]), status=k8s.V1PodStatus(phase="Running")
+    )
+    with pytest.raises(AirflowException):
+        harness.over(running, status="timeout")
+    (row,) = harness.ledger.tries("flowers", "manual__1", 0)
+    assert "took longer than" in row["reason"]
+    assert "asked to stop" in row["reason"]
+    assert row["joules"] == READING.joules
+    assert len(harness.launched) == 1, "another pod goes on"
 
 
 def test_bad_input_is_never_retried_and_a_skip_is_a_skip(harness: Harness) -> None:

@@ -78,7 +78,7 @@ class Site:
     def __init__(self, workload: Workload, monkeypatch: pytest.MonkeyPatch) -> None:
         self.workload, self.settings = workload, load_settings()
         self.ledger: Ledger = self.settings.ledger()
-        self.server = Server(ServingRoom(self.settings.store, workload.name), workload)
+        self.server = Server(self.settings.serving_room(workload.name), workload)
         for module in (rollout_operator, watch_operator):
             monkeypatch.setattr(module, "ensure_server", lambda *_: self.server.room)
         monkeypatch.setattr("millrace.operators.workload.reach_stores", lambda _: None)
@@ -301,9 +301,35 @@ def test_close_leaves_another_runs_rollout_alone(site: Site) -> None:
     assert site.server.serves() == "v1+v3"
 
 
+@pytest.mark.parametrize("before", [None, "v1"])
+def test_what_is_refused_at_its_beginning_keeps_nothing_that_an_earlier_try_gave_it(
+    site: Site, before: str | None
+) -> None:
+    if before:
+        site.go_live(before)
+    run_id = site.made("v2")
+    site.roll_out(run_id)
+    site.ledger.record_verdict("flowers", run_id, 0, Verdict(outcome="fail", reasons=("below the floor",)))
+    with pytest.raises(AirflowFailException, match="the gate failed this candidate"):
+        site.roll_out(run_id, number=2)
+    assert site.server.serves() == site.live() == before
+
+
+def test_what_is_refused_at_its_beginning_leaves_another_runs_rollout_alone(site: Site) -> None:
+    site.go_live("v1")
+    run_id = site.made("v2")
+    site.ledger.record_verdict("flowers", run_id, 0, Verdict(outcome="fail", reasons=("below the floor",)))
+    site.roll_out(site.made("v3"))
+    with pytest.raises(AirflowFailException, match="the gate failed this candidate"):
+        site.roll_out(run_id)
+    assert site.server.serves() == "v1+v3"
+
+
 def test_newer_data_is_not_replaced(site: Site) -> None:
     site.go_live("v2")
     older = site.made("v1", until=date(2026, 3, 1))
     with pytest.raises(AirflowSkipException, match="superseded: version v2, live, was trained on newer data"):
         site.roll_out(older)
     assert site.server.serves() == site.live() == "v2"
+    told = site.ledger.audit()[0]
+    assert (told["action"], told["outcome"], told["subject"]) == ("promote", "refused", "v1")

@@ -102,6 +102,10 @@ def test_a_no_and_a_refusal_end_the_run_as_rejected_with_the_reason(month: Month
         assert found.reason.startswith(
             "the team's budget, tests, does not hold this run: of 1e-09 kWh the month's other"
         )
+    told = [(row["action"], row["outcome"], row["actor"]) for row in month.ledger.audit() if row["run_id"] == "refused"]
+    assert ("budget", "refused", "flowers / refused") in told
+    asked = [(row["action"], row["outcome"], row["actor"]) for row in month.ledger.audit() if row["run_id"] == "asked"]
+    assert ("reject", "done", "ada") in asked
 
 
 def test_a_warning_is_logged_and_the_run_goes_on(month: Month, caplog: pytest.LogCaptureFixture) -> None:

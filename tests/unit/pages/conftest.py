@@ -29,11 +29,14 @@ class Everyone:
     def __init__(self) -> None:
         self.editable: set[str] = set()
         self.readable: set[str] = set()
+        self.reads_all = False
 
     def get_authorized_dag_ids(self, *, user: Any, method: str) -> set[str]:
         return self.readable
 
-    def is_authorized_dag(self, *, method: str, details: Any, user: Any, access_entity: Any = None) -> bool:
+    def is_authorized_dag(self, *, method: str, user: Any, details: Any = None, access_entity: Any = None) -> bool:
+        if details is None:
+            return self.reads_all
         return details.id in (self.readable if method == "GET" else self.editable)
 
 
@@ -59,7 +62,8 @@ def app(ledger: Ledger, manager: Everyone, tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setenv("MILLRACE_HOME", str(tmp_path))
     settings.load_settings.cache_clear()
     monkeypatch.setattr(live_version, "_refuse_in_rollout", lambda settings, workload: None)
-    monkeypatch.setattr(live_version, "_follow", lambda settings, workload, instead_of: None)
+    monkeypatch.setattr(live_version, "follow", lambda settings, workload, instead_of: None)
+    monkeypatch.setattr(live_version, "_refuse_without_server", lambda settings, workload, version: None)
     pages = create_app()
     whole = FastAPI(root_path="/sub")
     whole.mount(PREFIX, pages)

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,8 +16,10 @@ from millrace.contracts.model import ModelVersion
 from millrace.contracts.plan import Plan
 from millrace.contracts.report import ExportResult, Report
 from millrace.contracts.run_spec import TryKey
+from millrace.contracts.workload import ApprovalPolicy
 from millrace.ledger.ledger import Ledger
 from millrace.ledger.records import Actor, RunKey
+from millrace.pages import workloads
 
 ROLL_BACK = "/sub/millrace/models/roll_back?dag_id=news&version=v2"
 
@@ -141,3 +144,37 @@ def test_a_person_lifts_what_a_person_barred(client: TestClient, ledger: Ledger,
     page = client.get("/sub/millrace/models?dag_id=news").text
     assert "readmitted" in page
     assert "it was the client" in page
+
+
+def test_who_triggered_a_run_may_not_promote_its_version_where_two_people_are_wanted(
+    client: TestClient, ledger: Ledger, manager: Any, two: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manager.editable.add("news")
+    address = "/sub/millrace/models/promote?dag_id=news&version=v3"
+    wanted = SimpleNamespace(approval=ApprovalPolicy(two_people=True))
+    monkeypatch.setattr(workloads, "find", lambda session, dag_id: (wanted, {}))
+    with monkeypatch.context() as patch:
+        patch.setattr(Ledger, "triggered_by", lambda self, dag_id, run_id: "Ada")
+        answer = client.post(address, data={"token": token(client, address), "reason": "wanted"})
+    assert answer.status_code == 409
+    assert "Ada triggered the run, and may not promote its version" in answer.text
+    refused = ledger.audit()[0]
+    assert (refused["action"], refused["outcome"], refused["actor"]) == ("promote", "refused", "Ada in Airflow's UI")
+    assert client.post(address, data={"token": token(client, address), "reason": "wanted"}).status_code == 303
+
+
+def test_a_version_whose_run_is_under_way_is_refused(
+    client: TestClient, ledger: Ledger, manager: Any, two: None
+) -> None:
+    manager.editable.add("news")
+    address = "/sub/millrace/models/promote?dag_id=news&version=v3"
+    sent = {"token": token(client, address), "reason": "wanted"}
+    day = date(2026, 3, 1)
+    ledger.open_run(
+        "news", "run-v3", workload="news", team="t", site="local", partition_first=day, partition_last=day,
+        run_type="manual",
+    )  # fmt: skip
+    answer = client.post(address, data=sent)
+    assert answer.status_code == 409
+    assert "Required Actions" in answer.text
+    assert ledger.audit()[0]["outcome"] == "refused"

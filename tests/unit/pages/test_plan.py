@@ -138,7 +138,8 @@ def test_a_weekly_backfill_is_priced_by_weeks(
     begins = [datetime(2026, 3, 2, tzinfo=UTC) + timedelta(days=7 * week) for week in range(3)]
     infos = [DagRunInfo.interval(begin, begin + timedelta(days=7)) for begin in begins]
     monkeypatch.setattr(backfills, "_do_dry_run", lambda **_: iter(infos))
-    monkeypatch.setattr(SerializedDagModel, "get_dag", lambda dag_id, session: SimpleNamespace(timetable=weekly))
+    dag = SimpleNamespace(timetable=weekly, iter_dagrun_infos_between=lambda begin, end: iter(infos))
+    monkeypatch.setattr(SerializedDagModel, "get_dag", lambda dag_id, session: dag)
     (tmp_path / "arrivals" / "flowers").mkdir(parents=True)
     (tmp_path / "arrivals" / "flowers" / "2026-03-12.csv").write_text("a day of the second week")
     text = page.get("/sub/millrace/backfill?dag_id=flowers&first=2026-03-02&last=2026-03-20&train=never").text

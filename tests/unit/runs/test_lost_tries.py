@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from millrace import attempts, listeners, settings
+from millrace import listeners, settings, try_folders
 from millrace.contracts.measurement import MeterReading
 from millrace.contracts.report import IngestResult, Report
 from millrace.contracts.run_spec import METER_FILE, REPORT_FILE, SPEC_FILE, RunSpec
@@ -72,14 +72,14 @@ def test_a_pod_that_no_task_came_back_for_is_counted_once(ledger: Ledger, folder
     first = folder.leave("try-1", meter=reading(0, 3.0))
     folder.leave("try-1-restart-1", meter=reading(1, 4.0))
     for _ in range(2):
-        attempts.count_lost(folder.uri, 0, ledger)
+        try_folders.count_lost(folder.uri, 0, ledger)
     assert joules(ledger, first) == [("lost", 3.0), ("lost", 4.0)]
 
 
 def test_a_report_that_nobody_took_counts_with_all_that_it_measured(ledger: Ledger, folder: Folder) -> None:
     done = Report(outcome="ok", reason="done", meter=reading(0, 9.0), result=IngestResult(staged=()))
     spec = folder.leave("try-1", meter=reading(0, 3.0), report=done)
-    attempts.count_lost(folder.uri, 0, ledger)
+    try_folders.count_lost(folder.uri, 0, ledger)
     assert joules(ledger, spec) == [("lost", 9.0)]
     assert ledger.committed_report(spec.key.dag_id, spec.key.run_id, "ingest") is None, "no task stands for it"
 
@@ -90,13 +90,13 @@ def test_what_is_in_the_ledger_is_not_counted_again(ledger: Ledger, folder: Fold
     ledger.commit_report(spec.key, done, "pod:steps/a")
     # the second try took the first one's pod over: its own folder has an order, and no process ever read it
     folder.leave("try-2", number=2, meter=None)
-    attempts.count_lost(folder.uri, 0, ledger)
+    try_folders.count_lost(folder.uri, 0, ledger)
     assert joules(ledger, spec) == [("ok", 9.0)]
 
 
 def test_a_repeat_counts_its_own_tries(ledger: Ledger, folder: Folder) -> None:
     spec = folder.leave("try-2", repeat=1, meter=reading(0, 3.0))
-    attempts.count_lost(folder.uri, 0, ledger)
+    try_folders.count_lost(folder.uri, 0, ledger)
     assert joules(ledger, spec) == []
 
 
@@ -110,3 +110,28 @@ def test_a_run_that_a_person_ends_is_counted_too(
     settings.load_settings.cache_clear()
     assert joules(ledger, spec) == [("lost", 3.0)]
     assert ledger.run_summary(spec.key.dag_id)[0]["measured_joules"] == 3.0
+
+
+@pytest.mark.parametrize(
+    "forged", [{"run_id": "manual__2"}, {"dag_id": "another"}, {"task_id": "train"}, {"try_number": 7}]
+)
+def test_an_order_in_another_tries_folder_books_nothing(
+    ledger: Ledger, folder: Folder, forged: dict[str, object]
+) -> None:
+    spec = folder.leave("try-1", meter=reading(0, 1e9))
+    key = spec.key.model_copy(update=forged)
+    forgery = spec.model_copy(update={"key": key})
+    files.write_bytes(files.join(spec.attempt_uri, SPEC_FILE), forgery.model_dump_json().encode())
+    try_folders.count_lost(folder.uri, 0, ledger)
+    assert joules(ledger, spec) == []
+    assert ledger.tries(key.dag_id, key.run_id, 0) == []
+
+
+def test_a_tries_meter_is_the_one_in_its_own_folder(ledger: Ledger, folder: Folder) -> None:
+    spec = folder.leave("try-1", meter=reading(0, 3.0))
+    elsewhere = files.join(folder.uri, "elsewhere")
+    files.write_bytes(files.join(elsewhere, METER_FILE), reading(1, 1e9).model_dump_json().encode())
+    forgery = spec.model_copy(update={"attempt_uri": elsewhere})
+    files.write_bytes(files.join(spec.attempt_uri, SPEC_FILE), forgery.model_dump_json().encode())
+    try_folders.count_lost(folder.uri, 0, ledger)
+    assert joules(ledger, spec) == [("lost", 3.0)]

@@ -62,7 +62,7 @@ class Office:
         self.open("earlier", day, day)
         profile = Profile(rows=1, bytes=size_bytes, rows_by_split={}, label_counts={})
         result = ValidateResult(
-            dataset_uri="file:///table", version=7, published=(staged(day),), outcomes=(), docs_uri="file:///docs",
+            dataset_uri="file:///table", version=7, published=(staged(day),), outcomes=(),
             profiles={f"{day}": profile},
         )  # fmt: skip
         self.told("validate", result, run_id="earlier")

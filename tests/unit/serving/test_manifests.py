@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import yaml
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from millrace.contracts.cluster import Cluster
 from millrace.contracts.workload import ServingPolicy
@@ -88,6 +89,19 @@ def test_the_secret_is_new_each_time_and_good_for_every_service(cluster: Cluster
     certificate = x509.load_pem_x509_certificate(base64.b64decode(first["data"]["tls.crt"]))
     names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     assert "*.millrace-serving.svc" in names.get_values_for_type(x509.DNSName)
+
+
+def test_a_workloads_certificate_is_for_it_alone_and_its_authoritys_key_is_nowhere(cluster: Cluster) -> None:
+    secret = yaml.safe_load(serving_secret(cluster, "news_topics"))
+    data = {name: base64.b64decode(value) for name, value in secret["data"].items()}
+    certificate, authority = (x509.load_pem_x509_certificate(data[name]) for name in ("tls.crt", "ca.crt"))
+    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert {name.partition(".")[0] for name in names.get_values_for_type(x509.DNSName)} == {"news-topics"}
+    certificate.verify_directly_issued_by(authority)
+    assert not certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+    key = load_pem_private_key(data["tls.key"], None)
+    assert key.public_key() == certificate.public_key() != authority.public_key()
+    assert set(data) == {"tls.crt", "tls.key", "ca.crt", "token"}
 
 
 def test_a_gateway_weighs_the_versions_own_services(cluster: Cluster) -> None:

@@ -1,5 +1,6 @@
 """The two files between rollout and server, and the client's request bodies."""
 
+import base64
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,14 +13,16 @@ from millrace.contracts.workload import ServingPolicy
 from millrace.serving.client import request_body
 from millrace.serving.room import ServingRoom, ServingTimeoutError
 from millrace.storage import files
+from millrace.storage.signature import OrderKey
 
 MODEL = ModelVersion(workload="w", version="v1", uri="file:///m/v1", manifest_sha256="0" * 64)
+KEY = OrderKey.of(base64.b64encode(bytes(32)).decode())
 OTHER = MODEL.model_copy(update={"version": "v2"})
 
 
 @pytest.fixture
 def room(tmp_path: Path) -> ServingRoom:
-    return ServingRoom(files.to_uri(tmp_path), "w")
+    return ServingRoom(files.to_uri(tmp_path), "w", KEY)
 
 
 def tell(room: ServingRoom, generation: int) -> None:
@@ -34,7 +37,7 @@ def test_each_workload_has_its_own_folder(tmp_path: Path, room: ServingRoom) -> 
     assert room.target_uri == files.to_uri(tmp_path / "serving" / "w" / "target.json")
     assert room.status_uri.endswith("/serving/w/status.json")
     with pytest.raises(BadInputError):
-        _ = ServingRoom(room.root_uri, "../w").target_uri
+        _ = ServingRoom(room.root_uri, "../w", KEY).target_uri
 
 
 def test_each_order_is_newer_than_every_order_before(room: ServingRoom) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import psutil
 import pytest
 
-from millrace import process_start
+from millrace.energy import process_start
 
 
 @pytest.fixture

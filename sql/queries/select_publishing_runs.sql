@@ -1,4 +1,4 @@
-SELECT DISTINCT dataset_versions.docs_uri
+SELECT DISTINCT dataset_versions.dag_id, dataset_versions.run_id
 FROM dataset_versions
 INNER JOIN partitions
     ON

@@ -1,0 +1,94 @@
+"""Probabilities to answers of the Open Inference Protocol v2."""
+
+import struct
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from numpy.typing import NDArray
+from pydantic_core import to_json
+
+from millrace.scoring.scorer import Scorer
+from millrace_serve.refusal import RequestRefusedError
+from millrace_serve.wire import PROBABILITIES, InferenceRequest
+
+MAX_ANSWER_BYTES = 16 * 1024**2
+_BYTES_OF_A_NUMBER = 16
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A body, and how many bytes of it are JSON where tensors follow in binary."""
+
+    body: bytes
+    json_bytes: int | None = None
+
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        """The HTTP headers that belong to it."""
+        headers = [(b"content-length", str(len(self.body)).encode())]
+        if self.json_bytes is None:
+            return [(b"content-type", b"application/json"), *headers]
+        binary = (b"inference-header-content-length", str(self.json_bytes).encode())
+        return [(b"content-type", b"application/octet-stream"), binary, *headers]
+
+
+def check_size(rows: int, scorer: Scorer) -> None:
+    """Raise RequestRefusedError 413 where the probabilities of so many rows make too large an answer."""
+    _check(rows * len(scorer.manifest.labels) * _BYTES_OF_A_NUMBER)
+
+
+def answer(request: InferenceRequest, scorer: Scorer, probabilities: NDArray[Any]) -> Answer:
+    """Probabilities of every label, and each row's labels with scores (a JSON list, the likeliest first).
+
+    Raises RequestRefusedError 413 for an answer of more than 16 MiB.
+    """
+    tensors: list[dict[str, Any]] = []
+    behind: list[bytes] = []
+    for name, is_binary in request.outputs.items():
+        if name == PROBABILITIES:
+            tensor: dict[str, Any] = {"name": name, "datatype": "FP32", "shape": list(probabilities.shape)}
+            data: Any = (
+                probabilities.astype("<f4", copy=False).tobytes() if is_binary else probabilities.ravel().tolist()
+            )
+        else:
+            labels = _labels(scorer, probabilities)
+            tensor = {"name": name, "datatype": "BYTES", "shape": [len(labels)]}
+            data = _serialized(labels) if is_binary else labels
+        if is_binary:
+            tensors.append(tensor | {"parameters": {"binary_data_size": len(data)}})
+            behind.append(data)
+        else:
+            tensors.append(tensor | {"data": data})
+    document = {
+        "id": request.id or str(uuid.uuid4()),
+        "model_name": scorer.model.workload,
+        "model_version": scorer.model.version,
+        "outputs": tensors,
+    }
+    head = to_json(document)
+    _check(len(head) + sum(map(len, behind)))
+    return Answer(b"".join((head, *behind)), len(head)) if behind else Answer(head)
+
+
+def _check(answer_bytes: int) -> None:
+    if answer_bytes > MAX_ANSWER_BYTES:
+        raise RequestRefusedError(413, f"the answer takes more than {MAX_ANSWER_BYTES} bytes; send fewer rows at once")
+
+
+def _labels(scorer: Scorer, probabilities: NDArray[Any]) -> list[str]:
+    names = scorer.manifest.labels
+    total_bytes = 0
+    rows = []
+    for given, scores in zip(scorer.decide(probabilities), probabilities.tolist(), strict=True):
+        ranked = sorted(given, key=scores.__getitem__, reverse=True)
+        found = [{"label": names[index], "score": round(scores[index], 6)} for index in ranked]
+        rows.append(to_json(found).decode())
+        total_bytes += len(rows[-1])
+        _check(total_bytes)
+    return rows
+
+
+def _serialized(values: Sequence[str]) -> bytes:
+    encoded = [value.encode() for value in values]
+    return b"".join(piece for value in encoded for piece in (struct.pack("<I", len(value)), value))

@@ -1,0 +1,74 @@
+"""How the server ends without losing a request."""
+
+import asyncio
+import socket
+from typing import Any
+
+import uvicorn
+
+from millrace_serve.connection import BoundedConnection, Connections
+
+LINGER_SECONDS = 2.0
+HANDSHAKE_SECONDS = 10.0
+
+
+class DrainingServer(uvicorn.Server):  # type: ignore[misc]
+    """A uvicorn server whose end loses no request of a client that was connected.
+
+    kserve's own takes a rotated certificate before its key is there, and then has neither; see secrets for ours.
+
+    Told to end, it takes the connections that the kernel has accepted, and then no more. Each answer from then on says
+    ``Connection: close``; a connection that is kept without a request is closed after two seconds, not at once, because
+    its client may just be sending.
+    """
+
+    def __init__(self, config: uvicorn.Config, connections: Connections) -> None:
+        super().__init__(config)
+        self._drained = connections
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take what is waiting, let clients go, then end as uvicorn does."""
+        self._drained.draining = True
+        for connection in list(self.server_state.connections):
+            if isinstance(connection, BoundedConnection):
+                connection.drain()
+        loop = asyncio.get_running_loop()
+        rest = [connection for listener in sockets or [] for connection in _waiting(listener)]
+        for server in self.servers:
+            server.close()
+        taken = asyncio.gather(*map(self._take, rest), return_exceptions=True)
+        ends_at = loop.time() + LINGER_SECONDS
+        while loop.time() < ends_at and (self.server_state.connections or not taken.done()):
+            await asyncio.sleep(0.02)
+        await super().shutdown(sockets)
+
+    async def _take(self, connection: socket.socket) -> None:
+        def protocol() -> BoundedConnection:
+            return self._drained.protocol(
+                config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+            )
+
+        timeout = HANDSHAKE_SECONDS if self.config.ssl else None
+        await asyncio.get_running_loop().connect_accepted_socket(
+            protocol, connection, ssl=self.config.ssl, ssl_handshake_timeout=timeout
+        )
+
+
+def _waiting(listener: socket.socket) -> list[socket.socket]:
+    """The connections that the kernel has accepted and nobody has taken: closing the listener would reset them."""
+    found = []
+    while True:
+        try:
+            found.append(listener.accept()[0])
+        except OSError:
+            return found
+
+
+class ServingLoop(asyncio.SelectorEventLoop):
+    """asyncio's loop, with less time for TLS handshakes: a connection that is in one is counted nowhere."""
+
+    async def create_server(self, *given: Any, ssl: Any = None, **named: Any) -> Any:  # noqa: ANN401 - asyncio's own
+        """As asyncio's."""
+        if ssl is not None:
+            named.setdefault("ssl_handshake_timeout", HANDSHAKE_SECONDS)
+        return await super().create_server(*given, ssl=ssl, **named)

@@ -1,0 +1,79 @@
+"""A backfill that is cancelled in Airflow ends with its runs.
+
+Airflow's own cancelling fails the runs that wait, and tells nobody; those that have begun it lets go on to their ends.
+"""
+
+import logging
+import re
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from millrace.settings import load_settings
+
+log = logging.getLogger(__name__)
+
+REASON = "its backfill was cancelled in Airflow"
+_CANCEL = re.compile(r"/api/v2/backfills/(\d+)/cancel/?\Z")
+
+
+class CancelledBackfills:
+    """Stands before Airflow's API: what follows a cancelling that Airflow has answered well."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on; once a backfill is cancelled, fail what it had begun."""
+        cancels = _CANCEL.search(scope["path"]) if scope["type"] == "http" and scope["method"] == "PUT" else None
+        if cancels is None:
+            await self.app(scope, receive, send)
+            return
+        status = 0
+
+        async def seen(message: Message) -> None:
+            nonlocal status
+            status = message.get("status", status)
+            await send(message)
+
+        await self.app(scope, receive, seen)
+        if status == 200:
+            try:
+                await run_in_threadpool(end_runs, int(cancels[1]))
+            except Exception:  # Airflow has answered: nobody is left to be told
+                log.exception("runs of the cancelled backfill %s may go on", cancels[1])
+
+
+def end_runs(backfill_id: int) -> None:
+    """Mark each run of this backfill that is under way failed, as a person would; of Millrace's workloads only."""
+    from airflow.models.backfill import BackfillDagRun
+    from airflow.models.dagrun import DagRun
+    from airflow.utils.session import create_session
+    from airflow.utils.state import DagRunState
+    from sqlalchemy import select
+
+    known = {(run["dag_id"], run["run_id"]) for run in load_settings().ledger().open_runs()}
+    with create_session() as session:
+        begun = (
+            select(DagRun)
+            .join(BackfillDagRun, BackfillDagRun.dag_run_id == DagRun.id)
+            .where(BackfillDagRun.backfill_id == backfill_id, DagRun.state == DagRunState.RUNNING)
+        )
+        for run in session.scalars(begun).all():
+            if (run.dag_id, run.run_id) in known:
+                _fail(run, session)
+
+
+def _fail(run: Any, session: Any) -> None:  # noqa: ANN401 - Airflow's own
+    from airflow.api.common.mark_tasks import set_dag_run_state_to_failed
+    from airflow.listeners.listener import get_listener_manager
+    from airflow.models.dagbag import DBDagBag
+
+    dag = DBDagBag().get_dag_for_run(run, session)
+    if dag is None:
+        log.error("the DAG of run %s is not known any more: the run goes on", run.run_id)
+        return
+    set_dag_run_state_to_failed(dag=dag, run_id=run.run_id, commit=True, session=session)
+    run.dag = dag
+    get_listener_manager().hook.on_dag_run_failed(dag_run=run, msg=REASON)

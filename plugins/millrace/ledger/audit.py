@@ -1,0 +1,193 @@
+"""The audit: one row for each decision and refusal, inserted only, each with the digest of the row before."""
+
+import hashlib
+import heapq
+import json
+from collections.abc import Collection, Mapping, Sequence
+from datetime import UTC
+
+from millrace.contracts.errors import TransientError, legible
+from millrace.ledger.database import Database, Row, Transaction, Value, now, written
+from millrace.ledger.records import Actor, Chain, Decision, RunKey
+
+NO_DIGEST = "0" * 64
+_FIELDS = (
+    "sequence", "recorded_at", "decided_at", "action", "outcome", "subject", "actor", "by_person", "dag_id", "run_id",
+    "repeat", "reason", "effect", "once", "previous",
+)  # fmt: skip
+_PAGE = 1000
+_NAMES_AT_ONCE = 500
+_BEYOND = 2**62
+
+
+def digest_of(row: Mapping[str, Value]) -> str:
+    """SHA-256 over the row's fields, the digest of the row before among them, as JSON with sorted names."""
+    fields = {name: row[name] for name in _FIELDS}
+    return hashlib.sha256(json.dumps(fields, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def append(transaction: Transaction, decision: Decision) -> bool:
+    """Write a decision down in the transaction that carries it out; False where its ``once`` is known already.
+
+    The chain's end is locked until the transaction ends: this is its last lock, so that no two wait for each other.
+    """
+    head = transaction.one("lock_audit")
+    if head is None:
+        raise TransientError(
+            "the audit has no head",
+            where="the ledger's table audit_head",
+            rule="one row, which the migration wrote",
+            remedy="put the table back from a backup: somebody removed it",
+        )
+    if decision.once is not None and transaction.all("select_audit_once", names=(legible(decision.once),)):
+        return False
+    run = None if decision.site_wide else decision.run or decision.by.run
+    recorded_at = now()
+    row: dict[str, Value] = {
+        "sequence": int(head["row_count"]) + 1,
+        "recorded_at": recorded_at,
+        "decided_at": recorded_at if decision.at is None else written(decision.at.astimezone(UTC)),
+        "action": decision.action,
+        "outcome": decision.outcome,
+        "subject": legible(decision.subject),
+        "actor": legible(decision.by.name),
+        "by_person": int(decision.by.is_person),
+        "dag_id": run.dag_id if run and not decision.dag_id else None if decision.site_wide else decision.dag_id,
+        "run_id": run.run_id if run else None,
+        "repeat": run.repeat if run else None,
+        "reason": legible(decision.reason),
+        "effect": legible(decision.effect),
+        "once": None if decision.once is None else legible(decision.once),
+        "previous": head["digest"],
+    }
+    transaction.execute("insert_audit", **row, digest=digest_of(row))
+    return True
+
+
+def record(database: Database, decision: Decision) -> bool:
+    """See Ledger.record_decision."""
+    with database.write() as transaction:
+        return append(transaction, decision)
+
+
+def once_for(run: RunKey, *what: str) -> str:
+    """A name for what one repeat of a run decides, or is refused, once, however often its task is tried."""
+    digest = hashlib.sha256("\0".join(what).encode("utf-8", "replace")).hexdigest()[:32]
+    return f"{run.dag_id} / {run.run_id} / {run.repeat}: {digest}"
+
+
+def known(database: Database, names: Sequence[str]) -> set[str]:
+    """Which of these ``once`` are in the audit."""
+    found: set[str] = set()
+    with database.read() as transaction:
+        for first in range(0, len(names), _NAMES_AT_ONCE):
+            part = tuple(names[first : first + _NAMES_AT_ONCE])
+            found |= {row["once"] for row in transaction.all("select_audit_once", names=part)}
+    return found
+
+
+def check(database: Database, expect: str | None) -> Chain:
+    """See Ledger.check_audit."""
+    with database.read() as transaction:
+        before = _head(transaction)
+        count, digest, expected = 0, NO_DIGEST, expect in (None, NO_DIGEST)
+        while rows := transaction.all("select_audit_chain", after=count, row_limit=_PAGE):
+            for row in rows:
+                if wrong := fault(row, count + 1, digest):
+                    return Chain(count, digest, count + 1, wrong)
+                count, digest = count + 1, row["digest"]
+                expected = expected or digest == expect
+                if before == (count, digest):
+                    before = (0, NO_DIGEST)
+        after = _head(transaction)
+    # rows may come while this reads; each of them moves the head
+    if before != (0, NO_DIGEST) or after[0] < count or (after[0] == count and after[1] != digest):
+        wrong = (
+            f"the head is at row {after[0]:,} with digest {after[1]}: rows were taken from the end, or the head moved"
+        )
+        return Chain(count, digest, count + 1, wrong)
+    if not expected:
+        return Chain(count, digest, count + 1, f"no row has the digest {expect}: the chain was made anew, or cut off")
+    return Chain(count, digest)
+
+
+def fault(row: Row, sequence: int, previous: str | None) -> str:
+    """What is wrong with a row that is to have this number and come after a row of that digest; "" for nothing."""
+    if row["sequence"] != sequence:
+        return f"row {sequence:,} is missing: row {row['sequence']:,} follows"
+    if row["previous"] != (previous if sequence > 1 else NO_DIGEST):
+        return "it does not follow the row before: a row was replaced, removed or moved"
+    if digest_of(row) != row["digest"]:
+        return "its fields are not those that its digest was made of: it was edited"
+    return ""
+
+
+def rows(database: Database, dag_id: str | None, limit: int) -> list[Row]:
+    """See Ledger.audit."""
+    with database.read() as transaction:
+        return transaction.all("select_audit_rows", dag_id=dag_id, row_limit=limit)
+
+
+def page(
+    database: Database, dag_ids: Sequence[str], site_wide: bool, before: int | None, limit: int
+) -> tuple[list[Row], int, str]:
+    """See Ledger.audit_page."""
+    bounds: dict[str, Value] = {"before": _BEYOND if before is None else before, "row_limit": limit}
+    with database.read() as transaction:
+        known = {row["dag_id"] for row in transaction.all("select_audit_dags")}
+        each = [transaction.all("select_audit_numbers", dag_id=name, **bounds) for name in known & set(dag_ids)]
+        each += [transaction.all("select_audit_site_numbers", **bounds)] if site_wide else []
+        numbers = heapq.nlargest(limit, (int(row["sequence"]) for rows in each for row in rows))
+        found = transaction.all("select_audit_page", numbers=tuple(numbers)) if numbers else []
+        count, digest = _head(transaction)
+    return [{**row, "wrong": fault(row, row["sequence"], row["digest_before"])} for row in found], count, digest
+
+
+def triggered_by(database: Database, run: RunKey) -> str | None:
+    """See Ledger.triggered_by."""
+    with database.read() as transaction:
+        row = transaction.one("select_triggered_by", dag_id=run.dag_id, run_id=run.run_id)
+    return str(row["actor"]) if row is not None and row["by_person"] else None
+
+
+def note_settings(
+    database: Database, in_force: Mapping[str, Mapping[str, str]], by: Actor, site_wide: Collection[str]
+) -> None:
+    """See Ledger.note_settings."""
+    contents = {subject: json.dumps(dict(values), sort_keys=True) for subject, values in in_force.items()}
+    with database.read() as transaction:
+        changed = [subject for subject, content in contents.items() if _seen(transaction, subject) != content]
+    if not changed:
+        return
+    with database.write() as transaction:
+        effects = {}
+        for subject in sorted(changed):
+            before, content = _seen(transaction, subject), contents[subject]
+            # or else another process saw it first
+            if transaction.execute("upsert_settings_seen", subject=subject, content=content, at=now()):
+                effects[subject] = _difference(before, content)
+        for subject, effect in effects.items():
+            of_site = subject in site_wide
+            append(transaction, Decision("settings", subject, by, "seen by this run", effect, site_wide=of_site))
+
+
+def _seen(transaction: Transaction, subject: str) -> str | None:
+    row = transaction.one("select_settings_seen", subject=subject)
+    return None if row is None else str(row["content"])
+
+
+def _difference(before: str | None, after: str) -> str:
+    """What changed, by name; of what was never seen, a digest that says which it is."""
+    if before is None:
+        return f"seen for the first time, with digest {hashlib.sha256(after.encode()).hexdigest()}"
+    old, new = json.loads(before), json.loads(after)
+    return "; ".join(
+        f"{name}: {old.get(name, 'not set')} is now {new.get(name, 'not set')}"
+        for name in sorted({*old, *new})
+        if old.get(name) != new.get(name)
+    )
+
+
+def _head(transaction: Transaction) -> tuple[int, str]:
+    row = transaction.one("select_audit_head")
+    return (-1, "none") if row is None else (int(row["row_count"]), str(row["digest"]))

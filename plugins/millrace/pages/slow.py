@@ -1,0 +1,54 @@
+"""Answers that take long: few at once, and each kept for a moment, so that no viewer's page slows the others'."""
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
+from threading import BoundedSemaphore, Lock
+from typing import Generic, TypeVar
+
+from fastapi import HTTPException
+
+_RETRY_AFTER_SECONDS = 5
+Answer = TypeVar("Answer")
+
+
+class FewAtOnce:
+    """At most so many are answered at once by this API server; who comes while they are is told to come again."""
+
+    def __init__(self, most: int, what: str) -> None:
+        self._places = BoundedSemaphore(most)
+        self._refusal = f"{most} {what} are being worked out already. Try again in a few seconds"
+
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        """Holds one of the places. Raises HTTPException 503 at once where none is free: waiting would hold a thread."""
+        if not self._places.acquire(blocking=False):
+            raise HTTPException(503, self._refusal, headers={"Retry-After": f"{_RETRY_AFTER_SECONDS}"})
+        try:
+            yield
+        finally:
+            self._places.release()
+
+
+class Kept(Generic[Answer]):
+    """The newest answers, each for so many seconds."""
+
+    def __init__(self, most: int, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._most, self._seconds, self._clock = most, seconds, clock
+        self._answers: OrderedDict[Hashable, tuple[float, Answer]] = OrderedDict()
+        self._lock = Lock()
+
+    def get(self, key: Hashable, make: Callable[[], Answer]) -> Answer:
+        """The answer that is kept for this key, or a new one; errors are not kept."""
+        with self._lock:
+            made_at, answer = self._answers.get(key, (None, None))
+            if made_at is not None and self._clock() - made_at < self._seconds:
+                return answer  # type: ignore[return-value]
+        new = make()
+        with self._lock:
+            self._answers[key] = (self._clock(), new)
+            self._answers.move_to_end(key)
+            while len(self._answers) > self._most:
+                self._answers.popitem(last=False)
+        return new

@@ -1,0 +1,95 @@
+"""Orders of model servers are signed: who can write to the store does not say what is served.
+
+Ed25519 (RFC 8032). The signature covers the order's place too, so that no order counts in another's.
+"""
+
+import base64
+import binascii
+import os
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import Self
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from pydantic import ValidationError
+
+from millrace.contracts.base import Contract
+from millrace.contracts.errors import BadInputError, RefusedError
+
+_SEED_BYTES = 32
+
+
+class SignedOrder(Contract):
+    """A document as it was signed, and its signature in base64."""
+
+    order: str
+    signature: str
+
+
+@dataclass(frozen=True)
+class OrderKey:
+    """What Airflow signs with, and steps and servers do not have."""
+
+    _private: Ed25519PrivateKey = field(repr=False)
+
+    @classmethod
+    def of(cls, text: str) -> Self:
+        """The key of 32 random bytes in base64. Raises BadInputError for anything else, without showing it."""
+        try:
+            seed = base64.b64decode(text.strip(), validate=True)
+        except binascii.Error:
+            seed = b""
+        if len(seed) != _SEED_BYTES:
+            raise BadInputError(
+                "the key for the orders of model servers is none",
+                where="MILLRACE_ORDERS_KEY, or orders.key in MILLRACE_HOME",
+                rule=f"{_SEED_BYTES} random bytes in base64, the same for all of Airflow's components",
+                remedy="head -c 32 /dev/urandom | base64",
+            )
+        return cls(Ed25519PrivateKey.from_private_bytes(seed))
+
+    @classmethod
+    def kept(cls, path: Path) -> Self:
+        """The key in a file that its owner alone can read; it is made where there is none."""
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with NamedTemporaryFile("w", dir=path.parent, prefix=f".{path.name}-") as made:  # mkstemp's: mode 0600
+                made.write(base64.b64encode(os.urandom(_SEED_BYTES)).decode())
+                made.flush()
+                with suppress(FileExistsError):  # of several processes one is first
+                    os.link(made.name, path)
+        return cls.of(path.read_text())
+
+    @property
+    def public(self) -> str:
+        """What an order's signature is checked by, in base64; no secret."""
+        return base64.b64encode(self._private.public_key().public_bytes_raw()).decode()
+
+    def signed(self, uri: str, order: Contract) -> bytes:
+        """The file for an order that is to lie at ``uri``."""
+        text = order.model_dump_json(indent=1)
+        signature = base64.b64encode(self._private.sign(_message(uri, text))).decode()
+        return SignedOrder(order=text, signature=signature).model_dump_json(indent=1).encode()
+
+
+def opened(data: bytes, uri: str, public: str) -> str:
+    """The order (JSON) of a file that lies at ``uri``. Raises RefusedError where it was not signed for that place."""
+    try:
+        document = SignedOrder.model_validate_json(data)
+        key = Ed25519PublicKey.from_public_bytes(base64.b64decode(public, validate=True))
+        key.verify(base64.b64decode(document.signature, validate=True), _message(uri, document.order))
+    except (ValidationError, InvalidSignature, ValueError) as error:
+        raise RefusedError(
+            "this order was not signed for this place",
+            where=uri,
+            rule="model servers follow orders that Airflow signed, with the key that it began them with",
+            remedy="look who may write to the store; the next rollout, or a roll-back on the page Models, orders anew",
+        ) from error
+    return document.order
+
+
+def _message(uri: str, text: str) -> bytes:
+    return f"millrace order\n{uri}\n{text}".encode()

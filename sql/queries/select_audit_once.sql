@@ -1,0 +1,3 @@
+SELECT once
+FROM audit
+WHERE once IN :names

@@ -1,0 +1,3 @@
+SELECT content
+FROM settings_seen
+WHERE subject = :subject

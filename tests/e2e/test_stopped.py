@@ -1,0 +1,187 @@
+"""Every way to end a task in Airflow ends its process, at a checkpoint, with its joules in the ledger."""
+
+from collections.abc import Callable
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+from tenacity import retry, stop_after_attempt, wait_fixed
+
+from millrace.run import run_folder_uri
+
+DAG, HASTY = "machine_stopped", "machine_hasty"
+DAY = date(2026, 4, 20)
+# what Airflow takes to tell the task, and the grace of a step, are part of it
+STOPPED_WITHIN_SECONDS = 60
+
+
+def trainers(plant: Any, dag_id: str, run_id: str) -> list[psutil.Process]:
+    """A run's living training steps."""
+    folder = run_folder_uri(plant.store.as_uri(), dag_id, run_id)
+    return [
+        process
+        for process in psutil.process_iter(["cmdline", "status"])
+        if f"{folder}/train/try-" in (command := " ".join(process.info["cmdline"] or []))
+        and "millrace_train" in command
+        and process.info["status"] != psutil.STATUS_ZOMBIE
+    ]
+
+
+def client_of(plant: Any) -> httpx.Client:
+    return httpx.Client(base_url=plant.airflow.url, headers=plant.api.headers, timeout=60)
+
+
+@retry(stop=stop_after_attempt(5), wait=wait_fixed(1), reraise=True)
+def done(client: httpx.Client, method: str, path: str, **asked: object) -> Any:
+    """What Airflow answers, once its database is not busy with something else."""
+    return client.request(method, f"/api/v2/{path}", json=asked or None).raise_for_status()
+
+
+def clear(client: httpx.Client, dag_id: str, run_id: str) -> None:
+    asked = {"dag_run_id": run_id, "task_ids": ["train"], "dry_run": False, "only_failed": False}
+    done(client, "POST", f"dags/{dag_id}/clearTaskInstances", **asked)
+
+
+class Training:
+    """A run in the middle of a training that would go on for many minutes."""
+
+    def __init__(self, plant: Any, dag_id: str, run_id: str) -> None:
+        self.plant, self.dag_id, self.run_id = plant, dag_id, run_id
+        self.client = client_of(plant)
+        plant.wait(self._under_way, "a training that has used something", timeout_seconds=240)
+        self.process = trainers(plant, dag_id, run_id)[0]
+        self.attempt = self._attempt(self.process)
+
+    def clear(self) -> None:
+        """Have the training begin again, as a person does in the UI."""
+        clear(self.client, self.dag_id, self.run_id)
+
+    def await_end(self) -> dict[str, Any]:
+        """Wait until the process has ended and its try is in the ledger; returns the try's row."""
+        self.plant.wait(lambda: not self.process.is_running(), "the process's end", STOPPED_WITHIN_SECONDS)
+        return dict(self.plant.wait(self._row, "its row in the ledger", 20))
+
+    def _row(self) -> dict[str, Any] | None:
+        number = int(self.attempt.name.removeprefix("try-"))
+        repeat = self.plant.ledger.last_repeat(self.dag_id, self.run_id)
+        for row in [
+            row for each in range(repeat + 1) for row in self.plant.ledger.tries(self.dag_id, self.run_id, each)
+        ]:
+            # what a listener counted while the process still worked is followed by all of it
+            whole = row["joules"] and "interrupted" in row["reason"] + row["outcome"]
+            if (row["task_id"], row["try_number"]) == ("train", number) and (whole or "longer than" in row["reason"]):
+                return dict(row)
+        return None
+
+    def _under_way(self) -> bool:
+        found = trainers(self.plant, self.dag_id, self.run_id)
+        if not found:
+            return False
+        attempt = self._attempt(found[0])
+        began_at = (attempt / "spec.json").stat().st_mtime
+        # one of its own: from then on it looks for the signal after each step
+        saved = any(path.stat().st_mtime > began_at + 1 for path in attempt.parent.glob("state-*/checkpoint-*"))
+        return saved and (attempt / "meter.json").exists()
+
+    @staticmethod
+    def _attempt(process: psutil.Process) -> Path:
+        return Path(process.cwd())
+
+
+@pytest.fixture(scope="module")
+def train(plant: Any) -> Callable[..., Training]:
+    """A run in its training; one that was trained for an earlier test begins its training again."""
+    runs: dict[str, str] = {}
+
+    def begin(dag_id: str = DAG) -> Training:
+        if dag_id not in runs:
+            plant.deliver(DAY, workload=dag_id, rows=3000)
+            days = {"partition_from": f"{DAY}", "partition_to": f"{DAY}"}
+            runs[dag_id] = plant.run(dag_id, **days, epochs=100, batch_size=1)
+        elif not trainers(plant, dag_id, runs[dag_id]):
+            clear(client_of(plant), dag_id, runs[dag_id])
+        return Training(plant, dag_id, runs[dag_id])
+
+    return begin
+
+
+def mark_task(state: str) -> Callable[[Training], None]:
+    return lambda training: training.plant.api.mark_task(training.dag_id, training.run_id, "train", state)
+
+
+def mark_run(state: str) -> Callable[[Training], None]:
+    return lambda training: training.plant.api.mark(training.dag_id, training.run_id, state)
+
+
+WAYS: dict[str, Callable[[Training], None]] = {
+    "task marked successful": mark_task("success"),
+    "task marked failed": mark_task("failed"),
+    "task marked skipped": mark_task("skipped"),
+    "run marked successful": mark_run("success"),
+    "run marked failed": mark_run("failed"),
+    "task cleared": Training.clear,
+}
+
+
+IN_CI = ("task marked successful", "run marked failed", "task cleared")
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("way", [pytest.param(way, marks=() if way in IN_CI else pytest.mark.long) for way in WAYS])
+def test_a_training_that_is_ended_in_airflow_stops_and_is_booked(train: Any, plant: Any, way: str) -> None:
+    training = train()
+    WAYS[way](training)
+    row = training.await_end()
+    assert "its task was ended in Airflow; it ended with 'interrupted': asked to stop" in row["reason"]
+    assert row["joules"] > 0
+    assert row["wall_seconds"] > 0
+    if plant.api.run_state(DAG, training.run_id) not in ("success", "failed"):
+        mark_run("failed")(training)  # a DAG trains once at a time, and the next test may train in another run
+
+
+@pytest.mark.timeout(600)
+def test_a_training_that_takes_longer_than_it_may_stops_and_is_booked(train: Any) -> None:
+    training = train(HASTY)
+    training.plant.wait(lambda: not training.process.is_running(), "the end of its time", 90 + STOPPED_WITHIN_SECONDS)
+    row = training.await_end()
+    mark_run("failed")(training)
+    assert "it took longer than" in row["reason"]
+    assert row["joules"] > 0
+
+
+@pytest.mark.timeout(600)
+def test_a_cancelled_backfill_ends_with_the_runs_that_it_had_begun(train: Any, plant: Any) -> None:
+    day = DAY + timedelta(days=1)
+    plant.deliver(day, workload=DAG, rows=3000)
+    plant.api.await_dag(DAG)
+    plant.api.unpause(DAG)
+    client = client_of(plant)
+    asked = {"dag_id": DAG, "from_date": f"{day}T00:00:00Z", "to_date": f"{day}T00:00:00Z", "max_active_runs": 1}
+    conf = {"epochs": 100, "batch_size": 1}
+    backfill = done(client, "POST", "backfills", **asked, dag_run_conf=conf).json()["id"]
+    runs = client.get(f"/api/v2/dags/{DAG}/dagRuns", params={"run_type": "backfill"}).raise_for_status().json()
+    (run_id,) = [run["dag_run_id"] for run in runs["dag_runs"] if run["state"] in ("queued", "running")]
+    training = Training(plant, DAG, run_id)
+    done(client, "PUT", f"backfills/{backfill}/cancel")
+    row = training.await_end()
+    assert "ended in Airflow" in row["reason"]
+    plant.wait(lambda: plant.api.run_state(DAG, run_id) == "failed", "the run's end", 30)
+    summary = plant.summary(run_id, DAG)
+    assert (summary["state"], summary["reason"]) == ("failed", "its backfill was cancelled in Airflow")
+    assert summary["measured_joules"] >= row["joules"]
+
+
+@pytest.mark.timeout(600)
+def test_a_dag_that_is_paused_and_deleted_leaves_no_training(train: Any, plant: Any) -> None:
+    training = train()
+    client = training.client
+    done(client, "PATCH", f"dags/{DAG}", is_paused=True)
+    assert client.delete(f"/api/v2/dags/{DAG}").status_code == httpx.codes.CONFLICT, "Airflow deletes what is at work"
+    mark_run("failed")(training)
+    done(client, "DELETE", f"dags/{DAG}")
+    row = training.await_end()
+    assert "ended in Airflow" in row["reason"]
+    assert row["joules"] > 0
