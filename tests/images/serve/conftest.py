@@ -37,6 +37,7 @@ from millrace.contracts.workload import GatePolicy, ServingPolicy, Training, Wor
 from millrace.serving.room import ServingRoom
 from millrace.storage import files, folders
 from millrace.storage.signature import OrderKey
+from millrace_serve.scoring import SMALL_BODY_BYTES
 
 FLOAT, INT32, INT64, BOOL = 1, 6, 7, 9
 ERRS_FROM = 1000.0
@@ -332,6 +333,16 @@ class Server:
     def infer(self, rows: list[tuple[float, float]], version: str | None = None) -> httpx.Response:
         path = "/v2/models/colours" + (f"/versions/{version}" if version else "") + "/infer"
         return self.http.post(path, json=tabular_body(rows))
+
+    def infer_alone(self, row: tuple[float, float]) -> httpx.Response:
+        """Ask for one row in a body that is too large for it to be scored with others."""
+        content = json.dumps(tabular_body([row])).encode() + b" " * (2 * SMALL_BODY_BYTES)
+        return self.http.post("/v2/models/colours/infer", content=content)
+
+    def wait_in_flight(self, requests: int) -> None:
+        deadline = time.monotonic() + 60
+        while self.metric("millrace_requests_in_flight") < requests:
+            assert time.monotonic() < deadline
 
     def metric(self, line_start: str) -> float:
         lines = self.http.get("/metrics").text.splitlines()

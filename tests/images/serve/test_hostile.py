@@ -182,24 +182,19 @@ def test_answers_that_are_not_taken_hold_bounded_memory(server: Any) -> None:
 
 def test_requests_whose_clients_have_gone_cost_the_model_nothing(start_server: Any, store: Any) -> None:
     server = start_server(ServingPolicy(max_request_seconds=120))
-    server.order(store.tabular("v1", fault="slow", rounds=10 * store.tenth))
+    server.order(store.tabular("v1", fault="slow", rounds=30 * store.tenth))
     slots = len(os.sched_getaffinity(0))
     inputs = [{"name": name, "datatype": "FP64", "shape": [1], "data": [1000.0]} for name in ("a", "b")]
     content = json.dumps({"inputs": inputs}).encode()
     request = f"POST {INFER} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(content)}\r\n\r\n".encode() + content
 
-    def wait_until_in_flight(requests: int) -> None:
-        deadline = time.monotonic() + 60
-        while server.metric("millrace_requests_in_flight") < requests:
-            assert time.monotonic() < deadline
-
     with ThreadPoolExecutor(slots) as pool:
-        answered = [pool.submit(server.infer, [(1000.0, 0.0)]) for _ in range(slots)]
-        wait_until_in_flight(slots)
+        answered = [pool.submit(server.infer_alone, (1000.0, 0.0)) for _ in range(slots)]
+        server.wait_in_flight(slots)
         with ExitStack() as stack:
             for _ in range(20):
                 stack.enter_context(connect(server)).sendall(request)
-            wait_until_in_flight(slots + 20)
+            server.wait_in_flight(slots + 20)
         assert {each.result().status_code for each in answered} == {200}
     assert server.infer([(1.0, 0.0)]).status_code == 200
     assert server.metric('millrace_requests_total{outcome="ok",version="v1"') == slots + 1
@@ -214,7 +209,7 @@ def p99_seconds(ask: Callable[[], object], count: int) -> float:
     return sorted(taken)[int(count * 0.99) - 1]
 
 
-FULL_SIZE_CLIENTS = """
+FULL_SIZE_CLIENTS = r"""
 import collections, http.client, json, sys, threading, time
 port, clients, ends_at = int(sys.argv[1]), int(sys.argv[2]), time.monotonic() + 120
 rows = ["red " * 4000] * 64
@@ -229,7 +224,8 @@ def send():
         response = connection.getresponse()
         response.read()
         statuses[response.status] += 1
-        print(len(body), flush=True)
+        sys.stdout.write(f"{len(body)}\n")  # at once: print writes the line's end apart, and there are other threads
+        sys.stdout.flush()
 
 threads = [threading.Thread(target=send) for _ in range(clients)]
 for thread in threads:

@@ -144,9 +144,7 @@ def test_what_a_released_version_answers_late_does_not_bring_its_series_back(sta
     answered: list[httpx.Response] = []
     late = threading.Thread(target=lambda: answered.append(server.infer([(1000.0, 0.0)])))
     late.start()
-    deadline = time.monotonic() + 30
-    while server.metric("millrace_requests_in_flight") < 1:
-        assert time.monotonic() < deadline
+    server.wait_in_flight(1)
     server.order(store.tabular("v2"))
     late.join(timeout=60)
     assert answered[0].json()["model_version"] == "v1"

@@ -1,6 +1,7 @@
 """Limits on bytes, rows, time and requests; malformed input; starting and stopping."""
 
 import json
+import os
 import signal
 import socket
 import threading
@@ -125,16 +126,19 @@ def test_a_body_that_never_ends_is_408(server: Any) -> None:
 
 def test_requests_beyond_the_queue_are_429_at_once_and_none_is_lost(start_server: Any, store: Any) -> None:
     server = start_server(ServingPolicy(max_request_seconds=300))
-    server.order(store.tabular("v1", fault="slow", rounds=store.tenth // 2))
-    content = json.dumps({"inputs": [tensor("a", [1000.0]), tensor("b", [0.0])]}).encode()
+    server.order(store.tabular("v1", fault="slow", rounds=50 * store.tenth))
+    content = json.dumps({"inputs": [tensor("a", [1.0]), tensor("b", [0.0])]}).encode()
     request = f"POST {INFER} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(content)}\r\n\r\n".encode() + content
-    waiting = [socket.create_connection(("127.0.0.1", server.port), timeout=60) for _ in range(64)]
-    for connection in waiting:  # as many as one client may have in work
-        connection.sendall(request)
-    deadline = time.monotonic() + 30
-    while server.metric("millrace_requests_in_flight") < 64:
-        assert time.monotonic() < deadline
-    refused = server.infer([(1.0, 0.0)])
+    threads = len(os.sched_getaffinity(0))
+    with ThreadPoolExecutor(threads) as pool:
+        slow = [pool.submit(server.infer_alone, (1000.0, 0.0)) for _ in range(threads)]
+        server.wait_in_flight(threads)
+        waiting = [socket.create_connection(("127.0.0.1", server.port), timeout=120) for _ in range(64 - threads)]
+        for connection in waiting:  # all of them are as many as one client may have in work
+            connection.sendall(request)
+        server.wait_in_flight(64)
+        refused = server.infer([(1.0, 0.0)])
+    assert {each.result().status_code for each in slow} == {200}
     assert refused.status_code == 429
     assert refused.headers["retry-after"] == "1"
     for connection in waiting:
@@ -193,9 +197,7 @@ def test_sigterm_answers_what_is_under_way_and_exits_0(start_server: Any, store:
     answers: list[httpx.Response] = []
     asking = threading.Thread(target=lambda: answers.append(server.infer([(1000.0, 0.0)])))
     asking.start()
-    deadline = time.monotonic() + 30
-    while server.metric("millrace_requests_in_flight") < 1:
-        assert time.monotonic() < deadline
+    server.wait_in_flight(1)
     server.process.send_signal(signal.SIGTERM)
     asking.join(timeout=60)
     assert [answer.status_code for answer in answers] == [200]
