@@ -10,10 +10,11 @@ time mean something where nothing else runs, those of processor time, the server
 """
 
 import argparse
-import asyncio
 import base64
 import json
 import os
+import re
+import selectors
 import socket
 import subprocess
 import sys
@@ -21,7 +22,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from itertools import count, cycle
 from pathlib import Path
@@ -47,6 +48,7 @@ ROWS = (1, 8, 32)
 P50_DIFFERENCE_AT_MOST_SECONDS = 0.002
 THROUGHPUT_AT_LEAST = 0.95
 P99_AT_MOST_FAIR_SHARES = 2.0
+_LENGTH = re.compile(rb"content-length: (\d+)", re.IGNORECASE)
 CORES = len(os.sched_getaffinity(0))
 POLICY = ServingPolicy(max_request_seconds=600)
 
@@ -108,46 +110,34 @@ class Bare:
         side.cpu_seconds += time.process_time() - cpu_began
 
 
-class Connection(asyncio.Protocol):
+class Connection:
     """A client with as little work of its own as can be."""
 
-    def __init__(self, requests: Iterator[bytes], side: Side) -> None:
-        self._requests = requests
+    def __init__(self, port: int, side: Side) -> None:
+        self.socket = socket.create_connection(("127.0.0.1", port))
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._side = side
         self._data = b""
         self._began = 0.0
-        self._transport: asyncio.Transport | None = None
-        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Wait for the others."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-
-    def send(self) -> None:
-        """Send the next request, or close."""
-        assert self._transport is not None
-        request = next(self._requests, None)
-        if request is None:
-            self._transport.close()
-            self.done.set_result(None)
-            return
+    def send(self, request: bytes) -> None:
+        """Send a request."""
         self._began = time.monotonic()
-        self._transport.write(request)
+        self.socket.sendall(request)
 
-    def data_received(self, data: bytes) -> None:
-        """Send the next request once the answer is whole."""
-        self._data += data
+    def receive(self) -> bool:
+        """Wait for more of the answer; whether it is whole."""
+        self._data += self.socket.recv(1 << 16)
         head, found, body = self._data.partition(b"\r\n\r\n")
-        if not found:
-            return
+        if not found and self._data:
+            return False
         if not head.startswith(b"HTTP/1.1 200"):
             raise SystemExit(f"the server answered {self._data[:300]!r}")
-        length = int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
-        if len(body) == length:
-            self._side.latencies.append(time.monotonic() - self._began)
-            self._data = b""
-            self.send()
+        if len(body) < int(_LENGTH.search(head)[1]):  # type: ignore[index]
+            return False
+        self._side.latencies.append(time.monotonic() - self._began)
+        self._data = b""
+        return True
 
 
 class Served:
@@ -159,20 +149,28 @@ class Served:
 
     def turn(self, batches: list[list[str]], clients: int, side: Side) -> None:
         """As the bare one's, from when all clients are connected."""
-        asyncio.run(self._turn(iter([_request(texts) for texts in batches]), clients, side))
-
-    async def _turn(self, requests: Iterator[bytes], clients: int, side: Side) -> None:
-        create = asyncio.get_running_loop().create_connection
-        opened = [
-            (await create(lambda: Connection(requests, side), "127.0.0.1", self._port))[1] for _ in range(clients)
-        ]
-        began, cpu_began = time.monotonic(), self._process.cpu_times()
-        for connection in opened:
-            connection.send()
-        await asyncio.gather(*(connection.done for connection in opened))
-        side.seconds += time.monotonic() - began
-        used = self._process.cpu_times()
+        requests = iter([_request(texts) for texts in batches])
+        with ExitStack() as stack, selectors.DefaultSelector() as selector:
+            opened = [Connection(self._port, side) for _ in range(clients)]
+            for connection in opened:
+                stack.enter_context(connection.socket)
+                selector.register(connection.socket, selectors.EVENT_READ, connection)
+            began, cpu_began = time.monotonic(), self._process.cpu_times()
+            working = sum(_next(connection, requests) for connection in opened)
+            while working:
+                ready = opened if clients == 1 else [key.data for key, _ in selector.select()]
+                working -= sum(each.receive() and not _next(each, requests) for each in ready)
+            side.seconds += time.monotonic() - began
+            used = self._process.cpu_times()
         side.cpu_seconds += used.user + used.system - cpu_began.user - cpu_began.system
+
+
+def _next(connection: Connection, requests: Iterator[bytes]) -> bool:
+    """Send the next request; False where there is none."""
+    request = next(requests, None)
+    if request is not None:
+        connection.send(request)
+    return request is not None
 
 
 def _request(texts: list[str]) -> bytes:

@@ -2,8 +2,6 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from millrace_serve import metrics
 from millrace_serve.refusal import RequestRefusedError
@@ -20,20 +18,21 @@ class Admission:
 
     def __init__(self, max_in_flight: int = MAX_IN_FLIGHT) -> None:
         self._max_in_flight = max_in_flight
+        self._in_flight = 0
         self._by_client: Counter[str] = Counter()
+        metrics.IN_FLIGHT.set_function(lambda: self._in_flight)
 
-    @contextmanager
-    def place(self, client: str) -> Iterator[None]:
-        """Hold a place. Raises RequestRefusedError 429 where the client may have no more."""
-        total, own = self._by_client.total(), self._by_client[client]
-        if own >= self._max_in_flight - total:
+    def enter(self, client: str) -> None:
+        """Take a place; ``leave`` follows. Raises RequestRefusedError 429 where the client may have no more."""
+        own = self._by_client[client]
+        if own >= self._max_in_flight - self._in_flight:
             raise RequestRefusedError(429, f"{own} requests are in work; try again in a second", {"retry-after": "1"})
-        self._by_client[client] += 1
-        metrics.IN_FLIGHT.set(total + 1)
-        try:
-            yield
-        finally:
-            self._by_client[client] -= 1
-            if not self._by_client[client]:
-                del self._by_client[client]
-            metrics.IN_FLIGHT.set(self._by_client.total())
+        self._by_client[client] = own + 1
+        self._in_flight += 1
+
+    def leave(self, client: str) -> None:
+        """Give the place back."""
+        self._in_flight -= 1
+        self._by_client[client] -= 1
+        if not self._by_client[client]:
+            del self._by_client[client]

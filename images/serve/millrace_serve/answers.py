@@ -1,7 +1,7 @@
 """Probabilities to answers of the Open Inference Protocol v2."""
 
+import os
 import struct
-import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -61,7 +61,7 @@ def answer(request: InferenceRequest, scorer: Scorer, probabilities: NDArray[Any
         else:
             tensors.append(tensor | {"data": data})
     document = {
-        "id": request.id or str(uuid.uuid4()),
+        "id": request.id or os.urandom(16).hex(),
         "model_name": scorer.model.workload,
         "model_version": scorer.model.version,
         "outputs": tensors,

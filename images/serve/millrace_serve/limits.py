@@ -110,19 +110,23 @@ class Limits:
         policy = self._switch.route.policy
         client = scope["client"][0] if scope.get("client") else ""
         json_bytes = header(scope, b"inference-header-content-length")
-        async with self._uploads.body(scope, receive, policy.max_request_bytes, policy.max_request_seconds) as body:
-            with self._admission.place(client):
+        held = await self._uploads.read(scope, receive, policy.max_request_bytes, policy.max_request_seconds)
+        try:
+            self._admission.enter(client)
+            try:
                 json_size = None if json_bytes is None else json_bytes.decode("latin-1")
-                ask = Ask(body, json_size, client, scope["state"]["has_gone"])
+                ask = Ask(held.body, json_size, client, scope["state"]["has_gone"])
                 answer = await self._switch.answer(ask, version)
-            with self._uploads.answer(len(answer.body)):
-                await send({"type": "http.response.start", "status": 200, "headers": answer.headers()})
-                for start in range(
-                    0, len(answer.body), _PIECE_BYTES
-                ):  # each waits for the client to take the ones before
-                    end = start + _PIECE_BYTES
-                    more = end < len(answer.body)
-                    await send({"type": "http.response.body", "body": answer.body[start:end], "more_body": more})
+            finally:
+                self._admission.leave(client)
+            held.add(len(answer.body))
+            await send({"type": "http.response.start", "status": 200, "headers": answer.headers()})
+            for start in range(0, len(answer.body), _PIECE_BYTES):  # each waits for the client to take the ones before
+                end = start + _PIECE_BYTES
+                more = end < len(answer.body)
+                await send({"type": "http.response.body", "body": answer.body[start:end], "more_body": more})
+        finally:
+            held.release()
 
 
 async def _refuse(scope: Scope, send: Send, error: RequestRefusedError) -> None:

@@ -1,8 +1,6 @@
 """Bodies in memory: requests' bounded in bytes and time each, all of them and large answers together in bytes."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
 
 from starlette.types import Receive, Scope
 
@@ -20,6 +18,26 @@ class _Body:
         self.is_displaced = False
 
 
+class Held:
+    """A whole body, and the bytes that it and its answer take until ``release``."""
+
+    def __init__(self, uploads: "Uploads", body: bytes, held_bytes: int) -> None:
+        self.body = body
+        self._uploads = uploads
+        self._held_bytes = held_bytes
+
+    def add(self, answer_bytes: int) -> None:
+        """Hold an answer, too. Raises RequestRefusedError 503 where there is no room."""
+        if answer_bytes > SMALL_ANSWER_BYTES:
+            self._uploads.hold(answer_bytes)
+            self._held_bytes += answer_bytes
+
+    def release(self) -> None:
+        """The answer was taken, or there is none."""
+        self._uploads.hold(-self._held_bytes)
+        self._held_bytes = 0
+
+
 class Uploads:
     """Reads bodies, and counts their bytes until the requests are answered and the answers taken.
 
@@ -32,9 +50,8 @@ class Uploads:
         self._held_bytes = 0
         self._unfinished: dict[_Body, None] = {}
 
-    @asynccontextmanager
-    async def body(self, scope: Scope, receive: Receive, max_bytes: int, max_seconds: float) -> AsyncIterator[bytes]:
-        """The whole body, held for as long as the context is.
+    async def read(self, scope: Scope, receive: Receive, max_bytes: int, max_seconds: float) -> Held:
+        """The whole body, to be released.
 
         Raises RequestRefusedError: 413 for too many bytes, 408 for too much time or for want of room, 503 where all
         room is taken by requests that are in work, 400 where the client went away.
@@ -42,31 +59,23 @@ class Uploads:
         body = _Body(asyncio.timeout(max_seconds))
         self._unfinished[body] = None
         try:
-            try:
-                async with body.deadline:
-                    await self._fill(body, scope, receive, max_bytes)
-            except TimeoutError as error:
-                if body.is_displaced:
-                    raise RequestRefusedError(408, "other requests needed the room; send faster, or less") from error
-                raise RequestRefusedError(408, f"the request was not whole after {max_seconds:g} s") from error
-            finally:
-                del self._unfinished[body]
-            whole = bytes(body.data)
-            body.data.clear()
-            yield whole
-        finally:
+            async with body.deadline:
+                await self._fill(body, scope, receive, max_bytes)
+        except BaseException as error:
             self._held_bytes -= body.held_bytes
-
-    @contextmanager
-    def answer(self, size_bytes: int) -> Iterator[None]:
-        """Hold an answer until its client has taken it. Raises RequestRefusedError 503 where there is no room."""
-        held_bytes = size_bytes if size_bytes > SMALL_ANSWER_BYTES else 0
-        self._make_room(None, held_bytes)
-        self._held_bytes += held_bytes
-        try:
-            yield
+            if not isinstance(error, TimeoutError):
+                raise
+            if body.is_displaced:
+                raise RequestRefusedError(408, "other requests needed the room; send faster, or less") from error
+            raise RequestRefusedError(408, f"the request was not whole after {max_seconds:g} s") from error
         finally:
-            self._held_bytes -= held_bytes
+            del self._unfinished[body]
+        return Held(self, bytes(body.data), body.held_bytes)
+
+    def hold(self, count: int) -> None:
+        """Count so many bytes more, or fewer. Raises RequestRefusedError 503 where there is no room."""
+        self._make_room(None, count)
+        self._held_bytes += count
 
     async def _fill(self, body: _Body, scope: Scope, receive: Receive, max_bytes: int) -> None:
         declared = header(scope, b"content-length")

@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 import os
+from collections.abc import Callable
+from functools import partial
 
 from millrace.contracts.errors import BadInputError
 from millrace.contracts.model import ModelVersion
@@ -104,15 +106,11 @@ class LoadedVersion:
             if piece.answer.done():
                 self._turns.give_back(size)
             else:  # nobody waits for it any more, but it holds its thread until it ends
-                piece.answer.add_done_callback(lambda _: self._give_back(loop, size))
+                piece.answer.add_done_callback(lambda _: _call(loop, partial(self._turns.give_back, size)))
         self._turns.took(size, scoring.seconds if size == "small" else scoring.expected_seconds())
         if size == "small" and scoring.is_one_short_piece():
             self._turns.saw_small()
         return answer
-
-    def _give_back(self, loop: asyncio.AbstractEventLoop, size: Size) -> None:
-        with contextlib.suppress(RuntimeError):  # the server has ended
-            loop.call_soon_threadsafe(self._turns.give_back, size)
 
     def count_error(self) -> None:
         """Count a request that the version could not answer."""
@@ -126,14 +124,29 @@ class LoadedVersion:
 
 async def _answer(piece: Piece, limit_seconds: float) -> Answer | None:
     """The piece's answer. Raises TimeoutError once its own time, without waiting for a thread, is longer than that."""
-    answer = asyncio.wrap_future(piece.answer)
-    left_seconds = limit_seconds
+    loop = asyncio.get_running_loop()
+    woken = loop.create_future()
+
+    def wake() -> None:
+        nonlocal timer
+        left_seconds = limit_seconds - piece.own_seconds()
+        if left_seconds > 0 and not piece.answer.done():
+            timer = loop.call_later(left_seconds, wake)
+        elif not woken.done():
+            woken.set_result(None)
+
+    timer = loop.call_later(limit_seconds, wake)
+    piece.answer.add_done_callback(lambda _: _call(loop, wake))
     try:
-        while not answer.done():
-            if left_seconds <= 0:
-                raise TimeoutError
-            await asyncio.wait((answer,), timeout=left_seconds)
-            left_seconds = limit_seconds - piece.own_seconds()
-        return answer.result()
+        await woken
+        if not piece.answer.done():
+            raise TimeoutError
+        return piece.answer.result()
     finally:
-        answer.cancel()
+        timer.cancel()
+        piece.answer.cancel()
+
+
+def _call(loop: asyncio.AbstractEventLoop, call: Callable[[], None]) -> None:
+    with contextlib.suppress(RuntimeError):  # the server has ended
+        loop.call_soon_threadsafe(call)

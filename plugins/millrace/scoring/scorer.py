@@ -1,5 +1,6 @@
 """A model version on ONNX Runtime: verified, loaded, asked."""
 
+import math
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -64,7 +65,7 @@ class Scorer:
         self.manifest = manifest
         self._session = session
         self._tokenizer = tokenizer
-        self._thresholds = np.asarray(manifest.thresholds, dtype=np.float32)
+        self._thresholds: list[float] = np.asarray(manifest.thresholds, dtype=np.float32).tolist()
         self._output: str = session.get_outputs()[0].name
 
     @classmethod
@@ -119,7 +120,7 @@ class Scorer:
         found = self._session.run([self._output], self._feed(rows), run)[0]
         probabilities: Probabilities = np.asarray(found, dtype=np.float32)
         expected = (len(rows), len(self.manifest.labels))
-        if probabilities.shape != expected or not np.isfinite(probabilities).all():
+        if probabilities.shape != expected or not math.isfinite(np.vdot(probabilities, probabilities)):
             raise RefusedError(
                 f"the model answered with shape {probabilities.shape}, or with numbers that are not finite",
                 where=self.model.uri,
@@ -130,9 +131,12 @@ class Scorer:
 
     def decide(self, probabilities: Probabilities) -> list[list[int]]:
         """Each row's labels, as indexes: all at or above their thresholds; of single labels the likeliest one."""
+        # plain numbers: right after the model each of NumPy's functions waits for its own code to come from memory
+        rows: list[list[float]] = probabilities.tolist()
         if self.manifest.target_kind == "single_label":
-            return [[int(index)] for index in probabilities.argmax(axis=1)]
-        return [[int(index) for index in np.flatnonzero(row)] for row in probabilities >= self._thresholds]
+            return [[row.index(max(row))] for row in rows]
+        thresholds = self._thresholds
+        return [[index for index, score in enumerate(row) if score >= thresholds[index]] for row in rows]
 
     def _feed(self, rows: Rows) -> dict[str, NDArray[Any]]:
         if isinstance(rows.given, np.ndarray) or self._tokenizer is None:
@@ -143,6 +147,8 @@ class Scorer:
 def pad(rows: Sequence[Sequence[int]], pad_id: int, length: int | None = None) -> dict[str, NDArray[Any]]:
     """``token_ids`` int32 and ``padding_mask`` bool, both [rows, tokens], as wide as the longest row or ``length``."""
     width = length or max(len(ids) for ids in rows)
+    if len(rows) == 1 and len(rows[0]) == width:  # nothing to fill
+        return {TOKEN_IDS: np.array(rows, dtype=np.int32), PADDING_MASK: np.ones((1, width), dtype=np.bool_)}
     token_ids = np.full((len(rows), width), pad_id, dtype=np.int32)
     mask = np.zeros((len(rows), width), dtype=np.bool_)
     for row, ids in enumerate(rows):
@@ -195,8 +201,10 @@ def _session(path: Path, model: ModelVersion, threads: int) -> ort.InferenceSess
     # An explicit number keeps ONNX Runtime from pinning threads to cores that a container may not use.
     options.intra_op_num_threads = threads or len(os.sched_getaffinity(0))
     options.inter_op_num_threads = 1
-    # Waiting threads sleep: beside another version, or another workload, a spinning core is energy for nothing.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # A thread waits awake for about as long as it takes to wake a sleeping one, to be there for the next node of the
+    # graph; not for longer, and never between two calls: beside another call or another workload that takes a core.
+    options.add_session_config_entry("session.intra_op.spin_duration_us", "10")
+    options.add_session_config_entry("session.force_spinning_stop", "1")
     options.log_severity_level = 4  # its error lines repeat values of the row; the exception says enough
     try:
         return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])

@@ -12,7 +12,7 @@ from millrace.contracts.errors import BadInputError
 TOKENIZER_FILE = "tokenizer.json"
 _TEXTS_AT_A_TIME = 256
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
-_CHARACTERS_PER_TOKEN = 6  # of ordinary text more than it takes, so that one look is enough
+_CHARACTERS_PER_TOKEN = 5  # of ordinary text more than it takes, so that one look is enough
 _GROWTH = 4
 _KEPT_OF_A_LONG_WORD = 64  # at either end
 _LONG_WORD = re.compile(f"[0-9A-Za-z]{{{2 * _KEPT_OF_A_LONG_WORD + 1},}}")

@@ -169,14 +169,14 @@ async def test_small_ones_may_be_ahead_and_large_ones_get_their_turn_among_them(
 
 def test_a_client_alone_gets_half_of_the_places_and_others_find_one() -> None:
     admission = Admission(max_in_flight=8)
-    held = [admission.place("a") for _ in range(4)]
-    for place in held:
-        place.__enter__()
-    with pytest.raises(RequestRefusedError), admission.place("a"):
-        pass
-    with admission.place("b"), admission.place("b"), pytest.raises(RequestRefusedError), admission.place("b"):
-        pass
-    for place in held:
-        place.__exit__(None, None, None)
-    with admission.place("a"):
-        pass
+    for _ in range(4):
+        admission.enter("a")
+    with pytest.raises(RequestRefusedError):
+        admission.enter("a")
+    for _ in range(2):
+        admission.enter("b")
+    with pytest.raises(RequestRefusedError):
+        admission.enter("b")
+    for _ in range(4):
+        admission.leave("a")
+    admission.enter("a")
