@@ -294,7 +294,7 @@ def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--model", type=Path, required=True)
     parser.add_argument("--data", type=Path)
-    parser.add_argument("--seconds", type=float, default=8.0, help="of each side in each case, at least")
+    parser.add_argument("--seconds", type=float, default=15.0, help="of each side in each case, at least")
     given = parser.parse_args()
     model = ModelVersion.model_validate_json(given.model.read_text())
     folder = files.local_path(model.uri)

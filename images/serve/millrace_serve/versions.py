@@ -126,6 +126,7 @@ async def _answer(piece: Piece, limit_seconds: float) -> Answer | None:
     """The piece's answer. Raises TimeoutError once its own time, without waiting for a thread, is longer than that."""
     loop = asyncio.get_running_loop()
     woken = loop.create_future()
+    timer: asyncio.TimerHandle
 
     def wake() -> None:
         nonlocal timer
