@@ -37,7 +37,6 @@ from millrace.contracts.workload import GatePolicy, ServingPolicy, Training, Wor
 from millrace.serving.room import ServingRoom
 from millrace.storage import files, folders
 from millrace.storage.signature import OrderKey
-from millrace_serve.scoring import SMALL_BODY_BYTES
 
 FLOAT, INT32, INT64, BOOL = 1, 6, 7, 9
 ERRS_FROM = 1000.0
@@ -336,6 +335,8 @@ class Server:
 
     def infer_alone(self, row: tuple[float, float]) -> httpx.Response:
         """Ask for one row in a body that is too large for it to be scored with others."""
+        from millrace_serve.scoring import SMALL_BODY_BYTES  # other suites, without it, take models from here
+
         content = json.dumps(tabular_body([row])).encode() + b" " * (2 * SMALL_BODY_BYTES)
         return self.http.post("/v2/models/colours/infer", content=content)
 
