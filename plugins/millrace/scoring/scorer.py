@@ -201,9 +201,9 @@ def _session(path: Path, model: ModelVersion, threads: int) -> ort.InferenceSess
     # An explicit number keeps ONNX Runtime from pinning threads to cores that a container may not use.
     options.intra_op_num_threads = threads or len(os.sched_getaffinity(0))
     options.inter_op_num_threads = 1
-    # A thread waits awake for about as long as it takes to wake a sleeping one, to be there for the next node of the
-    # graph; not for longer, and never between two calls: beside another call or another workload that takes a core.
-    options.add_session_config_entry("session.intra_op.spin_duration_us", "10")
+    # A thread waits awake for three microseconds, to be there for the next node of the graph; not for longer, and never
+    # between two calls: beside another call or another workload that takes a core.
+    options.add_session_config_entry("session.intra_op.spin_duration_us", "3")
     options.add_session_config_entry("session.force_spinning_stop", "1")
     options.log_severity_level = 4  # its error lines repeat values of the row; the exception says enough
     try:
