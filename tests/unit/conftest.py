@@ -1,7 +1,10 @@
 """A workload and a spec that unit tests can take as they are."""
 
-from datetime import date
+from collections.abc import Callable
+from datetime import UTC, date, datetime
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -35,6 +38,26 @@ def workload() -> Workload:
         training=Training(trainer="mlp_classifier"),
         gate=GatePolicy(quality_floor=0.5),
     )
+
+
+@pytest.fixture
+def task_context(workload: Workload) -> Callable[[str], dict[str, Any]]:
+    """What Airflow gives the first try of a task, by the task's id, in a run that somebody triggered."""
+
+    def context(task_id: str) -> dict[str, Any]:
+        return {
+            "dag_run": SimpleNamespace(
+                dag_id=workload.name,
+                run_id="manual__1",
+                run_type=SimpleNamespace(value="manual"),
+                data_interval_start=datetime(2026, 1, 1, tzinfo=UTC),
+                run_after=datetime(2026, 1, 2, tzinfo=UTC),
+            ),
+            "params": {"epochs": 1, "batch_size": 8, "learning_rate": 0.01},
+            "ti": SimpleNamespace(task_id=task_id, try_number=1, map_index=-1, id="ti"),
+        }
+
+    return context
 
 
 @pytest.fixture

@@ -1,9 +1,9 @@
 """A step on Spark: its application, and what its driver's end means to Airflow and the ledger."""
 
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -60,21 +60,11 @@ def test_the_version_that_is_named_is_the_one_that_is_locked(repository: Path) -
 
 
 @pytest.fixture
-def context(workload: Workload, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
+def context(task_context: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     monkeypatch.setenv("MILLRACE_HOME", str(tmp_path))
     settings.load_settings.cache_clear()
     settings.load_settings().ledger().migrate()
-    yield {
-        "dag_run": SimpleNamespace(
-            dag_id=workload.name,
-            run_id="manual__1",
-            run_type=SimpleNamespace(value="manual"),
-            data_interval_start=datetime(2026, 1, 1, tzinfo=UTC),
-            run_after=datetime(2026, 1, 2, tzinfo=UTC),
-        ),
-        "params": {"epochs": 1, "batch_size": 8, "learning_rate": 0.01},
-        "ti": SimpleNamespace(task_id="validate", try_number=1, map_index=-1, id="ti"),
-    }
+    yield task_context("validate")
     settings.load_settings.cache_clear()
 
 

@@ -31,24 +31,14 @@ LIMIT = 2048
 class Harness:
     """A task of one run, whose pods begin when told to launch and end as a test says."""
 
-    def __init__(self, workload: Workload, monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
+    def __init__(self, workload: Workload, context: Any, monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
         self.workload = workload
         self.ledger = Ledger(f"sqlite:///{home / 'ledger.db'}")
         self.ledger.migrate()
         self.step: Any = orders.ingest
         self.launched: list[k8s.V1Pod] = []
         self.end: k8s.V1Pod | Exception | None = None
-        self.context: Any = {
-            "dag_run": SimpleNamespace(
-                dag_id=workload.name,
-                run_id="manual__1",
-                run_type=SimpleNamespace(value="manual"),
-                data_interval_start=datetime(2026, 1, 1, tzinfo=UTC),
-                run_after=datetime(2026, 1, 2, tzinfo=UTC),
-            ),
-            "params": {"epochs": 1, "batch_size": 8, "learning_rate": 0.01},
-            "ti": SimpleNamespace(task_id="ingest", try_number=1, map_index=-1, id="ti"),
-        }
+        self.context: Any = context
         monkeypatch.setattr(PodStepOperator, "execute_async", lambda task, _: self.launched.append(_pod_of(task)))
         monkeypatch.setattr(PodStepOperator, "_await_api", lambda _: None)
         monkeypatch.setattr(
@@ -98,11 +88,11 @@ def _pod_of(task: PodStepOperator) -> k8s.V1Pod:
 
 
 @pytest.fixture
-def harness(workload: Workload, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Harness:
+def harness(workload: Workload, task_context: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Harness:
     monkeypatch.setenv("MILLRACE_HOME", str(tmp_path))
     monkeypatch.setenv("MILLRACE_KUBERNETES_MAX_MEMORY_BYTES", str(3072 << 20))
     settings.load_settings.cache_clear()
-    yield Harness(workload, monkeypatch, tmp_path)
+    yield Harness(workload, task_context("ingest"), monkeypatch, tmp_path)
     settings.load_settings.cache_clear()
 
 

@@ -3,9 +3,7 @@
 import signal
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -34,18 +32,8 @@ def ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 @pytest.fixture
-def context(workload: Workload) -> Any:
-    return {
-        "dag_run": SimpleNamespace(
-            dag_id=workload.name,
-            run_id="manual__1",
-            run_type=SimpleNamespace(value="manual"),
-            data_interval_start=datetime(2026, 1, 1, tzinfo=UTC),
-            run_after=datetime(2026, 1, 2, tzinfo=UTC),
-        ),
-        "params": {"epochs": 1, "batch_size": 8, "learning_rate": 0.01},
-        "ti": SimpleNamespace(task_id="ingest", try_number=1, map_index=-1, id="ti"),
-    }
+def context(task_context: Callable[[str], Any]) -> Any:
+    return task_context("ingest")
 
 
 @pytest.fixture
