@@ -156,13 +156,9 @@ def test_unfinished_bodies_are_given_up_for_others(server: Any) -> None:
 
 def test_a_client_has_a_bounded_number_of_connections(server: Any) -> None:
     with ExitStack() as stack:
-        for _ in range(255):
-            stack.enter_context(connect(server))
-        with connect(server) as first, connect(server) as second:
-            for connection in (first, second):
-                connection.sendall(b"GET /v2/health/live HTTP/1.1\r\nHost: x\r\n\r\n")
-            said = [connection.recv(100)[:12] for connection in (first, second)]
-            assert b"HTTP/1.1 503" in said
+        # more than all clients together may have: where the machine stands still, the first ones are given up for others
+        opened = [stack.enter_context(connect(server)) for _ in range(600)]
+        assert any(connection.recv(100).startswith(b"HTTP/1.1 503") for connection in reversed(opened))
         other = httpx.HTTPTransport(local_address="127.0.0.2")
         with httpx.Client(transport=other, base_url=server.address) as another_client:
             assert another_client.get("/v2/health/live").status_code == 200
