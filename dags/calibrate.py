@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from airflow.sdk import DAG
 
-from millrace.operators.calibrate import CalibrateOperator
+from millrace.orchestration.operators.calibrate import CalibrateOperator
 
 DOC = """Fits, for each kind of hardware and family of models, what plans are made with to what trainings took:
 seconds, memory, GPU memory, watts. A new version is used only where it errs no more than the old one on new runs.

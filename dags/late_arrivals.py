@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk import DAG
 
-from millrace.operators.late_arrivals import LateArrivalsOperator
+from millrace.orchestration.operators.late_arrivals import LateArrivalsOperator
 
 DOC = """Asks the ledger which days of a workload were skipped for want of data, failed or were read, looks at their
 files (as far back as the source's `late_days`), and triggers a run of the workload's DAG for each day whose file has

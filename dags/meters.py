@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from airflow.sdk import DAG
 
-from millrace.sensors.run_energy import RunEnergySensor
+from millrace.orchestration.sensors.run_energy import RunEnergySensor
 
 DOC = """Reads, from Prometheus, the joules of each ended run's pods (Kepler, dcgm-exporter) and keeps them beside what
 the steps measured themselves (view `run_energy`). Too little coverage is NULL, with the reason.

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from airflow.sdk import DAG
 
-from millrace.operators.sweep import SweepOperator
+from millrace.orchestration.operators.sweep import SweepOperator
 
 DOC = """Removes, by the site's MILLRACE_RETENTION_* settings, folders of ended runs, unfinished uploads, files of a
 table that no version in use has, and old model versions; counts it in the ledger, with what each workload stores.

@@ -6,11 +6,11 @@ that is two seconds, twice a task.
 
 from airflow.plugins_manager import AirflowPlugin
 
-import millrace.audit_listeners
-import millrace.listeners
+import millrace.orchestration.audit_listeners
+import millrace.orchestration.listeners
 import millrace.pipeline
-from millrace.cancelled_backfills import CancelledBackfills
-from millrace.deadlines import PredictedFinish
+from millrace.orchestration.cancelled_backfills import CancelledBackfills
+from millrace.orchestration.deadlines import PredictedFinish
 from millrace.pages.entry import EXTERNAL_VIEWS, PREFIX, pages
 
 millrace.pipeline.load_operators()
@@ -20,7 +20,7 @@ class MillracePlugin(AirflowPlugin):
     """Millrace in Airflow."""
 
     name = "millrace"
-    listeners = [millrace.listeners, millrace.audit_listeners]  # noqa: RUF012 - Airflow wants a list
+    listeners = [millrace.orchestration.listeners, millrace.orchestration.audit_listeners]  # noqa: RUF012 - Airflow wants a list
     deadline_references = [PredictedFinish]  # noqa: RUF012
     fastapi_apps = [{"app": pages, "url_prefix": PREFIX, "name": "Millrace"}]  # noqa: RUF012
     fastapi_root_middlewares = [  # noqa: RUF012

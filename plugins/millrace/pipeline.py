@@ -8,23 +8,24 @@ from airflow.sdk import DAG, Asset, BaseNotifier, Param, TriggerRule, chain
 from airflow.sdk.definitions.dag import ScheduleArg
 from airflow.sdk.definitions.deadline import DeadlineAlert
 
-from millrace import admission, orders
-from millrace.approval import APPROVAL_TIMEOUT
 from millrace.contracts.parameters import Parameters
 from millrace.contracts.workload import Workload
 from millrace.contracts.workload_rules import require_sound
-from millrace.links import DataDocsLink, ModelsLink
-from millrace.operators.approve import ApproveOperator
-from millrace.operators.close import CloseOperator
-from millrace.operators.divide import DivideOperator
-from millrace.operators.gate import GateOperator
-from millrace.operators.rollout import RolloutOperator
-from millrace.operators.size import SizeOperator
-from millrace.operators.step import StepOperator
-from millrace.operators.watch import WatchOperator
-from millrace.schedules import timetable
-from millrace.sensors.earlier_partitions import EarlierPartitionsSensor
-from millrace.sensors.start import StartSensor
+from millrace.orchestration import admission
+from millrace.orchestration.approval import APPROVAL_TIMEOUT
+from millrace.orchestration.links import DataDocsLink, ModelsLink
+from millrace.orchestration.operators.approve import ApproveOperator
+from millrace.orchestration.operators.close import CloseOperator
+from millrace.orchestration.operators.divide import DivideOperator
+from millrace.orchestration.operators.gate import GateOperator
+from millrace.orchestration.operators.rollout import RolloutOperator
+from millrace.orchestration.operators.size import SizeOperator
+from millrace.orchestration.operators.step import StepOperator
+from millrace.orchestration.operators.watch import WatchOperator
+from millrace.orchestration.schedules import timetable
+from millrace.orchestration.sensors.earlier_partitions import EarlierPartitionsSensor
+from millrace.orchestration.sensors.start import StartSensor
+from millrace.runs import step_specs
 from millrace.settings import load_settings
 
 _SHORT = timedelta(minutes=15)
@@ -52,10 +53,11 @@ def build_dag(
 ) -> DAG:
     """divide → ingest → validate → size → train → export → evaluate → gate → roll out → watch → close, for all.
 
-    ``schedule`` (cron text, a timetable, assets) takes the place of the workload's own: see millrace.schedules.
+    ``schedule`` (cron text, a timetable, assets) takes the place of the workload's own: see
+    millrace.orchestration.schedules.
     ``notifiers`` are told of a run that failed and of a gate that asks a person; ``deadline`` is Airflow's alert for a
-    run that takes too long (``millrace.deadlines`` knows how long it should). Raises BadInputError, with every mistake,
-    for a workload that could not run as it is declared.
+    run that takes too long (``millrace.orchestration.deadlines`` knows how long it should). Raises BadInputError, with
+    every mistake, for a workload that could not run as it is declared.
     """
     if isinstance(schedule, str):
         workload, schedule = workload.model_copy(update={"schedule": schedule}), None
@@ -93,7 +95,7 @@ def build_dag(
         ingest = step.partial(
             task_id="ingest",
             image="data",
-            order=orders.ingest,
+            order=step_specs.ingest,
             map_index_template="{{ task.part.first }} to {{ task.part.last }}",
             doc="Arrivals into staging, a partition a day; as many tasks as the days were divided between.",
             **of,
@@ -101,7 +103,7 @@ def build_dag(
         validate = spark(
             task_id="validate",
             image="data",
-            order=orders.validate,
+            order=step_specs.validate,
             admit=admission.sole_committer,
             trigger_rule=_SOME_PART,
             outlets=[dataset],
@@ -134,7 +136,7 @@ def build_dag(
         train = gang(
             task_id="train",
             image="train",
-            order=orders.train,
+            order=step_specs.train,
             admit=admission.may_begin_training,
             max_active_tis_per_dag=1,
             inlets=[dataset],
@@ -142,12 +144,12 @@ def build_dag(
             **of,
         )
         export = step(
-            task_id="export", image="train", order=orders.export, doc="ONNX and digests, equal to Keras.", **of
+            task_id="export", image="train", order=step_specs.export, doc="ONNX and digests, equal to Keras.", **of
         )
         evaluate = step(
             task_id="evaluate",
             image="train",
-            order=orders.evaluate,
+            order=step_specs.evaluate,
             doc="Quality, latency and joules of the export.",
             **of,
         )
@@ -210,12 +212,12 @@ def load_operators() -> tuple[Any, ...]:
     Those of a cluster take seconds to import.
     """
     if load_settings().launcher == "kubernetes":
-        from millrace.operators.cluster_close import ClusterCloseOperator
-        from millrace.operators.cluster_rollout import ClusterRolloutOperator
-        from millrace.operators.cluster_watch import ClusterWatchOperator
-        from millrace.operators.pod_gang import PodGangOperator
-        from millrace.operators.pod_spark import PodSparkOperator
-        from millrace.operators.pod_step import PodStepOperator
+        from millrace.orchestration.operators.cluster_close import ClusterCloseOperator
+        from millrace.orchestration.operators.cluster_rollout import ClusterRolloutOperator
+        from millrace.orchestration.operators.cluster_watch import ClusterWatchOperator
+        from millrace.orchestration.operators.pod_gang import PodGangOperator
+        from millrace.orchestration.operators.pod_spark import PodSparkOperator
+        from millrace.orchestration.operators.pod_step import PodStepOperator
         from millrace.storage import uploads  # noqa: F401 - a task, forked from here, need not
 
         stepping = PodStepOperator, PodSparkOperator, PodGangOperator

@@ -7,15 +7,12 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from millrace.closure import NodeMeters
 from millrace.contracts.cluster import Cluster, Conventions
 from millrace.contracts.errors import BadInputError
 from millrace.contracts.measurement import Hardware, Precision
 from millrace.contracts.retention import RetentionPolicy
 from millrace.contracts.source import check_place
-from millrace.energy.prometheus import Prometheus
 from millrace.launchers.process import ProcessLauncher
-from millrace.metering import RunMeters
 from millrace.serving.prometheus import KEPLER_JOULES, PrometheusSource
 from millrace.serving.room import ServingRoom
 from millrace.sizing.catalogue import AUTO, CATALOGUE, Site, TeamBudget, gpu_names, hardware, site, team_budget
@@ -240,23 +237,6 @@ class Settings(BaseSettings):
             self.prometheus_scrape_seconds,
             self.prometheus_joules,
             self.prometheus_joules_estimated,
-        )
-
-    def run_meters(self) -> RunMeters | None:
-        """Who is asked for the joules of ended runs' pods; None where nobody is."""
-        if not self.prometheus_url:
-            return None
-        return RunMeters(Prometheus(self.prometheus_url), self.prometheus_scrape_seconds)
-
-    def node_meters(self) -> NodeMeters | None:
-        """Who is asked where a node's joules went; None where nobody is."""
-        if not self.prometheus_url:
-            return None
-        owners: dict[str, str] = {}
-        for each in self.clusters():
-            owners |= {each.namespace: "runs", each.spark_namespace: "runs", each.serving_namespace: "serving"}
-        return NodeMeters(
-            Prometheus(self.prometheus_url), owners, self.prometheus_scrape_seconds, self.prometheus_node_watts
         )
 
     def process_launcher(self) -> ProcessLauncher:

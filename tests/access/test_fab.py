@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
-from millrace.local_airflow import healthy
+from millrace.cli.local_airflow import healthy
 
 if importlib.util.find_spec("airflow.providers.fab") is None:
     pytest.skip("apache-airflow-providers-fab is not installed: make access-test does it", allow_module_level=True)

@@ -12,8 +12,8 @@ import time
 from datetime import datetime
 from pathlib import Path
 
-from millrace.demonstration.follow import AirflowApi
-from millrace.local_airflow import LocalAirflow
+from millrace.cli.demonstration.follow import AirflowApi
+from millrace.cli.local_airflow import LocalAirflow
 
 BAR_SECONDS = 0.5
 PORT = 18480

@@ -30,12 +30,12 @@ from millrace import settings
 from millrace.contracts.data import DatasetVersion
 from millrace.contracts.measurement import Hardware, Quantity
 from millrace.contracts.plan import Plan
-from millrace.exporter import LedgerCollector
 from millrace.ledger.database import Database
 from millrace.ledger.ledger import Ledger
 from millrace.ledger.views import SORTS, RunFilter, cursor
 from millrace.pages import access, runs
 from millrace.pages.app import create_app
+from millrace.telemetry.exporter import LedgerCollector
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "unit" / "pages"))
 from conftest import Everyone

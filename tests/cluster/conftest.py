@@ -22,10 +22,10 @@ import pytest
 import yaml
 from airflow.providers.cncf.kubernetes.pod_generator import make_safe_label_value
 
+from millrace.cli.demonstration.follow import AirflowApi
+from millrace.cli.local_airflow import LocalAirflow
 from millrace.contracts.run_spec import RunSpec
-from millrace.demonstration.follow import AirflowApi
 from millrace.ledger.ledger import Ledger
-from millrace.local_airflow import LocalAirflow
 from millrace.serving.secret import serving_secret
 from millrace.settings import Settings
 from millrace.storage import files

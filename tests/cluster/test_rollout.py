@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from millrace import cluster_server
 from millrace.contracts.model import ModelVersion
 from millrace.contracts.run_spec import SPEC_FILE, RunSpec, ServeTask
 from millrace.contracts.serving import TARGET_FILE, ServingTarget
 from millrace.contracts.workload import ServingPolicy
+from millrace.orchestration.servers import cluster_server
 from millrace.serving.client import InferenceClient, RequestFailedError
 from millrace.serving.cluster import ServingCluster
 from millrace.serving.cluster_rollout import ClusterRollout, Held

@@ -10,7 +10,7 @@ import httpx
 import pytest
 import yaml
 
-from millrace.demonstration.show import bring_in
+from millrace.cli.demonstration.show import bring_in
 from millrace.serving.client import InferenceClient
 from millrace.settings import Settings
 

@@ -25,8 +25,8 @@ from millrace.serving.cluster import ServingCluster
 from millrace.serving.secret import serving_secret
 from millrace.settings import Settings
 from millrace.storage import files
-from millrace.tenant_manifests import manifests
-from millrace.tenant_policy import Tenant, bucket_policy
+from millrace.tenancy.bucket_policy import Tenant, bucket_policy
+from millrace.tenancy.manifests import manifests
 
 TEAMS = ("red", "blue")
 AIRFLOW = "tenancy-airflow"

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from millrace.demonstration.follow import AirflowApi
-from millrace.local_airflow import healthy
+from millrace.cli.demonstration.follow import AirflowApi
+from millrace.cli.local_airflow import healthy
 
 _PROJECT = "millrace-test"
 _UP_SECONDS = 300

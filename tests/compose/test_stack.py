@@ -12,8 +12,8 @@ from typing import Any
 import httpx
 import pytest
 
-from millrace.demonstration.follow import AirflowApi, Reachable
-from millrace.local_airflow import LocalAirflow
+from millrace.cli.demonstration.follow import AirflowApi, Reachable
+from millrace.cli.local_airflow import LocalAirflow
 
 DAG = "news_topics"
 PARTS = {"machine", "postgres", "s3", "api-server", "scheduler", "dag-processor", "triggerer", "exporter", "prometheus"}

@@ -13,10 +13,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from millrace.demonstration.follow import AirflowApi
+from millrace.cli.demonstration.follow import AirflowApi
+from millrace.cli.local_airflow import LocalAirflow
+from millrace.cli.scaffold import write_workload
 from millrace.ledger.ledger import Ledger
-from millrace.local_airflow import LocalAirflow
-from millrace.scaffold import write_workload
 from millrace.sizing.catalogue import CATALOGUE
 
 FIRST_DAY = date(2026, 3, 2)

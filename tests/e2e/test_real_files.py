@@ -237,7 +237,7 @@ def telco(path: Path, rows: int = 900) -> None:
 
 
 def test_a_table_of_the_real_world_becomes_a_served_model(plant: Any, first_day: date, tmp_path: Path) -> None:
-    from millrace.scaffold import write_workload
+    from millrace.cli.scaffold import write_workload
 
     name = "telco"
     telco(tmp_path / "telco.csv")

@@ -9,11 +9,11 @@ from urllib.parse import urlsplit
 import httpx
 import psutil
 
-from millrace import data_docs
-from millrace.calibrate import calibrate
 from millrace.contracts.report import EvaluateResult, ValidateResult
 from millrace.contracts.run_spec import METER_FILE
 from millrace.contracts.serving import ServingStatus
+from millrace.planning.calibrate import calibrate
+from millrace.runs import data_docs
 from millrace.storage import files
 
 

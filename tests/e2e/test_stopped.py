@@ -10,7 +10,7 @@ import psutil
 import pytest
 from tenacity import retry, stop_after_attempt, wait_fixed
 
-from millrace.run import run_folder_uri
+from millrace.runs.run import run_folder_uri
 
 DAG, HASTY = "machine_stopped", "machine_hasty"
 DAY = date(2026, 4, 20)

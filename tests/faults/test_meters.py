@@ -15,8 +15,8 @@ from millrace.contracts.model import ModelVersion
 from millrace.contracts.report import Quality, ServingCost
 from millrace.contracts.workload import GatePolicy
 from millrace.energy.prometheus import Prometheus
-from millrace.metering import RunMeters
 from millrace.serving.gate import judge
+from millrace.telemetry.run_meters import RunMeters
 
 pytestmark = pytest.mark.timeout(300)
 BEGIN = 1_715_341_000.0

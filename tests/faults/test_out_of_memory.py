@@ -9,16 +9,17 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
-from millrace import orders, settings
+from millrace import settings
 from millrace.contracts.data import Column, Dataset, DatasetVersion, Source, Split, Target
 from millrace.contracts.errors import DeviceMemoryError
 from millrace.contracts.measurement import MeterReading, Quantity
 from millrace.contracts.plan import Plan
 from millrace.contracts.report import Report, TrainResult
 from millrace.contracts.workload import GatePolicy, Training, Workload
-from millrace.operators.pod_step import PodStepOperator
+from millrace.orchestration.operators.pod_step import PodStepOperator
+from millrace.runs import step_specs
 
-POD_STEP = Path(__file__).resolve().parents[1] / "unit" / "operators" / "test_pod_step.py"
+POD_STEP = Path(__file__).resolve().parents[1] / "unit" / "orchestration" / "operators" / "test_pod_step.py"
 CAP = 3072
 WORKLOAD = Workload(
     name="flowers",
@@ -66,7 +67,7 @@ def training(pods: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
         parts={"memory": {"framework": float(800 << 20), "states": float(200 << 20)}},
     )  # fmt: skip
     harness.ledger.store_plan("flowers", "manual__1", 0, plan)
-    harness.task = lambda: PodStepOperator(task_id="train", image="train", order=orders.train, workload=WORKLOAD)
+    harness.task = lambda: PodStepOperator(task_id="train", image="train", order=step_specs.train, workload=WORKLOAD)
     harness.launched.clear()
     yield harness
     settings.load_settings.cache_clear()

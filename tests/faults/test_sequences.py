@@ -17,7 +17,7 @@ from matrix.warm import WARM, Zygotes, popen
 from matrix.workplace import Workplace
 
 from millrace.launchers import process
-from millrace.operators import rollout as rollout_operator
+from millrace.orchestration.operators import rollout as rollout_operator
 from millrace.serving import rollout as rollout_module
 from millrace.settings import load_settings
 
@@ -39,7 +39,7 @@ def workplace(
     monkeypatch.setenv("MILLRACE_STOP_GRACE_SECONDS", "10")
     warmly = SimpleNamespace(**{**vars(subprocess), "Popen": popen})
     monkeypatch.setattr(process, "subprocess", warmly)
-    monkeypatch.setattr("millrace.operators.workload.reach_stores", lambda _: None)
+    monkeypatch.setattr("millrace.orchestration.operators.workload.reach_stores", lambda _: None)
     monkeypatch.setattr(rollout_operator, "SLACK_SECONDS", 0.0)
     monkeypatch.setattr(rollout_module, "SMOKE_REQUESTS", 2)
     units = load_module(repository / "tests" / "unit" / "conftest.py")

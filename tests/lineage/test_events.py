@@ -32,7 +32,7 @@ def test_the_events_of_a_run_hold_what_the_ledger_says(
     events = tmp_path / "events.jsonl"
     transport = {"type": "file", "log_file_path": str(events), "append": True}
     monkeypatch.setenv("AIRFLOW__OPENLINEAGE__TRANSPORT", json.dumps(transport))
-    monkeypatch.setenv("AIRFLOW__OPENLINEAGE__CUSTOM_RUN_FACETS", "millrace.lineage.run_facets")
+    monkeypatch.setenv("AIRFLOW__OPENLINEAGE__CUSTOM_RUN_FACETS", "millrace.orchestration.lineage.run_facets")
     path = [str(repository / "plugins"), str(repository / ".venvs" / "lineage")]
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(path))
     plant = e2e.Plant(tmp_path, tmp_path / "dags")

@@ -5,8 +5,8 @@ from types import ModuleType
 
 import pytest
 
-from millrace.closure import NodeMeters, table
 from millrace.energy.prometheus import Prometheus
+from millrace.telemetry.energy_balance import NodeMeters, table
 
 BEGIN, SECONDS, SCRAPE = 1_715_341_000.0, 3600, 30
 IDLE_WATTS, CORES = 80.0, 16

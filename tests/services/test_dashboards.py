@@ -50,7 +50,7 @@ def ledger_url(tmp_path_factory: pytest.TempPathFactory, load_module: Callable[[
     url = f"sqlite:///{tmp_path_factory.mktemp('ledger') / 'ledger.db'}"
     ledger = Ledger(url)
     ledger.migrate()
-    units = load_module(REPOSITORY / "tests" / "unit" / "ledger" / "conftest.py")
+    units = load_module(REPOSITORY / "tests" / "unit" / "conftest.py")
     open_run, key, plan = units.open_run.__wrapped__(ledger), units.key.__wrapped__(), units.plan.__wrapped__()
     report, exported = units.report.__wrapped__(units.reading.__wrapped__()), units.exported.__wrapped__()
     train = units.train_model.__wrapped__(ledger, open_run, key, report, plan, exported)

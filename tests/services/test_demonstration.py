@@ -19,8 +19,8 @@ import sqlalchemy as sa
 from cryptography.fernet import Fernet
 from deltalake import DeltaTable
 
-from millrace.demonstration.follow import AirflowApi
-from millrace.demonstration.show import bring_in
+from millrace.cli.demonstration.follow import AirflowApi
+from millrace.cli.demonstration.show import bring_in
 from millrace.ledger.ledger import Ledger
 from millrace.settings import Settings
 from millrace.storage import files, s3

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from deltalake import DeltaTable
 
-from millrace.run import run_folder_uri
+from millrace.runs.run import run_folder_uri
 from millrace.storage import files, s3
 
 REPOSITORY = Path(__file__).resolve().parents[2]

@@ -18,8 +18,8 @@ from millrace.contracts.retention import Found, RetentionPolicy
 from millrace.contracts.run_spec import TryKey
 from millrace.ledger.ledger import Ledger
 from millrace.ledger.records import Actor, RunKey
-from millrace.retention import Retention, forecasts
-from millrace.run import run_folder_uri
+from millrace.runs.retention import Retention, forecasts
+from millrace.runs.run import run_folder_uri
 from millrace.storage import files, s3, uploads
 
 DAY = date(2026, 1, 1)

@@ -133,7 +133,7 @@ def test_encryption_is_asked_for_in_every_object_where_it_should_be(
 
 
 def test_keys_come_from_an_airflow_connection(s3_uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    from millrace.connections import reach_stores
+    from millrace.orchestration.connections import reach_stores
     from millrace.settings import Settings
 
     connection = {

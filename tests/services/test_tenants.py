@@ -10,7 +10,7 @@ import pytest
 from deltalake import DeltaTable, write_deltalake
 
 from millrace.storage import files, s3
-from millrace.tenant_policy import Tenant, bucket_policy
+from millrace.tenancy.bucket_policy import Tenant, bucket_policy
 
 As = Callable[[str], Any]
 _FOLDERS = ("runs", "datasets", "models")

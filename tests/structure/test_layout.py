@@ -40,7 +40,11 @@ def test_files_are_short_and_named_for_what_they_hold(repository: Path) -> None:
 @pytest.mark.parametrize("room", ["operators", "sensors", "triggers"])
 def test_one_public_class_a_file_named_like_it(repository: Path, room: str) -> None:
     suffix = room.removesuffix("s").capitalize()
-    files = [path for path in (repository / "plugins" / "millrace" / room).glob("*.py") if path.name != "__init__.py"]
+    files = [
+        path
+        for path in (repository / "plugins" / "millrace" / "orchestration" / room).glob("*.py")
+        if path.name != "__init__.py"
+    ]
     assert files
     for path in files:
         classes = [node.name for node in ast.parse(path.read_text()).body if isinstance(node, ast.ClassDef)]
@@ -76,7 +80,7 @@ def test_only_the_ledger_reads_sql(repository: Path) -> None:
 
 def test_settings_are_read_in_one_place(repository: Path) -> None:
     # s3.py and hdfs.py read the standard variables of AWS and Kerberos, as every client does
-    readers = {"settings.py", "local_airflow.py", "__main__.py", "s3.py", "hdfs.py"}
+    readers = {"settings.py", "local_airflow.py", "app.py", "s3.py", "hdfs.py"}
     for path in tracked(repository, "plugins/*.py", "dags/*.py"):
         if path.name not in readers and "launchers" not in path.parts:
             assert "os.environ" not in path.read_text(), f"{path} reads the environment"

@@ -6,7 +6,7 @@ from airflow.api_fastapi.common.db.common import SessionDep
 from fastapi import APIRouter, HTTPException, Query, Request
 from fastapi.responses import HTMLResponse
 
-from millrace.airflow_actions import take_over
+from millrace.orchestration.airflow_actions import take_over
 from millrace.pages.access import ReadableDags, ReadsAuditOfAll
 from millrace.pages.rendering import show
 from millrace.settings import load_settings

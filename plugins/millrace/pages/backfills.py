@@ -22,14 +22,15 @@ from fastapi import APIRouter, HTTPException, Query, Request
 from fastapi.responses import HTMLResponse
 from sqlalchemy import select
 
-from millrace import backfill, schedules
-from millrace.connections import reach_stores
 from millrace.contracts.data import Window
+from millrace.orchestration import backfill, schedules
+from millrace.orchestration.connections import reach_stores
 from millrace.pages import workloads
 from millrace.pages.access import DagReader
 from millrace.pages.fields import Day
 from millrace.pages.rendering import show
 from millrace.pages.slow import FewAtOnce, Kept
+from millrace.planning import backfill_price
 from millrace.settings import load_settings
 from millrace.sizing.backfill import BackfillPrice
 
@@ -40,7 +41,7 @@ Interval = tuple[datetime, datetime]
 _LONGEST_DAYS = 3661
 _RUNS_AT_ONCE = 8  # of every workload's DAG
 _MOST_RUNS, _MOST_RUNS_OF_OTHERS = 4_000, 400  # ten years of days; Airflow's own dry run takes milliseconds for each
-_BOUNDS = backfill.Bounds(day_folders=366, plans=16)
+_BOUNDS = backfill_price.Bounds(day_folders=366, plans=16)
 _PLACES = FewAtOnce(2, "prices of backfills")
 _PRICES: Kept[tuple[int, BackfillPrice]] = Kept(most=64, seconds=30)
 
@@ -70,7 +71,7 @@ def price(
     def work_out() -> tuple[int, BackfillPrice]:
         with _PLACES.place():
             windows = _windows(session, dag_id, first, last, reprocess)
-            return len(windows), backfill.price(workload, parameters, windows, settings, _RUNS_AT_ONCE, _BOUNDS)
+            return len(windows), backfill_price.price(workload, parameters, windows, settings, _RUNS_AT_ONCE, _BOUNDS)
 
     declared = (workload.model_dump_json(), settings.arrivals, json.dumps(parameters, default=str))
     asked_for = (dag_id, *declared, first, last, reprocess)

@@ -5,12 +5,12 @@ from typing import Annotated
 from fastapi import APIRouter, HTTPException, Query
 from fastapi.responses import HTMLResponse
 
-from millrace import data_docs
-from millrace.connections import reach_stores
 from millrace.ledger.database import Row
 from millrace.ledger.ledger import Ledger
+from millrace.orchestration.connections import reach_stores
 from millrace.pages.access import DagReader
 from millrace.pages.rendering import HEADERS
+from millrace.runs import data_docs
 from millrace.settings import load_settings
 from millrace.storage import files
 

@@ -7,9 +7,9 @@ from airflow.api_fastapi.core_api.security import GetUserDep
 from fastapi import APIRouter, Depends, Form, HTTPException, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from millrace import answering, live_version, model_server
-from millrace.connections import reach_stores
 from millrace.contracts.errors import StepError
+from millrace.orchestration.connections import reach_stores
+from millrace.orchestration.servers import answering, live_version, model_server
 from millrace.pages import workloads
 from millrace.pages.access import DagEditor, ReadableDags, came_from_our_page, form_token, may_edit
 from millrace.pages.rendering import show

@@ -15,18 +15,18 @@ from fastapi.responses import HTMLResponse
 from pydantic import ValidationError
 from sqlalchemy import select
 
-from millrace.connections import reach_stores
 from millrace.contracts.errors import BadInputError, StepError
 from millrace.contracts.parameters import Parameters
 from millrace.contracts.plan import Plan
 from millrace.contracts.workload import Workload
-from millrace.opening import located
+from millrace.orchestration.connections import reach_stores
 from millrace.pages import charts, figures, workloads
 from millrace.pages.access import ReadableDags, may_trigger
 from millrace.pages.rendering import show
 from millrace.pages.slow import FewAtOnce
-from millrace.planning import plan_runs
-from millrace.run import Run
+from millrace.planning.run_plan import plan_runs
+from millrace.runs.located_source import located
+from millrace.runs.run import Run
 from millrace.settings import Settings, load_settings
 from millrace.sizing.catalogue import hardware_names
 from millrace.sizing.frontier import beats

@@ -11,12 +11,12 @@ from fastapi import APIRouter, HTTPException, Query, Request
 from fastapi.responses import HTMLResponse
 from sqlalchemy import select
 
-from millrace.connections import reach_stores
 from millrace.contracts.errors import StepError
 from millrace.contracts.plan import Plan
 from millrace.contracts.report import Quality
 from millrace.contracts.serving import Verdict
 from millrace.ledger.database import Row
+from millrace.orchestration.connections import reach_stores
 from millrace.pages import charts
 from millrace.pages.access import DagReader
 from millrace.pages.charts import Bar

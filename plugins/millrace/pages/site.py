@@ -13,7 +13,7 @@ from millrace.ledger.database import Row
 from millrace.pages import charts
 from millrace.pages.access import ReadableDags
 from millrace.pages.rendering import show
-from millrace.retention import forecasts
+from millrace.runs.retention import forecasts
 from millrace.settings import load_settings
 
 router = APIRouter()

@@ -3,13 +3,13 @@
 from airflow.sdk import DAG, TriggerRule
 from machine_faults import workload
 
-from millrace import orders
-from millrace.operators.close import CloseOperator
-from millrace.operators.pod_step import PodStepOperator
+from millrace.orchestration.operators.close import CloseOperator
+from millrace.orchestration.operators.pod_step import PodStepOperator
 from millrace.pipeline import trigger_form
+from millrace.runs import step_specs
 
 WORKLOAD = workload("no_image")
 
 with DAG("no_image", schedule=None, params=trigger_form(WORKLOAD), start_date=None) as dag:
-    step = PodStepOperator(task_id="ingest", image="of-nobody", order=orders.ingest, workload=WORKLOAD)
+    step = PodStepOperator(task_id="ingest", image="of-nobody", order=step_specs.ingest, workload=WORKLOAD)
     step >> CloseOperator(task_id="close", workload=WORKLOAD, trigger_rule=TriggerRule.ALL_DONE)

@@ -5,9 +5,9 @@ from datetime import timedelta
 from airflow.sdk import DAG, TriggerRule
 from machine_faults import workload
 
-from millrace import orders
-from millrace.operators.pod_step import PodStepOperator
+from millrace.orchestration.operators.pod_step import PodStepOperator
 from millrace.pipeline import trigger_form
+from millrace.runs import step_specs
 
 WORKLOAD = workload("noop_pods")
 
@@ -17,7 +17,7 @@ with DAG("noop_pods", schedule=None, params=trigger_form(WORKLOAD), start_date=N
         step = PodStepOperator(
             task_id=f"noop_{number:02d}",
             image="data",
-            order=orders.ingest,
+            order=step_specs.ingest,
             workload=WORKLOAD,
             trigger_rule=TriggerRule.ALL_DONE,
             execution_timeout=timedelta(minutes=5),

@@ -7,7 +7,7 @@ from airflow.sdk import AsyncCallback, DeadlineAlert
 from machine_faults import workload
 
 from millrace.contracts.workload import StartPolicy
-from millrace.deadlines import PredictedFinish
+from millrace.orchestration.deadlines import PredictedFinish
 from millrace.pipeline import build_dag
 
 PEOPLE = {"from_email": "airflow@plant.example", "to": "people@plant.example"}

@@ -16,7 +16,7 @@ from millrace.contracts.model import FolderManifest, ModelManifest
 from millrace.contracts.report import Report, TrainResult
 from millrace.contracts.retention import RetentionPolicy
 from millrace.contracts.run_spec import REPORT_FILE
-from millrace.retention import Retention
+from millrace.runs.retention import Retention
 from millrace.storage import files, folders, s3
 
 _TABLES = {

@@ -79,8 +79,8 @@ def _dag(module: Any) -> Any:
 
 
 def _execute(operator: Any, context: dict[str, Any]) -> None:
-    from millrace.operators.gate import GateOperator
-    from millrace.operators.workload import WorkloadOperator
+    from millrace.orchestration.operators.gate import GateOperator
+    from millrace.orchestration.operators.workload import WorkloadOperator
 
     # the gate's branching is a call to Airflow; its verdict is the run's
     execute = WorkloadOperator.execute if isinstance(operator, GateOperator) else type(operator).execute

@@ -17,7 +17,7 @@ _MODULES = {
     "data": ("millrace_data.ingest", "millrace_data.validate"),
     "train": ("millrace_train.train", "millrace_train.export", "millrace_train.evaluate", "keras", "tf2onnx", "onnx"),
     "serve": ("matrix.quick_server", "millrace_serve.rest", "onnxruntime"),
-    "airflow": ("airflow.sdk", "millrace.pipeline", "millrace.operators.gate"),
+    "airflow": ("airflow.sdk", "millrace.pipeline", "millrace.orchestration.operators.gate"),
 }
 _MODULES["train"] += ("onnxruntime", "sklearn.linear_model", "sklearn.multiclass", "deltalake")
 

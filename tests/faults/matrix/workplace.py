@@ -15,7 +15,6 @@ from typing import Any
 
 from airflow.sdk.exceptions import AirflowException
 
-from millrace import answering, live_version, model_server
 from millrace.contracts.data import DatasetVersion
 from millrace.contracts.errors import StepError
 from millrace.contracts.measurement import Hardware, MeterReading, Quantity
@@ -25,12 +24,13 @@ from millrace.contracts.report import EvaluateResult, ExportResult, Quality, Rep
 from millrace.contracts.run_spec import TryKey
 from millrace.contracts.workload import GatePolicy, ServingPolicy, Workload
 from millrace.ledger.ledger import Ledger
-from millrace.operators.close import CloseOperator
-from millrace.operators.gate import GateOperator
-from millrace.operators.rollout import RolloutOperator
-from millrace.operators.watch import WatchOperator
-from millrace.operators.workload import WorkloadOperator
-from millrace.retention import Retention
+from millrace.orchestration.operators.close import CloseOperator
+from millrace.orchestration.operators.gate import GateOperator
+from millrace.orchestration.operators.rollout import RolloutOperator
+from millrace.orchestration.operators.watch import WatchOperator
+from millrace.orchestration.operators.workload import WorkloadOperator
+from millrace.orchestration.servers import answering, live_version, model_server
+from millrace.runs.retention import Retention
 from millrace.serving import rollout as rollout_module
 from millrace.serving.client import InferenceClient, RequestFailedError
 from millrace.settings import Settings, load_settings

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from millrace import data_docs
 from millrace.contracts.data import Dataset, Window
 from millrace.contracts.report import IngestResult, Report, ValidateResult
 from millrace.contracts.run_spec import IngestTask, RunSpec, ValidateTask
+from millrace.runs import data_docs
 from millrace.storage import files
 
 MakeDataset = Callable[..., Dataset]

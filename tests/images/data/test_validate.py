@@ -11,11 +11,11 @@ import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable
 
-from millrace import data_docs
 from millrace.contracts.data import Column, Dataset, Expectations, Profile, StagedPartition, Window
 from millrace.contracts.errors import BadInputError, InterruptedStepError
 from millrace.contracts.report import ValidateResult
 from millrace.contracts.run_spec import IngestTask, RunSpec, ValidateTask
+from millrace.runs import data_docs
 from millrace.step.main import Skip, Stop
 from millrace.storage import files
 from millrace_data.ingest import ingest

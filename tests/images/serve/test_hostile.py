@@ -156,7 +156,7 @@ def test_unfinished_bodies_are_given_up_for_others(server: Any) -> None:
 
 def test_a_client_has_a_bounded_number_of_connections(server: Any) -> None:
     with ExitStack() as stack:
-        # more than all clients together may have: where the machine stands still, the first ones are given up for others
+        # more than all clients together may have: where the machine stands still, the first ones are given up
         opened = [stack.enter_context(connect(server)) for _ in range(600)]
         assert any(connection.recv(100).startswith(b"HTTP/1.1 503") for connection in reversed(opened))
         other = httpx.HTTPTransport(local_address="127.0.0.2")

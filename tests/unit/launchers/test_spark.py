@@ -17,7 +17,7 @@ from millrace.contracts.run_spec import REPORT_FILE, RunSpec, ValidateTask
 from millrace.contracts.workload import Workload
 from millrace.launchers.kubernetes import step_pod
 from millrace.launchers.spark import SPARK_VERSION, spark_application
-from millrace.operators.pod_spark import PodSparkOperator
+from millrace.orchestration.operators.pod_spark import PodSparkOperator
 from millrace.settings import Settings
 from millrace.sizing.requests import Request
 from millrace.storage import files

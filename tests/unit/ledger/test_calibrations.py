@@ -4,12 +4,12 @@ from collections.abc import Callable
 
 import pytest
 
-from millrace.calibrate import calibrate, describe
 from millrace.contracts.measurement import MeterReading
 from millrace.contracts.plan import Plan
 from millrace.contracts.report import Report
 from millrace.contracts.run_spec import TryKey
 from millrace.ledger.ledger import Ledger
+from millrace.planning.calibrate import calibrate, describe
 
 PARTS = {"seconds": {"products": 10.0}, "watts": {"host_active": 5.0}, "memory": {"states": 1000.0}}
 Train = Callable[..., None]

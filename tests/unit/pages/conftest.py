@@ -12,11 +12,12 @@ from airflow.api_fastapi.core_api.security import get_user
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from millrace import live_version, settings
+from millrace import settings
 from millrace.contracts.measurement import MeterReading
 from millrace.contracts.report import Report
 from millrace.contracts.run_spec import TryKey
 from millrace.ledger.ledger import Ledger
+from millrace.orchestration.servers import live_version
 from millrace.pages import access
 from millrace.pages.app import create_app
 

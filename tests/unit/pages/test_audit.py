@@ -10,9 +10,9 @@ import pytest
 from fastapi.testclient import TestClient
 from typer.testing import CliRunner
 
+from millrace.cli.ledger_commands import commands
 from millrace.ledger.ledger import Ledger
 from millrace.ledger.records import Actor, Decision
-from millrace.ledger_commands import commands
 
 ADA = Actor("Ada <b>")
 

@@ -19,7 +19,7 @@ from airflow.utils.session import create_session
 from airflow.utils.state import DagRunState
 from airflow.utils.types import DagRunType, DagRunTriggeredByType
 
-from millrace import schedules
+from millrace.orchestration import schedules
 from millrace.pages import backfills
 
 FIRST, LAST = date(2025, 12, 20), date(2026, 4, 2)

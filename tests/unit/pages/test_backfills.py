@@ -15,13 +15,13 @@ from airflow.timetables.interval import CronDataIntervalTimetable
 from fastapi import HTTPException
 from fastapi.testclient import TestClient
 
-from millrace import backfill
 from millrace.contracts.data import Profile
 from millrace.contracts.workload import Workload
 from millrace.ledger.ledger import Ledger
 from millrace.pages import backfills, workloads
 from millrace.pages.slow import FewAtOnce, Kept
 from millrace.pipeline import trigger_form
+from millrace.planning import backfill_price
 from millrace.storage import files
 
 FIRST, DAYS = date(2016, 1, 1), 3653
@@ -101,14 +101,14 @@ def test_who_comes_while_as_many_as_may_are_worked_out_is_told_so_and_others_are
     page: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(backfills, "_PLACES", FewAtOnce(1, "prices of backfills"))
-    begun, go_on, price = Event(), Event(), backfill.price
+    begun, go_on, price = Event(), Event(), backfill_price.price
 
     def slow(*some: Any) -> Any:
         begun.set()
         assert go_on.wait(30)
         return price(*some)
 
-    monkeypatch.setattr(backfill, "price", slow)
+    monkeypatch.setattr(backfill_price, "price", slow)
     answers: list[int] = []
     first = Thread(target=lambda: answers.append(page.get(f"{TEN_YEARS}&train=never").status_code))
     first.start()
@@ -151,9 +151,9 @@ def test_answers_are_kept_for_a_while_and_few_of_them() -> None:
 def test_planned_trainings_are_spread_and_the_others_count_as_the_next(
     count: int, most: int, places: list[int]
 ) -> None:
-    assert backfill._spread(count, most) == places
+    assert backfill_price._spread(count, most) == places
     plans: Any = [f"plan {at}" for at in places]
-    each = backfill._for_each(count, places, plans)
+    each = backfill_price._for_each(count, places, plans)
     assert len(each) == count
     assert [each[at] for at in places] == plans
     if count == 100:

@@ -11,7 +11,7 @@ from millrace.contracts.measurement import MeterReading
 from millrace.contracts.report import Report
 from millrace.contracts.run_spec import TryKey
 from millrace.ledger.ledger import Ledger
-from millrace.run import run_folder_uri
+from millrace.runs.run import run_folder_uri
 from millrace.settings import load_settings
 from millrace.storage import files
 

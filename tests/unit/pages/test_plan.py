@@ -22,8 +22,8 @@ from millrace.contracts.workload import StartPolicy, Workload
 from millrace.ledger.ledger import Ledger
 from millrace.pages import backfills, workloads
 from millrace.pipeline import trigger_form
-from millrace.planning import plan_run
-from millrace.run import Run
+from millrace.planning.run_plan import plan_run
+from millrace.runs.run import Run
 from millrace.sizing.catalogue import CATALOGUE
 
 PROFILE = Profile(

@@ -7,7 +7,7 @@ import pytest
 
 from millrace.contracts.data import Source
 from millrace.contracts.errors import RefusedError, StepError
-from millrace.opening import located_source
+from millrace.runs.located_source import located_source
 from millrace.storage import files, places
 
 

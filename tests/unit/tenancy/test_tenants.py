@@ -8,12 +8,12 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from millrace.__main__ import app
+from millrace.cli.app import app
 from millrace.contracts.cluster import Cluster
 from millrace.contracts.errors import BadInputError
 from millrace.settings import KubernetesSettings, Settings
-from millrace.tenant_manifests import manifests
-from millrace.tenant_policy import Tenant, bucket_policy
+from millrace.tenancy.bucket_policy import Tenant, bucket_policy
+from millrace.tenancy.manifests import manifests
 
 STORE = "s3://bucket/store"
 RED = Tenant("red", ("red_one", "red_two"), ("s3://bucket/arrivals/red_one/{partition}.csv",))

@@ -1,0 +1,170 @@
+"""``python -m millrace ledger``: what the ledger knows, in lines."""
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from millrace.contracts.errors import StepError
+
+if TYPE_CHECKING:
+    from millrace.settings import Settings
+
+
+commands = typer.Typer(no_args_is_help=True, help="The ledger of plans, reports, models and measurements.")
+
+
+def load_settings() -> "Settings":
+    """The settings, imported late: it takes half a second, and not every command needs them."""
+    from millrace import settings
+
+    return settings.load_settings()
+
+
+@commands.command()
+def migrate() -> None:
+    """Bring the ledger's tables up to date."""
+    applied = load_settings().ledger().migrate()
+    typer.echo(f"applied {', '.join(applied)}" if applied else "nothing to apply")
+
+
+@commands.command()
+def runs(
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="Runs at most, newest first.")] = 20,
+    dag_id: Annotated[str | None, typer.Option(help="Of this DAG alone.")] = None,
+    output: Annotated[Literal["table", "json"], typer.Option(help="json: every column of run_summary.")] = "table",
+) -> None:
+    """How each run ended and why, what it took beside what was predicted, and where its model answers now.
+
+    A reason names the file, row or field. A run that was cleared and run again has a row for each repeat (#1 …).
+    """
+    import json
+
+    from millrace.cli.run_table import run_table
+    from millrace.orchestration.servers.model_server import serving
+
+    settings = load_settings()
+    rows = settings.ledger().run_summary(dag_id=dag_id, limit=limit)
+    addresses: dict[tuple[str, str], str] = {}
+    if settings.launcher == "process":
+        try:
+            answering = [each for each in serving(settings) if each.state == "serves"]
+            addresses = {(each.workload, each.version or ""): each.address for each in answering}
+        except StepError as error:
+            typer.echo(f"what serves is unknown: {error.summary}", err=True)
+    if output == "json":
+        found = [{**row, "address": addresses.get((row["workload"], row["model_version"] or ""))} for row in rows]
+        typer.echo(json.dumps(found, indent=1, default=str))
+        return
+    for line in run_table(rows, addresses):
+        typer.echo(line)
+
+
+@commands.command()
+def energy(dag_id: str, run_id: str) -> None:
+    """A run's joules by account and phase, as measured inside and by the site's meters, and what held training up."""
+    from millrace.telemetry.utilisation import describe, of_run
+
+    ledger = load_settings().ledger()
+    for row in ledger.run_energy(dag_id, run_id):
+        accounts = ("active_joules", "idle_joules", "joules", "facility_joules", "metered_joules")
+        said = [f"{name.removesuffix('_joules')} {row[name]:,.0f} J" for name in accounts if row[name] is not None]
+        typer.echo(f"repeat {row['repeat']}: {', '.join(said) or 'nothing is known'}")
+        if row["metered_reason"]:
+            typer.echo(f"  meters: {row['metered_reason']}")
+        phases = ledger.phases(dag_id, run_id, row["repeat"])
+        for phase in phases:
+            drawn = "unknown" if phase["joules"] is None else f"{phase['joules']:,.0f} J"
+            typer.echo(f"  {phase['step']:9} {phase['phase']:9} {phase['wall_seconds']:10,.1f} s  {drawn}")
+        plan = ledger.plan(dag_id, run_id)
+        found = of_run(ledger.tries(dag_id, run_id, row["repeat"]), phases, plan.hardware, row) if plan else None
+        if plan and found:
+            typer.echo(f"  {describe(found, plan.bottleneck)}")
+
+
+@commands.command()
+def audit(
+    limit: Annotated[int, typer.Option(min=0, max=1_000_000, help="Rows at most, newest first.")] = 20,
+    dag_id: Annotated[str | None, typer.Option(help="Of this DAG alone.")] = None,
+    expect: Annotated[
+        str | None, typer.Option(help="A digest that was printed here before and kept elsewhere: a row must have it.")
+    ] = None,
+    output: Annotated[Literal["table", "json"], typer.Option(help="json: every column of the audit.")] = "table",
+) -> None:
+    """Who decided, or was refused, what, when and why; whether the whole of it is as it was written.
+
+    Exit code 1: a row was edited, removed or moved, and the first such row is named. What was done by hand in Airflow
+    (asked) is here once a run begins or ends, a task is marked or the page Audit is opened.
+    """
+    import json
+
+    from millrace.contracts.errors import legible
+
+    ledger = load_settings().ledger()
+    rows = ledger.audit(dag_id, limit)
+    if output == "json":
+        typer.echo(json.dumps(rows, indent=1))
+    for row in rows if output == "table" else ():
+        of = f"  ({row['dag_id']}{' / ' + row['run_id'] if row['run_id'] else ''})" if row["dag_id"] else ""
+        words = f"{row['action'].replace('_', ' '):9} {row['outcome']:7} {row['subject']}  by {row['actor']}"
+        said = f"{words}{of}: {row['reason']}" + (f" -> {row['effect']}" if row["effect"] else "")
+        when = row["decided_at"][:19].replace("T", " ")
+        typer.echo(f"{row['sequence']:6} {when}  {legible(said.replace(chr(10), ' '))}")
+    found = ledger.check_audit(expect)
+    if found.broken_at is not None:
+        typer.echo(f"the audit is broken at row {found.broken_at:,}: {found.wrong}", err=True)
+        raise typer.Exit(1)
+    typer.echo(f"{found.row_count:,} rows, each as it was written; the last one's digest is {found.digest}", err=True)
+
+
+@commands.command()
+def grant(role: str) -> None:
+    """Give a role of PostgreSQL's what Airflow needs of the ledger, as the owner; of the audit: read, and insert rows.
+
+    Say it again after each migration.
+    """
+    load_settings().ledger().grant(role)
+    typer.echo(f"{role} may use the ledger, and only read and insert rows of the audit")
+
+
+@commands.command()
+def teams() -> None:
+    """What each team that has a budget took of it this month (UTC), runs in flight as predicted."""
+    from dataclasses import asdict
+    from datetime import UTC
+
+    from millrace.sizing.backfill import rates
+    from millrace.sizing.catalogue import team_names
+
+    settings, month = load_settings(), f"{datetime.now(UTC):%Y-%m}"
+    site = settings.site_rates()
+    for name in team_names(settings.catalogue):
+        budget = settings.team_budget(name)
+        of_energy = rates(site.currency or "", settings.hardware("auto"), site)
+        taken = asdict(settings.ledger().team_spending(name, settings.site, month, of_energy))
+        said = [
+            f"{taken[unit]:,.4g} of {amount:,.4g} {unit}" for unit, amount in (budget.limits if budget else {}).items()
+        ]
+        typer.echo(f"{name}  {month}  {', '.join(said)}")
+
+
+@commands.command()
+def closure(
+    node: str,
+    begin: Annotated[datetime, typer.Option(help="UTC, like 2026-01-02T00:00:00.")],
+    end: Annotated[datetime, typer.Option(help="UTC.")],
+) -> None:
+    """Where a node's joules went: runs, serving, the rest, and what idled unreserved; held against its meter."""
+    from datetime import UTC
+
+    from millrace.energy.prometheus import PrometheusError
+    from millrace.telemetry.energy_balance import node_meters, table
+
+    meters = node_meters(load_settings())
+    if meters is None:
+        raise typer.BadParameter("MILLRACE_PROMETHEUS_URL names no Prometheus to ask")
+    try:
+        found = meters.closure(node, begin.replace(tzinfo=UTC).timestamp(), end.replace(tzinfo=UTC).timestamp())
+    except PrometheusError as error:
+        raise typer.BadParameter(str(error)) from error
+    typer.echo("\n".join(table(found)))

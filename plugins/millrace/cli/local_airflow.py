@@ -1,0 +1,209 @@
+"""Airflow on this machine: LocalExecutor, SQLite, its UI on the loopback address."""
+
+import contextlib
+import json
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from millrace.contracts.errors import AirflowDidNotStartError
+from millrace.energy import process_start
+
+_REPOSITORY = Path(__file__).resolve().parents[3]
+_START_TIMEOUT_SECONDS = 600  # a process that ends is seen at once; a busy machine is given time
+_STOP_TIMEOUT_SECONDS = 40
+
+
+@dataclass(frozen=True)
+class LocalAirflow:
+    """One Airflow below ``home``. ``dags`` defaults to the repository's own.
+
+    ``port`` is the UI's, and the only one that its components listen on.
+    """
+
+    home: Path
+    port: int = 8080
+    dags: Path = _REPOSITORY / "dags"
+
+    @property
+    def url(self) -> str:
+        """The UI and the REST API."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def log(self) -> Path:
+        """What Airflow's components print."""
+        return self.home / "airflow.log"
+
+    def environment(self) -> dict[str, str]:
+        """The environment of every Airflow command of this home; a variable that is set already wins."""
+        home = self.home / "airflow"
+        ours = {
+            "AIRFLOW_HOME": str(home),
+            "AIRFLOW__CORE__DAGS_FOLDER": str(self.dags),
+            "AIRFLOW__CORE__PLUGINS_FOLDER": str(_REPOSITORY / "plugins"),
+            "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
+            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+            # the scheduler forks as many workers as this, 32 by default
+            "AIRFLOW__CORE__PARALLELISM": "6",
+            # a task is forked from the scheduler: what the plugin imported there, it need not import again
+            "AIRFLOW__CORE__LAZY_LOAD_PLUGINS": "False",
+            "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{self.url}/execution/",
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "admin:admin",
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}?timeout=60",
+            "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "5",
+            "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.1",
+            # a task whose supervisor was killed is taken up again after this, not after five minutes
+            "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "30",
+            "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "5",
+            "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_SEC": "5",
+            # Airflow 3.3 may see a task's end only at its supervisor's next beat, and takes a task that was deferred
+            # and went on before that for lost
+            "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
+            "AIRFLOW__WORKERS__API_RETRIES": "10",
+            "AIRFLOW__API__HOST": "127.0.0.1",
+            "AIRFLOW__API__PORT": str(self.port),
+            "AIRFLOW__API__BASE_URL": self.url,
+            "AIRFLOW__API__WORKERS": "1",
+            "AIRFLOW__API_AUTH__JWT_SECRET": self._secret(),
+            "AIRFLOW__LOGGING__LOGGING_CONFIG_CLASS": "millrace.cli.shared_logs.LOGGING_CONFIG",
+            "MILLRACE_HOME": str(self.home),
+            "PYTHONPATH": str(_REPOSITORY / "plugins"),
+        }
+        path = os.pathsep.join([str(_REPOSITORY / ".venv" / "bin"), os.environ.get("PATH", "")])
+        return {**ours, **os.environ, "PATH": path, "MILLRACE_HOME": str(self.home), "AIRFLOW_HOME": str(home)}
+
+    def up(self) -> bool:
+        """Start Airflow and wait until its components are healthy; False when it already runs.
+
+        Raises AirflowDidNotStartError with the log's path.
+        """
+        if self._running() is not None:
+            return False
+        if _taken(self.port):
+            raise AirflowDidNotStartError(
+                f"Port {self.port} of 127.0.0.1 is taken by another program. Remedy: make up PORT=<another one>."
+            )
+        self._make_private()
+        with self.log.open("ab") as output:
+            process = subprocess.Popen(
+                [str(_REPOSITORY / ".venv" / "bin" / "python"), "-m", "millrace.cli.local_components"],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=self.environment(),
+                start_new_session=True,
+                umask=0o077,
+            )
+        known = process_start.remembered(psutil.Process(process.pid))
+        self._pid_file.write_text(json.dumps(known | {"port": self.port}))
+        deadline = time.monotonic() + _START_TIMEOUT_SECONDS
+        while not healthy(self.url):
+            if process.poll() is not None or time.monotonic() > deadline:
+                self.down()
+                raise AirflowDidNotStartError(f"Airflow did not come up. Its log, {self.log}, says why.")
+            time.sleep(0.3)
+        return True
+
+    def down(self) -> list[int]:
+        """End Airflow, the steps and the model servers of this home; returns the process ids that were ended."""
+        ended = []
+        running = self._running()
+        if running is not None:
+            ended.append(running.pid)
+            _end_group(running)
+            self._pid_file.unlink(missing_ok=True)
+        for process in list(self._steps()):
+            ended.append(process.pid)
+            _end_group(process)
+        return ended
+
+    def processes(self) -> dict[int, str]:
+        """What ``down`` would end, by process id: Airflow, and each step and model server in words."""
+        running = self._running()
+        found = {} if running is None else {running.pid: f"Airflow at {self.url}"}
+        return found | {process.pid: _described(process) for process in self._steps()}
+
+    def password(self) -> str:
+        """The password that Airflow made for the user admin."""
+        file = self.home / "airflow" / "simple_auth_manager_passwords.json.generated"
+        return str(json.loads(file.read_text())["admin"])
+
+    @property
+    def _pid_file(self) -> Path:
+        return self.home / "airflow.pid.json"
+
+    def _running(self) -> psutil.Process | None:
+        try:
+            return process_start.recalled(json.loads(self._pid_file.read_text()))
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def _steps(self) -> Iterator[psutil.Process]:
+        """Steps and servers run in sessions of their own, each in its folder below this home, wherever the store is."""
+        home = self.home.resolve()
+        for process in psutil.process_iter(["cmdline", "cwd"]):
+            place = process.info["cwd"]
+            if "--spec" in (process.info["cmdline"] or []) and place and Path(place).is_relative_to(home):
+                yield process
+
+    def _make_private(self) -> None:
+        """It holds passwords, the log that prints one, both databases and the data: for its owner alone."""
+        self.home.mkdir(parents=True, exist_ok=True)
+        self.home.chmod(0o700)
+
+    def _secret(self) -> str:
+        """One secret for the components of this home, made at first use and readable by its owner alone."""
+        file = self.home / "jwt-secret"
+        if not file.exists():
+            self._make_private()
+            file.touch(mode=0o600)
+            file.write_text(secrets.token_urlsafe(48))
+        return file.read_text()
+
+
+def _described(process: psutil.Process) -> str:
+    place = Path(process.info["cwd"])
+    if place.parent.name == "serving":
+        try:
+            task = json.loads((place / "spec.json").read_text())["task"]
+            scheme = "https" if task.get("tls") else "http"
+            return f"model server of {place.name} at {scheme}://{task['host']}:{task['port']}"
+        except (OSError, ValueError, KeyError, TypeError):
+            return f"model server of {place.name}"
+    return f"step in {place}"
+
+
+def healthy(url: str) -> bool:
+    """Whether an Airflow's scheduler, DAG processor and triggerer beat and its API answers."""
+    import httpx  # a fifth of a second, and few commands ask
+
+    try:
+        health = httpx.get(f"{url}/api/v2/monitor/health", timeout=5).json()
+    except (httpx.HTTPError, ValueError):
+        return False
+    parts = ("metadatabase", "scheduler", "dag_processor", "triggerer")
+    return all((health.get(part) or {}).get("status") == "healthy" for part in parts)
+
+
+def _taken(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _end_group(leader: psutil.Process) -> None:
+    members = [leader, *leader.children(recursive=True)]
+    for end in (signal.SIGTERM, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(leader.pid, end)
+        _, members = psutil.wait_procs(members, timeout=_STOP_TIMEOUT_SECONDS)
+        if not members:
+            return

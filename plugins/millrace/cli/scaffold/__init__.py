@@ -1,0 +1,5 @@
+"""A new workload's one file: from a template, or from the first rows of a file of arrivals."""
+
+from millrace.cli.scaffold.writing import write_workload
+
+__all__ = ["write_workload"]

@@ -1,0 +1,23 @@
+"""Where a new workload's arrivals belong, and what to do next."""
+
+import shlex
+from datetime import date, timedelta
+from pathlib import Path
+
+from millrace.cli.scaffold.first_rows import file_ending
+from millrace.storage import files
+
+
+def placing(name: str, sample: Path, workload: Path, arrivals: str) -> list[str]:
+    """Lines of a shell that bring the sample in as yesterday's arrivals, check the workload and run the day."""
+    day = date.today() - timedelta(days=1)
+    uri = files.join(arrivals, name, f"{day}{file_ending(sample)}")
+    given = shlex.quote(str(sample))
+    if uri.startswith("file://"):
+        place = files.local_path(uri)
+        lines = [f"mkdir -p {shlex.quote(str(place.parent))} && cp {given} {shlex.quote(str(place))}"]
+    else:
+        lines = [f"copy {given} to {uri}"]
+    lines.append(f"python -m millrace check {shlex.quote(str(workload))}")
+    lines.append(f"python -m millrace airflow backfill create --dag-id {name} --from-date {day} --to-date {day}")
+    return ["next:", *(f"  {line}" for line in lines)]

@@ -1,0 +1,264 @@
+"""May a step begin at all? Asked before anything is requested for it."""
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from math import inf, isinf
+from typing import Any
+
+from airflow.sdk import Context
+from airflow.sdk.exceptions import AirflowSkipException
+
+from millrace.contracts.errors import RefusedError, TransientError
+from millrace.contracts.plan import Plan
+from millrace.ledger.audit import once_for
+from millrace.ledger.ledger import Ledger
+from millrace.ledger.records import Actor, Decision, RunKey, Spending
+from millrace.orchestration.approval import APPROVE, APPROVE_REST, REJECT, Question, by_whom, decision
+from millrace.orchestration.other_runs import later_in_flight, later_states
+from millrace.planning.run_plan import price_run
+from millrace.runs import step_specs
+from millrace.runs.outcome import OVER_BUDGET, OVER_TEAM_BUDGET
+from millrace.runs.run import Run
+from millrace.settings import load_settings
+from millrace.sizing.backfill import KWH, in_unit, rates
+from millrace.storage.probe import probe
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Hold:
+    """The step waits until then, and is admitted again; ``about`` is why."""
+
+    until: datetime
+    about: str
+
+
+# a question is for a person, whose answer goes to ``answered``; the step is admitted again after a yes
+Admission = Callable[[Run, Ledger, Context], Question | Hold | None]
+
+_WAIT_SECONDS = 600
+_LOOK_SECONDS = 2
+_POWER_LOOK = timedelta(minutes=1)
+_POWER_PATIENCE = timedelta(hours=24)
+
+
+def anyone(run: Run, ledger: Ledger, context: Context) -> Question | None:
+    """Every run may."""
+    return None
+
+
+def sole_committer(run: Run, ledger: Ledger, context: Context) -> Question | None:
+    """Where the store cannot say which of several commits was first, one run at a time may commit to a dataset.
+
+    A store that was never probed is, now. Raises TransientError where another run is at it for too long.
+    """
+    traits = ledger.store(run.store)
+    if traits is None:
+        traits = probe(run.store)
+        ledger.record_store(traits)
+    if traits.exclusive:
+        return None
+    deadline = time.monotonic() + _WAIT_SECONDS
+    while not ledger.take_commit_lock(run.dag_id, run.run_id, run.repeat, run.dataset_uri):
+        if time.monotonic() > deadline:
+            raise TransientError(
+                "another run is committing to the dataset",
+                where=run.dataset_uri,
+                rule="one at a time, in a store where nothing is exclusive",
+                remedy="the task is retried; `python -m millrace probe-storage` says what the store does",
+            )
+        time.sleep(_LOOK_SECONDS)
+    return None
+
+
+def data_within_budget(run: Run, ledger: Ledger, context: Context) -> Question | None:
+    """Take the price of the run's data steps out of its backfill's budget and its team's.
+
+    Past the one a person is asked; what happens past the other, the catalogue says. Raises AirflowSkipException where
+    that is "refuse".
+    """
+    return _within_budget(run, ledger, None) or _within_team(run, ledger, None)
+
+
+def may_train(run: Run, ledger: Ledger, context: Context) -> Question | None:
+    """``newest_run``, and for one that trains the plan's price out of both budgets.
+
+    Raises RefusedError for a training that alone draws more than the site may.
+    """
+    newest_run(run, ledger, context)
+    return _may_train(run, ledger, step_specs.planned(run, ledger))
+
+
+def _may_train(run: Run, ledger: Ledger, plan: Plan) -> Question | None:
+    watts, cap = _watts(plan)
+    if watts > cap:
+        raise RefusedError(
+            f"the training draws {watts:,.0f} W, and the site may draw {cap:,.0f} W",
+            where=f"{run.dag_id} / {run.run_id}, on {plan.hardware.name}",
+            rule="power_cap_watts of the site, held against what nine trainings in ten draw at most, as planned",
+            remedy="ask for fewer workers or other hardware, or raise the cap in the catalogue",
+        )
+    return _within_budget(run, ledger, plan) or _within_team(run, ledger, plan)
+
+
+def may_begin_training(run: Run, ledger: Ledger, context: Context) -> Question | Hold | None:
+    """``may_train``, and then the site's watts, for which runs wait in the order in which they asked.
+
+    Raises RefusedError where they were not to be had until the deadline of the workload's policy, or for 24 hours.
+    """
+    newest_run(run, ledger, context)
+    plan = step_specs.planned(run, ledger)
+    question = _may_train(run, ledger, plan)
+    watts, cap = _watts(plan)
+    if question is not None or isinf(cap):
+        return question
+    site = load_settings().site
+    # the claim is renewed by each try, but not by a pod that follows another one within a try
+    lasts = run.workload.step_timeout * (run.workload.retries + 1)
+    claim = ledger.claim_power(run.dag_id, run.run_id, run.repeat, site, watts=watts, cap_watts=cap, lasts=lasts)
+    if claim.taken:
+        return None
+    about = (
+        f"{claim.drawn_watts:,.0f} W of the {cap:,.0f} W of site {site} are taken, this training draws {watts:,.0f} W"
+    )
+    about += f", and {claim.ahead} that asked earlier wait too" if claim.ahead else ""
+    start, now = plan.start, datetime.now(UTC)
+    if now >= (start.deadline if start else claim.asked_at + _POWER_PATIENCE):
+        raise RefusedError(
+            f"no watts for the training: {about}",
+            where=f"{run.dag_id} / {run.run_id}, site {site}",
+            rule="the site's power_cap_watts, until the deadline of the workload's policy, or for 24 hours",
+            remedy="trigger it again when less is trained, or raise the cap in the catalogue",
+        )
+    return Hold(now + _POWER_LOOK, about)
+
+
+def answer(run: Run, event: Mapping[str, Any], about: str) -> Decision:
+    """A person's answer to what admission asked, as the audit keeps it."""
+    of_team = about.startswith(OVER_TEAM_BUDGET)
+    subject = f"budget of team {run.workload.team}" if of_team else f"budget {run.parameters.budget}"
+    return decision(RunKey(run.dag_id, run.run_id, run.repeat), subject, event, about)
+
+
+def answered(run: Run, ledger: Ledger, event: Mapping[str, Any], about: str) -> None:
+    """A person's answer: yes to this run, or to all that is still to come of the backfill.
+
+    Raises AirflowSkipException after a no, or after nobody's answer; the next run that would go past it asks again.
+    """
+    chosen, given = event.get("chosen_options"), answer(run, event, about)
+    if about.startswith(OVER_TEAM_BUDGET) and chosen == [APPROVE]:
+        ledger.approve_team_spending(run.dag_id, run.run_id, run.repeat, by_whom(event), given)
+        return
+    if not run.parameters.budget or chosen not in ([APPROVE], [APPROVE_REST]):
+        ledger.record_decision(given)
+        raise AirflowSkipException(f"{about}; not approved, {by_whom(event)}")
+    rest = chosen == [APPROVE_REST]
+    ledger.approve_spending(
+        run.dag_id, run.run_id, run.repeat, run.parameters.budget, by_whom(event), rest=rest, decision=given
+    )
+
+
+def _watts(plan: Plan) -> tuple[float, float]:
+    """What nine trainings in ten draw at most, and what the site may; a plan from before there were caps draws 0."""
+    cap = load_settings().site_rates().power_cap_watts
+    return (plan.train_watts.p90 if plan.train_watts else 0.0), inf if cap is None else cap
+
+
+def _within_budget(run: Run, ledger: Ledger, plan: Plan | None) -> Question | None:
+    name = run.parameters.budget
+    if name is None:
+        return None
+    price = price_run(run, plan, load_settings())
+    if price.runs == price.without_data:
+        return None
+    budget = ledger.budget(run.dag_id, name)
+    predicted = in_unit(price, budget.unit).p50
+    spent = ledger.take_budget(run.dag_id, run.run_id, run.repeat, name, predicted)
+    if spent is None:
+        return None
+    about = (
+        f"{OVER_BUDGET} of {budget.amount:,.4g} {budget.unit} does not hold this run's {predicted:,.4g}: its other "
+        f"runs take {spent:,.4g}, and the whole was priced {budget.predicted:,.4g}"
+    )
+    return Question(
+        subject=f"Shall {run.run_id} of {run.dag_id} go past its backfill's budget?",
+        about=about,
+        body=f"{about}.\n\n{APPROVE} lets this run go on to its end, {APPROVE_REST} also every run that has not asked "
+        f"yet. {REJECT} ends this run; so does no answer in 24 hours.",
+        options=(APPROVE, APPROVE_REST, REJECT),
+    )
+
+
+def _within_team(run: Run, ledger: Ledger, plan: Plan | None) -> Question | None:
+    settings = load_settings()
+    budget = settings.team_budget(run.workload.team)
+    if budget is None:
+        return None
+    price, site = price_run(run, plan, settings), settings.site_rates()
+    if price.runs == price.without_data:
+        return None
+    money = in_unit(price, site.currency or "money").p50 if budget.money or price.cost else None
+    predicted = Spending(in_unit(price, KWH).p50, price.gpu_hours.p50, money)
+    hardware = settings.hardware(run.parameters.hardware)
+    spent = ledger.take_team_budget(
+        run.dag_id, run.run_id, run.repeat, budget.limits, predicted,
+        gpus=hardware.gpus * run.parameters.workers if plan else 0.0,
+        rates=rates(site.currency or "", hardware, site),
+        lets_past=budget.action == "warn",
+    )  # fmt: skip
+    if spent is None:
+        return None
+    units = {"kwh": "kWh", "gpu_hours": "GPU-hours", "money": site.currency}
+    taken, needed = asdict(spent), asdict(predicted)
+    said = [
+        f"of {amount:,.4g} {units[unit]} the month's other runs take {taken[unit]:,.4g}, this one {needed[unit]:,.4g}"
+        for unit, amount in budget.limits.items()
+        if taken[unit] + needed[unit] > amount
+    ]
+    about = f"{OVER_TEAM_BUDGET}, {budget.name}, does not hold this run: {'; '.join(said)}"
+    if budget.action == "warn":
+        _log.warning("%s", about)
+        return None
+    if budget.action == "refuse":
+        by = Actor.of(RunKey(run.dag_id, run.run_id, run.repeat))
+        subject = f"budget of team {run.workload.team}"
+        once = once_for(by.run, "refused", subject) if by.run else None
+        ledger.record_decision(
+            Decision("budget", subject, by, about, "the run's steps are skipped", "refused", once=once)
+        )
+        raise AirflowSkipException(f"{about}; refused")
+    return Question(
+        subject=f"Shall {run.run_id} of {run.dag_id} go past the budget of team {budget.name}?",
+        about=about,
+        body=f"{about}.\n\n{APPROVE} lets this run go on to its end. {REJECT} ends it; so does no answer in 24 hours.",
+    )
+
+
+def newest_run(run: Run, ledger: Ledger, context: Context) -> None:
+    """A dry run stops here; with newer data there a run does not train whose ``train`` is "newest".
+
+    Nor does one of a backfill, unless ``train`` is "always".
+
+    Raises AirflowSkipException with a reason that the ledger keeps.
+    """
+    if run.parameters.dry_run:
+        raise AirflowSkipException("dry run: the plan is in the ledger, nothing is trained")
+    if run.parameters.train == "never":
+        raise AirflowSkipException("asked not to train: the data is published")
+    newest_only = run.parameters.train == "newest" or (run.parameters.train == "auto" and run.run_type == "backfill")
+    if newest_only and _newer_data(run, ledger, context):
+        whose = "of a backfill " if run.run_type == "backfill" else ""
+        raise AirflowSkipException(
+            f"{whose}only the newest run trains, and newer data is there: this day's data is published"
+        )
+
+
+def _newer_data(run: Run, ledger: Ledger, context: Context) -> bool:
+    """Whether a later day is published, or a run of this backfill is in flight that may still publish one."""
+    if {"staged", "committed"} & set(later_states(run, ledger).values()):
+        return True
+    return bool(later_in_flight(run, ledger, context))

@@ -1,0 +1,115 @@
+"""Tries of a step, whatever runs it: the order, what earlier tries left, and what a report means to Airflow."""
+
+from collections.abc import Callable, Iterator
+from typing import NoReturn
+
+from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
+
+from millrace.contracts.errors import FINAL_EXIT_CODES, DeviceMemoryError, RefusedError, StepError
+from millrace.contracts.report import ErrorDetail, Report, Result, ValidateResult
+from millrace.contracts.run_spec import REPORT_FILE, SPEC_FILE, RunSpec, Task, TrainTask, TryKey
+from millrace.ledger.ledger import Ledger
+from millrace.runs import data_docs, report_claims
+from millrace.runs.attempt_folders import read
+from millrace.runs.run import Run
+from millrace.settings import Settings
+from millrace.sizing import requests
+from millrace.storage import files
+
+Order = Callable[[Run, Ledger], Task]
+Say = Callable[..., None]
+
+ADOPTED = "adopted"
+"""In place of a process: the report is an earlier try's, which did this very order."""
+
+
+class FewerRowsError(AirflowException):
+    """The device had no room for the rows that it was fed at once; the next order asks for half as many."""
+
+
+class SkippedWithResult(AirflowSkipException):
+    """There is nothing to do, and ``result`` is what was found out all the same."""
+
+    def __init__(self, reason: str, result: Result) -> None:
+        super().__init__(reason)
+        self.result = result
+
+
+def make_spec(run: Run, key: TryKey, order: Order, settings: Settings, ledger: Ledger) -> RunSpec:
+    """The step's order."""
+    return RunSpec(
+        key=key,
+        workload=run.workload,
+        parameters=run.parameters,
+        hardware=settings.hardware(run.parameters.hardware),
+        attempt_uri=run.attempt_uri(key),
+        state_uri=run.state_uri(key),
+        task=order(run, ledger),
+    )
+
+
+def finished_earlier(run: Run, spec: RunSpec) -> Report | None:
+    """The report of an earlier try that did finish this very order."""
+    finished = None
+    for uri, order in _earlier(run, spec):
+        report = read(files.join(uri, REPORT_FILE), Report)
+        if report is not None and report.outcome == "ok" and order.task == spec.task:
+            finished = report
+    return finished
+
+
+def _earlier(run: Run, spec: RunSpec) -> Iterator[tuple[str, RunSpec]]:
+    for name in run.attempts(spec.key):
+        uri = files.join(run.step_uri(spec.key), name)
+        order = read(files.join(uri, SPEC_FILE), RunSpec)
+        if order is not None and order.key.repeat == spec.key.repeat and uri != spec.attempt_uri:
+            yield uri, order
+
+
+def conclude(spec: RunSpec, report: Report, uid: str, ledger: Ledger, say: Say) -> str:
+    """Commit the report, then tell Airflow what it means; returns its reason where the step went well.
+
+    Of a report that its order contradicts (see runs.report_claims) the measurements count, and nothing else. Raises
+    AirflowSkipException, AirflowFailException for bad input and refusals, AirflowException for what is retried:
+    FewerRowsError after the ledger has learned how many rows to try.
+    """
+    report = _believed(spec, report)
+    ledger.commit_report(spec.key, report, uid)
+    if report.outcome == "skipped":
+        raise AirflowSkipException(report.reason)
+    if isinstance(report.result, ValidateResult) and uid != ADOPTED:
+        say("Data Docs: %s", data_docs.of_attempt(spec.attempt_uri))
+    if report.error is not None:
+        error = report.error
+        said = StepError(error.what, where=error.where, rule=error.rule, remedy=error.remedy)
+        if error.type == DeviceMemoryError.__name__ and isinstance(spec.task, TrainTask):
+            _feed_fewer(spec, spec.task, said, ledger)
+        raise failure(str(said), error.exit_code)
+    return report.reason
+
+
+def _believed(spec: RunSpec, report: Report) -> Report:
+    try:
+        report_claims.check(spec, report)
+    except RefusedError as error:
+        return Report(outcome="failed", reason=error.what, error=ErrorDetail.of(error), meter=report.meter)
+    return report
+
+
+def _feed_fewer(spec: RunSpec, task: TrainTask, said: StepError, ledger: Ledger) -> NoReturn:
+    fewer = requests.fewer_rows(task.fed_at_once(spec.parameters.batch_size))
+    if fewer is None:
+        refused = RefusedError(
+            said.what,
+            where=f"{spec.workload.name} on {spec.hardware.name}",
+            rule="one row, with its gradients, fits into the memory of one device",
+            remedy="a smaller max_length or model, or hardware with more memory",
+        )
+        raise failure(str(refused), refused.exit_code)
+    ledger.learn_rows(spec.workload.name, spec.hardware.name, fewer)
+    raise FewerRowsError(f"{said.what}: the next try feeds {fewer} rows at once")
+
+
+def failure(text: str, exit_code: int) -> Exception:
+    """The exception that tells Airflow whether to try again."""
+    return AirflowFailException(text) if exit_code in FINAL_EXIT_CODES else AirflowException(text)

@@ -1,0 +1,148 @@
+"""What happens to a run outside its own tasks reaches the ledger too."""
+
+import logging
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from airflow.listeners import hookimpl
+from sqlalchemy.orm import object_session
+
+from millrace.contracts.errors import BadInputError
+from millrace.contracts.workload import Workload
+from millrace.ledger.ledger import Ledger
+from millrace.orchestration.connections import reach_stores
+from millrace.orchestration.run_entry import checked_parameters, enter, own_window
+from millrace.runs import attempt_folders
+from millrace.runs.outcome import Ending, by_task, ending, unaccounted
+from millrace.runs.run import run_folder_uri
+from millrace.runs.stop_request import STOPPED, stop_run, stop_task
+from millrace.runs.stopping import is_wanted
+from millrace.settings import Settings, load_settings
+
+log = logging.getLogger(__name__)
+
+# Airflow's own codes for an end; whatever else it says is a person's doing, in words
+_TASKS_FAILED = "task_failure"
+_CODES = {
+    "success": "every task is done, and none of them closed the run",
+    "all_tasks_deadlocked": "no task of the run could begin any more: Airflow's grid shows which one waits for what",
+    "timed_out": "the run took longer than its DAG lets runs take",
+}
+
+
+@hookimpl
+def on_dag_run_failed(dag_run: Any, msg: str) -> None:  # noqa: ANN401 - Airflow's own
+    """A run that ended before its `close` could say how is closed here, with what is known of the reason.
+
+    One that never got so far as to be entered is entered first: every end is in the ledger.
+    """
+    _close(dag_run, "failed", msg or "the DAG run was marked failed in Airflow")
+
+
+@hookimpl
+def on_dag_run_success(dag_run: Any, msg: str) -> None:  # noqa: ANN401 - Airflow's own
+    """A run that was marked successful before its `close` ran ends with that as its reason."""
+    _close(dag_run, "success", msg or "the DAG run was marked successful in Airflow")
+
+
+@hookimpl
+def on_task_instance_success(task_instance: Any) -> None:  # noqa: ANN401 - Airflow's own
+    """What works for a task that was marked successful is ended."""
+    _stop(task_instance)
+
+
+@hookimpl
+def on_task_instance_failed(task_instance: Any) -> None:  # noqa: ANN401 - Airflow's own
+    """What works for a task that was marked failed is ended; of one that Airflow lost and tries again it may go on."""
+    _stop(task_instance)
+
+
+@hookimpl
+def on_task_instance_skipped(task_instance: Any) -> None:  # noqa: ANN401 - Airflow's own
+    """What works for a task that was marked skipped is ended."""
+    _stop(task_instance)
+
+
+def _stop(task_instance: Any) -> None:  # noqa: ANN401
+    """End what nobody waits for any more: of a task that ends by itself, in a process of its own, there is nothing.
+
+    A task that is marked gets its own signal, unless it waits for a worker just then, or its worker was killed.
+    """
+    # loaded where Airflow's database is at hand; a task's own process is spared the second that it takes
+    models = sys.modules.get("airflow.models.taskinstance")
+    if models is None or not isinstance(task_instance, models.TaskInstance) or is_wanted(str(task_instance.state)):
+        return
+    settings = load_settings()
+    repeat = settings.ledger().last_repeat(task_instance.dag_id, task_instance.run_id)
+    if repeat is None:
+        return
+    folder_uri = run_folder_uri(settings.store, task_instance.dag_id, task_instance.run_id)
+    reach_stores(settings)
+    stop_task(folder_uri, repeat, task_instance.task_id, task_instance.map_index, STOPPED, settings)
+
+
+def _close(dag_run: Any, state: str, msg: str) -> None:  # noqa: ANN401
+    settings = load_settings()
+    ledger = settings.ledger()
+    repeat = _open_repeat(dag_run, settings, ledger)
+    if repeat is None:
+        return
+    end = Ending(state, _CODES.get(msg, msg))  # type: ignore[arg-type]
+    if msg == _TASKS_FAILED:
+        end = _of_tasks(dag_run, repeat, ledger)
+    ledger.close_run(dag_run.dag_id, dag_run.run_id, repeat, state=end.state, reason=end.reason)
+    folder_uri = run_folder_uri(settings.store, dag_run.dag_id, dag_run.run_id)
+    reach_stores(settings)
+    attempt_folders.count_lost(folder_uri, repeat, ledger)
+    # what works for its tasks is ended by who waits for it, if anybody still does
+    stop_run(folder_uri, repeat, STOPPED, settings)
+
+
+def _open_repeat(dag_run: Any, settings: Settings, ledger: Ledger) -> int | None:  # noqa: ANN401
+    """The run's repeat that has not ended; a run of a workload that was never entered is, now."""
+    for run in ledger.open_runs(dag_run.dag_id):
+        if run["run_id"] == dag_run.run_id:
+            return int(run["repeat"])
+    workload = _workload(dag_run)
+    if workload is None or ledger.last_repeat(dag_run.dag_id, dag_run.run_id) is not None:
+        return None
+    return enter(workload, dag_run, own_window(workload, dag_run, dag_run.dag.timetable), settings, ledger)
+
+
+def _workload(dag_run: Any) -> Workload | None:  # noqa: ANN401
+    """What the DAG was built from, as Airflow's database has it; None for a DAG that is no workload's."""
+    dag = getattr(dag_run, "dag", None)
+    text = dag.get_task("size").doc_json if dag is not None and dag.has_task("size") else None
+    return Workload.model_validate_json(text) if text else None
+
+
+def _of_tasks(dag_run: Any, repeat: int, ledger: Ledger) -> Ending:  # noqa: ANN401
+    """How the run ended by its tasks, for which `close` would have asked; and by its parameters, before all of them."""
+    states = {name: state for name, state in by_task(_states(dag_run)).items() if name != "close"}
+    reasons = ledger.try_reasons(dag_run.dag_id, dag_run.run_id, repeat)
+    if not reasons and (refusal := _refusal(dag_run)):
+        return Ending("failed", refusal)
+    return ending(states, reasons) if "failed" in states.values() else unaccounted(states)
+
+
+def _states(dag_run: Any) -> Mapping[str, str | None]:  # noqa: ANN401
+    """By task, or part of a mapped one: in the session that this run is read in, which holds Airflow's database."""
+    found = dag_run.get_task_instances(session=object_session(dag_run))
+    return {
+        each.task_id if each.map_index < 0 else f"{each.task_id}_{each.map_index}": str(each.state)
+        if each.state
+        else None
+        for each in found
+    }
+
+
+def _refusal(dag_run: Any) -> str | None:  # noqa: ANN401
+    """Why no task of this run could begin, if that is its parameters: Airflow refuses some before a task is asked."""
+    dag = dag_run.dag
+    given = {**{name: dag.params.get_param(name).value for name in dag.params}, **(dag_run.conf or {})}
+    try:
+        checked_parameters(given)
+    except BadInputError as error:
+        return error.what
+    return None

@@ -1,0 +1,95 @@
+"""Divides a run's days between tasks that ingest them side by side, once their files have come."""
+
+import os
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from airflow.providers.standard.triggers.temporal import DateTimeTrigger
+from airflow.sdk import Context
+
+from millrace.contracts.errors import TransientError
+from millrace.contracts.report import IngestResult
+from millrace.orchestration import schedules
+from millrace.orchestration.attempts import SkippedWithResult
+from millrace.orchestration.operators.workload import WorkloadOperator
+from millrace.orchestration.run_entry import open_run, try_key
+from millrace.runs.run import Run
+from millrace.sizing import parts
+from millrace.storage.arrivals import arrival, arrived_bytes, no_new_data, still_written
+
+_FIRST_LOOKS = timedelta(seconds=5)
+_LAST_LOOKS = timedelta(minutes=5)
+_LOOKS_A_WAIT = 10  # the pause is this part of the time that was waited already
+
+
+class DivideOperator(WorkloadOperator):
+    """The XCom is a list of windows, one for each task of ingest: as many as the run asks for, or as the arrivals' size
+    suggests. A window of one day is one part, and nothing is looked at for it.
+
+    A scheduled run whose source has a time of arrival waits for its files until then, without a worker. Then it goes on
+    with what there is; where that is nothing it is skipped, and its days are absent.
+    """
+
+    def execute(self, context: Context) -> Any:  # noqa: ANN401 - Airflow's own
+        """Wait, be admitted, divide."""
+        run = open_run(self.workload, context, self.settings, self.ledger)
+        if run.run_type == "scheduled" and run.workload.dataset.source.arrives_within is not None:
+            key = try_key(run, self.task_id, context)
+            with self.reporting(key, f"airflow:{context['ti'].id}", run.parameters.hardware):
+                self.await_arrivals(run, run.workload.dataset.source.arrives_within, context)
+        return super().execute(context)
+
+    def await_arrivals(self, run: Run, within: timedelta, context: Context) -> None:
+        """Defer until the next look where a file is still to come. Raises SkippedWithResult where none came in time."""
+        until = schedules.day_end(run.window.last, schedules.zone(schedules.of_run(context, self.workload))) + within
+        now, dag_run = datetime.now(UTC), context["dag_run"]
+        try:
+            missing = _missing(run)
+        except (OSError, TransientError) as error:  # of so many looks one may find the store away
+            if now >= until:
+                raise
+            missing = {run.window.first.isoformat(): f"the store did not answer: {error}"}
+        if not missing:
+            return
+        if now < until:
+            look = next_look(now, now - (dag_run.start_date or dag_run.run_after), until)
+            day, why = next(iter(missing.items()))
+            self.log.info(
+                "waits until %s UTC at the latest for %d of %d days; %s: %s; looks again at %s",
+                f"{until.astimezone(UTC):%Y-%m-%d %H:%M}", len(missing), len(run.window.days), day, why,
+                f"{look.astimezone(UTC):%H:%M:%S}",
+            )  # fmt: skip
+            self.defer(trigger=DateTimeTrigger(moment=look), method_name="execute_held")
+        self.log.info("%d of %d days have not arrived in time", len(missing), len(run.window.days))
+        if len(missing) == len(run.window.days):
+            result = IngestResult(staged=(), absent=tuple(missing), absent_reasons=missing)
+            raise SkippedWithResult(no_new_data(missing, until), result)
+
+    def work(self, run: Run, context: Context) -> list[dict[str, str]]:
+        """Look at the sizes of the window's arrivals."""
+        windows = [run.window]
+        asked = run.parameters.ingest_parts
+        if asked != 1 and run.window.first != run.window.last:
+            found = {day: arrived_bytes(run.workload.dataset.source, day) for day in run.window.days}
+            arrived = {day: size for day, size in found.items() if size is not None}
+            # processes share this machine; pods have a core each
+            most = os.cpu_count() or 1 if self.settings.launcher == "process" else parts.MOST_PARTS
+            windows = parts.divide(run.window, arrived, asked or parts.suggested(sum(arrived.values()), most))
+            self.log.info("%s bytes of %s days in %s parts", f"{sum(arrived.values()):,}", len(arrived), len(windows))
+        return [window.model_dump(mode="json") for window in windows]
+
+
+def next_look(now: datetime, waited: timedelta, until: datetime) -> datetime:
+    """When a file is looked for again: the longer it was waited for, the later, and in time for the last look."""
+    return min(until, now + min(max(waited / _LOOKS_A_WAIT, _FIRST_LOOKS), _LAST_LOOKS))
+
+
+def _missing(run: Run) -> dict[str, str]:
+    """What is not there yet, by day."""
+    source = run.workload.dataset.source
+    found = {day.isoformat(): arrival(source, day) for day in run.window.days}
+    return {
+        day: each.missing or "its file is still being written"
+        for day, each in found.items()
+        if each.uri is None or still_written(source, each.uri)
+    }

@@ -1,0 +1,281 @@
+"""Runs one step of a workload as a pod."""
+
+import json
+from typing import Any, NoReturn
+
+import tenacity
+from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
+from airflow.sdk import Context
+from airflow.sdk.exceptions import AirflowException
+from airflow.triggers.base import BaseTrigger
+from kubernetes.client import ApiException
+from kubernetes.client import models as k8s
+from urllib3.exceptions import HTTPError
+
+from millrace.contracts.cluster import Cluster
+from millrace.contracts.errors import RefusedError
+from millrace.contracts.report import Report
+from millrace.contracts.run_spec import REPORT_FILE, SPEC_FILE, RunSpec
+from millrace.launchers import kubernetes
+from millrace.launchers.kubernetes import PodEnd
+from millrace.launchers.pods import StepPods
+from millrace.orchestration import attempts
+from millrace.orchestration.operators.order import OrderOperator
+from millrace.orchestration.run_entry import try_key
+from millrace.orchestration.triggers.pod_step import PodStepTrigger
+from millrace.planning.calibrate import calibrate, describe
+from millrace.runs import attempt_folders
+from millrace.runs.run import Run
+from millrace.runs.stop_request import STOPPED, stop_try
+from millrace.sizing import requests
+from millrace.storage import files
+
+_FIRST_POLL_SECONDS = 0.1
+_START_POLL_SECONDS = 2
+_LOG_SECONDS = 5
+_MAX_RESTARTS = 20
+_API_AWAY_SECONDS = 600
+
+
+class PodStepOperator(OrderOperator, KubernetesPodOperator):
+    """StepOperator's promises, kept by a pod: deferrable, durable, without an XCom sidecar.
+
+    Spec and report travel through storage. A pod that was evicted, preempted or deleted is followed by one that goes on
+    from the checkpoint, one that was killed for want of memory by one with 1.5 times as much, one whose GPU had no room
+    by one that feeds it half the rows at once; none of them uses up a retry. What a training took in the end that had
+    been killed for want of memory, its family's next plan knows. A pod that cannot start ends the task within the start
+    budget, with the scheduler's own reason.
+    """
+
+    # an API server that is away for a minute ends the trigger once; a long training may see several
+    MAX_REDEFER_ATTEMPTS = 1000
+    _given: RunSpec
+    _order: dict[str, str] | None = None
+
+    def __init__(self, **kwargs: Any) -> None:  # noqa: ANN401 - Airflow's own
+        super().__init__(
+            deferrable=True,
+            poll_interval=_FIRST_POLL_SECONDS,
+            startup_check_interval_seconds=_START_POLL_SECONDS,
+            logging_interval=_LOG_SECONDS,
+            # each look would read every event of the namespace; the pod's conditions carry the scheduler's reason
+            log_events_on_startup=False,
+            log_pod_spec_on_failure=False,
+            **kwargs,
+        )
+
+    def clear_up(self, context: Context) -> None:
+        """Delete the earlier try's pods, which no task waits for any more."""
+        self._conform()
+        selector = self._build_find_pod_label_selector(context, exclude_checked=False)
+        for pod in self.client.list_namespaced_pod(self.namespace, label_selector=selector).items:
+            self.process_pod_deletion(pod, reraise=False)
+
+    def carry_out(self, run: Run, spec: RunSpec, context: Context) -> Any:  # noqa: ANN401 - Airflow's own
+        """Give a pod its order and wait for it in the triggerer."""
+        return self._launch(run, spec, context)
+
+    def on_kill(self) -> None:
+        """Have the pods save what they have and end, which may take longer than Airflow lets this process live."""
+        if self._order is not None:
+            stop_try(**self._order, reason=STOPPED, settings=self.settings)
+        super().on_kill()
+
+    def trigger_reentry(self, context: Context, event: dict[str, Any]) -> Any:  # noqa: ANN401 - Airflow's own
+        """The pod is over, or the trigger lost sight of it: the report in storage says how the step ended."""
+        self._order = {"spec_uri": event["spec_uri"], "spec_sha256": event.get("spec_sha256", "")}
+        with self.stoppable():
+            return self._reenter(context, event, self._order)
+
+    def _reenter(self, context: Context, event: dict[str, Any], order: dict[str, str]) -> Any:  # noqa: ANN401 - Airflow's own
+        self._conform()
+        self.trigger_kwargs = order
+        self._await_api()
+        try:
+            super().trigger_reentry(context, event)
+        except (AirflowException, ApiException) as error:
+            self.log.info("%s", str(error).partition("\n")[0])
+        uid = f"pod:{event['namespace']}/{event['name']}"
+        spec = self._ordered(context, uid, **order)
+        overdue = event["status"] == "timeout" and kubernetes.pod_end(self.pod).kind != "not_started"
+        if overdue:
+            self.end_pods(spec.attempt_uri)
+        report, end = self.how_it_ended(spec, event["name"])
+        if report is not None:
+            report = attempt_folders.with_workers(report, spec)
+            if report.outcome != "interrupted" or (end.kind == "ended" and not overdue):
+                try:
+                    said = attempts.conclude(spec, report, uid, self.ledger, self.log.info)
+                    self._plan_better(spec)
+                    return said
+                except attempts.FewerRowsError as error:
+                    self.log.info("%s", error)
+                    return self._again(spec, context)
+        if overdue:
+            attempt_folders.stopped(spec, uid, self.overdue().what, self.ledger)
+            raise AirflowException(event["message"])
+        return self._go_on(spec, uid, report, end, context)
+
+    def _go_on(self, spec: RunSpec, uid: str, report: Report | None, end: PodEnd, context: Context) -> Any:  # noqa: ANN401
+        """Count what the pod used that did not finish, and have another one do the rest, where that may help."""
+        if report is not None:
+            self.ledger.commit_report(spec.key, report, uid)
+        else:
+            attempt_folders.lost(spec, uid, end.reason, self.ledger)
+        match end.kind:
+            case "disrupted":
+                self.log.info("%s: another pod goes on from the last checkpoint", end.reason)
+            case "oom":
+                self._learn(spec, end.reason)
+            case "not_started":
+                self._refuse(end.reason)
+            case "ended":
+                raise attempts.failure(end.reason, end.exit_code or 0)
+        return self._again(spec, context)
+
+    def get_or_create_pod(self, pod_request_obj: k8s.V1Pod, context: Context) -> k8s.V1Pod:
+        """Find the pod of an earlier try that still runs, or create this one's once the quota has room for it."""
+        within_quota = tenacity.Retrying(
+            retry=tenacity.retry_if_exception(_quota_exceeded),
+            wait=tenacity.wait_exponential(max=15),
+            stop=tenacity.stop_after_delay(self.startup_timeout_seconds),
+            reraise=True,
+        )
+        try:
+            pod = within_quota(self.place, pod_request_obj, context)
+        except ApiException as error:
+            if error.status in (400, 403, 422):
+                uid = f"pod:{self.namespace}/{pod_request_obj.metadata.name}"
+                attempt_folders.lost(self._given, uid, _message(error), self.ledger)
+                self._refuse(_message(error))
+            raise
+        annotations = pod.metadata.annotations or {}
+        uri, sha256 = annotations[kubernetes.SPEC_ANNOTATION], annotations.get(kubernetes.DIGEST_ANNOTATION, "")
+        self.trigger_kwargs = self._order = {"spec_uri": uri, "spec_sha256": sha256}
+        return pod
+
+    def place(self, pod_request_obj: k8s.V1Pod, context: Context) -> k8s.V1Pod:
+        """Find a pod that does this work already, or create one."""
+        return super().get_or_create_pod(pod_request_obj, context)
+
+    def convert_config_file_to_dict(self) -> None:
+        """Leave the kubeconfig where it is: the trigger's row is plain text, and the triggerer has a KUBECONFIG too."""
+
+    def defer(self, *, trigger: BaseTrigger, **kwargs: Any) -> NoReturn:  # noqa: ANN401 - Airflow's own
+        """Wait by the trigger whose poll interval grows."""
+        super().defer(trigger=PodStepTrigger(**trigger.serialize()[1]), **kwargs)
+
+    def end_pods(self, attempt_uri: str) -> None:
+        """End what still works on this try's order; returns once it has saved what it has."""
+        StepPods(self.team_cluster(), self.client.api_client).end(attempt_uri)
+
+    def give(self, spec: RunSpec) -> None:
+        """Write the order down for the pod that is to come."""
+        uri = files.join(spec.attempt_uri, SPEC_FILE)
+        self._given, self._order = spec, {"spec_uri": uri, "spec_sha256": spec.sha256}
+        files.write_bytes(uri, spec.document)
+
+    def how_it_ended(self, spec: RunSpec, pod_name: str) -> tuple[Report | None, PodEnd]:
+        """What the step says itself, and what its pod's status says."""
+        return attempt_folders.read(files.join(spec.attempt_uri, REPORT_FILE), Report), kubernetes.pod_end(self.pod)
+
+    def _launch(self, run: Run, spec: RunSpec, context: Context) -> Any:  # noqa: ANN401 - Airflow's own
+        cluster = self._conform()
+        lesson = self.ledger.memory_lesson(spec.workload.name, spec.task.kind) or 0
+        plan = self.ledger.plan(run.dag_id, run.run_id)
+        at_least = min(max(lesson, cluster.step_memory_bytes), cluster.max_memory_bytes)
+        asked = requests.request(spec.task.kind, spec.hardware, plan, at_least)
+        self.full_pod_spec = kubernetes.step_pod(cluster, self.step_image, spec, asked)
+        self.container_resources = k8s.V1ResourceRequirements(**kubernetes.resources(cluster, asked))
+        self.name = f"{spec.workload.name}-{spec.task.kind}".replace("_", "-").replace(".", "-")
+        self.log.info("asks for %s", kubernetes.resources(cluster, asked))
+        self.give(spec)
+        self.pod_request_obj = self.pod = None
+        with self.stoppable():
+            self.execute_async(context)
+
+    def _ordered(self, context: Context, uid: str, spec_uri: str, spec_sha256: str) -> RunSpec:
+        """The pod's order; where its file holds another one now, the task fails and what the pod used is booked."""
+        try:
+            return attempt_folders.ordered(spec_uri, spec_sha256)
+        except RefusedError as error:
+            run, attempt_uri = self.opened(context), spec_uri.rpartition("/")[0]
+            key = try_key(run, self.task_id, context)
+            self.end_pods(attempt_uri)
+            attempt_folders.lost_at(attempt_uri, run.parameters.workers, key, uid, error.what, self.ledger)
+            with self.reporting(key, f"airflow:{context['ti'].id}", run.parameters.hardware):
+                raise
+
+    def _again(self, spec: RunSpec, context: Context) -> Any:  # noqa: ANN401 - Airflow's own
+        run = self.opened(context)
+        restart = run.next_restart(spec.key)
+        if restart > _MAX_RESTARTS:
+            raise AirflowException(f"{restart} pods of this try were lost: see the ledger's tries for each one's end")
+        changed = {"attempt_uri": run.attempt_uri(spec.key, restart), "task": self.order(run, self.ledger)}
+        return self._launch(run, spec.model_copy(update=changed), context)
+
+    def _learn(self, spec: RunSpec, reason: str) -> None:
+        cap = self.team_cluster().max_memory_bytes
+        limit = kubernetes.memory_limit_bytes(self.pod) or 0
+        enough = requests.after_oom(limit, cap)
+        if enough is None:
+            error = RefusedError(
+                reason,
+                where=f"{spec.workload.name}, {spec.task.kind}",
+                rule=f"at most {cap >> 20:,} MiB",
+                remedy="a smaller batch or length, or raise MILLRACE_KUBERNETES_MAX_MEMORY_BYTES",
+            )
+            raise attempts.failure(str(error), error.exit_code)
+        self.log.info("%s: another pod goes on with %s MiB", reason, f"{enough >> 20:,}")
+        self.ledger.learn_memory(spec.workload.name, spec.task.kind, enough)
+
+    def _plan_better(self, spec: RunSpec) -> None:
+        """A plan that let its training be killed for want of memory errs for its whole family: learn at once."""
+        if spec.task.kind != "train" or not self.ledger.memory_lesson(spec.workload.name, "train"):
+            return
+        for learned in calibrate(self.ledger):
+            for line in describe(learned):
+                self.log.info("%s", line)
+
+    def _refuse(self, reason: str) -> NoReturn:
+        error = RefusedError(
+            f"the pod did not start: {reason}",
+            where=f"namespace {self.namespace}",
+            rule=f"a pod runs within {self.startup_timeout_seconds} s",
+            remedy="make room or correct what the reason names, then clear the task",
+        )
+        raise attempts.failure(str(error), error.exit_code)
+
+    def team_cluster(self) -> Cluster:
+        """The cluster's conventions for this workload and its team."""
+        return self.settings.cluster().for_team(self.workload.team, self.workload.name)
+
+    def _conform(self) -> Cluster:
+        """Take the cluster's conventions, which are read when the task runs and never when its DAG is parsed."""
+        cluster = self.team_cluster()
+        self.namespace = cluster.namespace
+        self.cluster_context = cluster.context or None
+        self.in_cluster = True if cluster.in_cluster else None
+        self.startup_timeout_seconds = self.schedule_timeout_seconds = cluster.start_timeout_seconds
+        self.termination_grace_period = round(cluster.stop_grace_seconds)
+        return cluster
+
+    def _await_api(self) -> None:
+        """An API server that is away is no reason to lose a pod that works."""
+        tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type((HTTPError, OSError)),
+            wait=tenacity.wait_exponential(max=10),
+            stop=tenacity.stop_after_delay(_API_AWAY_SECONDS),
+            reraise=True,
+        )(self.client.list_namespaced_pod, self.namespace, limit=1)
+
+
+def _quota_exceeded(error: BaseException) -> bool:
+    return isinstance(error, ApiException) and error.status == 403 and "exceeded quota" in str(error.body)
+
+
+def _message(error: ApiException) -> str:
+    try:
+        return str(json.loads(error.body)["message"])
+    except (TypeError, ValueError, KeyError):
+        return str(error.reason)

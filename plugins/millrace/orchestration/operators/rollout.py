@@ -1,0 +1,130 @@
+"""Gives a candidate its share of the requests, step by step."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from airflow.sdk import Context
+from airflow.sdk.exceptions import AirflowSkipException
+
+from millrace.contracts.errors import RefusedError, StepError
+from millrace.contracts.model import ModelVersion
+from millrace.contracts.report import EvaluateResult
+from millrace.ledger.audit import once_for
+from millrace.ledger.records import Decision
+from millrace.orchestration.approval import GATE
+from millrace.orchestration.operators.workload import WorkloadOperator
+from millrace.orchestration.run_entry import actor
+from millrace.orchestration.servers.model_server import access, ensure_server, put_back
+from millrace.runs import step_specs
+from millrace.runs.run import Run
+from millrace.serving.client import read_replay
+from millrace.serving.rollout import Rollout, RolloutRevertedError, ServerLostError
+from millrace.serving.room import ServingRoom
+
+LOOK_SECONDS = 1.0
+SLACK_SECONDS = 120.0
+
+
+class RolloutOperator(WorkloadOperator):
+    """Ends with every request at the candidate, the old one standing by; at any failure the old one alone answers.
+
+    The ledger is asked before a candidate gets any share: what a person took back, and what this run turned down, gets
+    none. What other runs made of the same version is theirs.
+    """
+
+    def work(self, run: Run, context: Context) -> Any:  # noqa: ANN401 - Airflow's own
+        """Load, smoke, canary steps. Skips where a model trained on newer data is live."""
+        candidate = step_specs.result_of(run, self.ledger, "evaluate", EvaluateResult).candidate.model
+        with self.rejecting(run, candidate):  # an earlier try may have given it a share
+            self.admit_candidate(run, candidate)
+            room = ensure_server(run, self.settings)
+            self._let_others_finish(run, room, candidate)
+            self.admit_candidate(run, candidate)
+            status = self.rollout(run, room, candidate).advance()
+        return {"address": status.address, "version": candidate.version}
+
+    def rollout(self, run: Run, room: ServingRoom, candidate: ModelVersion) -> Rollout:
+        """The rollout of this run's candidate over the live version."""
+        replay_uri = step_specs.result_of(run, self.ledger, "evaluate", EvaluateResult).replay_uri
+        live = self.ledger.live_model(run.workload.name)
+        return Rollout(
+            room,
+            run.workload.serving,
+            candidate,
+            live.model if live else None,
+            read_replay(replay_uri),
+            progress=lambda line: self.log.info("%s", line),
+            comparable=step_specs.is_comparable(run, self.ledger, live),
+            admit=lambda: self.admit_candidate(run, candidate),
+            access=access(self.settings),
+        )
+
+    @contextmanager
+    def rejecting(self, run: Run, candidate: ModelVersion) -> Iterator[None]:
+        """Have this run turn a candidate down that was reverted; after any error what the ledger calls live answers."""
+        try:
+            yield
+        except BaseException as error:
+            if isinstance(error, RolloutRevertedError) and not isinstance(error, ServerLostError):
+                self.ledger.reject(candidate.workload, candidate.version, error.reason, by=actor(run))
+            try:
+                reason = error.what if isinstance(error, RefusedError) else "the rollout did not end"
+                self.put_back(run, candidate, reason)
+            except (StepError, OSError) as other:  # `close` does it again
+                self.log.error("the candidate may still have a share of the requests: %s", other)
+            raise
+
+    def is_live(self, candidate: ModelVersion) -> bool:
+        """Whether the ledger calls it live already."""
+        live = self.ledger.live_model(candidate.workload)
+        return live is not None and live.model == candidate
+
+    def put_back(self, run: Run, candidate: ModelVersion, reason: str) -> None:
+        """Let the ledger's live version answer alone, or nothing where none is live."""
+        put_back(self.settings, run.workload.name, candidate)
+
+    def admit_candidate(self, run: Run, candidate: ModelVersion) -> None:
+        """Raises AirflowSkipException where a model trained on newer data is live, RefusedError for a candidate that
+        this run's gate failed or its rollout reverted, that a person took back, or that a second one did not approve
+        where the gate asked and the workload wants two people.
+        """
+        verdict = self.ledger.newest_verdict(run.dag_id, run.run_id)
+        if verdict is not None and verdict.outcome == "fail":
+            raise RefusedError(
+                f"the gate failed this candidate: {verdict.reasons[0]}",
+                where=f"{candidate.workload} / {candidate.version}",
+                rule="a run rolls out what its own gate let through",
+                remedy="change the policy or the data, then clear the task gate",
+            )
+        if verdict is not None and verdict.outcome == "inconclusive" and run.workload.approval.two_people:
+            answer = self.ledger.newest_answer(run.dag_id, run.run_id, GATE)
+            if answer is None or answer["action"] != "approve":
+                raise RefusedError(
+                    "the gate could not decide, and nobody has approved this candidate",
+                    where=f"{candidate.workload} / {candidate.version}",
+                    rule="the workload's approval policy wants two people: marking the task approve is no answer",
+                    remedy="clear the task approve, and have somebody else than who triggered the run answer it",
+                )
+        live = self.ledger.live_model(run.workload.name)
+        ours = step_specs.planned(run, self.ledger).dataset
+        if live and live.dataset.age > ours.age:
+            newer = f"version {live.model.version}, live, was trained on newer data ({live.dataset.described})"
+            by = actor(run)
+            once = once_for(by.run, "superseded", candidate.version, newer) if by.run else None
+            refused = Decision("promote", candidate.version, by, "rolled out", newer, "refused", once=once)
+            self.ledger.record_decision(refused)
+            raise AirflowSkipException(f"superseded: {newer}")
+        self.ledger.readmit(candidate.workload, candidate.version, "rolled out", by=actor(run))
+
+    def _let_others_finish(self, run: Run, room: ServingRoom, candidate: ModelVersion) -> None:
+        """One rollout at a time: another run's canary is watched to its end, or taken over once it is overdue."""
+        deadline = time.monotonic() + 2 * run.workload.serving.watch_seconds + SLACK_SECONDS
+        while time.monotonic() < deadline:
+            target, status = room.read_target(), room.read_status()
+            other = target.canary if target else None
+            if other is None or other == candidate or (status and status.state in ("reverted", "failed")):
+                return
+            self.log.info("version %s of another run is being watched", other.version)
+            time.sleep(LOOK_SECONDS)

@@ -1,0 +1,31 @@
+"""Watches a version that answers every request, then makes it live."""
+
+from typing import Any
+
+from airflow.sdk import Context
+
+from millrace.contracts.report import EvaluateResult
+from millrace.orchestration.operators.rollout import RolloutOperator
+from millrace.orchestration.run_entry import actor
+from millrace.orchestration.servers.model_server import ensure_server
+from millrace.runs import step_specs
+from millrace.runs.run import Run
+
+
+class WatchOperator(RolloutOperator):
+    """Replays test rows, so that it needs no traffic; the old version answers again when the new one errs or slows."""
+
+    def work(self, run: Run, context: Context) -> Any:  # noqa: ANN401 - Airflow's own
+        """Watch, let the ledger name the new version live, and release the old one only then."""
+        candidate = step_specs.result_of(run, self.ledger, "evaluate", EvaluateResult).candidate.model
+        with self.rejecting(run, candidate):
+            if not self.is_live(candidate):
+                self.admit_candidate(run, candidate)  # a person may have taken it back since it was rolled out
+            room = ensure_server(run, self.settings)
+            rollout = self.rollout(run, room, candidate)
+            if not self.is_live(candidate):  # or an earlier try came as far as that
+                rollout.watch()
+            previous = self.ledger.promote(candidate.workload, candidate.version, by=actor(run))
+            status = rollout.finish()
+        self.log.info("%s is live at %s, in place of %s", candidate.version, status.address, previous or "nothing")
+        return {"address": status.address, "version": candidate.version, "previous": previous}

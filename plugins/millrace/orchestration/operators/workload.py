@@ -1,0 +1,181 @@
+"""The base of every Millrace operator."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from typing import Any
+
+from airflow.providers.standard.triggers.temporal import DateTimeTrigger
+from airflow.sdk import BaseOperator, Context
+from airflow.sdk.exceptions import AirflowException, AirflowSkipException, AirflowTaskTimeout
+
+from millrace.contracts.errors import RefusedError, StepError, TransientError
+from millrace.contracts.measurement import MeterReading
+from millrace.contracts.report import ErrorDetail, Report
+from millrace.contracts.run_spec import TryKey
+from millrace.contracts.workload import Workload
+from millrace.energy.meter import Meter
+from millrace.ledger.ledger import Ledger
+from millrace.ledger.records import Actor, Decision, RunKey
+from millrace.orchestration.admission import Admission, Hold, answer, answered, anyone
+from millrace.orchestration.approval import ask, is_own
+from millrace.orchestration.attempts import SkippedWithResult, failure
+from millrace.orchestration.connections import reach_stores
+from millrace.orchestration.links import RunLink
+from millrace.orchestration.run_entry import open_run, try_key
+from millrace.runs.outcome import DONE
+from millrace.runs.run import Run
+from millrace.runs.stop_request import STOPPED, TaskStopped
+from millrace.settings import Settings, load_settings
+
+
+class WorkloadOperator(BaseOperator):
+    """Does one unit of a workload's run under a meter, and has its report committed to the ledger.
+
+    A subclass implements ``work``. BadInputError and RefusedError end the task for good; any other error is retried.
+    """
+
+    # a task that runs after the end of a run begins the run's next repeat; `close`, retried, must not
+    begins_repeats = True
+    _stoppable = False
+    operator_extra_links = (RunLink(),)
+
+    def __init__(self, *, workload: Workload, admit: Admission = anyone, **kwargs: Any) -> None:  # noqa: ANN401
+        super().__init__(**kwargs)
+        self.workload = workload
+        self.admit = admit
+
+    @cached_property
+    def settings(self) -> Settings:
+        """The configuration, read when the task runs and never when its DAG is parsed; the stores can be reached."""
+        settings = load_settings()
+        reach_stores(settings)
+        return settings
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """The ledger."""
+        return self.settings.ledger()
+
+    def execute(self, context: Context) -> Any:  # noqa: ANN401 - Airflow's own
+        """Admit the run, measure ``work`` and commit its report."""
+
+        def admitted(run: Run, context: Context) -> Any:  # noqa: ANN401
+            self.enter(run, context)
+            return self.work(run, context)
+
+        return self.measured(context, admitted)
+
+    def enter(self, run: Run, context: Context) -> None:
+        """Have the run admitted; where that takes a person, or time, park this task until there is an answer."""
+        question = self.admit(run, self.ledger, context)
+        if isinstance(question, Hold):
+            self.log.info("%s: looks again at %s UTC", question.about, question.until.strftime("%H:%M:%S"))
+            self.defer(trigger=DateTimeTrigger(moment=question.until), method_name="execute_held")
+        if question is not None:
+            self.log.info("waits for a person: %s", question.about)
+            ask(question, context, "execute_answered", about=question.about)
+
+    def execute_held(self, context: Context, event: Any) -> Any:  # noqa: ANN401 - Airflow's own
+        """Ask for admission again."""
+        return self.execute(context)
+
+    def execute_answered(self, context: Context, event: dict[str, Any], about: str) -> Any:  # noqa: ANN401
+        """Go on after a person's yes to what admission asked. Skips after a no; a yes that may not count asks again."""
+        run = open_run(self.workload, context, self.settings, self.ledger)
+        key = try_key(run, self.task_id, context)
+        with self.reporting(key, f"airflow:{context['ti'].id}", run.parameters.hardware):
+            if not is_own(self.workload, context["dag_run"], answer(run, event, about), self.ledger):
+                answered(run, self.ledger, event, about)
+        return self.execute(context)
+
+    def measured(self, context: Context, work: Callable[[Run, Context], Any]) -> Any:  # noqa: ANN401 - Airflow's own
+        """Do a piece of work of this task's run; its report is committed when it is done."""
+        run = open_run(self.workload, context, self.settings, self.ledger, self.begins_repeats)
+        key, uid = try_key(run, self.task_id, context), f"airflow:{context['ti'].id}"
+        with self.reporting(key, uid, run.parameters.hardware) as meter:
+            answer = work(run, context)
+        self.ledger.commit_report(key, Report(outcome="ok", reason=DONE, meter=meter.reading()), uid)
+        return answer
+
+    @contextmanager
+    def reporting(self, key: TryKey, uid: str, on: str) -> Iterator[Meter]:
+        """Have a skip or an error that ends this task committed, with what was used until then."""
+        with Meter(self.settings.hardware(on)) as meter:
+            try:
+                with self.stoppable():
+                    yield meter
+            except AirflowSkipException as skip:
+                found = skip.result if isinstance(skip, SkippedWithResult) else None
+                report = Report(outcome="skipped", reason=str(skip), meter=meter.reading(), result=found)
+                self.ledger.commit_report(key, report, uid)
+                raise
+            except StepError as error:
+                self.log.error("%s", error)
+                if isinstance(error, RefusedError):
+                    by = Actor.of(RunKey(key.dag_id, key.run_id, key.repeat))
+                    self.ledger.record_refusal(Decision("step", key.task_id, by, "the task ran"), error)
+                self.ledger.commit_report(key, _failed(error, meter.reading()), uid)
+                raise failure(str(error), error.exit_code) from error
+            except AirflowTaskTimeout:
+                self.ledger.commit_report(key, _failed(self.overdue(), meter.reading()), uid)
+                raise
+            except TaskStopped:
+                self.ledger.commit_report(key, _failed(self.ended_early(), meter.reading()), uid)
+                raise
+            except AirflowException:  # whoever raised it has told the ledger
+                raise
+            except Exception as error:
+                self.ledger.commit_report(key, _failed(_unforeseen(self.task_id, error), meter.reading()), uid)
+                raise
+
+    @contextmanager
+    def stoppable(self) -> Iterator[None]:
+        """What is done within is left at once, by TaskStopped, when Airflow ends the task."""
+        self._stoppable = True
+        try:
+            yield
+        finally:
+            self._stoppable = False
+
+    def on_kill(self) -> None:
+        """Airflow has ended the task (marked, cleared, deleted), or this worker: kills this process in five seconds."""
+        if self._stoppable:
+            self._stoppable = False
+            raise TaskStopped(STOPPED)
+
+    def ended_early(self) -> StepError:
+        """What a task ends with that Airflow stopped for any other reason than its time."""
+        return TransientError(
+            STOPPED,
+            where=self.task_id,
+            rule="a task that is marked, cleared or deleted, or whose worker ends, stops at once",
+            remedy="clear the task to have it done",
+        )
+
+    def overdue(self) -> StepError:
+        """What a task ends with that Airflow stopped because it took too long."""
+        return TransientError(
+            f"the task was stopped: it took longer than {self.execution_timeout}",
+            where=self.task_id,
+            rule="the workload's step_timeout, or the DAG's limit for a short task",
+            remedy="see in its log what it waited for; a longer step_timeout gives it more time",
+        )
+
+    def work(self, run: Run, context: Context) -> Any:  # noqa: ANN401 - Airflow's own
+        """Do the unit; what is returned becomes the task's XCom."""
+        raise NotImplementedError
+
+
+def _unforeseen(task_id: str, error: Exception) -> StepError:
+    """An error that nobody wrote words for; its text may hold anything, and stays in the task's log."""
+    return TransientError(
+        f"an error that was not foreseen: {type(error).__name__}",
+        where=task_id,
+        rule="what can go wrong has words",
+        remedy="read the task's log; it is tried again",
+    )
+
+
+def _failed(error: StepError, reading: MeterReading) -> Report:
+    return Report(outcome="failed", reason=error.what, error=ErrorDetail.of(error), meter=reading)

@@ -1,0 +1,171 @@
+"""Enters a DAG run in the ledger and says what a task needs to know of it."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from airflow.sdk import Context
+from airflow.sdk.exceptions import AirflowFailException
+from pydantic import ValidationError
+
+from millrace.contracts.data import Window
+from millrace.contracts.errors import BadInputError
+from millrace.contracts.measurement import MeterReading
+from millrace.contracts.mistakes import closest
+from millrace.contracts.parameters import Parameters
+from millrace.contracts.report import ErrorDetail, Report
+from millrace.contracts.run_spec import TryKey
+from millrace.contracts.workload import Workload
+from millrace.ledger.ledger import Ledger
+from millrace.ledger.records import Actor, RunKey
+from millrace.orchestration import schedules
+from millrace.runs.located_source import located
+from millrace.runs.run import Run
+from millrace.runs.settings_in_force import in_force, of_site
+from millrace.settings import Settings
+
+
+def try_key(run: Run, task_id: str, context: Context) -> TryKey:
+    """The key of the try that this context belongs to."""
+    task_instance = context["ti"]
+    index = task_instance.map_index
+    return run.key(task_id, task_instance.try_number, -1 if index is None else index)
+
+
+def actor(run: Run) -> Actor:
+    """The run, as the ledger keeps who changed a model version."""
+    return Actor.of(RunKey(run.dag_id, run.run_id, run.repeat))
+
+
+def open_run(
+    workload: Workload, context: Context, settings: Settings, ledger: Ledger, begins_repeats: bool = True
+) -> Run:
+    """The run that this task belongs to, entered in the ledger.
+
+    Parameters that are refused are this try's reason there, and raise AirflowFailException. Where ``begins_repeats`` is
+    off, as it is in `close`, the run is given the workload's own parameters instead, so that it can be ended.
+    """
+    dag_run, schedule = context["dag_run"], schedules.of_run(context, workload)
+    refused: BadInputError | None = None
+    try:
+        parameters, window = _asked_for(dag_run, context["params"], schedule, settings)
+    except BadInputError as error:
+        refused = error
+        parameters = own_parameters(workload)
+        window = own_window(workload, dag_run, schedule)
+    repeat = None if begins_repeats else ledger.last_repeat(dag_run.dag_id, dag_run.run_id)
+    if repeat is None:
+        repeat = enter(workload, dag_run, window, settings, ledger)
+    run = Run(
+        workload=located(workload, settings.arrivals),
+        parameters=parameters,
+        window=window,
+        dag_id=dag_run.dag_id,
+        run_id=dag_run.run_id,
+        run_type=_kind(dag_run),
+        repeat=repeat,
+        store=settings.store,
+        spark_from_bytes=settings.spark_from_bytes,
+    )
+    if refused is not None and begins_repeats:
+        _keep_refusal(run, context, refused, ledger)
+        raise AirflowFailException(str(refused)) from refused
+    return run
+
+
+def enter(workload: Workload, dag_run: Any, window: Window, settings: Settings, ledger: Ledger) -> int:  # noqa: ANN401
+    """The running repeat of Airflow's run, entered if it is new; ``window`` is what it takes, as far as is known."""
+    try:
+        pue = settings.site_rates().pue
+    except BadInputError:  # said by the first step that needs a rate; a run has a row before that
+        pue = None
+    repeat = ledger.open_run(
+        dag_run.dag_id,
+        dag_run.run_id,
+        workload=workload.name,
+        team=workload.team,
+        site=settings.site,
+        partition_first=window.first,
+        partition_last=window.last,
+        run_type=_kind(dag_run),
+        quality_metric=workload.gate.metric,
+        pue=pue,
+        generation=workload.dataset.generation,
+        source=workload.dataset.source.model_dump_json(),
+        triggered_by=getattr(dag_run, "triggering_user_name", None),
+    )
+    by = Actor.of(RunKey(dag_run.dag_id, dag_run.run_id, repeat))
+    ledger.note_settings(in_force(workload, settings), by, site_wide={of_site(settings)})
+    return repeat
+
+
+def checked_parameters(given: Mapping[str, Any]) -> Parameters:
+    """The run's parameters. Raises BadInputError that names each one that is refused."""
+    try:
+        return Parameters.model_validate(dict(given))
+    except ValidationError as error:
+        raise _refused("; ".join(_in_words(each) for each in error.errors())) from error
+
+
+def own_parameters(workload: Workload) -> Parameters:
+    """What a run of this workload takes that asks for nothing else."""
+    names = set(Parameters.model_fields)
+    return Parameters.model_validate(workload.training.model_dump(include=names))
+
+
+def own_window(workload: Workload, dag_run: Any, schedule: object) -> Window:  # noqa: ANN401 - Airflow's own
+    """The days of a run that asks for none; of one whose own days cannot be told, the day before it."""
+    try:
+        return schedules.window(dag_run, own_parameters(workload), schedule)
+    except ValueError:
+        return schedules.days_of(dag_run.run_after, dag_run.run_after, schedules.zone(schedule))
+
+
+def _asked_for(
+    dag_run: Any,  # noqa: ANN401
+    given: Mapping[str, Any],
+    schedule: object,
+    settings: Settings,
+) -> tuple[Parameters, Window]:
+    """Raises BadInputError for parameters that are refused, with the reason for each."""
+    parameters = checked_parameters(given)
+    try:
+        settings.hardware(parameters.hardware)
+    except BadInputError as error:
+        raise _refused(f"hardware {parameters.hardware!r}: {error.what}", error.remedy) from error
+    try:
+        return parameters, schedules.window(dag_run, parameters, schedule)
+    except ValidationError as error:
+        raise _refused("; ".join(_in_words(each) for each in error.errors())) from error
+    except ValueError as error:
+        raise _refused(str(error)) from error
+
+
+def _keep_refusal(run: Run, context: Context, refused: BadInputError, ledger: Ledger) -> None:
+    """Its reason is the try's, as that of every other end."""
+    task = context["ti"]
+    nothing = MeterReading(started_at=datetime.now(UTC), wall_seconds=0, cpu_seconds=0)
+    report = Report(outcome="failed", reason=refused.what, error=ErrorDetail.of(refused), meter=nothing)
+    ledger.commit_report(try_key(run, task.task_id, context), report, f"airflow:{task.id}")
+
+
+def _refused(words: str, remedy: str = "trigger the run again with other parameters") -> BadInputError:
+    return BadInputError(
+        f"the run's parameters are refused: {words}",
+        where="the trigger form, --conf or --dag-run-conf",
+        rule="names and bounds are those of the trigger form",
+        remedy=remedy,
+    )
+
+
+def _in_words(error: Any) -> str:  # noqa: ANN401 - pydantic's own
+    name = ".".join(str(part) for part in error["loc"])
+    if error["type"] == "extra_forbidden":
+        near = closest(name, Parameters.model_fields)
+        return f"there is no parameter {name!r}" + (f" (is {near!r} meant?)" if near else "")
+    said = error["msg"].removeprefix("Value error, ")
+    return f"{name}: {said}" if name else said
+
+
+def _kind(dag_run: Any) -> str:  # noqa: ANN401
+    return str(dag_run.run_type.value if hasattr(dag_run.run_type, "value") else dag_run.run_type)

@@ -1,0 +1,51 @@
+"""Keeps what meters saw of the runs that ended."""
+
+from datetime import datetime
+from typing import Any
+
+from airflow.sdk import BaseSensorOperator, Context
+from airflow.sdk.exceptions import AirflowSkipException
+
+from millrace.orchestration.triggers.run_energy import RunEnergyTrigger
+from millrace.settings import load_settings
+from millrace.telemetry.run_meters import run_meters
+
+_SCRAPES = 2
+
+
+class RunEnergySensor(BaseSensorOperator):
+    """Waits in the triggerer until Prometheus has scraped the newest run's end, then asks once for every run.
+
+    It stands beside the runs and not in them: a Prometheus that is away costs no training anything. What it could not
+    say, for want of an answer, is asked again an hour later, for a day.
+    """
+
+    def execute(self, context: Context) -> Any:  # noqa: ANN401 - Airflow's own
+        """Defer, where there is something to ask and somebody to ask it."""
+        settings = load_settings()
+        if run_meters(settings) is None:
+            raise AirflowSkipException("MILLRACE_PROMETHEUS_URL names no Prometheus")
+        waiting = settings.ledger().unmetered_runs()
+        if not waiting:
+            raise AirflowSkipException("every run is metered")
+        ended = max(datetime.fromisoformat(row["finished_at"]).timestamp() for row in waiting)
+        at = ended + _SCRAPES * settings.prometheus_scrape_seconds
+        self.defer(trigger=RunEnergyTrigger(at), method_name="record")
+
+    def record(self, context: Context, event: dict[str, Any] | None = None) -> str:
+        """Keep each run's joules, or why they are unknown; the XCom is how many of them are known."""
+        settings = load_settings()
+        meters, ledger = run_meters(settings), settings.ledger()
+        if meters is None:
+            raise AirflowSkipException("MILLRACE_PROMETHEUS_URL names no Prometheus any more")
+        known = 0
+        waiting = ledger.unmetered_runs()
+        for row in waiting:
+            plan = ledger.plan(row["dag_id"], row["run_id"])
+            gpu_steps = ("train",) if plan is not None and plan.hardware.gpus else ()
+            found = meters.read(ledger.tries(row["dag_id"], row["run_id"], row["repeat"]), gpu_steps)
+            ledger.record_metered(row["dag_id"], row["run_id"], row["repeat"], found)
+            known += found.joules is not None
+            said = found.reason or f"{found.joules:,.0f} J by {found.meter}"
+            self.log.info("%s / %s: %s (coverage %.0f %%)", row["dag_id"], row["run_id"], said, 100 * found.coverage)
+        return f"{known} of {len(waiting)} runs"

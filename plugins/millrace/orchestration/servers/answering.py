@@ -1,0 +1,95 @@
+"""What answers a workload's requests, beside what the ledger says should."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from millrace.contracts.model import ModelVersion
+from millrace.ledger.ledger import Ledger
+from millrace.orchestration.servers import model_server
+from millrace.settings import Settings
+
+log = logging.getLogger(__name__)
+
+_ROLLING_OUT = "candidate"
+
+
+@dataclass(frozen=True)
+class Divergence:
+    """``answers`` are the versions that have servers, ``live`` the ledger's; ``reason`` says what is wrong."""
+
+    workload: str
+    live: str | None
+    answers: tuple[str, ...]
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.workload}: {self.reason}"
+
+
+def divergence(settings: Settings, workload: str) -> Divergence | None:
+    """How what answers differs from what the ledger calls live; None where it does not, or a server still begins.
+
+    A candidate answers beside the live version while a run of the workload is open, and no longer. Raises the store's,
+    the ledger's and the cluster's errors.
+    """
+    answers = answering(settings, workload)
+    return None if answers is None else compare(settings.ledger(), workload, answers)
+
+
+def is_rolling_out(settings: Settings, workload: str) -> bool:
+    """Whether a candidate of an open run has, or is about to have, a share of the requests."""
+    if settings.launcher != "kubernetes":
+        return model_server.canary(settings, workload) is not None
+    ledger = settings.ledger()
+    found = [ledger.model(workload, version) for version in answering(settings, workload) or []]
+    return bool(ledger.open_runs(workload)) and any(each and each.state == _ROLLING_OUT for each in found)
+
+
+def is_divergent(settings: Settings, workload: str) -> bool | None:
+    """Whether there is a divergence; None where nobody knows, since a server begins or cannot be asked."""
+    try:
+        answers = answering(settings, workload)
+        return None if answers is None else compare(settings.ledger(), workload, answers) is not None
+    except Exception as error:  # whatever the store, the cluster or its client raises: a scrape goes on without it
+        log.warning("what answers for %s is not known: %s", workload, error)
+        return None
+
+
+def compare(ledger: Ledger, workload: str, answers: Sequence[str]) -> Divergence | None:
+    """``divergence``, of what is known to answer."""
+    found = ledger.live_model(workload)
+    live = found.model.version if found else None
+    rolling_out = bool(ledger.open_runs(workload))
+    reasons = []
+    for version in answers:
+        if version == live:
+            continue
+        recorded = ledger.model(workload, version)
+        state = recorded.state if recorded else "unknown to the ledger"
+        if state != _ROLLING_OUT or not rolling_out:
+            reasons.append(f"version {version} answers, which is {state}")
+    if live is not None and live not in answers:
+        reasons.append(f"version {live} is live and does not answer")
+    return Divergence(workload, live, tuple(answers), "; ".join(reasons)) if reasons else None
+
+
+def answering(settings: Settings, workload: str) -> list[str] | None:
+    """The versions that answer when they are asked by name, or without; None where a server still begins."""
+    if settings.launcher == "kubernetes":
+        from millrace.orchestration.servers import cluster_server  # seconds of imports
+
+        return cluster_server.answering(settings, workload)
+    return model_server.answering(settings, workload)
+
+
+def held(settings: Settings) -> list[ModelVersion]:
+    """Every version that a server was told to serve, whatever the ledger says of it: its files stay.
+
+    Raises the store's, the ledger's and the cluster's errors, so that nobody who asks goes on without knowing.
+    """
+    if settings.launcher == "kubernetes":
+        from millrace.orchestration.servers import cluster_server
+
+        return cluster_server.held(settings)
+    return model_server.held(settings)

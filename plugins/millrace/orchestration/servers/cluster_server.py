@@ -1,0 +1,215 @@
+"""A workload's servers on Kubernetes: the orders that their pods read, and the way to the cluster."""
+
+from collections.abc import Callable, Iterable
+
+from airflow.providers.cncf.kubernetes.hooks.kubernetes import KubernetesHook
+
+from millrace.contracts.cluster import Cluster
+from millrace.contracts.errors import BadInputError, StepError
+from millrace.contracts.model import ModelVersion
+from millrace.contracts.report import EvaluateResult
+from millrace.contracts.run_spec import SPEC_FILE, RunSpec, ServeTask
+from millrace.contracts.serving import TARGET_FILE, ServingTarget
+from millrace.contracts.workload import ServingPolicy
+from millrace.ledger.ledger import Ledger
+from millrace.runs import step_specs
+from millrace.runs.run import SERVE_STEP, Run
+from millrace.serving import kserve, live
+from millrace.serving.client import read_replay
+from millrace.serving.cluster import ServingCluster
+from millrace.serving.cluster_rollout import READY_TIMEOUT_SECONDS, ClusterRollout
+from millrace.serving.manifests import PORT, SECRETS_FOLDER, VERSION_LABEL, WORKLOAD_LABEL, Manifest, service_name
+from millrace.serving.shares import Shares, contenders
+from millrace.settings import Settings
+from millrace.storage import files
+from millrace.storage.signature import opened
+
+
+def open_cluster(cluster: Cluster) -> ServingCluster:
+    """The serving namespace of a workload's conventions, by Airflow's own connection to Kubernetes."""
+    hook = KubernetesHook(
+        conn_id=KubernetesHook.default_conn_name,
+        cluster_context=cluster.context or None,
+        in_cluster=True if cluster.in_cluster else None,
+    )
+    return ServingCluster(cluster, hook.get_conn())
+
+
+def cluster_of_run(run: Run, settings: Settings) -> Cluster:
+    """The conventions for a run's workload."""
+    return settings.cluster().for_team(run.workload.team, run.workload.name)
+
+
+def version_uri(store: str, version: ModelVersion) -> str:
+    """The folder that the servers of one version read their orders from."""
+    return files.join(store, "serving", version.workload, version.version)
+
+
+def write_orders(run: Run, version: ModelVersion, settings: Settings) -> str:
+    """Tell the servers of one version to serve it; returns the folder. Once more changes nothing."""
+    cluster = cluster_of_run(run, settings)
+    folder = version_uri(run.store, version)
+    target = files.join(folder, TARGET_FILE)
+    spec = RunSpec(
+        key=run.key(SERVE_STEP, 1),
+        workload=run.workload,
+        parameters=run.parameters,
+        hardware=settings.hardware(run.parameters.hardware),
+        attempt_uri=folder,
+        state_uri=folder,
+        task=ServeTask(
+            target_uri=target,
+            status_uri=None,
+            host="0.0.0.0",  # noqa: S104 - of the pod
+            port=PORT,
+            secrets_folder=SECRETS_FOLDER,
+            tls=cluster.serving_tls,
+            token=cluster.serving_token,
+        ),
+    )
+    policy = run.workload.serving
+    order = ServingTarget(generation=1, workload=version.workload, policy=policy, stable=version)
+    key, spec_uri = settings.order_key(), files.join(folder, SPEC_FILE)
+    files.write_bytes(target, key.signed(target, order))
+    files.write_bytes(spec_uri, key.signed(spec_uri, spec))
+    return folder
+
+
+def rollout_of(
+    run: Run,
+    candidate: ModelVersion,
+    settings: Settings,
+    ledger: Ledger,
+    say: Callable[[str], None],
+    admit: Callable[[], None] = lambda: None,
+) -> ClusterRollout:
+    """The rollout of a run's candidate over the version that is live now; see ClusterRollout for ``admit``."""
+    replay_uri = step_specs.result_of(run, ledger, "evaluate", EvaluateResult).replay_uri
+    live_model = ledger.live_model(run.workload.name)
+    comparable = step_specs.is_comparable(run, ledger, live_model)
+    policy, stable = run.workload.serving, live_model.model if live_model else None
+    room = settings.serving_room(run.workload.name)
+
+    def show(percent: int | None) -> None:
+        """Keep for the run's page what a server on this machine would be told; a rollout does without it."""
+        alone = stable if percent is None else candidate if percent >= 100 else None
+        try:
+            if alone is not None:
+                room.write_target(policy, alone)
+            elif percent is not None:
+                room.write_target(policy, stable or candidate, candidate, percent)
+        except (StepError, OSError) as error:
+            say(f"the run's page does not show this share: {error}")
+
+    cluster = cluster_of_run(run, settings)
+    return ClusterRollout(
+        open_cluster(cluster),
+        policy,
+        candidate,
+        stable,
+        read_replay(replay_uri),
+        folder=lambda version: version_uri(run.store, version),
+        say=say,
+        source=settings.prometheus(cluster.serving_namespace),
+        show=show,
+        comparable=comparable,
+        admit=admit,
+    )
+
+
+def live_manifests(settings: Settings, workload: str) -> list[Manifest]:
+    """What the cluster holds for a workload's live version. Raises BadInputError where none is live."""
+    version, policy, folder = _live(settings, workload)
+    return live.all_of(settings.cluster_of(workload), workload, version, policy, folder)
+
+
+def live_inference_service(settings: Settings, workload: str) -> Manifest:
+    """A workload's live version as KServe's InferenceService. Raises BadInputError where none is live."""
+    version, policy, folder = _live(settings, workload)
+    return kserve.inference_service(settings.cluster_of(workload), workload, version, policy, folder)
+
+
+def serve_live(settings: Settings, workload: str, instead_of: ModelVersion | None) -> None:
+    """Let the live version's pods answer alone: they are ready before they have a request, and the others go then.
+
+    Without a live version no version has servers any more. Raises TransientError with what their pods say.
+    """
+    at = open_cluster(settings.cluster_of(workload))
+    found = settings.ledger().live_model(workload)
+    if found is None:
+        others = [version for version in _known(settings, [at]) if version.workload == workload]
+        for version in {*others, *([instead_of] if instead_of else [])}:
+            Shares(at, ServingPolicy(), version, None).back()
+        return
+    _, policy, folder = _live(settings, workload)
+    shares = Shares(at, policy, found.model, None if instead_of == found.model else instead_of)
+    shares.put(folder)
+    # a version that was replaced has a Deployment without servers; it gets as many as the one that it replaces now
+    servers = max(1, _servers(at, shares.deployment), _servers(at, shares.stable_deployment))
+    at.scale(shares.deployment, servers)
+    at.await_ready(shares.deployment, servers, READY_TIMEOUT_SECONDS, lambda _: None)
+    shares.give(100)
+    shares.settle()
+
+
+def refuse_without_server(settings: Settings, version: ModelVersion) -> None:
+    """Raises BadInputError where no rollout has ever written the orders that this version's servers would read."""
+    uri = files.join(version_uri(settings.store, version), TARGET_FILE)
+    if not files.exists(uri):
+        raise BadInputError(
+            "this version was never rolled out, and has no orders for its servers",
+            where=uri,
+            rule="a rollout writes them",
+            remedy="clear the task roll_out of its run",
+        )
+
+
+def answering(settings: Settings, workload: str) -> list[str]:
+    """The versions that have servers in the cluster."""
+    return [version for of, version in _with_servers(open_cluster(settings.cluster_of(workload))) if of == workload]
+
+
+def held(settings: Settings) -> list[ModelVersion]:
+    """Every version that has servers in the cluster, as the ledger knows it."""
+    by_namespace = {each.serving_namespace: each for each in settings.clusters()}
+    return _known(settings, [open_cluster(each) for each in by_namespace.values()])
+
+
+def _known(settings: Settings, clusters: Iterable[ServingCluster]) -> list[ModelVersion]:
+    ledger = settings.ledger()
+    found = [ledger.model(workload, version) for at in clusters for workload, version in _with_servers(at)]
+    return [recorded.model for recorded in found if recorded]
+
+
+def _with_servers(at: ServingCluster) -> list[tuple[str, str]]:
+    labels = [each["metadata"]["labels"] for each in at.listed("Deployment") if each["spec"].get("replicas", 1)]
+    return [(each[WORKLOAD_LABEL], each[VERSION_LABEL]) for each in labels if VERSION_LABEL in each]
+
+
+def _servers(at: ServingCluster, deployment: str) -> int:
+    found = at.get("Deployment", deployment) if deployment else None
+    return int(found["spec"].get("replicas", 1)) if found else 0
+
+
+def canary(settings: Settings, workload: str) -> str | None:
+    """A version beside the live one that has servers: it is being rolled out."""
+    found = settings.ledger().live_model(workload)
+    besides = [service_name(workload, found.model.version)] if found else []
+    names = contenders(open_cluster(settings.cluster_of(workload)), workload, besides)
+    return names[0] if found and names else None
+
+
+def _live(settings: Settings, workload: str) -> tuple[str, ServingPolicy, str]:
+    """The live version, the policy that its servers have, and the folder of their orders."""
+    found = settings.ledger().live_model(workload)
+    if found is None:
+        raise BadInputError(
+            f"no version of {workload} is live",
+            where="the ledger",
+            rule="a live version has servers",
+            remedy="run the workload's DAG to its end",
+        )
+    folder = version_uri(settings.store, found.model)
+    uri = files.join(folder, TARGET_FILE)
+    target = ServingTarget.model_validate_json(opened(files.read_bytes(uri), uri, settings.order_key().public))
+    return found.model.version, target.policy, folder

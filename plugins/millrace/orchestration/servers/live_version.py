@@ -1,0 +1,105 @@
+"""A person changes which version is live: the ledger decides and keeps who and why, then the servers follow."""
+
+from millrace.contracts.errors import RefusedError
+from millrace.contracts.model import ModelVersion
+from millrace.ledger.ledger import Ledger
+from millrace.ledger.records import Actor, Decision
+from millrace.orchestration.approval import same_person
+from millrace.orchestration.servers import model_server
+from millrace.settings import Settings
+
+
+def roll_back(settings: Settings, workload: str, version: str, *, reason: str, actor: str) -> str | None:
+    """Take a version away; what was live before it is live again, and returned. None where nothing is live then.
+
+    Raises RefusedError as Ledger.revert does, and while a rollout is under way.
+    Done once more, the servers follow again.
+    """
+    ledger, by = settings.ledger(), Actor(actor)
+    with ledger.refusals_kept(Decision("roll_back", version, by, reason, dag_id=workload)):
+        _refuse_in_rollout(settings, workload)
+    taken = ledger.model(workload, version)
+    restored = ledger.revert(workload, version, reason, by=by)
+    follow(settings, workload, taken.model if taken else None)
+    return restored
+
+
+def promote(
+    settings: Settings, workload: str, version: str, *, reason: str, actor: str, not_own_of: str | None = None
+) -> str | None:
+    """Make a candidate live without a canary; returns the version that was.
+
+    Raises RefusedError as Ledger.promote does, while its run or a rollout is under way, and where ``not_own_of`` names
+    the person who triggered its run; BadInputError, before anything is changed, where no server could follow.
+    Done once more, the servers follow again.
+    """
+    ledger, by = settings.ledger(), Actor(actor)
+    with ledger.refusals_kept(Decision("promote", version, by, reason, dag_id=workload)):
+        _refuse_unfit(ledger, workload, version, not_own_of)
+        _refuse_in_rollout(settings, workload)
+    _refuse_without_server(settings, workload, version)
+    before = ledger.live_model(workload)
+    previous = ledger.promote(workload, version, by=by, reason=reason)
+    follow(settings, workload, before.model if before and before.model.version != version else None)
+    return previous
+
+
+def readmit(settings: Settings, workload: str, version: str, *, reason: str, actor: str) -> None:
+    """Let a version be judged again, or promoted, that was rejected or that a person took back; nothing is served yet.
+
+    Raises RefusedError where its files were swept.
+    """
+    settings.ledger().readmit(workload, version, reason, by=Actor(actor))
+
+
+def follow(settings: Settings, workload: str, instead_of: ModelVersion | None = None) -> None:
+    """Let the servers serve what the ledger calls live, ``instead_of`` a version that they served; raises theirs."""
+    if settings.launcher == "kubernetes":
+        from millrace.orchestration.servers import cluster_server  # seconds of imports
+
+        cluster_server.serve_live(settings, workload, instead_of)
+    else:
+        model_server.serve_live(settings, workload)
+
+
+def _refuse_unfit(ledger: Ledger, workload: str, version: str, not_own_of: str | None) -> None:
+    model = ledger.model(workload, version)
+    if model is None:
+        return  # which the ledger says better
+    run = model.run
+    if any(row["state"] == "running" for row in ledger.views.repeats(run.dag_id, run.run_id)):
+        raise RefusedError(
+            "the run that made this version is not over",
+            where=f"{run.dag_id} / {run.run_id}",
+            rule="a run that is under way decides itself",
+            remedy="answer its question in Required Actions, or wait for its end",
+        )
+    if not_own_of is not None and ledger.triggered_by(run.dag_id, run.run_id) == not_own_of:
+        raise same_person(not_own_of, f"{workload} / {version}", "promote its version")
+
+
+def _refuse_without_server(settings: Settings, workload: str, version: str) -> None:
+    if settings.launcher != "kubernetes":
+        model_server.refuse_without_server(settings, workload)
+        return
+    from millrace.orchestration.servers import cluster_server
+
+    found = settings.ledger().model(workload, version)
+    if found is not None:  # else the ledger says that there is none
+        cluster_server.refuse_without_server(settings, found.model)
+
+
+def _refuse_in_rollout(settings: Settings, workload: str) -> None:
+    if settings.launcher == "kubernetes":
+        from millrace.orchestration.servers import cluster_server
+
+        canary = cluster_server.canary(settings, workload)
+    else:
+        canary = model_server.canary(settings, workload)
+    if canary is not None:
+        raise RefusedError(
+            f"version {canary} is being rolled out",
+            where=workload,
+            rule="one change of a service at a time",
+            remedy="wait for its run's end; a canary that errs goes back by itself",
+        )

@@ -1,0 +1,132 @@
+"""A run's plan, from what its site, its base model and its data's profile are."""
+
+import json
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+from millrace.contracts.data import DatasetVersion, Profile
+from millrace.contracts.errors import RefusedError, StepError
+from millrace.contracts.plan import Plan
+from millrace.contracts.traced import TracedModel, TraceOrder
+from millrace.contracts.workload import Workload
+from millrace.runs import step_specs
+from millrace.runs.run import Run
+from millrace.settings import Settings
+from millrace.sizing.backfill import BackfillPrice, Delivery, price_backfill
+from millrace.sizing.families import is_known, trace_order
+from millrace.sizing.forecast import Outlook, read_outlook
+from millrace.sizing.plan import make_plan
+from millrace.storage import files
+from millrace.storage.arrivals import arrived_bytes
+
+CONFIG_FILE = "config.json"
+_FORECAST_BYTES = 2**20
+
+
+def trace_model(run: Run, settings: Settings) -> TracedModel:
+    """Trace the run's model in the train image's environment on this machine, once for each configuration."""
+    order = trace_order(run.workload, run.parameters, _base_config(run))
+    found = _traced(order, settings)
+    if found is None:
+        answer = settings.process_launcher().answer("train", "trace", order.model_dump_json())
+        found = TracedModel.model_validate_json(answer)
+        files.write_bytes(_trace_uri(order, settings), answer.encode())
+    return found
+
+
+def plan_run(run: Run, dataset: DatasetVersion, profile: Profile | None, settings: Settings) -> Plan:
+    """Price ``run`` on ``dataset``. Raises as plan_runs does."""
+    (plan,) = plan_runs([(run, dataset, profile)], settings)
+    return plan
+
+
+def plan_runs(asked: Sequence[tuple[Run, DatasetVersion, Profile | None]], settings: Settings) -> list[Plan]:
+    """Price runs of one workload: what they share is read once.
+
+    Raises BadInputError as make_plan does, and without the base model.
+    """
+    if not asked:
+        return []
+    workload = asked[0][0].workload
+    config = _base_config(asked[0][0])
+    ledger, site = settings.ledger(), settings.site_rates()
+    learned = cache(lambda hardware: ledger.calibration(hardware, workload.training.trainer))
+    cluster = settings.cluster().context if settings.launcher == "kubernetes" else None
+    outlook = _outlook(settings) if workload.timing is not None else None
+    plans = []
+    for run, dataset, profile in asked:
+        hardware = settings.hardware(run.parameters.hardware)
+        order = None if is_known(workload) else trace_order(workload, run.parameters, config)
+        plans.append(
+            make_plan(
+                workload,
+                run.parameters,
+                dataset=dataset,
+                profile=profile,
+                base_config=config,
+                traced=None if order is None else _traced(order, settings),
+                hardware=hardware,
+                calibration=learned(hardware.name),
+                site=site,
+                cluster=cluster,
+                outlook=outlook,
+            )
+        )
+    return plans
+
+
+def require_examples(workload: Workload, dataset: DatasetVersion, profile: Profile) -> None:
+    """Raises RefusedError where a label that is not optional has no training row in the data to be trained on.
+
+    What is published stays so. A profile from before such rows were counted says nothing.
+    """
+    target, counted = workload.dataset.target, profile.train_label_counts
+    required = [label for label in target.labels if label not in target.optional_labels]
+    if counted and (absent := [label for label in required if not counted.get(label)]):
+        raise RefusedError(
+            f"no training row yet has the labels {', '.join(absent)}; the data is published, nothing is trained",
+            where=f"{dataset.uri} version {dataset.version}, partitions up to {dataset.until}",
+            rule="each label of target.labels has a training row, unless it is among target.optional_labels",
+            remedy="run a day again once rows of them have come, or declare them in target.optional_labels",
+        )
+
+
+def price_run(run: Run, plan: Plan | None, settings: Settings) -> BackfillPrice:
+    """What ``run`` takes: the data steps of its days, and with a plan all that follows them."""
+    return price_backfill(
+        [Delivery(day, arrived_bytes(run.workload.dataset.source, day)) for day in run.window.days],
+        [plan] if plan else [],
+        hardware=settings.hardware(run.parameters.hardware),
+        site=settings.site_rates(),
+        max_active_runs=1,
+    )
+
+
+def _base_config(run: Run) -> dict[str, Any] | None:
+    base = step_specs.base_model(run)
+    return json.loads(files.read_bytes(files.join(base.uri, CONFIG_FILE))) if base else None
+
+
+def _outlook(settings: Settings) -> Outlook | None:
+    """The site's forecast; one that cannot be read ends no run, and the plan says why it was not gone by."""
+    uri = settings.forecast_uri
+    if not uri:
+        return None
+    try:
+        return read_outlook(files.read_bytes(uri, limit=_FORECAST_BYTES), uri)
+    except StepError as error:
+        return Outlook(uri, problem=error.what)
+    except OSError as error:
+        return Outlook(uri, problem=f"it cannot be read ({type(error).__name__})")
+
+
+def _trace_uri(order: TraceOrder, settings: Settings) -> str:
+    return files.join(settings.store, "traces", f"{order.sha256}.json")
+
+
+def _traced(order: TraceOrder, settings: Settings) -> TracedModel | None:
+    try:
+        return TracedModel.model_validate_json(files.read_bytes(_trace_uri(order, settings)))
+    except FileNotFoundError:
+        return None

@@ -1,0 +1,124 @@
+"""What tries leave in their folders (orders, reports, readings of meters), and counting it, without Airflow."""
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from pydantic import ValidationError
+
+from millrace.contracts.errors import RefusedError
+from millrace.contracts.measurement import MeterReading, together
+from millrace.contracts.report import Report
+from millrace.contracts.run_spec import METER_FILE, REPORT_FILE, SPEC_FILE, WORKERS_FOLDER, RunSpec, TryKey
+from millrace.ledger.ledger import Ledger
+from millrace.runs.run import run_folder_uri, step_folder
+from millrace.storage import files
+
+
+def count_lost(folder_uri: str, repeat: int, ledger: Ledger) -> None:
+    """Count what tries of this run used whose end no task saw; once more changes nothing.
+
+    A try without a reading used less than the meter's first five seconds, or nothing (a later try that took an
+    elder's pod over), and leaves no row.
+    """
+    for spec in orders_of(folder_uri, repeat):
+        reading = _used(spec.attempt_uri, spec.workers)
+        if reading is not None:
+            name = f"lost:{spec.attempt_uri.rpartition('/')[2]}"
+            ledger.commit_lost_try(spec.key, reading, name, "no task saw how this try ended")
+
+
+def orders_of(folder_uri: str, repeat: int) -> Iterator[RunSpec]:
+    """The order of each try of a run's repeat."""
+    for step in files.names(folder_uri):
+        for name in files.names(files.join(folder_uri, step)):
+            order = _order_of(folder_uri, step, name) if name.startswith("try-") else None
+            if order is not None and order.key.repeat == repeat:
+                yield order
+
+
+def _order_of(folder_uri: str, step: str, attempt: str) -> RunSpec | None:
+    """The order in a try's folder, where it is of that very try: whoever writes there says nothing about others."""
+    uri = files.join(folder_uri, step, attempt)
+    order: RunSpec | None = read(files.join(uri, SPEC_FILE), RunSpec)
+    if order is None:
+        return None
+    key = order.key
+    own = run_folder_uri("", key.dag_id, key.run_id), step_folder(key), f"try-{key.try_number}"
+    if not folder_uri.endswith(own[0]) or step != own[1] or attempt.partition("-restart-")[0] != own[2]:
+        return None
+    return order.model_copy(update={"attempt_uri": uri})
+
+
+def ordered(uri: str, sha256: str | None) -> RunSpec:
+    """The order that has this digest, from its file. Raises RefusedError where another one is there now, or none."""
+    try:
+        document = files.read_bytes(uri)
+    except FileNotFoundError:
+        document = b""
+    if hashlib.sha256(document).hexdigest() != sha256:
+        raise RefusedError(
+            "the step's order was changed after it was given" if document else "the step's order was removed",
+            where=uri,
+            rule=f"the file has the digest with which the order was given: {sha256}",
+            remedy="look who may write to the store; clear the task, which then gives the order anew",
+        )
+    return RunSpec.model_validate_json(document)
+
+
+def lost(spec: RunSpec, uid: str, reason: str, ledger: Ledger) -> None:
+    """Count what a process, or a gang of them, used that left no report."""
+    lost_at(spec.attempt_uri, spec.workers, spec.key, uid, reason, ledger)
+
+
+def lost_at(attempt_uri: str, workers: int, key: TryKey, uid: str, reason: str, ledger: Ledger) -> None:
+    """The same where nothing but the try's folder is known of what was asked."""
+    ledger.commit_lost_try(key, _used(attempt_uri, workers), uid, reason)
+
+
+def stopped(spec: RunSpec, uid: str, reason: str, ledger: Ledger) -> None:
+    """Count what worked on an order until its task was ended from outside, and say how it ended; once more is nothing.
+
+    Its report, if it left one, is the next try's to take, where there is one.
+    """
+    report = read(files.join(spec.attempt_uri, REPORT_FILE), Report)
+    how = "it left no report" if report is None else f"it ended with {report.outcome!r}: {report.reason}"
+    ledger.commit_lost_try(spec.key, _used(spec.attempt_uri, spec.workers), uid, f"{reason}; {how}")
+
+
+def with_workers(report: Report, spec: RunSpec) -> Report:
+    """A leader's report whose meter counts its followers too, by their reports or else by what their meters kept."""
+    if spec.workers == 1:
+        return report
+    meter = together([report.meter, *_readings(_followers(spec.attempt_uri, spec.workers))])
+    return report.model_copy(update={"meter": meter})
+
+
+def worker_uri(attempt_uri: str, index: int) -> str:
+    """The attempt of one follower of a gang."""
+    return files.join(attempt_uri, WORKERS_FOLDER, str(index))
+
+
+def _used(attempt_uri: str, workers: int) -> MeterReading | None:
+    readings = list(_readings([attempt_uri, *_followers(attempt_uri, workers)]))
+    return together(readings) if readings else None
+
+
+def _followers(attempt_uri: str, workers: int) -> list[str]:
+    return [worker_uri(attempt_uri, index) for index in range(1, workers)]
+
+
+def _readings(uris: Iterable[str]) -> Iterator[MeterReading]:
+    for uri in uris:
+        report = read(files.join(uri, REPORT_FILE), Report)
+        reading = report.meter if report is not None else read(files.join(uri, METER_FILE), MeterReading)
+        if reading is not None:
+            yield reading
+
+
+def read(uri: str, kind: Any) -> Any:  # noqa: ANN401 - the contract that was asked for, or None
+    """A contract's file; None where there is none, or a torn one."""
+    try:
+        return kind.model_validate_json(files.read_bytes(uri))
+    except (FileNotFoundError, ValidationError):
+        return None

@@ -1,0 +1,109 @@
+"""Ends what works for tasks that Airflow has ended, whatever launched it, and books what it used.
+
+``python -m millrace.runs.stopping`` is started by millrace.runs.stop_request, which names what it can be asked for.
+"""
+
+import logging
+import sys
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol
+
+from millrace.contracts.errors import RefusedError
+from millrace.contracts.run_spec import RunSpec
+from millrace.contracts.workload import Workload
+from millrace.ledger.ledger import Ledger
+from millrace.runs import attempt_folders
+from millrace.runs.run import run_folder_uri
+from millrace.runs.stop_request import DELETED
+from millrace.settings import Settings, load_settings
+
+log = logging.getLogger(__name__)
+
+_AT_ONCE = 16
+# a task in one of these is done for; in any other, the next try goes on with what works for it
+_ENDED = ("success", "failed", "skipped", "upstream_failed", "removed")
+
+
+class Workers(Protocol):
+    """What a launcher has started."""
+
+    def at_work(self, attempt_uri: str) -> str | None:
+        """The name of what works on this try's order; None where nothing does."""
+
+    def end(self, attempt_uri: str) -> None:
+        """Have it save what it has, then end it; returns once nothing works on this order any more."""
+
+
+def is_wanted(state: str | None) -> bool:
+    """Whether what works for a task in this state of Airflow's may go on."""
+    return state not in _ENDED
+
+
+def workers(settings: Settings, workload: Workload | None = None) -> Iterator[Workers]:
+    """What this site's launcher has started, in a cluster for this workload, or for any that ever ran."""
+    if settings.launcher == "kubernetes":
+        from millrace.launchers.pods import StepPods  # its client's import takes a second
+
+        ours = [settings.cluster().for_team(workload.team, workload.name)] if workload else settings.clusters()
+        yield from map(StepPods.of, ours)
+    else:
+        yield settings.process_launcher()
+
+
+def stop(orders: Iterable[RunSpec], reason: str, settings: Settings, ledger: Ledger) -> None:
+    """End what works on these orders, each at a checkpoint where there is time, and book what it used."""
+
+    def end(spec: RunSpec) -> None:
+        for found in workers(settings, spec.workload):
+            name = found.at_work(spec.attempt_uri)
+            if name is not None:
+                log.info("%s: ends %s", reason, name)
+                found.end(spec.attempt_uri)
+                attempt_folders.stopped(spec, name, reason, ledger)
+
+    # side by side: each may take its time for a checkpoint
+    with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
+        list(pool.map(end, orders))
+
+
+def main(arguments: list[str]) -> None:
+    """Do what ``millrace.runs.stop_request`` asks for."""
+    settings = load_settings()
+    ledger = settings.ledger()
+    match arguments:
+        case ["try", uri, sha256, reason]:
+            spec = _order(uri, sha256, settings)
+            stop([spec], reason, settings, ledger)
+            # what ended by itself meanwhile is booked all the same
+            attempt_folders.stopped(spec, f"stopped:{spec.attempt_uri.rpartition('/')[2]}", reason, ledger)
+        case ["deleted", uri, sha256]:
+            key = _order(uri, sha256, settings).key
+            run_uri = run_folder_uri(settings.store, key.dag_id, key.run_id)
+            stop(attempt_folders.orders_of(run_uri, key.repeat), DELETED, settings, ledger)
+            attempt_folders.count_lost(run_uri, key.repeat, ledger)
+            ledger.close_run(key.dag_id, key.run_id, key.repeat, state="failed", reason=DELETED)
+        case ["task", uri, repeat, task_id, map_index, reason]:
+            orders = attempt_folders.orders_of(uri, int(repeat))
+            own = [spec for spec in orders if (spec.key.task_id, spec.key.map_index) == (task_id, int(map_index))]
+            stop(own, reason, settings, ledger)
+        case ["run", uri, repeat, reason]:
+            stop(attempt_folders.orders_of(uri, int(repeat)), reason, settings, ledger)
+            attempt_folders.count_lost(uri, int(repeat), ledger)
+        case _:
+            raise SystemExit(__doc__)
+
+
+def _order(uri: str, sha256: str, settings: Settings) -> RunSpec:
+    """The order that was given; what works on one that was changed since is ended, and nothing is booked by it."""
+    try:
+        return attempt_folders.ordered(uri, sha256)
+    except RefusedError:
+        for found in workers(settings):
+            found.end(uri.rpartition("/")[0])
+        raise
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stdout)
+    main(sys.argv[1:])

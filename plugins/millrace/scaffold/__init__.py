@@ -1,5 +1,0 @@
-"""A new workload's one file: from a template, or from the first rows of a file of arrivals."""
-
-from millrace.scaffold.writing import write_workload
-
-__all__ = ["write_workload"]

@@ -1,0 +1,179 @@
+"""A run that was refused, or that Airflow ended, is in the ledger with its own reason like every other."""
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from airflow.sdk.exceptions import AirflowFailException, AirflowTaskTimeout
+
+from millrace.contracts.report import Report
+from millrace.contracts.workload import Workload
+from millrace.ledger.ledger import Ledger
+from millrace.orchestration import admission, listeners
+from millrace.orchestration.operators.close import CloseOperator
+from millrace.orchestration.operators.divide import DivideOperator
+from millrace.orchestration.run_entry import open_run, own_parameters
+from millrace.pipeline import trigger_form
+from millrace.settings import Settings, load_settings
+
+DAY = date(2026, 3, 3)
+
+
+@pytest.fixture
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
+    monkeypatch.setenv("MILLRACE_HOME", str(tmp_path))
+    load_settings.cache_clear()
+    load_settings().ledger().migrate()
+    monkeypatch.setattr(listeners, "object_session", lambda _: None)
+    yield load_settings()
+    load_settings.cache_clear()
+
+
+@pytest.fixture
+def ledger(settings: Settings) -> Ledger:
+    return settings.ledger()
+
+
+class AirflowRun:
+    """A DAG run, with its tasks' states and the parameters that it was given."""
+
+    dag_id, run_id = "flowers", "manual__1"
+    data_interval_start = datetime(2026, 3, 3, tzinfo=UTC)
+    run_after = datetime(2026, 3, 4, tzinfo=UTC)
+    run_type = SimpleNamespace(value="manual")
+
+    def __init__(self, workload: Workload, **conf: object) -> None:
+        self.workload, self.conf, self.states = workload, conf, {}
+        form = trigger_form(workload)
+        params = type("Params", (), {"__iter__": lambda _: iter(form), "get_param": lambda _, name: form[name]})()
+        size = SimpleNamespace(doc_json=workload.model_dump_json())
+        self.dag = SimpleNamespace(
+            params=params, has_task=lambda name: name == "size", get_task=lambda name: size, timetable=None
+        )
+
+    def context(self, task_id: str) -> dict[str, Any]:
+        states = {self.run_id: self.states}
+        task = SimpleNamespace(
+            id=f"uid-{task_id}", task_id=task_id, try_number=1, map_index=-1, get_task_states=lambda **_: states
+        )
+        own = own_parameters(self.workload).model_dump(mode="json", exclude={"max_length"})
+        return {"dag_run": self, "ti": task, "params": {**own, **self.conf}}
+
+    def get_task_instances(self, session: object) -> list[Any]:
+        return [SimpleNamespace(task_id=task, map_index=-1, state=state) for task, state in self.states.items()]
+
+
+@pytest.mark.parametrize(
+    ("conf", "said"),
+    [
+        ({"epoch": 5}, "divide: the run's parameters are refused: there is no parameter 'epoch' (is 'epochs' meant?)"),
+        ({"epochs": 0}, "epochs: Input should be greater than or equal to 1"),
+        (
+            {"partition_from": "2026-03-09", "partition_to": "2026-03-02"},
+            "the window ends (2026-03-02) before",
+        ),
+        ({"hardware": "9000xh900"}, "9000xh900"),
+        ({"hardware": "abacus"}, "abacus"),
+        ({"budget": "nobodys"}, "nobodys"),
+        ({"epoch": 5, "rows": -1}, "there is no parameter 'epoch' (is 'epochs' meant?)"),
+    ],
+)
+def test_a_refused_run_ends_with_its_own_reason(
+    ledger: Ledger, workload: Workload, monkeypatch: pytest.MonkeyPatch, conf: dict[str, object], said: str
+) -> None:
+    monkeypatch.setattr("millrace.orchestration.operators.workload.reach_stores", lambda _: None)
+    monkeypatch.setattr(
+        "millrace.orchestration.admission.price_run", lambda *_: SimpleNamespace(runs=1, without_data=0)
+    )
+    run = AirflowRun(workload, **conf)
+    divide = DivideOperator(task_id="divide", workload=workload, admit=admission.data_within_budget)
+    with pytest.raises(AirflowFailException):
+        divide.execute(run.context("divide"))
+    run.states = {"divide": "failed", "ingest": "upstream_failed", "close": "running"}
+    with pytest.raises(AirflowFailException):
+        CloseOperator(task_id="close", workload=workload).execute(run.context("close"))
+    (row,) = ledger.run_summary()
+    assert (row["state"], row["partition"]) == ("failed", "2026-03-03")
+    assert said in row["reason"]
+    assert ledger.settled_partitions("flowers", DAY, DAY) == {}  # the day is still to be brought
+    run.states["close"] = "failed"
+    listeners.on_dag_run_failed(run, "task_failure")  # it has ended, and keeps its ending
+    assert ledger.run_summary() == [row]
+
+
+def test_an_end_without_close_has_the_reason_of_the_task_that_failed(
+    ledger: Ledger, settings: Settings, workload: Workload
+) -> None:
+    run = AirflowRun(workload)
+    opened = open_run(workload, run.context("divide"), settings, ledger)
+    meter = {"started_at": datetime.now(UTC), "wall_seconds": 1, "cpu_seconds": 1}
+    for task, outcome, reason in (("divide", "ok", "done"), ("ingest", "failed", "line 7 has 3 fields, not 4")):
+        report = Report.model_validate({"outcome": outcome, "reason": reason, "meter": meter})
+        ledger.commit_report(opened.key(task, 1), report, task)
+    run.states = {"divide": "success", "ingest": "failed", "validate": "upstream_failed", "close": "failed"}
+    listeners.on_dag_run_failed(run, "task_failure")
+    (row,) = ledger.run_summary()
+    assert (row["state"], row["reason"]) == ("failed", "ingest: line 7 has 3 fields, not 4")
+    assert ledger.settled_partitions("flowers", DAY, DAY) == {DAY: "failed"}
+
+
+@pytest.mark.parametrize(
+    ("conf", "states", "msg", "said"),
+    [
+        (
+            {"epochs": "many"},
+            {"divide": "failed", "close": "failed"},
+            "task_failure",
+            "refused: epochs: Input should",
+        ),
+        ({}, {"divide": "failed", "close": "failed"}, "task_failure", "divide: it ended before Millrace could say why"),
+        ({}, {"close": "failed"}, "task_failure", "without an outcome"),
+        ({}, {}, "timed_out", "took longer than its DAG lets runs take"),
+        ({}, {}, "all_tasks_deadlocked", "no task of the run could begin any more"),
+        ({}, {}, "Dag Run's state was manually set to `failed`.", "manually set to `failed`"),
+        ({}, {}, "", "marked failed in Airflow"),
+    ],
+)
+def test_a_run_that_no_task_entered_is_entered_by_its_end(
+    ledger: Ledger, workload: Workload, conf: dict[str, object], states: dict[str, str], msg: str, said: str
+) -> None:
+    run = AirflowRun(workload, **conf)
+    run.states = states
+    listeners.on_dag_run_failed(run, msg)
+    (row,) = ledger.run_summary()
+    assert (row["run_id"], row["state"], row["partition"]) == ("manual__1", "failed", "2026-03-03")
+    assert said in row["reason"]
+
+
+def test_a_dag_that_is_no_workload_is_not_ours(ledger: Ledger, workload: Workload) -> None:
+    run = AirflowRun(workload)
+    run.dag.has_task = lambda name: False
+    listeners.on_dag_run_failed(run, "task_failure")
+    assert ledger.run_summary() == []
+
+
+def test_what_nobody_foresaw_and_what_took_too_long_have_words(
+    ledger: Ledger, workload: Workload, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("millrace.orchestration.operators.workload.reach_stores", lambda _: None)
+    run = AirflowRun(workload)
+    for error, said in (
+        (KeyError("a row's own value"), "an error that was not foreseen: KeyError"),
+        (AirflowTaskTimeout("timeout"), "it took longer than 0:15:00"),
+    ):
+        divide = DivideOperator(task_id="divide", workload=workload, execution_timeout=timedelta(minutes=15))
+
+        def fail(run: object, context: object, error: BaseException = error) -> None:
+            raise error
+
+        monkeypatch.setattr(divide, "work", fail)
+        context = run.context("divide")
+        context["ti"].id = said
+        with pytest.raises(type(error)):
+            divide.execute(context)
+        reason = ledger.try_reasons("flowers", "manual__1", 0)["divide"]
+        assert said in reason
+        assert "own value" not in reason
