@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-RUN = "import sys; from millrace import local_components as c; c._RESTARTED_AFTER_SECONDS = float(sys.argv[2]); "
+RUN = "import sys; from millrace.cli import local_components as c; c._RESTARTED_AFTER_SECONDS = float(sys.argv[2]); "
 RUN += "sys.exit(c.run(sys.argv[1]))"
 AIRFLOW = """#!/bin/sh
 echo "$@" >> {said}

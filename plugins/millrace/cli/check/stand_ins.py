@@ -84,6 +84,8 @@ def standing_in(pipeline: dict[str, Callable[..., Any] | StandIn]) -> Iterator[N
     these names alone.
     """
     before = dict(sys.modules)
+    attributes = vars(sys.modules["millrace"])
+    attributes_before = dict(attributes)
     for name in before:
         if name != "millrace" and _stands_in(name):
             del sys.modules[name]
@@ -100,6 +102,9 @@ def standing_in(pipeline: dict[str, Callable[..., Any] | StandIn]) -> Iterator[N
             if isinstance(sys.modules[name], _Module) or not _is_library(sys.modules[name]):
                 del sys.modules[name]
         sys.modules.update({name: module for name, module in before.items() if _stands_in(name)})
+        for name in [name for name, value in attributes.items() if isinstance(value, _Module)]:
+            del attributes[name]
+        attributes.update(attributes_before)
 
 
 def _stands_in(name: str) -> bool:

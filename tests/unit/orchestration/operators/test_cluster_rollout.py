@@ -100,8 +100,8 @@ class Harness:
             "_await_turn": lambda *_: None,
         }.items():
             monkeypatch.setattr(ClusterRolloutOperator, name, value)
-        monkeypatch.setattr(cluster_rollout.orders, "result_of", lambda *_: evaluated)
-        monkeypatch.setattr(cluster_rollout.orders, "planned", lambda *_: planned)
+        monkeypatch.setattr(cluster_rollout.step_specs, "result_of", lambda *_: evaluated)
+        monkeypatch.setattr(cluster_rollout.step_specs, "planned", lambda *_: planned)
         monkeypatch.setattr(cluster_rollout, "write_orders", lambda *_: "")
         monkeypatch.setattr(approval, "upsert_hitl_detail", self._asked)
         self.task = ClusterRolloutOperator(task_id="roll_out", workload=workload)
