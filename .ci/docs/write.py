@@ -41,6 +41,7 @@ def pages() -> dict[str, str]:
         "operate/settings.md": _NOTICE + "\n".join(_settings()),
         "reference/cli.md": _NOTICE + _command_line(),
         "reference/metrics.md": _NOTICE + "\n".join(_metrics()),
+        "decisions/index.md": _NOTICE + "\n".join(_decisions()),
         "pictures/layers.svg": _layers(),
         "pictures/pipeline.svg": _pipeline(),
     }
@@ -107,6 +108,18 @@ def _rows(found: Iterator[Metric]) -> Iterator[str]:
 def _server_labels(name: str) -> tuple[str, ...]:
     kinds = [value for value in vars(server).values() if isinstance(value, Counter | Gauge | Histogram)]
     return next((tuple(each._labelnames) for each in kinds if each._name == name), ())
+
+
+def _decisions() -> Iterator[str]:
+    yield "# Decisions\n"
+    yield "Each page says what was chosen, why, and what was rejected. A decision that a later one changes or replaces stays"
+    yield "here, with a link to that one. A new decision is a copy of [the template](template.md) with the next number;"
+    yield "`make docs-pages` then writes this list.\n"
+    yield "| number | decision | status |\n|---|---|---|"
+    for file in sorted((REPOSITORY / "docs" / "decisions").glob("[0-9]*.md")):
+        title, status = re.findall(r"^# \d+\. (.+)|^\*\*Status:\*\* (.+)", file.read_text(), re.MULTILINE)[:2]
+        yield f"| {int(file.name[:4])} | [{title[0]}]({file.name}) | {status[1]} |"
+    yield ""
 
 
 def _layers() -> str:
