@@ -112,9 +112,9 @@ def _server_labels(name: str) -> tuple[str, ...]:
 
 def _decisions() -> Iterator[str]:
     yield "# Decisions\n"
-    yield "Each page says what was chosen, why, and what was rejected. A decision that a later one changes or replaces stays"
-    yield "here, with a link to that one. A new decision is a copy of [the template](template.md) with the next number;"
-    yield "`make docs-pages` then writes this list.\n"
+    yield "Each page says what was chosen, why, and what was rejected. A decision that a later one changes or replaces"
+    yield "stays here, with a link to that one. A new decision is a copy of [the template](template.md) with the next"
+    yield "number; `make docs-pages` then writes this list.\n"
     yield "| number | decision | status |\n|---|---|---|"
     for file in sorted((REPOSITORY / "docs" / "decisions").glob("[0-9]*.md")):
         title, status = re.findall(r"^# \d+\. (.+)|^\*\*Status:\*\* (.+)", file.read_text(), re.MULTILINE)[:2]
