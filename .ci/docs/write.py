@@ -153,11 +153,11 @@ def _picture(title: str, rows: list[list[str]], *, first_is_title: bool = False)
             x, y = 12 + column * step, 12 + 46 * row
             fill = "#16324f" if first_is_title and column == 0 else "#e3eefb"
             ink = "#ffffff" if first_is_title and column == 0 else "#16324f"
-            size = min(15, 1.65 * (step - 16) / len(name))
+            size = min(15, 1.75 * (step - 16) / len(name))
             lines.append(f'<rect x="{x:g}" y="{y}" width="{step - 12:g}" height="34" rx="6" fill="{fill}"/>')
             lines.append(
                 f'<text x="{x + step / 2 - 6:g}" y="{y + 22}" text-anchor="middle" font-size="{size:.3g}" '
-                f'fill="{ink}">{name.replace("_", " ")}</text>'
+                f'fill="{ink}">{name.strip("_").replace("_", " ")}</text>'
             )
     return "\n".join([*lines, "</svg>", ""])
 
