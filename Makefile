@@ -45,7 +45,7 @@ setup: .venv/.synced $(IMAGES:%=.venvs/%/.synced) ## install every environment (
 
 .PHONY: lock
 lock: $(UV) ## compile every requirements.in into a lock with hashes
-	@for lock in requirements .ci/requirements .ci/dashboards/requirements tests/requirements tests/browser/requirements \
+	@for lock in requirements .ci/requirements .ci/dashboards/requirements .ci/docs/requirements tests/requirements tests/browser/requirements \
 	  tests/access/requirements tests/lineage/requirements images/airflow/requirements $(IMAGES:%=images/%/requirements) images/spark/requirements \
 	  images/train/requirements-cuda; do \
 	  (cd $$(dirname $$lock) && $(UV) pip compile -q --universal --python-version 3.11 \
@@ -98,6 +98,19 @@ sbom: .venvs/sbom/.synced ## a CycloneDX bill of materials of each image, in .ca
 .PHONY: dashboards
 dashboards: .venvs/dashboards/.synced ## write Grafana's dashboards (images/stack/grafana) by .ci/dashboards/write.py
 	@PYTHONPATH=.venvs/dashboards $(AIRFLOW_PYTHON) .ci/dashboards/write.py images/stack/grafana/dashboards
+
+# --- documentation ---
+
+.venvs/docs/.synced: .ci/docs/requirements.txt | $(UV)
+	@$(UV) venv -q --allow-existing --python $(PYTHON) .venvs/docs
+	@$(UV) pip sync -q --require-hashes --python .venvs/docs/bin/python $<
+	@touch $@
+
+.PHONY: docs docs-pages
+docs: .venvs/docs/.synced ## build the documentation strictly, into .cache/site
+	@NO_MKDOCS_2_WARNING=true .venvs/docs/bin/python -m mkdocs build --strict
+docs-pages: .venv/.synced ## write the pages of docs/ that come from the code: settings, commands, metrics, layers
+	@$(AIRFLOW_PYTHON) .ci/docs/write.py docs
 
 # --- running it ---
 
@@ -209,7 +222,7 @@ cluster-bench: setup ## a no-op pod's seconds; 500 plans on simulated nodes (as 
 TIMES ?= 10
 BUSY ?= 4
 .PHONY: five-minutes
-five-minutes: .venv/.synced ## the README's own five minutes from TIMES=10 fresh clones, BUSY=4 processes keeping the machine busy
+five-minutes: .venv/.synced ## the commands of docs/start/first-workload.md from TIMES=10 fresh clones, BUSY=4 processes keeping the machine busy
 	@env -u PORT $(AIRFLOW_PYTHON) tests/bench/five_minutes.py --times $(TIMES) --busy $(BUSY)
 
 .PHONY: accuracy

@@ -26,7 +26,7 @@ _REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 class Settings(BaseSettings):
-    """Each is the environment variable ``MILLRACE_<NAME>``; the README's table is tested against this class."""
+    """Each is the environment variable ``MILLRACE_<NAME>``; docs/operate/settings.md is generated from this class."""
 
     model_config = SettingsConfigDict(env_prefix="MILLRACE_", extra="ignore", frozen=True)
 
@@ -82,8 +82,8 @@ class Settings(BaseSettings):
     )
     forecast_uri: str = Field(
         default="",
-        description="File of hourly gCO2e and prices to come (JSON or CSV, the README says which), that runs with a "
-        "`timing` policy go by; the catalogue's day when empty.",
+        description="File of hourly gCO2e and prices to come (JSON or CSV, see docs/how-to/start-hours.md), that "
+        "runs with a `timing` policy go by; the catalogue's day when empty.",
     )
     retention_attempt_days: float = Field(
         default=14, ge=0, description="Days that the folders of a run's steps stay after the run's end."

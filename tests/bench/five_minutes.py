@@ -1,4 +1,4 @@
-"""The README's "Your own data, in five minutes", line by line, from fresh clones on a busy machine.
+"""The commands of docs/start/first-workload.md, line by line, from fresh clones on a busy machine.
 
 python tests/bench/five_minutes.py --times 10 --busy 4
 """
@@ -51,7 +51,7 @@ def main() -> int:
 
 
 def five_minutes(folder: Path, commit: str) -> dict[str, Any]:
-    """What the README's lines lead to in a new clone with an empty home."""
+    """What the page's commands lead to in a new clone with an empty home."""
     clone, home = folder / "millrace", folder / "home"
     home.mkdir()
     subprocess.run(["git", "clone", "-q", str(_REPOSITORY), str(clone)], check=True)
@@ -59,7 +59,7 @@ def five_minutes(folder: Path, commit: str) -> dict[str, Any]:
     environment = _environment(home)
     _shell("make setup", clone, environment)
     (clone / "yesterday.csv").write_text("\n".join(customers()) + "\n")
-    *lines, last = readme_lines(clone / "README.md")
+    *lines, last = workload_commands(clone / "docs" / "start" / "first-workload.md")
     began = time.monotonic()
     try:
         for line in lines:
@@ -73,12 +73,12 @@ def five_minutes(folder: Path, commit: str) -> dict[str, Any]:
         _shell("make down", clone, environment)
 
 
-def readme_lines(readme: Path) -> list[str]:
-    """The commands of that part of the README, which is what people type."""
-    part = readme.read_text(encoding="utf-8").partition(_HEADING)[2].partition("\n## ")[0]
-    block = re.search(r"(?:^    .+\n)+", part, re.MULTILINE)
+def workload_commands(page: Path) -> list[str]:
+    """The commands of that part of the page, which is what people type."""
+    part = page.read_text(encoding="utf-8").partition(_HEADING)[2].partition("\n## ")[0]
+    block = re.search(r"^```bash\n(.+?)^```", part, re.MULTILINE | re.DOTALL)
     assert block, f"{_HEADING}: there are no commands"
-    return [line.strip() for line in block[0].splitlines()]
+    return [line.strip() for line in block[1].splitlines()]
 
 
 def customers(rows: int = 2000) -> list[str]:

@@ -129,7 +129,7 @@ def require_cluster() -> None:
 
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory, create_bucket: Callable[[str], None]) -> Iterator[Site]:
-    """Namespaces, roles, secrets and a bucket, as the README has an administrator make them."""
+    """Namespaces, roles, secrets and a bucket, as docs/start/first-cluster.md has an administrator make them."""
     require_cluster()
     home = tmp_path_factory.mktemp("site")
     site = Site(home, f"s3://{BUCKET}/{secrets.token_hex(4)}", os.environ["KUBECONFIG"])

@@ -17,7 +17,7 @@ OfTeam = Annotated[str, Field(pattern=_OF_TEAM)]
 
 
 class Conventions(Contract):
-    """What a person may set, by settings.KubernetesSettings; the README's table is tested against it."""
+    """What a person may set, by settings.KubernetesSettings; docs/operate/settings.md is generated from it."""
 
     context: str = Field(default="", description="Context of the kubeconfig (KUBECONFIG); its current one when empty.")
     in_cluster: bool = Field(default=False, description="Airflow runs in the cluster: its service account is used.")
