@@ -9,13 +9,12 @@ import subprocess
 from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
-from types import ModuleType
-from typing import Any
 
 import httpx
 import pytest
 
 from millrace.cli.local_airflow import healthy
+from tests.e2e.conftest import Plant, free_port
 
 if importlib.util.find_spec("airflow.providers.fab") is None:
     pytest.skip("apache-airflow-providers-fab is not installed: make access-test does it", allow_module_level=True)
@@ -31,17 +30,20 @@ PERMISSIONS = {
 }
 
 
+class DryRuns(Plant):
+    """The end-to-end tests' Airflow, with a run of each workload by its DAG."""
+
+    runs: dict[str, str]
+
+
 @pytest.fixture(scope="module")
-def plant(
-    tmp_path_factory: pytest.TempPathFactory, load_module: Callable[[Path], ModuleType], repository: Path
-) -> Iterator[Any]:
+def plant(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Iterator[DryRuns]:
     """Two workloads, and a dry run of each."""
-    e2e = load_module(repository / "tests" / "e2e" / "conftest.py")
     home = tmp_path_factory.mktemp("access")
     (home / "dags").mkdir()
     for name in (MINE, ANOTHERS):
         shutil.copy(repository / "tests" / "e2e" / "dags" / f"{name}.py", home / "dags")
-    plant = e2e.Plant(home, home / "dags")
+    plant = DryRuns(home, home / "dags")
     with plant.running():
         plant.runs = {}
         for dag_id in (MINE, ANOTHERS):
@@ -53,9 +55,9 @@ def plant(
 
 
 @pytest.fixture(scope="module")
-def door(plant: Any, load_module: Callable[[Path], ModuleType], repository: Path) -> Iterator[str]:
+def door(plant: DryRuns, repository: Path) -> Iterator[str]:
     """A second API server of that Airflow, whose auth manager is FAB's."""
-    port = load_module(repository / "tests" / "e2e" / "conftest.py").free_port()
+    port = free_port()
     path = [str(repository / "plugins"), str(repository / ".venvs" / "fab")]
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AIRFLOW__CORE__AUTH_MANAGER", MANAGER)
@@ -76,7 +78,7 @@ def door(plant: Any, load_module: Callable[[Path], ModuleType], repository: Path
 
 
 @pytest.fixture(scope="module")
-def person(plant: Any, door: str) -> Callable[..., httpx.Client]:
+def person(plant: DryRuns, door: str) -> Callable[..., httpx.Client]:
     """Makes a person with a role, who then has logged in."""
 
     def make(role: str) -> httpx.Client:
@@ -92,12 +94,12 @@ def person(plant: Any, door: str) -> Callable[..., httpx.Client]:
 
 
 @pytest.fixture
-def runs(plant: Any) -> dict[str, str]:
+def runs(plant: DryRuns) -> dict[str, str]:
     return dict(plant.runs)
 
 
 @pytest.fixture(scope="module")
-def colleague(plant: Any, person: Callable[..., httpx.Client]) -> httpx.Client:
+def colleague(plant: DryRuns, person: Callable[..., httpx.Client]) -> httpx.Client:
     """Somebody who may see and change one of the two DAGs."""
     plant.command("roles", "create", "Colleague")
     plant.command("sync-perm", "--include-dags")

@@ -90,10 +90,8 @@ def ratio(known: str, other: str, length: int = 384) -> float:
     for gpu in (known, other):
         chosen = hardware(f"1x{DEVICES[gpu]}")
         assert chosen.device is not None
-        precision = "tf32" if "tf32" in chosen.device.flops else "float32"
-        seconds.append(
-            step_seconds(size, Setup(rows=32, precision=precision), chosen, replace(GPU, unfused=1.0)).device
-        )
+        setup = Setup(rows=32, precision="tf32" if "tf32" in chosen.device.flops else "float32")
+        seconds.append(step_seconds(size, setup, chosen, replace(GPU, unfused=1.0)).device)
     return seconds[1] / seconds[0]
 
 
@@ -116,9 +114,11 @@ def main() -> int:
         for what, found in zip(("seconds", "watts"), errors(moved, rows), strict=True):
             print(row(f"{gpu}: never measured, from {other} and the data sheets, {what}", found)[0])
     for gpu, rows in measured.items():
-        for known, where in ((True, "batch measured"), (False, "batch left out")):
-            over, slower = choices(gpu, rows, known)
-            line, good = row(f"{gpu}: joules over the best limit's at <= 3 %, {where}", over, 0.02 if known else None)
+        for measured_too, where in ((True, "batch measured"), (False, "batch left out")):
+            over, slower = choices(gpu, rows, measured_too)
+            line, good = row(
+                f"{gpu}: joules over the best limit's at <= 3 %, {where}", over, 0.02 if measured_too else None
+            )
             print(line)
             print(row(f"{gpu}: slow-down by the chosen limit, {where}", slower, SLOWDOWN)[0])
             kept.append(good)

@@ -37,8 +37,8 @@ from millrace.pages import access, runs
 from millrace.pages.app import create_app
 from millrace.telemetry.exporter import LedgerCollector
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "unit" / "pages"))
-from conftest import Everyone
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+from tests.unit.pages.conftest import Everyone
 
 DAGS = [f"workload_{number:02}" for number in range(20)]
 STEPS = {"ingest": 8, "validate": 20, "size": 1, "train": 300, "export": 30, "evaluate": 25, "close": 1}
@@ -185,8 +185,12 @@ def measure(ledger: Ledger, url: str) -> bool:
     settings.load_settings.cache_clear()
     manager = Everyone()
     manager.readable = set(DAGS)
-    access.get_auth_manager = security.get_auth_manager = lambda: manager
-    DagModel.get_team_name = staticmethod(lambda dag_id: None)
+    for owner, name, value in (
+        (access, "get_auth_manager", lambda: manager),
+        (security, "get_auth_manager", lambda: manager),
+        (DagModel, "get_team_name", staticmethod(lambda dag_id: None)),
+    ):
+        setattr(owner, name, value)
     app = create_app()
     app.dependency_overrides[_get_session] = lambda: SimpleNamespace(execute=lambda _: [], scalar=lambda _: None)
     app.dependency_overrides[security.get_user] = lambda: SimpleNamespace(get_id=lambda: "a", get_name=lambda: "a")

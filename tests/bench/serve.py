@@ -24,6 +24,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from datetime import date
 from itertools import count, cycle
 from pathlib import Path
 from statistics import median
@@ -225,7 +226,7 @@ def _spec(workload: str, room: ServingRoom, port: int) -> RunSpec:
             description="the bench",
             owner="bench",
             team="bench",
-            start="2026-01-01",
+            start=date(2026, 1, 1),
             dataset=dataset,
             training=Training(trainer="bert_text_classifier"),
             gate=GatePolicy(quality_floor=0.5),

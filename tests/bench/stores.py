@@ -152,7 +152,7 @@ def measured(*works: tuple[str, list[str]]) -> list[dict[str, Any]]:
 def read_line(process: "subprocess.Popen[str]") -> str:
     line = process.stdout.readline() if process.stdout else ""
     if not line:
-        raise RuntimeError(f"{process.args} ended before its time: its error is above")
+        raise RuntimeError(f"{process.args!r} ended before its time: its error is above")
     return line
 
 

@@ -3,13 +3,14 @@
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
+
+from tests.e2e.conftest import Plant
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: make browser-test does it")
 
@@ -18,19 +19,16 @@ DAYS = [date(2026, 3, 2) + timedelta(days=offset) for offset in range(3)]
 
 
 @pytest.fixture(scope="session")
-def plant(
-    tmp_path_factory: pytest.TempPathFactory, load_module: Callable[[Path], ModuleType], repository: Path
-) -> Iterator[Any]:
+def plant(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Iterator[Plant]:
     """The end-to-end tests' plant, in which one run has made a model live and a second day's data has arrived."""
     if CHROMIUM is None:
         pytest.skip("no Chromium here: install Debian's chromium, or name one in CHROMIUM")
-    e2e = load_module(repository / "tests" / "e2e" / "conftest.py")
     home = tmp_path_factory.mktemp("pages")
     dags = home / "dags"
     dags.mkdir()
     for file in ("machine_faults.py", "machine_kill.py"):
         shutil.copy(repository / "tests" / "e2e" / "dags" / file, dags)
-    plant = e2e.Plant(home, dags)
+    plant = Plant(home, dags)
     with plant.running():
         for day in DAYS:
             plant.deliver(day, rows=300)  # the gate wants fifty rows to test on
@@ -48,7 +46,7 @@ def pictures(repository: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def browser(plant: Any) -> Iterator[Any]:
+def browser(plant: Plant) -> Iterator[Any]:
     with sync_api.sync_playwright() as playwright:
         # a container's root has no sandbox to give
         sandbox = sys.platform != "linux" or os.getuid() != 0
@@ -58,7 +56,7 @@ def browser(plant: Any) -> Iterator[Any]:
 
 
 @pytest.fixture(scope="session")
-def page(browser: Any, plant: Any) -> Iterator[Any]:
+def page(browser: Any, plant: Plant) -> Iterator[Any]:
     """A tab in which the admin has logged in by Airflow's own form."""
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     page = context.new_page()

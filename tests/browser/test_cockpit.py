@@ -13,6 +13,7 @@ from playwright.sync_api import expect
 
 from millrace.contracts.serving import ServingStatus
 from millrace.pages.app import create_app
+from tests.e2e.conftest import Plant
 
 DAG = "machine_faults"
 FIRST, LAST = "2026-03-02", "2026-03-04"  # the plant's days
@@ -25,7 +26,7 @@ def inside(page: Any) -> Any:
     return page.frame_locator("iframe")
 
 
-def test_strangers_get_401_from_every_route(plant: Any) -> None:
+def test_strangers_get_401_from_every_route(plant: Plant) -> None:
     for route in create_app().routes:
         if isinstance(route, APIRoute):
             path = route.path.replace("{name}", "pages.css").replace("{change}", "promote")
@@ -35,7 +36,7 @@ def test_strangers_get_401_from_every_route(plant: Any) -> None:
                 assert httpx.request(method, address, params=asked).status_code == 401, f"{method} {path}"
 
 
-def test_a_person_plans_triggers_watches_and_rolls_back(plant: Any, page: Any, pictures: Path) -> None:
+def test_a_person_plans_triggers_watches_and_rolls_back(plant: Plant, page: Any, pictures: Path) -> None:
     before = plant.ledger.live_model(DAG).model.version
     page.goto(f"{plant.airflow.url}/plugin/millrace-plan")
     frame = inside(page)
@@ -75,7 +76,7 @@ def test_a_person_plans_triggers_watches_and_rolls_back(plant: Any, page: Any, p
     expect(frame.get_by_text("it answers nonsense")).to_be_visible()
 
 
-def test_tabs_and_links_of_a_run_lead_into_airflow(plant: Any, page: Any) -> None:
+def test_tabs_and_links_of_a_run_lead_into_airflow(plant: Plant, page: Any) -> None:
     run_id = plant.ledger.live_model(DAG).run.run_id
     page.goto(f"{plant.airflow.url}/dags/{DAG}/runs/{run_id}")
     page.get_by_role("link", name="Energy and cost").click()
@@ -101,7 +102,7 @@ ADDRESSES = {
 @pytest.mark.parametrize("name", ADDRESSES)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_a_page_can_be_read_by_everyone_on_any_screen(
-    plant: Any, page: Any, pictures: Path, name: str, scheme: str
+    plant: Plant, page: Any, pictures: Path, name: str, scheme: str
 ) -> None:
     live = plant.ledger.live_model(DAG)
     address = ADDRESSES[name].format(dag=DAG, run=live.run.run_id.replace("+", "%2B"), version=live.model.version)

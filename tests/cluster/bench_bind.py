@@ -18,6 +18,7 @@ from kubernetes import client, config
 from millrace.launchers import kubernetes
 from millrace.settings import Settings
 from millrace.sizing.requests import Request
+from tests.cluster.conftest import Site
 
 PLANS, BUDGET_SECONDS = 500, 60
 PRODUCT = "NVIDIA-H100-80GB-HBM3"
@@ -25,7 +26,7 @@ GPUS = (1, 2, 4, 8, 16, 32, 64)
 SELECTOR = "millrace/workload=flowers,app.kubernetes.io/component=train"
 
 
-class CountingClient(client.ApiClient):
+class CountingClient(client.ApiClient):  # type: ignore[misc]
     """Counts the calls that it makes."""
 
     calls = 0
@@ -37,7 +38,7 @@ class CountingClient(client.ApiClient):
 
 @pytest.mark.timeout(600)
 def test_every_plan_is_bound_or_refused(
-    site: Any, train_spec: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    site: Site, train_spec: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     nodes = site.objects("nodes", "default", "type=kwok")
     if not nodes:

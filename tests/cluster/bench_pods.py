@@ -7,15 +7,16 @@ The step is a real one, ingest on a day without arrivals: spec and report throug
 
 import json
 from statistics import median
-from typing import Any
 
 import pytest
+
+from tests.cluster.conftest import Plant
 
 DAG = "noop_pods"
 
 
 @pytest.mark.timeout(900)
-def test_noop_pods(plant: Any, capsys: pytest.CaptureFixture[str]) -> None:
+def test_noop_pods(plant: Plant, capsys: pytest.CaptureFixture[str]) -> None:
     run_id = plant.trigger(DAG, partition_from="2020-01-01", partition_to="2020-01-01")
     plant.await_run(DAG, run_id, 800)
     tasks = plant.api.tasks(DAG, run_id)

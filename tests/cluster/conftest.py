@@ -11,11 +11,11 @@ import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from types import MappingProxyType, SimpleNamespace
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -29,6 +29,7 @@ from millrace.ledger.ledger import Ledger
 from millrace.serving.secret import serving_secret
 from millrace.settings import Settings
 from millrace.storage import files
+from tests.e2e import conftest as e2e
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 AIRFLOW, STEPS, SERVING = "millrace-airflow", "millrace-steps", "millrace-serving"
@@ -227,6 +228,9 @@ class Plant:
         files.write_bytes(f"{self.site.store}/arrivals/{workload}/{day}.csv", text.encode())
 
 
+StartPlant = Callable[..., AbstractContextManager[Plant]]
+
+
 @pytest.fixture(scope="session", name="await_")
 def _await() -> Any:
     return await_
@@ -238,15 +242,9 @@ def start_budget_seconds() -> int:
 
 
 @pytest.fixture(scope="session")
-def machine_rows(load_module: Callable[[Path], Any]) -> Any:
+def machine_rows() -> Callable[..., list[str]]:
     """A day's readings, as end-to-end tests deliver them."""
-    return load_module(REPOSITORY / "tests" / "e2e" / "conftest.py").machine_rows
-
-
-@pytest.fixture(scope="session")
-def tiny_models(load_module: Callable[[Path], Any]) -> Any:
-    """The serve image's tiny models."""
-    return load_module(REPOSITORY / "tests" / "images" / "serve" / "conftest.py")
+    return e2e.machine_rows
 
 
 @pytest.fixture
@@ -283,24 +281,16 @@ def running_plant(site: Site, home: Path, port: int, variables: Mapping[str, str
 
 
 @pytest.fixture(scope="session")
-def kit() -> SimpleNamespace:
-    """What makes another site than ``site``."""
-    return SimpleNamespace(
-        Site=Site, require_cluster=require_cluster, store_variables=store_variables, running_plant=running_plant
-    )
-
-
-@pytest.fixture(scope="session")
-def start_plant(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Any:
+def start_plant(site: Site, tmp_path_factory: pytest.TempPathFactory) -> StartPlant:
     """Start an Airflow on a port, with variables of its own; it ends with the context."""
 
-    def start(port: int, variables: Mapping[str, str] = MappingProxyType({})) -> Any:
+    def start(port: int, variables: Mapping[str, str] = MappingProxyType({})) -> AbstractContextManager[Plant]:
         return running_plant(site, tmp_path_factory.mktemp("plant"), port, variables)
 
     return start
 
 
 @pytest.fixture(scope="session")
-def plant(start_plant: Any) -> Iterator[Plant]:
+def plant(start_plant: StartPlant) -> Iterator[Plant]:
     with start_plant(8400) as plant:
         yield plant

@@ -8,13 +8,15 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.cluster.conftest import Plant, StartPlant
+
 DAG, SERVICE, SERVING = "machine_asks", "machine-asks", "millrace-serving"
 FIRST = date(2026, 3, 2)
 SEVERAL = "several"
 
 
 @pytest.fixture(scope="module")
-def asking(start_plant: Any, machine_rows: Any) -> Iterator[Any]:
+def asking(start_plant: StartPlant, machine_rows: Any) -> Iterator[Any]:
     """An Airflow of its own, with one version live."""
     with start_plant(8430, {"MILLRACE_PROMETHEUS_URL": "http://127.0.0.1:9"}) as plant:
         for offset in range(4):
@@ -25,28 +27,28 @@ def asking(start_plant: Any, machine_rows: Any) -> Iterator[Any]:
         yield plant
 
 
-def begin(plant: Any, offset: int) -> str:
+def begin(plant: Plant, offset: int) -> str:
     day = FIRST + timedelta(days=offset)
     return str(plant.trigger(DAG, partition_from=f"{day}", partition_to=f"{day}"))
 
 
-def answering(plant: Any) -> str:
+def answering(plant: Plant) -> str:
     """The version whose servers answer, or that several do."""
     (service,) = [each for each in plant.site.objects("services", SERVING) if each["metadata"]["name"] == SERVICE]
     return str(service["spec"]["selector"].get("millrace/version", SEVERAL))
 
 
-def asked(plant: Any, run_id: str) -> bool:
+def asked(plant: Plant, run_id: str) -> bool:
     return bool(plant.api.tasks(DAG, run_id)["roll_out"]["state"] == "awaiting_input")
 
 
-def answer(plant: Any, run_id: str, option: str) -> None:
+def answer(plant: Plant, run_id: str, option: str) -> None:
     # the task may be at work again: Airflow 3.3 may lose an answer, see AirflowApi.decide
     with contextlib.suppress(httpx.HTTPError):
         plant.api.decide(DAG, run_id, option, task_id="roll_out")
 
 
-def approve_up_to(plant: Any, await_: Any, run_id: str, share: str) -> None:
+def approve_up_to(plant: Plant, await_: Any, run_id: str, share: str) -> None:
     """Approve what is asked until that share is held."""
 
     def held() -> bool:
@@ -61,7 +63,7 @@ def approve_up_to(plant: Any, await_: Any, run_id: str, share: str) -> None:
     await_(held, f"a question while {share} answers", 400, 1)
 
 
-def live(plant: Any) -> str:
+def live(plant: Plant) -> str:
     return str(plant.ledger.live_model(DAG).model.version)
 
 
@@ -112,7 +114,7 @@ def test_a_person_says_yes_to_every_step_and_the_candidate_goes_live(asking: Any
     assert answering(asking) == live(asking)
 
 
-def versions(plant: Any) -> list[dict[str, Any]]:
+def versions(plant: Plant) -> list[dict[str, Any]]:
     """Versions with servers, or with some that are about to begin."""
     found = plant.site.objects("deployments", SERVING, f"millrace/workload={DAG}")
     return [each for each in found if each["spec"]["replicas"]]

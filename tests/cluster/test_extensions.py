@@ -11,6 +11,7 @@ from millrace.launchers.spark import spark_application
 from millrace.serving import gateway, keda, kserve
 from millrace.settings import Settings
 from millrace.sizing.requests import Request
+from tests.cluster.conftest import Site
 
 KINDS = ["HTTPRoute", "ScaledObject", "InferenceService", "SparkApplication"]
 
@@ -66,7 +67,7 @@ def rendered(spec: RunSpec) -> dict[str, dict[str, Any]]:
     return {each["kind"]: each for each in made}
 
 
-def judged(site: Any, manifest: dict[str, Any]) -> str:
+def judged(site: Site, manifest: dict[str, Any]) -> str:
     """What the API server makes of it, without keeping it: its name, or nothing."""
     return str(
         site.kubectl(
@@ -77,14 +78,14 @@ def judged(site: Any, manifest: dict[str, Any]) -> str:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_schema_takes_it(site: Any, crds: None, rendered: dict[str, Any], kind: str) -> None:
+def test_the_schema_takes_it(site: Site, crds: None, rendered: dict[str, Any], kind: str) -> None:
     rendered[kind]["metadata"].setdefault("name", "named-by-its-operator")
     assert judged(site, rendered[kind]).startswith(kind.lower())
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_field_that_the_schema_does_not_know_is_refused(
-    site: Any, crds: None, rendered: dict[str, Any], kind: str
+    site: Site, crds: None, rendered: dict[str, Any], kind: str
 ) -> None:
     spec = rendered[kind]["spec"]
     inner = {

@@ -8,12 +8,15 @@ from typing import Any
 
 import pytest
 
+from millrace.contracts.report import TrainResult
+from tests.cluster.conftest import Plant
+
 DAG = "machine_kill"
 TRAINING = "app.kubernetes.io/component=train"
 INDEX = "batch.kubernetes.io/job-completion-index"
 
 
-def workers(plant: Any, but: tuple[str, ...] = ()) -> dict[str, str]:
+def workers(plant: Plant, but: tuple[str, ...] = ()) -> dict[str, str]:
     """Names of the running training pods by index, but those named."""
     pods = plant.site.objects("pods", "millrace-steps", TRAINING)
     return {
@@ -23,13 +26,13 @@ def workers(plant: Any, but: tuple[str, ...] = ()) -> dict[str, str]:
     }
 
 
-def said(plant: Any, pod: str, text: str) -> bool:
+def said(plant: Plant, pod: str, text: str) -> bool:
     return text in plant.site.kubectl("-n", "millrace-steps", "logs", pod, check=False)
 
 
 @pytest.mark.timeout(900)
 def test_a_lost_worker_is_resumed_with_the_others_and_all_end_with_equal_weights(
-    plant: Any, machine_rows: Any, await_: Any, tmp_path: Path
+    plant: Plant, machine_rows: Any, await_: Any, tmp_path: Path
 ) -> None:
     # each worker asks for a core; what earlier tests left serving has its own
     plant.site.kubectl("-n", "millrace-serving", "scale", "deployments", "--all", "--replicas=0", check=False)
@@ -72,6 +75,7 @@ def test_a_lost_worker_is_resumed_with_the_others_and_all_end_with_equal_weights
     assert [each["outcome"] for each in tries if each["process_uid"] != "adopted"][-1] == "ok"
     assert {each["try_number"] for each in tries} == {1}, "the loss used up a retry"
     trained = plant.ledger.committed_report(DAG, run_id, "train")
+    assert isinstance(trained.result, TrainResult)
     assert trained.result.resumed_from_step > 0
     # both workers' processor time is in the leader's row: each was busy nearly all the time that they worked together
     assert trained.meter.cpu_seconds > 0
@@ -81,7 +85,7 @@ def test_a_lost_worker_is_resumed_with_the_others_and_all_end_with_equal_weights
 
 
 @pytest.mark.timeout(600)
-def test_a_gang_that_does_not_fit_ends_with_the_schedulers_reason(plant: Any, machine_rows: Any, await_: Any) -> None:
+def test_a_gang_that_does_not_fit_ends_with_the_schedulers_reason(plant: Plant, machine_rows: Any, await_: Any) -> None:
     day = date(2026, 5, 2)
     plant.deliver(DAG, day, "\n".join(machine_rows(day, 310)) + "\n")
     run_id = plant.trigger(DAG, partition_from=f"{day}", partition_to=f"{day}", workers=3, train="always")

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.cluster.conftest import Site
+
 DAG = "machine_inside"
 HERE = Path(__file__).parent
 AIRFLOW, STEPS, NAME = "millrace-airflow", "millrace-steps", "airflow-inside"
@@ -21,7 +23,7 @@ DAGS = (HERE.parent / "e2e" / "dags" / "machine_faults.py", HERE / "dags" / "mac
 class Inside:
     """A pod of images/airflow: a scheduler, a triggerer and an API server, with SQLite in the pod's own scratch."""
 
-    def __init__(self, site: Any) -> None:
+    def __init__(self, site: Site) -> None:
         self.site = site
 
     def run(self, *command: str, check: bool = True) -> str:
@@ -36,7 +38,7 @@ class Inside:
         return json.loads(self.run("python3", "-c", program).splitlines()[-1])
 
 
-def objects(site: Any, image: str) -> list[dict[str, Any]]:
+def objects(site: Site, image: str) -> list[dict[str, Any]]:
     """What an administrator would apply: Airflow's settings, its DAGs and its pod."""
     scratch = {"tmp": "/tmp", "home": "/var/lib/millrace"}
     settings = {
@@ -112,7 +114,7 @@ def objects(site: Any, image: str) -> list[dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def inside(site: Any, await_: Any) -> Iterator[Inside]:
+def inside(site: Site, await_: Any) -> Iterator[Inside]:
     image = os.environ["MILLRACE_TEST_IMAGES"].replace("{image}", "airflow")
     site.kubectl("apply", "-f", "-", given=yaml.safe_dump_all(objects(site, image)))
 
@@ -143,7 +145,7 @@ def inside(site: Any, await_: Any) -> Iterator[Inside]:
 @pytest.mark.long
 @pytest.mark.timeout(900)
 def test_a_run_from_data_to_service_by_the_token_of_the_pod_alone(
-    site: Any, inside: Inside, machine_rows: Any, await_: Any
+    site: Site, inside: Inside, machine_rows: Any, await_: Any
 ) -> None:
     from millrace.storage import files
 

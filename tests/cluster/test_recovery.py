@@ -15,13 +15,14 @@ from kubernetes import client, config, watch
 
 from millrace.contracts.calibration import Calibration
 from millrace.sizing.coefficients import CPU
+from tests.cluster.conftest import Plant
 
 KILL, FAULTS, WIDE = "machine_kill", "machine_faults", "machine_wide"
 # TensorFlow's libraries, which the kernel drops from memory and reads again: no limit is broken by them
 MAPPED_BYTES = 520 << 20
 
 
-def pods_of(plant: Any, run_id: str, step: str) -> list[dict[str, Any]]:
+def pods_of(plant: Plant, run_id: str, step: str) -> list[dict[str, Any]]:
     """The run's pods of one step that have not ended."""
     found = plant.site.objects("pods", "millrace-steps", f"app.kubernetes.io/component={step}")
     stamp = run_id.rsplit("__", 1)[1][:19].replace(":", "")
@@ -34,7 +35,7 @@ def pods_of(plant: Any, run_id: str, step: str) -> list[dict[str, Any]]:
     ]
 
 
-def tries_of(plant: Any, dag_id: str, run_id: str, step: str) -> list[dict[str, Any]]:
+def tries_of(plant: Plant, dag_id: str, run_id: str, step: str) -> list[dict[str, Any]]:
     """What the step's pods did.
 
     Airflow 3.3 may take a task that was deferred for a moment for lost; the next try takes the report that is there.
@@ -51,11 +52,11 @@ def command(process: psutil.Process) -> str:
         return ""
 
 
-def deliver(plant: Any, machine_rows: Any, workload: str, day: date, rows: int) -> None:
+def deliver(plant: Plant, machine_rows: Any, workload: str, day: date, rows: int) -> None:
     plant.deliver(workload, day, "\n".join(machine_rows(day, rows)) + "\n")
 
 
-def training(plant: Any, run_id: str) -> dict[str, Any] | None:
+def training(plant: Plant, run_id: str) -> dict[str, Any] | None:
     """The training pod, once it is past a checkpoint of its own."""
     for pod in pods_of(plant, run_id, "train"):
         text = plant.site.kubectl("-n", "millrace-steps", "logs", pod["metadata"]["name"], check=False)
@@ -65,7 +66,7 @@ def training(plant: Any, run_id: str) -> dict[str, Any] | None:
 
 
 @pytest.fixture
-def begun(plant: Any, machine_rows: Any, await_: Any) -> Any:
+def begun(plant: Plant, machine_rows: Any, await_: Any) -> Any:
     """Begin a long training on the cluster; returns the run and its pod, in the middle of it."""
 
     def begin(day: date, rows: int) -> tuple[str, dict[str, Any]]:
@@ -78,7 +79,7 @@ def begun(plant: Any, machine_rows: Any, await_: Any) -> Any:
     return begin
 
 
-def settle(plant: Any, await_: Any, run_id: str, dag_id: str = KILL) -> Any:
+def settle(plant: Plant, await_: Any, run_id: str, dag_id: str = KILL) -> Any:
     """Let the run come to its question, answer it with no, and return what training reported."""
 
     def ended() -> bool:
@@ -96,7 +97,7 @@ def settle(plant: Any, await_: Any, run_id: str, dag_id: str = KILL) -> Any:
 
 @pytest.mark.timeout(900)
 def test_a_deleted_training_pod_is_followed_by_one_that_goes_on_without_a_retry(
-    plant: Any, begun: Any, await_: Any
+    plant: Plant, begun: Any, await_: Any
 ) -> None:
     run_id, pod = begun(date(2026, 4, 1), 240)
     plant.site.kubectl("-n", "millrace-steps", "delete", "pod", pod["metadata"]["name"], "--wait=false")
@@ -115,7 +116,7 @@ def test_a_deleted_training_pod_is_followed_by_one_that_goes_on_without_a_retry(
 @pytest.mark.outage
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("victim", ["triggerer", "scheduler"])
-def test_one_training_goes_on_when_airflow_is_killed(plant: Any, begun: Any, await_: Any, victim: str) -> None:
+def test_one_training_goes_on_when_airflow_is_killed(plant: Plant, begun: Any, await_: Any, victim: str) -> None:
     run_id, pod = begun(date(2026, 4, 2 if victim == "triggerer" else 3), 250 if victim == "triggerer" else 260)
     killed = [
         process
@@ -135,7 +136,7 @@ def test_one_training_goes_on_when_airflow_is_killed(plant: Any, begun: Any, awa
 
 @pytest.mark.timeout(600)
 def test_a_step_without_enough_memory_is_given_more_and_the_next_run_asks_for_it(
-    plant: Any, machine_rows: Any, await_: Any
+    plant: Plant, machine_rows: Any, await_: Any
 ) -> None:
     day = date(2026, 4, 4)
     deliver(plant, machine_rows, FAULTS, day, 240)
@@ -159,7 +160,7 @@ def test_a_step_without_enough_memory_is_given_more_and_the_next_run_asks_for_it
 @pytest.mark.long
 @pytest.mark.timeout(1200)
 def test_a_training_sized_too_small_is_killed_once_resized_and_the_next_plan_is_right(
-    plant: Any, machine_rows: Any, await_: Any
+    plant: Plant, machine_rows: Any, await_: Any
 ) -> None:
     def train(day: date) -> tuple[Any, list[dict[str, Any]]]:
         deliver(plant, machine_rows, WIDE, day, 120)
@@ -182,7 +183,8 @@ def test_a_training_sized_too_small_is_killed_once_resized_and_the_next_plan_is_
         learned_at=datetime.now(UTC),
     )
     assert plant.ledger.store_calibration(wrong)
-    plans, peaks = [], []
+    plans: list[Any] = []
+    peaks: list[Any] = []
     for day in (date(2026, 4, 11), date(2026, 4, 12)):
         plan, tries = train(day)
         killed = [each for each in tries if "killed for want of memory" in each["reason"]]
@@ -198,7 +200,7 @@ def test_a_training_sized_too_small_is_killed_once_resized_and_the_next_plan_is_
 
 
 @pytest.mark.timeout(600)
-def test_a_cancelled_task_leaves_no_pod(plant: Any, begun: Any, await_: Any) -> None:
+def test_a_cancelled_task_leaves_no_pod(plant: Plant, begun: Any, await_: Any) -> None:
     run_id, _ = begun(date(2026, 4, 7), 270)
     plant.api.mark(KILL, run_id, "failed")
     await_(lambda: not plant.site.objects("pods", "millrace-steps", "app.kubernetes.io/component=train"), "no pod", 60)
@@ -206,7 +208,7 @@ def test_a_cancelled_task_leaves_no_pod(plant: Any, begun: Any, await_: Any) -> 
 
 @pytest.mark.outage
 @pytest.mark.timeout(900)
-def test_an_api_server_that_is_away_for_a_minute_costs_no_pod_and_no_try(plant: Any, begun: Any, await_: Any) -> None:
+def test_an_api_server_that_is_away_for_a_minute_costs_no_pod_and_no_try(plant: Plant, begun: Any, await_: Any) -> None:
     stop, start = os.environ.get("MILLRACE_TEST_API_STOP"), os.environ.get("MILLRACE_TEST_API_START")
     if not stop or not start:
         pytest.skip("MILLRACE_TEST_API_STOP and MILLRACE_TEST_API_START say no way to stop this API server")
@@ -224,7 +226,7 @@ def test_an_api_server_that_is_away_for_a_minute_costs_no_pod_and_no_try(plant: 
 @pytest.mark.outage
 @pytest.mark.timeout(900)
 def test_a_task_killed_before_it_defers_is_tried_again_with_the_pod_that_it_made(
-    plant: Any, machine_rows: Any, await_: Any
+    plant: Plant, machine_rows: Any, await_: Any
 ) -> None:
     day = date(2026, 4, 9)
     deliver(plant, machine_rows, KILL, day, 290)

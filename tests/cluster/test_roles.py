@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.cluster.conftest import Site
+
 ROLES = Path(__file__).resolve().parents[2] / "images" / "kubernetes" / "roles.yaml"
 # what the code does: operators/pod_{step,spark}.py by their provider, operators/pod_gang.py, serving/cluster.py
 USED = {
@@ -63,7 +65,7 @@ EACH = [
 ]
 
 
-def may(site: Any, who: list[str], namespace: str, resource: str, verb: str) -> bool:
+def may(site: Site, who: list[str], namespace: str, resource: str, verb: str) -> bool:
     """Whether the API server lets ``who`` (kubectl's options) do it."""
     kind, _, rest = resource.partition("/")
     which = [f"--subresource={rest}"] if rest in ("log", "scale", "status", "proxy", "exec") else []
@@ -74,17 +76,17 @@ def may(site: Any, who: list[str], namespace: str, resource: str, verb: str) -> 
 
 
 @pytest.fixture(scope="module")
-def airflow(site: Any) -> list[str]:
+def airflow(site: Site) -> list[str]:
     return ["--kubeconfig", str(site.airflow_kubeconfig)]
 
 
 @pytest.mark.parametrize(("namespace", "resource", "verb"), EACH, ids=["-".join(each) for each in EACH])
-def test_airflow_may(site: Any, airflow: list[str], namespace: str, resource: str, verb: str) -> None:
+def test_airflow_may(site: Site, airflow: list[str], namespace: str, resource: str, verb: str) -> None:
     assert may(site, airflow, namespace, resource, verb), f"the role of {namespace} lacks {verb} on {resource}"
 
 
 @pytest.fixture
-def somebody(site: Any) -> Iterator[str]:
+def somebody(site: Site) -> Iterator[str]:
     """A name that no role is bound to yet; what is bound to it goes with the test."""
     name = f"somebody-{secrets.token_hex(4)}"
     yield name
@@ -114,7 +116,7 @@ def without(role: dict[str, Any], resource: str, verb: str, name: str) -> list[d
 
 @pytest.mark.parametrize(("namespace", "resource", "verb"), EACH, ids=["-".join(each) for each in EACH])
 def test_without_the_verb_the_test_of_that_name_fails(
-    site: Any, somebody: str, await_: Any, namespace: str, resource: str, verb: str
+    site: Site, somebody: str, await_: Any, namespace: str, resource: str, verb: str
 ) -> None:
     (role,) = [each for each in roles() if each["metadata"]["namespace"] == namespace]
     copy = without(role, resource, verb, somebody)
@@ -139,7 +141,7 @@ def test_without_the_verb_the_test_of_that_name_fails(
         ("millrace-airflow", "get", "secrets"),
     ],
 )
-def test_airflow_may_not(site: Any, airflow: list[str], namespace: str, verb: str, resource: str) -> None:
+def test_airflow_may_not(site: Site, airflow: list[str], namespace: str, verb: str, resource: str) -> None:
     assert not may(site, airflow, namespace, resource, verb)
 
 
@@ -154,7 +156,7 @@ def test_the_roles_have_no_verb_that_is_not_used() -> None:
     assert given == set(EACH)
 
 
-def test_a_driver_of_spark_cannot_become_airflow(site: Any) -> None:
+def test_a_driver_of_spark_cannot_become_airflow(site: Site) -> None:
     """Who creates pods in a namespace can be any account there, and mount any secret."""
     driver = ["--as", "system:serviceaccount:millrace-spark:millrace-spark"]
     assert may(site, driver, "millrace-spark", "pods", "create")

@@ -6,7 +6,7 @@ The models are the serve image's tiny ones: a row whose ``a`` is 1,000 makes a f
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -27,6 +27,8 @@ from millrace.serving.prometheus import PrometheusSource
 from millrace.serving.rollout import RolloutRevertedError
 from millrace.settings import Settings
 from millrace.storage import files
+from tests.cluster.conftest import Site
+from tests.images.serve.conftest import TENTH, ModelStore, spec_for
 
 WORKLOAD = "colours"
 POLICY = ServingPolicy(requests_per_step=20, watch_seconds=5, max_request_seconds=10)
@@ -35,27 +37,28 @@ ROWS = [{"a": 1.0, "b": 2.0}, {"a": 1000.0, "b": 1.0}, {"a": 3.0, "b": 0.5}]
 
 
 @pytest.fixture(scope="module")
-def cluster(site: Any) -> ServingCluster:
+def cluster(site: Site) -> ServingCluster:
     from kubernetes import config
 
     return ServingCluster(Settings().cluster(), config.new_client_from_config(str(site.airflow_kubeconfig)))
 
 
 @pytest.fixture(scope="module")
-def make(site: Any, tiny_models: Any, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., ModelVersion]:
+def make(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., ModelVersion]:
     """Seal a version, put it and its servers' orders into the store."""
-    local = tiny_models.ModelStore(tmp_path_factory.mktemp("models"))
+    local = ModelStore(tmp_path_factory.mktemp("models"))
 
-    def version(name: str, fault: str = "", rounds: int = 5 * tiny_models.TENTH, broken: bool = False) -> ModelVersion:
+    def version(name: str, fault: str = "", rounds: int = 5 * TENTH, broken: bool = False) -> ModelVersion:
         made = local.tabular(name, fault=fault, rounds=rounds)
         uri = f"{site.store}/models/{WORKLOAD}/{name}"
         for each in files.names(made.uri):
             files.put_file(files.local_path(files.join(made.uri, each)), files.join(uri, each))
         made = made.model_copy(update={"uri": uri})
         folder = folder_of(site, made)
-        spec = tiny_models.spec_for(_Room(folder), PORT, POLICY)
+        room: Any = SimpleNamespace(uri=folder, target_uri=files.join(folder, TARGET_FILE), status_uri=None)
+        spec = spec_for(room, PORT, POLICY)
         task = ServeTask(
-            target_uri=files.join(folder, TARGET_FILE), status_uri=None, host="0.0.0.0", port=PORT,
+            target_uri=room.target_uri, status_uri=None, host="0.0.0.0", port=PORT,
             secrets_folder=SECRETS_FOLDER, tls=True, token=True,
         )  # fmt: skip
         spec = RunSpec.model_validate({**spec.model_dump(), "task": task.model_dump()})
@@ -68,12 +71,7 @@ def make(site: Any, tiny_models: Any, tmp_path_factory: pytest.TempPathFactory) 
     return version
 
 
-class _Room:
-    def __init__(self, uri: str) -> None:
-        self.uri, self.target_uri, self.status_uri = uri, files.join(uri, TARGET_FILE), None
-
-
-def folder_of(site: Any, version: ModelVersion) -> str:
+def folder_of(site: Site, version: ModelVersion) -> str:
     return f"{site.store}/serving/{WORKLOAD}/{version.version}"
 
 
@@ -116,7 +114,7 @@ class Load:
 
 
 @pytest.fixture
-def roll(site: Any, cluster: ServingCluster) -> Callable[..., ClusterRollout]:
+def roll(site: Site, cluster: ServingCluster) -> Callable[..., ClusterRollout]:
     def rollout(
         candidate: ModelVersion,
         stable: ModelVersion | None,
@@ -133,7 +131,7 @@ def roll(site: Any, cluster: ServingCluster) -> Callable[..., ClusterRollout]:
 
 
 @pytest.fixture(scope="module")
-def live(site: Any, cluster: ServingCluster, make: Callable[..., ModelVersion]) -> Iterator[list[ModelVersion]]:
+def live(site: Site, cluster: ServingCluster, make: Callable[..., ModelVersion]) -> list[ModelVersion]:
     """The live version, the newest last, as rollouts leave it."""
     first = make("v-1")
     rollout = ClusterRollout(cluster, POLICY, first, None, ROWS, folder=lambda version: folder_of(site, version))
@@ -256,7 +254,7 @@ def pods(cluster: ServingCluster, version: str) -> list[str]:
 
 @pytest.mark.timeout(300)
 def test_a_person_goes_back_and_no_request_fails(
-    site: Any,
+    site: Site,
     cluster: ServingCluster,
     make: Callable[..., ModelVersion],
     live: list[ModelVersion],
@@ -289,7 +287,7 @@ def test_a_person_goes_back_and_no_request_fails(
 
 @pytest.mark.timeout(600)
 def test_the_autoscaler_goes_from_one_to_three_servers_and_back(
-    site: Any, cluster: ServingCluster, live: list[ModelVersion]
+    site: Site, cluster: ServingCluster, live: list[ModelVersion]
 ) -> None:
     deployment = f"colours-{live[-1].version}"
 
@@ -306,7 +304,7 @@ def test_the_autoscaler_goes_from_one_to_three_servers_and_back(
 
 @pytest.mark.timeout(400)
 def test_a_gateway_gets_the_weights_and_keda_the_autoscaling(
-    site: Any,
+    site: Site,
     crds: None,
     cluster: ServingCluster,
     make: Callable[..., ModelVersion],
@@ -350,7 +348,7 @@ def test_a_gateway_gets_the_weights_and_keda_the_autoscaling(
     live.append(candidate)
 
 
-def live_objects(at: ServingCluster, version: ModelVersion, site: Any) -> list[dict[str, Any]]:
+def live_objects(at: ServingCluster, version: ModelVersion, site: Site) -> list[dict[str, Any]]:
     made = all_of(at.cluster, WORKLOAD, version.version, POLICY, folder_of(site, version))
     assert [each["kind"] for each in made][-1] == "HTTPRoute"
     return [each for each in made if each["kind"] in ("HTTPRoute", "ScaledObject")]

@@ -13,6 +13,7 @@ import yaml
 from millrace.cli.demonstration.show import bring_in
 from millrace.serving.client import InferenceClient
 from millrace.settings import Settings
+from tests.cluster.conftest import Plant
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 DAG = "news_topics"
@@ -25,7 +26,7 @@ UNKNOWN = ("measured_peak_gpu_memory_bytes", "predicted_cost", "cost", "currency
 
 
 @pytest.fixture(scope="module")
-def finished(plant: Any, pip: str) -> Any:
+def finished(plant: Plant, pip: str) -> Any:
     """One run over all days, and every pod that was seen meanwhile."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MILLRACE_HOME", str(plant.airflow.home))
@@ -64,7 +65,7 @@ def test_the_run_ends_well_and_its_row_is_like_a_laptops(finished: Any) -> None:
     assert row["site"] == "test"
 
 
-def test_every_step_was_a_pod_and_the_report_its_own(plant: Any, finished: Any) -> None:
+def test_every_step_was_a_pod_and_the_report_its_own(plant: Plant, finished: Any) -> None:
     run_id, _, pods = finished
     tries = plant.ledger.tries(DAG, run_id, 0)
     ok = {row["task_id"]: row["process_uid"] for row in tries if row["outcome"] == "ok" and row["joules"] is not None}
@@ -74,14 +75,14 @@ def test_every_step_was_a_pod_and_the_report_its_own(plant: Any, finished: Any) 
     assert steps == {"ingest", "validate", "train", "export", "evaluate"}
 
 
-def test_the_parts_of_ingest_were_pods_side_by_side(plant: Any, finished: Any) -> None:
+def test_the_parts_of_ingest_were_pods_side_by_side(plant: Plant, finished: Any) -> None:
     _, _, pods = finished
     labels = [pod["metadata"]["labels"] for pod in pods.values()]
     parts = [each["map_index"] for each in labels if each["app.kubernetes.io/component"] == "ingest"]
     assert sorted(parts) == ["0", "1"]
 
 
-def test_training_asked_for_its_gpu_and_the_plans_memory(plant: Any, finished: Any) -> None:
+def test_training_asked_for_its_gpu_and_the_plans_memory(plant: Plant, finished: Any) -> None:
     run_id, _, pods = finished
     (train,) = [pod for pod in pods.values() if pod["metadata"]["labels"]["app.kubernetes.io/component"] == "train"]
     asked = train["spec"]["containers"][0]["resources"]
@@ -93,7 +94,7 @@ def test_training_asked_for_its_gpu_and_the_plans_memory(plant: Any, finished: A
 
 
 def test_no_secret_is_found_anywhere(
-    plant: Any, finished: Any, secrets_of_the_site: list[str], all_that_is_kept: Any
+    plant: Plant, finished: Any, secrets_of_the_site: list[str], all_that_is_kept: Any
 ) -> None:
     """Pods' specifications, logs, XComs, rendered fields, the ledger, reports, Data Docs, models."""
     kept = all_that_is_kept(plant.airflow.home, plant.site.store)
@@ -103,7 +104,7 @@ def test_no_secret_is_found_anywhere(
 
 
 @pytest.fixture
-def secrets_of_the_site(plant: Any) -> list[str]:
+def secrets_of_the_site(plant: Plant) -> list[str]:
     import base64
 
     found = [yaml.safe_load(plant.site.airflow_kubeconfig.read_text())["users"][0]["user"]["token"]]
@@ -115,7 +116,7 @@ def secrets_of_the_site(plant: Any) -> list[str]:
     return found
 
 
-def test_no_pod_of_a_step_is_left(plant: Any, finished: Any) -> None:
+def test_no_pod_of_a_step_is_left(plant: Plant, finished: Any) -> None:
     run_id = finished[0]
     left = [
         pod["metadata"]["name"]
@@ -126,7 +127,7 @@ def test_no_pod_of_a_step_is_left(plant: Any, finished: Any) -> None:
 
 
 def test_what_serves_is_what_the_manifests_say_and_applying_them_changes_nothing(
-    plant: Any, finished: Any, monkeypatch: pytest.MonkeyPatch
+    plant: Plant, finished: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MILLRACE_HOME", str(plant.airflow.home))
     text = subprocess.run(
@@ -145,7 +146,7 @@ def test_what_serves_is_what_the_manifests_say_and_applying_them_changes_nothing
     assert "replicas" not in deployment["spec"], "the autoscaler says how many there are"
 
 
-def test_the_service_answers_those_who_have_the_token(plant: Any, finished: Any) -> None:
+def test_the_service_answers_those_who_have_the_token(plant: Plant, finished: Any) -> None:
     from kubernetes import config
 
     from millrace.serving.cluster import ServingCluster
@@ -158,7 +159,7 @@ def test_the_service_answers_those_who_have_the_token(plant: Any, finished: Any)
     assert answer.model_version == finished[1]["model_version"]
 
 
-def test_the_runs_page_says_what_share_its_model_has(plant: Any, finished: Any) -> None:
+def test_the_runs_page_says_what_share_its_model_has(plant: Plant, finished: Any) -> None:
     run_id, row, _ = finished
     page = httpx.get(
         f"{plant.airflow.url}/millrace/run",

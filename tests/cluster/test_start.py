@@ -7,18 +7,20 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.cluster.conftest import Plant
+
 FAULTS, NO_IMAGE = "machine_faults", "no_image"
 STEPS = "millrace-steps"
 
 
-def deliver(plant: Any, machine_rows: Any, day: date) -> dict[str, str]:
+def deliver(plant: Plant, machine_rows: Any, day: date) -> dict[str, str]:
     """A day's arrivals, and what a run of that day is triggered with."""
     plant.deliver(FAULTS, day, "\n".join(machine_rows(day, 240)) + "\n")
     return {"partition_from": f"{day}", "partition_to": f"{day}"}
 
 
 def assert_refused(
-    plant: Any, await_: Any, dag_id: str, run_id: str, step: str, said: str, budget_seconds: int
+    plant: Plant, await_: Any, dag_id: str, run_id: str, step: str, said: str, budget_seconds: int
 ) -> None:
     """The run, its task and the ledger's try end with ``said``; no retry is left of it, and a minute later no pod."""
     row = plant.finish(dag_id, run_id)
@@ -39,7 +41,7 @@ def assert_refused(
 
 @pytest.mark.timeout(600)
 def test_a_pod_that_no_node_takes_ends_with_the_schedulers_reason(
-    plant: Any, machine_rows: Any, await_: Any, start_budget_seconds: int
+    plant: Plant, machine_rows: Any, await_: Any, start_budget_seconds: int
 ) -> None:
     run_id = plant.trigger(FAULTS, hardware="nowhere", **deliver(plant, machine_rows, date(2026, 4, 6)))
     said = "Unschedulable: "
@@ -49,7 +51,7 @@ def test_a_pod_that_no_node_takes_ends_with_the_schedulers_reason(
 
 @pytest.mark.timeout(600)
 def test_an_image_that_cannot_be_pulled_ends_with_the_kubelets_reason(
-    plant: Any, await_: Any, start_budget_seconds: int
+    plant: Plant, await_: Any, start_budget_seconds: int
 ) -> None:
     run_id = plant.trigger(NO_IMAGE, partition_from="2026-04-11", partition_to="2026-04-11")
     assert_refused(plant, await_, NO_IMAGE, run_id, "ingest", "/of-nobody:", start_budget_seconds)
@@ -58,7 +60,7 @@ def test_an_image_that_cannot_be_pulled_ends_with_the_kubelets_reason(
 
 
 @pytest.fixture
-def no_quota(plant: Any, await_: Any) -> Iterator[str]:
+def no_quota(plant: Plant, await_: Any) -> Iterator[str]:
     """A namespace that has no room for another pod."""
     name = "none-left"
     quota = {
@@ -84,7 +86,7 @@ def no_quota(plant: Any, await_: Any) -> Iterator[str]:
 
 @pytest.mark.timeout(600)
 def test_a_quota_without_room_ends_with_the_api_servers_reason(
-    plant: Any, await_: Any, machine_rows: Any, no_quota: str, start_budget_seconds: int
+    plant: Plant, await_: Any, machine_rows: Any, no_quota: str, start_budget_seconds: int
 ) -> None:
     run_id = plant.trigger(FAULTS, **deliver(plant, machine_rows, date(2026, 4, 12)))
     assert_refused(plant, await_, FAULTS, run_id, "ingest", f"exceeded quota: {no_quota}", start_budget_seconds)

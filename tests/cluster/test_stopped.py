@@ -7,6 +7,8 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.cluster.conftest import Plant
+
 DAG, HASTY = "machine_stopped", "machine_hasty"
 DAY = date(2026, 4, 20)
 # what Airflow takes to tell the triggerer, and the grace of a step, are part of it
@@ -17,7 +19,7 @@ _OVER = ("Succeeded", "Failed")
 class Training:
     """A run in the middle of a training that would go on for many minutes, in one pod or in two."""
 
-    def __init__(self, plant: Any, await_: Any, dag_id: str, run_id: str) -> None:
+    def __init__(self, plant: Plant, await_: Any, dag_id: str, run_id: str) -> None:
         self.plant, self.await_, self.dag_id, self.run_id = plant, await_, dag_id, run_id
         self.client = httpx.Client(base_url=plant.airflow.url, headers=plant.api.headers, timeout=60)
         self.pods = {each["metadata"]["name"] for each in await_(self._under_way, "a training at work", 600)}
@@ -60,7 +62,7 @@ def clear(client: httpx.Client, dag_id: str, run_id: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def train(plant: Any, await_: Any, machine_rows: Any) -> Callable[..., Training]:
+def train(plant: Plant, await_: Any, machine_rows: Any) -> Callable[..., Training]:
     """A run in its training; one that was trained for an earlier test begins its training again."""
     runs: dict[tuple[str, int], str] = {}
     plant.ledger.learn_memory(DAG, "validate", 1 << 30)
@@ -137,7 +139,7 @@ def test_a_training_that_takes_longer_than_it_may_stops_and_is_booked(train: Any
 
 @pytest.mark.timeout(900)
 def test_a_cancelled_backfill_ends_with_the_runs_that_it_had_begun(
-    train: Any, plant: Any, await_: Any, machine_rows: Any
+    train: Any, plant: Plant, await_: Any, machine_rows: Any
 ) -> None:
     day = DAY + timedelta(days=5)
     plant.deliver(DAG, day, "\n".join(machine_rows(day, 3000)) + "\n")

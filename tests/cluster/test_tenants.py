@@ -27,6 +27,7 @@ from millrace.settings import Settings
 from millrace.storage import files
 from millrace.tenancy.bucket_policy import Tenant, bucket_policy
 from millrace.tenancy.manifests import manifests
+from tests.cluster.conftest import Plant, Site, require_cluster, running_plant, store_variables
 
 TEAMS = ("red", "blue")
 AIRFLOW = "tenancy-airflow"
@@ -83,19 +84,18 @@ print("FOUND " + json.dumps(found))
 
 @pytest.fixture(scope="module")
 def tenancy(
-    kit: Any,
     tmp_path_factory: pytest.TempPathFactory,
     create_bucket: Callable[[str], None],
     ceph_user: Any,
     ceph_owner: str,
     put_policy: Any,
-) -> Iterator[Any]:
+) -> Iterator[Site]:
     """What an administrator does for two teams, with the objects that the commands print."""
-    kit.require_cluster()
+    require_cluster()
     home, mark = tmp_path_factory.mktemp("tenancy"), secrets.token_hex(3)
     bucket = f"millrace-tenancy-{mark}"
     create_bucket(bucket)
-    site = kit.Site(home, f"s3://{bucket}/store", os.environ["KUBECONFIG"])
+    site = Site(home, f"s3://{bucket}/store", os.environ["KUBECONFIG"])
     (home / "catalogue.yaml").write_text(
         yaml.safe_dump(
             {"hardware": {"small": HARDWARE | {"idle_watts_per_core": 0.7, "active_watts_per_core": 2.8}},
@@ -128,7 +128,7 @@ def tenancy(
                 site.kubectl("apply", "-f", "-", given=serving_secret(cluster, f"machine_{team}"))
                 for role, namespace in (("steps", cluster.namespace), ("servers", cluster.serving_namespace)):
                     user = ceph_user(f"{mark}-{role}-{team}")
-                    site.give_secret(namespace, cluster.storage_secret, kit.store_variables() | user)
+                    site.give_secret(namespace, cluster.storage_secret, store_variables() | user)
             tenants = [
                 Tenant(team, (f"machine_{team}",), (f"s3://{bucket}/arrivals/machine_{team}/{{partition}}.csv",))
                 for team in TEAMS
@@ -145,13 +145,11 @@ def tenancy(
 
 
 @pytest.fixture(scope="module")
-def runs(
-    kit: Any, tenancy: Any, machine_rows: Any, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[dict[str, Any]]:
+def runs(tenancy: Site, machine_rows: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
     """One run of each team's DAG side by side: its id, its row, and the namespaces of its pods."""
     arrivals = os.environ["MILLRACE_ARRIVALS_URI"]
     home = tmp_path_factory.mktemp("plant")
-    with kit.running_plant(tenancy, home, 8440, {"MILLRACE_ARRIVALS_URI": arrivals}) as plant:
+    with running_plant(tenancy, home, 8440, {"MILLRACE_ARRIVALS_URI": arrivals}) as plant:
         for team in TEAMS:
             text = "\n".join(machine_rows(DAY, 600)) + "\n"
             files.write_bytes(f"{arrivals}/machine_{team}/{DAY}.csv", text.encode())
@@ -160,7 +158,7 @@ def runs(
         yield {team: _ended(plant, f"machine_{team}", run_id) for team, run_id in begun.items()}
 
 
-def _ended(plant: Any, dag_id: str, run_id: str) -> dict[str, Any]:
+def _ended(plant: Plant, dag_id: str, run_id: str) -> dict[str, Any]:
     row = plant.finish(dag_id, run_id, timeout_seconds=900)
     tries = plant.ledger.tries(dag_id, run_id, 0)
     return {"run_id": run_id, "row": row, "tries": tries}
@@ -177,7 +175,7 @@ def test_the_whole_dag_passes_with_the_teams_own_credentials(runs: dict[str, Any
 
 
 @pytest.fixture(scope="module")
-def found(tenancy: Any, runs: dict[str, Any], await_: Any) -> dict[str, str]:
+def found(tenancy: Site, runs: dict[str, Any], await_: Any) -> dict[str, str]:
     """What a pod with all that team red's steps have gets to hear, of its own and of team blue's."""
     arrivals, store = os.environ["MILLRACE_ARRIVALS_URI"], tenancy.store
     order = {team: _spec_of(tenancy, team) for team in TEAMS}
@@ -212,12 +210,12 @@ def found(tenancy: Any, runs: dict[str, Any], await_: Any) -> dict[str, str]:
     return _as_red(tenancy, given, await_)
 
 
-def _spec_of(site: Any, team: str) -> str:
+def _spec_of(site: Site, team: str) -> str:
     specs = [each for each in files.walk(f"{site.store}/runs/machine_{team}") if each.names[-1] == SPEC_FILE]
     return files.join(f"{site.store}/runs/machine_{team}", *specs[0].names)
 
 
-def _as_red(site: Any, given: dict[str, Any], await_: Any) -> dict[str, str]:
+def _as_red(site: Site, given: dict[str, Any], await_: Any) -> dict[str, str]:
     namespace, name = "tenancy-steps-red", f"intruder-{secrets.token_hex(3)}"
     pod = {
         "apiVersion": "v1",
@@ -269,7 +267,7 @@ def test_a_step_gets_403_for_what_model_servers_obey(found: dict[str, str]) -> N
     assert {name: found[name] for name in orders} == dict.fromkeys(orders, "403")
 
 
-def test_a_step_gets_403_for_secrets_even_with_its_accounts_token(tenancy: Any, found: dict[str, str]) -> None:
+def test_a_step_gets_403_for_secrets_even_with_its_accounts_token(tenancy: Site, found: dict[str, str]) -> None:
     """Where NetworkPolicies are enforced, the pod does not even reach the API server."""
     asked = {name: said for name, said in found.items() if name.startswith(("secret in", "pods of"))}
     assert len(asked) == 5
@@ -287,12 +285,12 @@ def test_a_step_is_no_client_of_the_other_teams_model_server(found: dict[str, st
     assert said == "401" or said.startswith("unreachable"), said
 
 
-def _serving(site: Any, team: str) -> ServingCluster:
+def _serving(site: Site, team: str) -> ServingCluster:
     cluster = Settings().cluster().for_team(team, f"machine_{team}")
     return ServingCluster(cluster, config.new_client_from_config(str(site.airflow_kubeconfig)))
 
 
-def test_each_model_server_has_a_certificate_and_token_of_its_own(tenancy: Any, runs: dict[str, Any]) -> None:
+def test_each_model_server_has_a_certificate_and_token_of_its_own(tenancy: Site, runs: dict[str, Any]) -> None:
     red, blue = (_serving(tenancy, team) for team in TEAMS)
     address, own = red.address("machine-red"), red.access("machine_red")
     with InferenceClient(address, "machine_red", access=own) as client:
@@ -308,7 +306,7 @@ def test_each_model_server_has_a_certificate_and_token_of_its_own(tenancy: Any, 
         assert error.value.status == said
 
 
-def test_no_pod_has_an_authoritys_key(tenancy: Any, runs: dict[str, Any]) -> None:
+def test_no_pod_has_an_authoritys_key(tenancy: Site, runs: dict[str, Any]) -> None:
     from cryptography import x509
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
@@ -321,7 +319,7 @@ def test_no_pod_has_an_authoritys_key(tenancy: Any, runs: dict[str, Any]) -> Non
 
 
 @pytest.mark.timeout(400)
-def test_a_rotated_secret_is_read_by_the_server_and_by_its_client(tenancy: Any, runs: dict[str, Any]) -> None:
+def test_a_rotated_secret_is_read_by_the_server_and_by_its_client(tenancy: Site, runs: dict[str, Any]) -> None:
     red = _serving(tenancy, "red")
     address, before = red.address("machine-red"), red.access("machine_red")
     pods = {each["metadata"]["name"] for each in tenancy.objects("pods", "tenancy-serving-red")}
@@ -348,7 +346,7 @@ def test_a_rotated_secret_is_read_by_the_server_and_by_its_client(tenancy: Any, 
     assert pods == {each["metadata"]["name"] for each in tenancy.objects("pods", "tenancy-serving-red")}
 
 
-def test_airflow_has_no_more_than_the_teams_namespaces(tenancy: Any) -> None:
+def test_airflow_has_no_more_than_the_teams_namespaces(tenancy: Site) -> None:
     for namespace in (AIRFLOW, "kube-system", "default"):
         for what in ("create pods", "get secrets"):
             answer = tenancy.kubectl(

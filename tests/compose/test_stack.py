@@ -3,10 +3,8 @@
 import re
 import shlex
 import subprocess
-from collections.abc import Callable
 from difflib import unified_diff
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import httpx
@@ -14,6 +12,8 @@ import pytest
 
 from millrace.cli.demonstration.follow import AirflowApi, Reachable
 from millrace.cli.local_airflow import LocalAirflow
+from tests.compose.conftest import Stack
+from tests.e2e.conftest import free_port
 
 DAG = "news_topics"
 PARTS = {"machine", "postgres", "s3", "api-server", "scheduler", "dag-processor", "triggerer", "exporter", "prometheus"}
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.timeout(1800)
 
 
 @pytest.fixture(scope="module")
-def run_id(stack: Any, repository: Path) -> str:
+def run_id(stack: Stack, repository: Path) -> str:
     """One run that succeeded, triggered with a token."""
     # what make demo fetched, so that the stack needs no network
     bring_in = "mkdir /tmp/wheels && cp /wheels/*.whl /wheels/fetched.txt /tmp/wheels"
@@ -44,7 +44,7 @@ def run_id(stack: Any, repository: Path) -> str:
     return run_id
 
 
-def variables(stack: Any) -> dict[str, str]:
+def variables(stack: Stack) -> dict[str, str]:
     """Those that hold secrets, as each of Airflow's parts reads them."""
     lines = [*stack.secret("airflow/env").splitlines(), *stack.secret("s3/env").splitlines()]
     return {name: shlex.split(value)[0] for name, _, value in (line.partition("=") for line in lines)}
@@ -69,7 +69,7 @@ def pages(airflow: Reachable, run_id: str, version: str) -> dict[str, str]:
         }
 
 
-def test_every_part_runs_and_none_as_root(stack: Any) -> None:
+def test_every_part_runs_and_none_as_root(stack: Stack) -> None:
     states = {each["Config"]["Labels"]["com.docker.compose.service"]: each for each in stack.containers()}
     assert {name for name, each in states.items() if each["State"]["Running"]} == PARTS
     owners = {name: stack.compose("exec", "-T", name, "id", "-u").strip() for name in PARTS}
@@ -77,12 +77,12 @@ def test_every_part_runs_and_none_as_root(stack: Any) -> None:
     assert [name for name, each in states.items() if each["HostConfig"]["Privileged"]] == []
 
 
-def test_nobody_gets_in_without_logging_in(stack: Any) -> None:
+def test_nobody_gets_in_without_logging_in(stack: Stack) -> None:
     for path in ("/api/v2/dags", "/millrace/runs", "/millrace/plan"):
         assert httpx.get(f"{stack.url}{path}", timeout=30).status_code == 401
 
 
-def test_no_role_of_airflows_is_a_superuser_and_each_enters_its_own_database_by_tls_alone(stack: Any) -> None:
+def test_no_role_of_airflows_is_a_superuser_and_each_enters_its_own_database_by_tls_alone(stack: Stack) -> None:
     rights = "rolname, rolsuper, rolcreatedb, rolcreaterole, rolreplication, rolbypassrls"
     roles = stack.sql(f"SELECT {rights} FROM pg_roles WHERE rolcanlogin AND rolname <> 'postgres' ORDER BY rolname")
     assert roles.splitlines() == ["airflow|f|f|f|f|f", "ledger|f|f|f|f|f"]
@@ -105,7 +105,7 @@ def test_no_role_of_airflows_is_a_superuser_and_each_enters_its_own_database_by_
         assert enters or "no pg_hba.conf entry" in said
 
 
-def test_ports_are_opened_on_loopback_alone_and_the_store_takes_no_request_without_tls(stack: Any) -> None:
+def test_ports_are_opened_on_loopback_alone_and_the_store_takes_no_request_without_tls(stack: Stack) -> None:
     bound = [
         each["HostIp"]
         for part in stack.containers()
@@ -118,9 +118,13 @@ def test_ports_are_opened_on_loopback_alone_and_the_store_takes_no_request_witho
         httpx.get("http://localhost:27480", timeout=10).raise_for_status()
 
 
-def test_a_stack_that_others_would_reach_without_tls_does_not_start(stack: Any) -> None:
+def test_a_stack_that_others_would_reach_without_tls_does_not_start(stack: Stack) -> None:
     words = ("docker", "compose", "-p", "millrace-test-open")
-    given = {"cwd": stack.repository, "env": {**stack.environment, "MILLRACE_BIND": "0.0.0.0"}, "text": True}
+    given: dict[str, Any] = {
+        "cwd": stack.repository,
+        "env": {**stack.environment, "MILLRACE_BIND": "0.0.0.0"},
+        "text": True,
+    }
     try:
         done = subprocess.run([*words, "up", "-d"], **given, check=False, capture_output=True)
         assert done.returncode != 0
@@ -132,7 +136,7 @@ def test_a_stack_that_others_would_reach_without_tls_does_not_start(stack: Any) 
         subprocess.run([*words, "down", "--volumes"], **given, check=True, capture_output=True)
 
 
-def test_the_ledger_in_postgresql_has_the_run_predicted_beside_measured(stack: Any, run_id: str) -> None:
+def test_the_ledger_in_postgresql_has_the_run_predicted_beside_measured(stack: Stack, run_id: str) -> None:
     row = stack.sql(f"SELECT state, decision, {', '.join(NUMBERS)} FROM run_summary WHERE run_id = '{run_id}'")
     state, decision, *numbers = row.split("|")
     assert (state, decision) == ("success", "pass")
@@ -140,11 +144,10 @@ def test_the_ledger_in_postgresql_has_the_run_predicted_beside_measured(stack: A
 
 
 def test_the_pages_show_the_run_and_make_up_on_the_same_stores_shows_the_same(
-    stack: Any,
+    stack: Stack,
     run_id: str,
     repository: Path,
     tmp_path: Path,
-    load_module: Callable[[Path], ModuleType],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     version = stack.sql(f"SELECT dataset_version FROM run_summary WHERE run_id = '{run_id}'")
@@ -159,7 +162,7 @@ def test_the_pages_show_the_run_and_make_up_on_the_same_stores_shows_the_same(
     for name, value in {**variables(stack), **stored}.items():
         here = value.replace("@postgres/", "@localhost:25432/").replace("/run/millrace/trust/ca.crt", f"{authority}")
         monkeypatch.setenv(name, here)
-    port = load_module(repository / "tests" / "e2e" / "conftest.py").free_port()
+    port = free_port()
     embedded = LocalAirflow(tmp_path, port)
     # one Airflow after the other on one database
     stack.compose("stop", "--timeout", "20", "scheduler", "dag-processor", "triggerer", "api-server")
@@ -180,7 +183,7 @@ def test_the_pages_show_the_run_and_make_up_on_the_same_stores_shows_the_same(
     assert differing == [], "\n".join(differing)
 
 
-def test_the_model_answers_after_the_stack_was_down_too(stack: Any, run_id: str) -> None:
+def test_the_model_answers_after_the_stack_was_down_too(stack: Stack, run_id: str) -> None:
     asked = {"inputs": [{"name": "text", "shape": [1], "datatype": "BYTES", "data": ["the shuttle reached orbit"]}]}
     url, trust = f"https://127.0.0.1:28200/v2/models/{DAG}", stack.trust
     token = {"Authorization": f"Bearer {stack.secret('serving/token')}"}
@@ -205,7 +208,7 @@ def test_the_model_answers_after_the_stack_was_down_too(stack: Any, run_id: str)
 @pytest.mark.parametrize(
     "query", ['up{job="model-servers",instance="machine:8200"} == 1', 'millrace_recent_runs{state="success"} >= 1']
 )
-def test_prometheus_has_the_servers_and_the_ledgers_figures(stack: Any, run_id: str, query: str) -> None:
+def test_prometheus_has_the_servers_and_the_ledgers_figures(stack: Stack, run_id: str, query: str) -> None:
     url, trust, user = (
         "https://127.0.0.1:29090/api/v1/query",
         stack.trust,
@@ -221,7 +224,7 @@ def test_prometheus_has_the_servers_and_the_ledgers_figures(stack: Any, run_id: 
     stack.await_(found, query, 60)
 
 
-def test_no_secret_is_in_configurations_arguments_or_logs(stack: Any, run_id: str) -> None:
+def test_no_secret_is_in_configurations_arguments_or_logs(stack: Stack, run_id: str) -> None:
     secret = {value.rpartition("@")[0].rpartition(":")[2] or value for value in variables(stack).values()}
     secret |= {stack.secret(name) for name in ("serving/token", "prometheus/password")}
     secret |= {stack.secret("airflow/passwords.json").split('"')[3]}
@@ -238,7 +241,7 @@ def test_no_secret_is_in_configurations_arguments_or_logs(stack: Any, run_id: st
     assert found == []
 
 
-def test_steps_and_model_servers_read_neither_airflows_keys_nor_each_others(stack: Any, run_id: str) -> None:
+def test_steps_and_model_servers_read_neither_airflows_keys_nor_each_others(stack: Stack, run_id: str) -> None:
     def shell(user: str, script: str) -> str:
         return str(stack.compose("exec", "-T", "-u", user, "scheduler", "sh", "-c", f"{script} || true")).strip()
 
@@ -253,7 +256,7 @@ def test_steps_and_model_servers_read_neither_airflows_keys_nor_each_others(stac
         assert (shell(user, become) == "65533") == (user == airflow)
 
 
-def test_the_ui_speaks_tls_where_it_is_asked_to_and_tasks_run(stack: Any, run_id: str) -> None:
+def test_the_ui_speaks_tls_where_it_is_asked_to_and_tasks_run(stack: Stack, run_id: str) -> None:
     """The last one: nothing here goes back to plain HTTP."""
     stack.environment["MILLRACE_UI_TLS"] = "true"
     stack.compose("up", "-d")

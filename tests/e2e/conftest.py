@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -99,7 +100,7 @@ class Plant:
         self.api.await_dag(dag_id)
         return self.api.trigger(dag_id, conf)
 
-    def wait(self, ready: Callable[[], object], what: str, timeout_seconds: float = RUN_TIMEOUT_SECONDS) -> object:
+    def wait(self, ready: Callable[[], object], what: str, timeout_seconds: float = RUN_TIMEOUT_SECONDS) -> Any:
         """Poll until ``ready`` is truthy; bounded."""
         deadline = time.monotonic() + timeout_seconds
         while time.monotonic() < deadline:
@@ -108,7 +109,7 @@ class Plant:
             time.sleep(0.5)
         raise AssertionError(f"{what}: not after {timeout_seconds} s; rows {self.ledger.run_summary()}")
 
-    def finish(self, run_id: str, dag_id: str = "machine_faults") -> dict[str, object]:
+    def finish(self, run_id: str, dag_id: str = "machine_faults") -> dict[str, Any]:
         """Wait for a run's end; returns its newest row of run_summary."""
         self.wait(lambda: self.api.run_state(dag_id, run_id) in ("success", "failed"), f"run {run_id}")
         return self.summary(run_id, dag_id)
@@ -119,7 +120,7 @@ class Plant:
         answer = httpx.get(self.airflow.url + path, params={"full_content": True}, headers=self.api.headers, timeout=60)
         return answer.raise_for_status().text
 
-    def summary(self, run_id: str, dag_id: str = "machine_faults") -> dict[str, object]:
+    def summary(self, run_id: str, dag_id: str = "machine_faults") -> dict[str, Any]:
         """The run's newest row of run_summary."""
         return max(self.ledger.run_summary(dag_id=dag_id, run_id=run_id), key=lambda row: int(row["repeat"]))
 

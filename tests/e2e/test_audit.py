@@ -12,28 +12,30 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.e2e.conftest import Plant
+
 DAG = "machine_audit"
 DAY = date(2026, 5, 4)
 # whoever triggers at a shell is the system's user, and no user of Airflow's
 SHELL_RUN = "manual__at_a_shell"
 
 
-def audit(plant: Any, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def audit(plant: Plant, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "millrace", "ledger", "audit", *arguments],
         env={**plant.airflow.environment(), **environment}, capture_output=True, text=True, timeout=120,
     )  # fmt: skip
 
 
-def asks(plant: Any, run_id: str) -> bool:
+def asks(plant: Plant, run_id: str) -> bool:
     return bool(plant.api.tasks(DAG, run_id)["approve"]["state"] == "awaiting_input")
 
 
-def refusals(plant: Any) -> list[dict[str, Any]]:
+def refusals(plant: Plant) -> list[dict[str, Any]]:
     return [row for row in plant.ledger.audit(DAG) if row["outcome"] == "refused"]
 
 
-def change(plant: Any, what: str, version: str, reason: str) -> int:
+def change(plant: Plant, what: str, version: str, reason: str) -> int:
     """A person's change on the page Models; the answer's status."""
     with httpx.Client(base_url=plant.airflow.url, headers=plant.api.headers, timeout=120) as client:
         address = f"/millrace/models/{what}?dag_id={DAG}&version={version}"
@@ -43,7 +45,7 @@ def change(plant: Any, what: str, version: str, reason: str) -> int:
 
 
 @pytest.mark.timeout(900)
-def test_each_decision_is_in_the_audit_once_and_a_changed_row_is_found(plant: Any, tmp_path: Path) -> None:
+def test_each_decision_is_in_the_audit_once_and_a_changed_row_is_found(plant: Plant, tmp_path: Path) -> None:
     plant.deliver(DAY, workload=DAG, rows=300)
     days = {"partition_from": f"{DAY}", "partition_to": f"{DAY}"}
 

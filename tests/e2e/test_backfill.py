@@ -8,23 +8,24 @@ import sys
 from contextlib import closing
 from datetime import date, timedelta
 from functools import partial
-from typing import Any
 
 import pytest
 from deltalake import DeltaTable
+
+from tests.e2e.conftest import Plant
 
 DAG = "machine_week"
 TERMINAL = {"success", "skipped", "rejected", "superseded"}
 
 
-def rows_by_day(plant: Any) -> dict[str, int]:
+def rows_by_day(plant: Plant) -> dict[str, int]:
     dataset = plant.ledger.latest_dataset(DAG, until=date(2099, 1, 1))
     table = DeltaTable(dataset.uri, version=dataset.version).to_pyarrow_table(columns=["partition_"])
     counts = table.group_by("partition_").aggregate([("partition_", "count")]).to_pylist()
     return {str(row["partition_"]): row["partition__count"] for row in counts}
 
 
-def live_versions(plant: Any) -> list[str]:
+def live_versions(plant: Plant) -> list[str]:
     with closing(sqlite3.connect(plant.airflow.home / "ledger.db")) as connection:
         return [
             row[0]
@@ -32,7 +33,7 @@ def live_versions(plant: Any) -> list[str]:
         ]
 
 
-def backfill(plant: Any, week: list[date]) -> None:
+def backfill(plant: Plant, week: list[date]) -> None:
     plant.command(
         "backfill", "create", "--dag-id", DAG, "--from-date", f"{week[0]}", "--to-date", f"{week[-1]}",
         "--max-active-runs", "3", "--reprocess-behavior", "completed",
@@ -40,7 +41,7 @@ def backfill(plant: Any, week: list[date]) -> None:
 
 
 @pytest.mark.timeout(900)
-def test_a_week_twice_leaves_each_row_once_and_one_live_model(plant: Any, week: list[date]) -> None:
+def test_a_week_twice_leaves_each_row_once_and_one_live_model(plant: Plant, week: list[date]) -> None:
     absent = week[3]
     for day in week:
         if day != absent:
@@ -72,7 +73,7 @@ def test_a_week_twice_leaves_each_row_once_and_one_live_model(plant: Any, week: 
     assert sum("no new data" in row["reason"] for row in rows) == 2
 
 
-def test_a_backfill_has_a_price_before_it_starts(plant: Any, week: list[date]) -> None:
+def test_a_backfill_has_a_price_before_it_starts(plant: Plant, week: list[date]) -> None:
     later = [day + timedelta(days=7) for day in week[:3]]
     for day in later[:2]:
         plant.deliver(day, workload=DAG)
@@ -89,7 +90,7 @@ def test_a_backfill_has_a_price_before_it_starts(plant: Any, week: list[date]) -
 
 
 @pytest.mark.timeout(900)
-def test_a_backfill_that_breaks_its_budget_stops_at_its_first_task_for_a_person(plant: Any, week: list[date]) -> None:
+def test_a_backfill_that_breaks_its_budget_stops_at_its_first_task_for_a_person(plant: Plant, week: list[date]) -> None:
     days = [day + timedelta(days=14) for day in week[:3]]
     for day in (week[0], *days):
         plant.deliver(day, workload=DAG, rows=600)
@@ -123,11 +124,11 @@ def test_a_backfill_that_breaks_its_budget_stops_at_its_first_task_for_a_person(
     assert [each["day"] for each in plant.ledger.partition_rows(DAG, days[0], days[-1])] == [f"{days[0]}"]
 
 
-def asks(plant: Any, run_id: str) -> bool:
+def asks(plant: Plant, run_id: str) -> bool:
     return plant.api.tasks(DAG, run_id)["divide"]["state"] == "awaiting_input"
 
 
-def price(plant: Any, *arguments: str) -> str:
+def price(plant: Plant, *arguments: str) -> str:
     done = subprocess.run(
         [sys.executable, "-m", "millrace", "price-backfill", *arguments],
         env=plant.airflow.environment(), capture_output=True, text=True, timeout=180,
@@ -136,7 +137,7 @@ def price(plant: Any, *arguments: str) -> str:
     return done.stdout
 
 
-def ended(plant: Any, week: list[date], repeat: int) -> bool:
+def ended(plant: Plant, week: list[date], repeat: int) -> bool:
     rows = [
         row
         for row in plant.ledger.run_summary(dag_id=DAG, limit=200)

@@ -10,13 +10,14 @@ import pytest
 
 from millrace.contracts.serving import ServingStatus
 from millrace.ledger.records import Actor
+from tests.e2e.conftest import Plant
 
 DAG = "machine_generations"
 ADA = Actor("Ada in Airflow's UI")
 
 
 @pytest.fixture(scope="module")
-def declare(plant: Any) -> Any:
+def declare(plant: Plant) -> Any:
     """Change what the DAG's file declares; a run that begins after that has it."""
 
     def declare(**changes: object) -> None:
@@ -26,13 +27,13 @@ def declare(plant: Any) -> Any:
 
 
 @pytest.fixture(scope="module")
-def days(plant: Any, week: list[date]) -> list[date]:
+def days(plant: Plant, week: list[date]) -> list[date]:
     for day in week[:2]:
         plant.deliver(day, DAG, rows=400)  # enough rows for a verdict from one day alone
     return week[:2]
 
 
-def served(plant: Any) -> str:
+def served(plant: Plant) -> str:
     status = ServingStatus.model_validate_json((plant.store / f"serving/{DAG}/status.json").read_bytes())
     tensors = [
         {"name": name, "shape": [1], "datatype": "FP64", "data": [1.0]} for name in ("temperature", "vibration", "load")
@@ -41,13 +42,13 @@ def served(plant: Any) -> str:
     return str(answer.raise_for_status().json()["model_version"])
 
 
-def run_over(plant: Any, days: list[date], **conf: object) -> dict[str, Any]:
+def run_over(plant: Plant, days: list[date], **conf: object) -> dict[str, Any]:
     run_id = plant.run(DAG, partition_from=f"{days[0]}", partition_to=f"{days[-1]}", **conf)
     row: dict[str, Any] = plant.finish(run_id, DAG)
     return row
 
 
-def clear(plant: Any, run_id: str, task: str) -> None:
+def clear(plant: Plant, run_id: str, task: str) -> None:
     asked = {
         "dry_run": False,
         "dag_run_id": run_id,
@@ -59,7 +60,7 @@ def clear(plant: Any, run_id: str, task: str) -> None:
     client.post(f"/api/v2/dags/{DAG}/clearTaskInstances", json=asked).raise_for_status()
 
 
-def test_refused_parameters_are_in_the_ledger_with_their_reason(plant: Any, days: list[date]) -> None:
+def test_refused_parameters_are_in_the_ledger_with_their_reason(plant: Plant, days: list[date]) -> None:
     for conf, said in (
         ({"epoch": 5}, "there is no parameter 'epoch' (is 'epochs' meant?)"),
         ({"partition_from": f"{days[1]}", "partition_to": f"{days[0]}"}, "before it begins"),
@@ -73,7 +74,7 @@ def test_refused_parameters_are_in_the_ledger_with_their_reason(plant: Any, days
 
 
 def test_a_lowered_floor_and_a_cleared_gate_bring_the_same_version_live(
-    plant: Any, declare: Any, days: list[date]
+    plant: Plant, declare: Any, days: list[date]
 ) -> None:
     declare(floor=1.0)
     row = run_over(plant, days)
@@ -93,7 +94,7 @@ def test_a_lowered_floor_and_a_cleared_gate_bring_the_same_version_live(
     assert (row["state"], row["model_version"]) == ("success", version), row
 
 
-def test_what_a_person_took_back_is_not_brought_back_by_a_run(plant: Any, days: list[date]) -> None:
+def test_what_a_person_took_back_is_not_brought_back_by_a_run(plant: Plant, days: list[date]) -> None:
     """The same data and seed are the same version."""
     version = plant.ledger.live_model(DAG).model.version
     plant.ledger.revert(DAG, version, "it insults people", by=ADA)
@@ -109,7 +110,7 @@ def test_what_a_person_took_back_is_not_brought_back_by_a_run(plant: Any, days: 
 
 
 def test_a_changed_column_is_refused_and_a_new_generation_takes_over(
-    plant: Any, declare: Any, days: list[date]
+    plant: Plant, declare: Any, days: list[date]
 ) -> None:
     old = plant.ledger.live_model(DAG)
     declare(load="float32")

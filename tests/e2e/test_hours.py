@@ -6,11 +6,13 @@ from typing import Any
 
 from aiosmtpd.controller import Controller
 
+from tests.e2e.conftest import Plant
+
 DAG = "machine_hours"
 
 
 def test_a_run_waits_for_its_hours_until_a_person_lets_it_and_for_watts_until_there_are_some(
-    plant: Any, first_day: date
+    plant: Plant, first_day: date
 ) -> None:
     hour = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
     hours = [f"{(hour + timedelta(hours=ahead)).isoformat()},{20 if ahead == 4 else 400}" for ahead in range(16)]
@@ -20,8 +22,9 @@ def test_a_run_waits_for_its_hours_until_a_person_lets_it_and_for_watts_until_th
         "other", "trains", workload="other", team="t", site="local", partition_first=first_day,
         partition_last=first_day, run_type="manual",
     )  # fmt: skip
-    whole = {"watts": plant.power_cap_watts, "cap_watts": plant.power_cap_watts, "lasts": timedelta(hours=1)}
-    assert plant.ledger.claim_power("other", "trains", 0, "local", **whole).taken
+    cap = plant.power_cap_watts
+    claim = plant.ledger.claim_power("other", "trains", 0, "local", watts=cap, cap_watts=cap, lasts=timedelta(hours=1))
+    assert claim.taken
 
     run_id = plant.run(DAG, partition_from=f"{first_day}", partition_to=f"{first_day}")
 
@@ -51,11 +54,13 @@ class Mailbox:
     async def handle_DATA(self, _server: Any, _session: Any, envelope: Any) -> str:  # noqa: N802 - aiosmtpd's name
         mail = message_from_bytes(envelope.content)
         text = next(part for part in mail.walk() if not part.is_multipart())
-        self.mails.add((mail["Subject"], text.get_payload(decode=True).decode().strip()))
+        content = text.get_payload(decode=True)
+        assert isinstance(content, bytes)
+        self.mails.add((mail["Subject"], content.decode().strip()))
         return "250 OK"
 
 
-def test_people_are_told_by_mail_of_a_run_that_failed_and_of_one_that_is_late(plant: Any, first_day: date) -> None:
+def test_people_are_told_by_mail_of_a_run_that_failed_and_of_one_that_is_late(plant: Plant, first_day: date) -> None:
     """Late is later than the plan of the run above says; that run, the first, had nothing to be late by."""
     day = first_day + timedelta(days=1)
     plant.deliver(day, DAG).write_text("")

@@ -5,15 +5,17 @@ import os
 import signal
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
 
+from millrace.contracts.report import TrainResult
+from tests.e2e.conftest import Plant
+
 DAG = "machine_kill"
 
 
-def trainers(plant: Any) -> list[psutil.Process]:
+def trainers(plant: Plant) -> list[psutil.Process]:
     """Living training steps of this Airflow."""
     found = []
     for process in psutil.process_iter(["cmdline", "status"]):
@@ -31,13 +33,13 @@ def checkpointed_and_metered(folder: Path) -> bool:
     return past_the_start and (folder / "train" / "try-1" / "meter.json").exists()
 
 
-def run_folder(plant: Any, run_id: str) -> Path:
+def run_folder(plant: Plant, run_id: str) -> Path:
     wanted = run_id.rsplit("__", 1)[1][:10]
     folders = sorted((plant.store / "runs" / DAG).glob(f"manual-{wanted}*"), key=lambda path: path.stat().st_mtime)
     return folders[-1]
 
 
-def question(plant: Any, run_id: str) -> str | None:
+def question(plant: Plant, run_id: str) -> str | None:
     """The state of the question to a person, once there is one or there will be none."""
     tasks = plant.api.tasks(DAG, run_id)
     state = tasks["approve"]["state"]
@@ -51,7 +53,7 @@ def question(plant: Any, run_id: str) -> str | None:
     [("trainer", 240, "Approve", "success"), ("supervisor", 270, "Reject", "rejected")],
 )
 def test_training_goes_on_after_kill_9_and_a_person_decides(
-    plant: Any, victim: str, rows: int, answer: str, state: str
+    plant: Plant, victim: str, rows: int, answer: str, state: str
 ) -> None:
     day = date(2026, 4, 1)
     plant.deliver(day, workload=DAG, rows=rows)
@@ -88,6 +90,7 @@ def test_training_goes_on_after_kill_9_and_a_person_decides(
         assert after == before
 
     trained = plant.ledger.committed_report(DAG, run_id, "train").result
+    assert isinstance(trained, TrainResult)
     assert trained.resumed_from_step, "the second try began from nothing"
     losses = [
         json.loads(line) for line in (run_folder(plant, run_id) / "train/state-0/losses.jsonl").read_text().splitlines()

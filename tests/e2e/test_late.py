@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 from deltalake import DeltaTable
 
+from tests.e2e.conftest import Plant
+
 LATE, PUNCTUAL, SITE = "machine_late", "machine_punctual", "late_arrivals"
 
 
-def published(plant: Any, dag: str, day: date) -> list[int]:
+def published(plant: Plant, dag: str, day: date) -> list[int]:
     """The ids of a day's published rows."""
     dataset = plant.ledger.latest_dataset(dag, until=date(2099, 1, 1))
     table = DeltaTable(dataset.uri, version=dataset.version).to_pyarrow_table(columns=["id", "partition_"])
@@ -22,7 +24,7 @@ def ids(day: date, rows: int) -> list[int]:
     return [day.toordinal() * 10_000 + number for number in range(rows)]
 
 
-def scheduled(plant: Any, dag: str, day: date) -> str:
+def scheduled(plant: Plant, dag: str, day: date) -> str:
     """The scheduled run of a day, once its first task is known to the ledger."""
 
     def found() -> str | None:
@@ -36,7 +38,7 @@ def scheduled(plant: Any, dag: str, day: date) -> str:
 
 
 @pytest.mark.timeout(900)
-def test_a_file_that_grows_is_published_whole(plant: Any, first_day: date) -> None:
+def test_a_file_that_grows_is_published_whole(plant: Plant, first_day: date) -> None:
     """A plain copy, of which each pause lies within a row: what was there when ingest began is a third of it."""
     path = plant.deliver(first_day, LATE, rows=3000)
     text = path.read_bytes()
@@ -77,7 +79,7 @@ def test_a_file_that_grows_is_published_whole(plant: Any, first_day: date) -> No
 
 
 @pytest.mark.timeout(900)
-def test_a_scheduled_run_waits_for_a_file_that_comes_hours_late_and_takes_no_worker(plant: Any) -> None:
+def test_a_scheduled_run_waits_for_a_file_that_comes_hours_late_and_takes_no_worker(plant: Plant) -> None:
     plant.api.await_dag(LATE)
     plant.api.unpause(LATE)
     yesterday = datetime.now(UTC).date() - timedelta(days=1)
@@ -92,7 +94,7 @@ def test_a_scheduled_run_waits_for_a_file_that_comes_hours_late_and_takes_no_wor
 
 
 @pytest.mark.timeout(900)
-def test_a_day_that_was_skipped_and_one_that_changed_are_taken_up_by_themselves(plant: Any) -> None:
+def test_a_day_that_was_skipped_and_one_that_changed_are_taken_up_by_themselves(plant: Plant) -> None:
     plant.api.await_dag(PUNCTUAL)
     plant.api.unpause(PUNCTUAL)
     yesterday = datetime.now(UTC).date() - timedelta(days=1)
@@ -115,7 +117,7 @@ def test_a_day_that_was_skipped_and_one_that_changed_are_taken_up_by_themselves(
     assert published(plant, PUNCTUAL, yesterday) == ids(yesterday, 500)
 
 
-def taken_up(plant: Any, expected: int) -> list[dict[str, Any]]:
+def taken_up(plant: Plant, expected: int) -> list[dict[str, Any]]:
     """What runs of late days there are, ended, after the site's DAG has looked once more."""
     time.sleep(2.1)  # a file has to be quiet for two seconds
     looked = plant.run(SITE)

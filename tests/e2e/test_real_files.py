@@ -14,6 +14,7 @@ from deltalake import DeltaTable
 
 from millrace.contracts.data import SPARK, Column
 from millrace.contracts.workload import Workload
+from tests.e2e.conftest import Plant
 
 # of a day: a fifth of them is enough for a verdict, also without a label
 ROWS = 420
@@ -45,18 +46,18 @@ def machine(load_module: Any, repository: Path) -> Any:
     return load_module(repository / "tests/e2e/dags/machine_faults.py").workload
 
 
-def declare(plant: Any, workload: Workload) -> None:
+def declare(plant: Plant, workload: Workload) -> None:
     """Write the workload's DAG file, or write it anew: tasks read it when they begin."""
     text = _DAG_FILE.format(name=workload.name, declared=workload.model_dump_json())
     (plant.airflow.dags / f"{workload.name}.py").write_text(text)
 
 
-def run_day(plant: Any, name: str, day: date, **conf: object) -> dict[str, Any]:
+def run_day(plant: Plant, name: str, day: date, **conf: object) -> dict[str, Any]:
     """The end of a run of one day."""
     return dict(plant.finish(plant.run(name, partition_from=f"{day}", partition_to=f"{day}", **conf), name))
 
 
-def published(plant: Any, name: str, key: str = "id") -> list[dict[str, Any]]:
+def published(plant: Plant, name: str, key: str = "id") -> list[dict[str, Any]]:
     """The rows of the newest published version, in the order of their keys."""
     dataset = plant.ledger.latest_dataset(name, until=date(2099, 1, 1))
     table = DeltaTable(dataset.uri, version=dataset.version).to_pyarrow_table()
@@ -69,7 +70,7 @@ def without(file: Path, label: str) -> None:
     file.write_text("\n".join(line for line in lines if not line.endswith(f",{label}")) + "\n")
 
 
-def test_a_day_without_a_rare_label_is_a_normal_day(plant: Any, machine: Any, first_day: date) -> None:
+def test_a_day_without_a_rare_label_is_a_normal_day(plant: Plant, machine: Any, first_day: date) -> None:
     labels = ["well", "worn", "broken"]
     required = machine("rare_required")
     optional = changed(machine("rare_optional"), {"dataset.target.optional_labels": ["broken"]})
@@ -93,7 +94,7 @@ def test_a_day_without_a_rare_label_is_a_normal_day(plant: Any, machine: Any, fi
     assert row["state"] == "success", row
 
 
-def test_a_new_nullable_column_is_an_evolution_of_the_table(plant: Any, machine: Any, first_day: date) -> None:
+def test_a_new_nullable_column_is_an_evolution_of_the_table(plant: Plant, machine: Any, first_day: date) -> None:
     name = "evolving"
     workload = machine(name)
     declare(plant, workload)
@@ -125,7 +126,7 @@ def test_a_new_nullable_column_is_an_evolution_of_the_table(plant: Any, machine:
     assert "temperature" not in refused["reason"], "the difference alone"
 
 
-def test_an_integer_id_of_nineteen_digits_is_kept_exactly(plant: Any, machine: Any, first_day: date) -> None:
+def test_an_integer_id_of_nineteen_digits_is_kept_exactly(plant: Plant, machine: Any, first_day: date) -> None:
     name = "long_ids"
     least, most = 2**63 - 10_000, 2**63 - 1
     workload = machine(name)
@@ -171,7 +172,7 @@ NOTES = (
 
 
 def test_a_csv_that_spark_wrote_is_read_as_spark_meant_it(
-    plant: Any, machine: Any, first_day: date, repository: Path, tmp_path: Path
+    plant: Plant, machine: Any, first_day: date, repository: Path, tmp_path: Path
 ) -> None:
     python = repository / ".venvs/spark/bin/python"
     if not python.exists():
@@ -193,7 +194,7 @@ def test_a_csv_that_spark_wrote_is_read_as_spark_meant_it(
     file = plant.deliver(first_day, name, rows=ROWS)
     header, *lines = (line.split(",") for line in file.read_text().splitlines())
     rows = [dict(zip(header, line, strict=True)) for line in lines]
-    typed = [
+    typed: list[dict[str, Any]] = [
         {
             **{key: float(row[key]) for key in ("temperature", "vibration", "load")},
             "id": int(row["id"]),
@@ -236,7 +237,7 @@ def telco(path: Path, rows: int = 900) -> None:
             writer.writerow([who, *row, tenure, monthly, total, "Yes" if leaves else "No"])
 
 
-def test_a_table_of_the_real_world_becomes_a_served_model(plant: Any, first_day: date, tmp_path: Path) -> None:
+def test_a_table_of_the_real_world_becomes_a_served_model(plant: Plant, first_day: date, tmp_path: Path) -> None:
     from millrace.cli.scaffold import write_workload
 
     name = "telco"

@@ -15,13 +15,14 @@ from millrace.contracts.serving import ServingStatus
 from millrace.planning.calibrate import calibrate
 from millrace.runs import data_docs
 from millrace.storage import files
+from tests.e2e.conftest import Plant
 
 
-def status_of(plant: Any) -> ServingStatus:
+def status_of(plant: Plant) -> ServingStatus:
     return ServingStatus.model_validate_json((plant.store / "serving/machine_faults/status.json").read_bytes())
 
 
-def ask(plant: Any) -> dict[str, Any]:
+def ask(plant: Plant) -> dict[str, Any]:
     tensors = [
         {"name": name, "shape": [2], "datatype": "FP64", "data": data}
         for name, data in {"temperature": [40.0, 80.0], "vibration": [1.0, 5.0], "load": [0.5, 0.5]}.items()
@@ -32,7 +33,7 @@ def ask(plant: Any) -> dict[str, Any]:
     return answer.json()
 
 
-def test_raw_files_become_a_served_measured_model(plant: Any, first_day: date) -> None:
+def test_raw_files_become_a_served_measured_model(plant: Plant, first_day: date) -> None:
     days = [first_day.replace(day=first_day.day + offset) for offset in range(3)]
     for day in days[:2]:
         plant.deliver(day)
@@ -70,17 +71,19 @@ def test_raw_files_become_a_served_measured_model(plant: Any, first_day: date) -
     assert [json.loads(row)[0]["label"] for row in labels] == ["well", "broken"]
 
 
-def test_airflow_and_the_model_server_listen_on_loopback_alone(plant: Any) -> None:
+def test_airflow_and_the_model_server_listen_on_loopback_alone(plant: Plant) -> None:
     """The server is that of the run above."""
     ours = set(plant.airflow.processes())
     components = next(pid for pid, said in plant.airflow.processes().items() if said.startswith("Airflow"))
     ours |= {child.pid for child in psutil.Process(components).children(recursive=True)}
-    listening = [each for each in psutil.net_connections("inet") if each.pid in ours and each.status == "LISTEN"]
+    listening: list[Any] = [
+        each for each in psutil.net_connections("inet") if each.pid in ours and each.status == "LISTEN"
+    ]
     assert {each.laddr.ip for each in listening} == {"127.0.0.1"}, listening
     assert {plant.airflow.port, urlsplit(status_of(plant).address).port} <= {each.laddr.port for each in listening}
 
 
-def test_tasks_open_their_pages_and_leave_a_trail_of_assets(plant: Any) -> None:
+def test_tasks_open_their_pages_and_leave_a_trail_of_assets(plant: Plant) -> None:
     """Of the run above."""
     client = httpx.Client(base_url=plant.airflow.url, headers=plant.api.headers, timeout=60)
     runs = client.get("/api/v2/dags/machine_faults/dagRuns", params={"state": "success"}).json()["dag_runs"]
@@ -100,7 +103,7 @@ def test_tasks_open_their_pages_and_leave_a_trail_of_assets(plant: Any) -> None:
     assert {each["name"] for each in events} == {"machine_faults/dataset", "machine_faults/model"}
 
 
-def test_a_dry_run_prices_and_trains_nothing(plant: Any, first_day: date) -> None:
+def test_a_dry_run_prices_and_trains_nothing(plant: Plant, first_day: date) -> None:
     plant.deliver(first_day)
     run_id = plant.run(partition_from=f"{first_day}", partition_to=f"{first_day}", dry_run=True)
     row = plant.finish(run_id)
@@ -110,7 +113,7 @@ def test_a_dry_run_prices_and_trains_nothing(plant: Any, first_day: date) -> Non
     assert plant.ledger.committed_report("machine_faults", run_id, "train").outcome == "skipped"
 
 
-def test_several_workers_are_for_a_cluster(plant: Any, first_day: date) -> None:
+def test_several_workers_are_for_a_cluster(plant: Plant, first_day: date) -> None:
     plant.deliver(first_day)
     run_id = plant.run(partition_from=f"{first_day}", partition_to=f"{first_day}", workers=2)
     row = plant.finish(run_id)
@@ -120,19 +123,19 @@ def test_several_workers_are_for_a_cluster(plant: Any, first_day: date) -> None:
     assert len(tries) == 1, "a refused parameter was retried"
 
 
-def test_a_day_without_arrivals_is_skipped_with_its_reason(plant: Any) -> None:
+def test_a_day_without_arrivals_is_skipped_with_its_reason(plant: Plant) -> None:
     row = plant.finish(plant.run(partition_from="2025-01-01", partition_to="2025-01-01"))
     assert row["state"] == "skipped"
     assert "no new data" in row["reason"]
 
 
-def test_every_steps_meter_reached_the_ledger(plant: Any) -> None:
+def test_every_steps_meter_reached_the_ledger(plant: Plant) -> None:
     meters = list((plant.store / "runs").glob(f"**/{METER_FILE}"))
     assert meters
     assert {meter.parent.parent.name for meter in meters} >= {"ingest", "validate", "train", "export", "evaluate"}
 
 
-def test_the_next_plan_has_learned_from_what_runs_took(plant: Any, first_day: date) -> None:
+def test_the_next_plan_has_learned_from_what_runs_took(plant: Plant, first_day: date) -> None:
     (learned,) = [each for each in calibrate(plant.ledger) if each.family == "mlp_classifier"]
     run_id = plant.run(partition_from=f"{first_day}", partition_to=f"{first_day}", dry_run=True)
     plant.finish(run_id)
@@ -145,7 +148,7 @@ def test_the_next_plan_has_learned_from_what_runs_took(plant: Any, first_day: da
     assert abs(math.log(warm / newest)) <= abs(math.log(cold / newest))
 
 
-def test_a_scaffolded_workload_runs(plant: Any, first_day: date) -> None:
+def test_a_scaffolded_workload_runs(plant: Plant, first_day: date) -> None:
     folder = plant.arrivals / "churn"
     folder.mkdir()
     lines = [
@@ -158,7 +161,7 @@ def test_a_scaffolded_workload_runs(plant: Any, first_day: date) -> None:
     assert row["quality"] > 0.9
 
 
-def test_bad_input_is_named_published_nowhere_and_not_retried(plant: Any, first_day: date) -> None:
+def test_bad_input_is_named_published_nowhere_and_not_retried(plant: Plant, first_day: date) -> None:
     before = plant.ledger.live_model("machine_faults"), plant.ledger.latest_dataset("machine_faults", first_day)
     file = plant.deliver(first_day)
     good = file.read_text()

@@ -11,6 +11,7 @@ import pytest
 from tenacity import retry, stop_after_attempt, wait_fixed
 
 from millrace.runs.run import run_folder_uri
+from tests.e2e.conftest import Plant
 
 DAG, HASTY = "machine_stopped", "machine_hasty"
 DAY = date(2026, 4, 20)
@@ -18,7 +19,7 @@ DAY = date(2026, 4, 20)
 STOPPED_WITHIN_SECONDS = 60
 
 
-def trainers(plant: Any, dag_id: str, run_id: str) -> list[psutil.Process]:
+def trainers(plant: Plant, dag_id: str, run_id: str) -> list[psutil.Process]:
     """A run's living training steps."""
     folder = run_folder_uri(plant.store.as_uri(), dag_id, run_id)
     return [
@@ -30,7 +31,7 @@ def trainers(plant: Any, dag_id: str, run_id: str) -> list[psutil.Process]:
     ]
 
 
-def client_of(plant: Any) -> httpx.Client:
+def client_of(plant: Plant) -> httpx.Client:
     return httpx.Client(base_url=plant.airflow.url, headers=plant.api.headers, timeout=60)
 
 
@@ -48,7 +49,7 @@ def clear(client: httpx.Client, dag_id: str, run_id: str) -> None:
 class Training:
     """A run in the middle of a training that would go on for many minutes."""
 
-    def __init__(self, plant: Any, dag_id: str, run_id: str) -> None:
+    def __init__(self, plant: Plant, dag_id: str, run_id: str) -> None:
         self.plant, self.dag_id, self.run_id = plant, dag_id, run_id
         self.client = client_of(plant)
         plant.wait(self._under_way, "a training that has used something", timeout_seconds=240)
@@ -92,7 +93,7 @@ class Training:
 
 
 @pytest.fixture(scope="module")
-def train(plant: Any) -> Callable[..., Training]:
+def train(plant: Plant) -> Callable[..., Training]:
     """A run in its training; one that was trained for an earlier test begins its training again."""
     runs: dict[str, str] = {}
 
@@ -131,7 +132,7 @@ IN_CI = ("task marked successful", "run marked failed", "task cleared")
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("way", [pytest.param(way, marks=() if way in IN_CI else pytest.mark.long) for way in WAYS])
-def test_a_training_that_is_ended_in_airflow_stops_and_is_booked(train: Any, plant: Any, way: str) -> None:
+def test_a_training_that_is_ended_in_airflow_stops_and_is_booked(train: Any, plant: Plant, way: str) -> None:
     training = train()
     WAYS[way](training)
     row = training.await_end()
@@ -153,7 +154,7 @@ def test_a_training_that_takes_longer_than_it_may_stops_and_is_booked(train: Any
 
 
 @pytest.mark.timeout(600)
-def test_a_cancelled_backfill_ends_with_the_runs_that_it_had_begun(train: Any, plant: Any) -> None:
+def test_a_cancelled_backfill_ends_with_the_runs_that_it_had_begun(train: Any, plant: Plant) -> None:
     day = DAY + timedelta(days=1)
     plant.deliver(day, workload=DAG, rows=3000)
     plant.api.await_dag(DAG)
@@ -175,7 +176,7 @@ def test_a_cancelled_backfill_ends_with_the_runs_that_it_had_begun(train: Any, p
 
 
 @pytest.mark.timeout(600)
-def test_a_dag_that_is_paused_and_deleted_leaves_no_training(train: Any, plant: Any) -> None:
+def test_a_dag_that_is_paused_and_deleted_leaves_no_training(train: Any, plant: Plant) -> None:
     training = train()
     client = training.client
     done(client, "PATCH", f"dags/{DAG}", is_paused=True)

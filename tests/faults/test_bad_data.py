@@ -3,6 +3,7 @@
 import gzip
 import io
 from collections.abc import Callable
+from typing import Any
 
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
@@ -36,7 +37,8 @@ def good_first(plant: Plant, ending: str) -> None:
         if ending == "parquet":
             file.with_suffix(".parquet").write_bytes(parquet(machine_rows(day)))
     for task in ("ingest", "validate"):
-        plant.expect(task, **{FORMAT: ending})
+        options: dict[str, Any] = {FORMAT: ending}
+        plant.expect(task, **options)
 
 
 def refused(plant: Plant, content: bytes, name: str, ending: str = "csv") -> str:
@@ -167,4 +169,6 @@ def test_f11_labels_without_a_row_end_the_run_before_training_and_its_days_stay_
     assert plant.run("size") == FAILED, plant.said()
     assert "no training row yet has the labels worn, broken" in plant.said()
     assert "optional_labels" in plant.said()
-    assert set(outcome.table(plant)["partitions"]) == {f"{day}" for day in DAYS}
+    table = outcome.table(plant)
+    assert table
+    assert set(table["partitions"]) == {f"{day}" for day in DAYS}

@@ -1,6 +1,7 @@
 """Killed work and duplicate work, by name: F01, F02, F03 and F08 of the catalogue of faults."""
 
 import signal
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -80,7 +81,8 @@ def test_f02_killed_after_the_objects_and_before_the_commit_the_retry_commits_th
 def test_f02_one_of_two_parts_of_ingest_killed_its_retry_alone_works_again_and_nothing_is_validated_before(
     plant: Plant,
 ) -> None:
-    first, second = ({PART: f"{index} {day}..{day}"} for index, day in enumerate(DAYS))
+    parts: Iterator[dict[str, Any]] = ({PART: f"{index} {day}..{day}"} for index, day in enumerate(DAYS))
+    first, second = parts
     plant.expect("ingest", **first)
     point = by_name("ingest: both partitions staged, before the report")
     assert plant.run("ingest", 1, point=point, **second) == RETRY
@@ -111,7 +113,7 @@ def test_f03_killed_between_commit_and_success_the_retry_changes_nothing(plant: 
 
 
 def test_f08_a_backfill_a_manual_run_and_their_retries_on_one_partition_publish_it_once(plant: Plant) -> None:
-    runs = [{"FAULT_RUN_ID": name} for name in ("backfill__one", "manual__two", "manual__three")]
+    runs: list[dict[str, Any]] = [{"FAULT_RUN_ID": name} for name in ("backfill__one", "manual__two", "manual__three")]
     for task in ("ingest", "validate"):
         together: list[Any] = [plant.start(task, **run) for run in runs]
         codes = [each.wait(200) for each in together]

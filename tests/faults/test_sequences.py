@@ -20,6 +20,7 @@ from millrace.launchers import process
 from millrace.orchestration.operators import rollout as rollout_operator
 from millrace.serving import rollout as rollout_module
 from millrace.settings import load_settings
+from tests.images.serve.conftest import ModelStore
 
 SEQUENCES = int(os.environ.get("MILLRACE_TEST_SEQUENCES", "20"))
 SEED = int(os.environ.get("MILLRACE_TEST_SEED", "1"))
@@ -43,7 +44,6 @@ def workplace(
     monkeypatch.setattr(rollout_operator, "SLACK_SECONDS", 0.0)
     monkeypatch.setattr(rollout_module, "SMOKE_REQUESTS", 2)
     units = load_module(repository / "tests" / "unit" / "conftest.py")
-    models = load_module(repository / "tests" / "images" / "serve" / "conftest.py")
     made: list[Workplace] = []
 
     def make(seed: int) -> Workplace:
@@ -53,7 +53,7 @@ def workplace(
         load_settings.cache_clear()
         load_settings().ledger().migrate()
         base = units.workload.__wrapped__()
-        made.append(Workplace(home, base, models.ModelStore(home / "made"), random.Random(seed)))
+        made.append(Workplace(home, base, ModelStore(home / "made"), random.Random(seed)))
         return made[-1]
 
     yield make

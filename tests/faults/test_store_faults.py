@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from matrix import outcome
@@ -82,7 +83,7 @@ def test_f13_where_no_write_is_exclusive_the_ledger_lets_one_run_commit_and_a_ki
     )  # fmt: skip
     assert not traits.exclusive
     plant.ledger.record_store(traits)
-    runs = [{"FAULT_RUN_ID": f"manual__{number}"} for number in range(3)]
+    runs: list[dict[str, Any]] = [{"FAULT_RUN_ID": f"manual__{number}"} for number in range(3)]
     for run in runs:
         plant.expect("ingest", **run)
     point = by_name("validate: one partition of two committed")

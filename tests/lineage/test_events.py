@@ -4,13 +4,13 @@ import importlib.util
 import json
 import os
 import shutil
-from collections.abc import Callable
 from datetime import date
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
+
+from tests.e2e.conftest import Plant
 
 if importlib.util.find_spec("airflow.providers.openlineage") is None:
     pytest.skip(
@@ -22,11 +22,9 @@ DAG, DAY = "machine_faults", date(2026, 3, 2)
 
 def test_the_events_of_a_run_hold_what_the_ledger_says(
     tmp_path: Path,
-    load_module: Callable[[Path], ModuleType],
     repository: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    e2e = load_module(repository / "tests" / "e2e" / "conftest.py")
     (tmp_path / "dags").mkdir()
     shutil.copy(repository / "tests" / "e2e" / "dags" / f"{DAG}.py", tmp_path / "dags")
     events = tmp_path / "events.jsonl"
@@ -35,7 +33,7 @@ def test_the_events_of_a_run_hold_what_the_ledger_says(
     monkeypatch.setenv("AIRFLOW__OPENLINEAGE__CUSTOM_RUN_FACETS", "millrace.orchestration.lineage.run_facets")
     path = [str(repository / "plugins"), str(repository / ".venvs" / "lineage")]
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(path))
-    plant = e2e.Plant(tmp_path, tmp_path / "dags")
+    plant = Plant(tmp_path, tmp_path / "dags")
     with plant.running():
         plant.deliver(DAY)
         run_id = plant.run(partition_from=f"{DAY}", partition_to=f"{DAY}", dry_run=True)

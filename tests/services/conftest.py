@@ -130,9 +130,3 @@ def certificate(tmp_path: Path) -> Path:
         + key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     )
     return path
-
-
-@pytest.fixture(scope="session")
-def e2e(repository: Path, load_module: Callable[[Path], Any]) -> Any:
-    """What end-to-end tests make an Airflow of their own with."""
-    return load_module(repository / "tests" / "e2e" / "conftest.py")

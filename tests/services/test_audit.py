@@ -42,7 +42,8 @@ def site() -> Iterator[Site]:
         connection.exec_driver_sql(f"CREATE ROLE {name} LOGIN PASSWORD '{password}'")
     owner = server.update_query_dict({"options": f"-csearch_path={name}"})
     application = owner.set(username=name, password=password)
-    site = Site(*(url.render_as_string(hide_password=False) for url in (owner, application)), name)
+    as_owner, as_application = (url.render_as_string(hide_password=False) for url in (owner, application))
+    site = Site(as_owner, as_application, name)
     site.as_owner.migrate()
     site.as_owner.grant(name)
     yield site

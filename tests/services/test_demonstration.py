@@ -24,6 +24,7 @@ from millrace.cli.demonstration.show import bring_in
 from millrace.ledger.ledger import Ledger
 from millrace.settings import Settings
 from millrace.storage import files, s3
+from tests.e2e.conftest import Plant, machine_rows
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 DAG, FAULTS = "news_topics", "machine_faults"
@@ -39,7 +40,7 @@ MEASURED = (
 class Estate:
     """An Airflow whose store is remote, what it ran, and the secrets that it was given."""
 
-    plant: Any
+    plant: Plant
     store: str
     planted: dict[str, str]
     row: dict[str, Any] = field(default_factory=dict)
@@ -128,7 +129,6 @@ def guarded_store(patch: pytest.MonkeyPatch, planted: Planted, s3_proxy: Any) ->
 def estate(
     request: pytest.FixtureRequest,
     tmp_path_factory: pytest.TempPathFactory,
-    e2e: Any,
     create_bucket: Callable[[str], None],
     s3_proxy: Any,
 ) -> Iterator[Estate]:
@@ -149,7 +149,7 @@ def estate(
         dags.mkdir()
         for file in (REPOSITORY / "dags" / f"{DAG}.py", REPOSITORY / "tests" / "e2e" / "dags" / f"{FAULTS}.py"):
             (dags / file.name).write_text(file.read_text())
-        plant = e2e.Plant(home, dags)
+        plant = Plant(home, dags)
         plant.ledger = Ledger(os.environ.get("MILLRACE_LEDGER_URL") or f"sqlite:///{home / 'ledger.db'}")
         plant.ledger.migrate()
         made = Estate(plant, store, planted)
@@ -198,9 +198,9 @@ def test_every_document_is_in_the_table_once_and_the_live_model_answers(estate: 
     assert live.model.version == estate.row["model_version"]
 
 
-def test_a_run_that_fails_says_why_and_publishes_nothing(estate: Estate, e2e: Any) -> None:
+def test_a_run_that_fails_says_why_and_publishes_nothing(estate: Estate) -> None:
     day = date(2026, 3, 2)
-    lines = e2e.machine_rows(day)
+    lines = machine_rows(day)
     lines[7] = lines[7].replace("well", "unwell").replace("worn", "unwell").replace("broken", "unwell")
     files.write_bytes(f"{estate.store}/arrivals/{FAULTS}/{day}.csv", ("\n".join(lines) + "\n").encode())
     run_id = estate.plant.run(FAULTS, partition_from=f"{day}", partition_to=f"{day}")

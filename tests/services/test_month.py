@@ -13,6 +13,7 @@ from deltalake import DeltaTable
 
 from millrace.ledger.ledger import Ledger
 from millrace.storage import files, s3
+from tests.e2e.conftest import Plant, machine_rows
 
 DAG = "machine_faults"
 ROWS = 60
@@ -22,40 +23,40 @@ TERMINAL = {"success", "skipped", "rejected", "superseded"}
 
 
 @pytest.fixture
-def plant(tmp_path: Path, e2e: Any, s3_uri: str, repository: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+def plant(tmp_path: Path, s3_uri: str, repository: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     for name, value in {"STORAGE_URI": f"{s3_uri}/store", "ARRIVALS_URI": f"{s3_uri}/arrivals"}.items():
         monkeypatch.setenv(f"MILLRACE_{name}", value)
     dags = tmp_path / "dags"
     dags.mkdir()
     (dags / f"{DAG}.py").write_text((repository / "tests" / "e2e" / "dags" / f"{DAG}.py").read_text())
-    made = e2e.Plant(tmp_path, dags)
+    made = Plant(tmp_path, dags)
     made.ledger = Ledger(os.environ.get("MILLRACE_LEDGER_URL") or f"sqlite:///{tmp_path / 'ledger.db'}")
     for day in MONTH:
         if day != ABSENT:
-            lines = "\n".join(e2e.machine_rows(day, ROWS)) + "\n"
+            lines = "\n".join(machine_rows(day, ROWS)) + "\n"
             files.write_bytes(f"{s3_uri}/arrivals/{DAG}/{day}.csv", lines.encode())
     with made.running():
         yield made
 
 
-def table(plant: Any, version: int | None = None) -> DeltaTable:
+def table(plant: Plant, version: int | None = None) -> DeltaTable:
     dataset = plant.ledger.latest_dataset(DAG, until=date.max)
     return DeltaTable(dataset.uri, version=version, storage_options=s3.delta_options(dataset.uri))
 
 
-def rows_by_day(plant: Any, version: int | None = None) -> dict[date, int]:
+def rows_by_day(plant: Plant, version: int | None = None) -> dict[date, int]:
     read = table(plant, version).to_pyarrow_table(columns=["partition_"])
     counts = read.group_by("partition_").aggregate([("partition_", "count")]).to_pylist()
     return {row["partition_"]: row["partition__count"] for row in counts}
 
 
-def versions(plant: Any) -> dict[int, tuple[str, str, str]]:
+def versions(plant: Plant) -> dict[int, tuple[str, str, str]]:
     """Which run and repeat wrote which partition, for each version of the table that wrote rows."""
     history = [entry for entry in table(plant).history() if entry["operation"] == "WRITE"]
     return {entry["version"]: (entry["run_id"], entry["repeat"], entry["partition"]) for entry in history}
 
 
-def backfill(plant: Any, first: date, last: date, reprocess: str) -> None:
+def backfill(plant: Plant, first: date, last: date, reprocess: str) -> None:
     plant.wait(lambda: not plant.api.backfills_running(DAG), "the end of the backfill before", timeout_seconds=120)
     plant.command(
         "backfill", "create", "--dag-id", DAG, "--from-date", f"{first}", "--to-date", f"{last}",
@@ -63,17 +64,17 @@ def backfill(plant: Any, first: date, last: date, reprocess: str) -> None:
     )  # fmt: skip
 
 
-def ended(plant: Any) -> bool:
+def ended(plant: Plant) -> bool:
     return not plant.api.backfills_running(DAG) and not plant.ledger.open_runs(DAG)
 
 
-def trained(plant: Any) -> list[dict[str, Any]]:
+def trained(plant: Plant) -> list[dict[str, Any]]:
     return [row for row in plant.ledger.run_summary(dag_id=DAG, limit=500) if row["model_version"]]
 
 
 @pytest.mark.long
 @pytest.mark.timeout(1500)
-def test_a_months_days_are_published_once_and_one_model_of_the_newest_data_is_live(plant: Any) -> None:
+def test_a_months_days_are_published_once_and_one_model_of_the_newest_data_is_live(plant: Plant) -> None:
     begun = time.monotonic()
     plant.api.await_dag(DAG)
     plant.api.unpause(DAG)

@@ -17,6 +17,7 @@ from deltalake import DeltaTable
 
 from millrace.runs.run import run_folder_uri
 from millrace.storage import files, s3
+from tests.e2e.conftest import Plant, machine_rows
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 DAG = "machine_faults"
@@ -35,7 +36,7 @@ def outage(request: pytest.FixtureRequest) -> dict[str, str]:
 
 @pytest.fixture
 def plant(
-    outage: dict[str, str], tmp_path: Path, e2e: Any, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+    outage: dict[str, str], tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Any]:
     store = str(request.getfixturevalue(f"{outage['store']}_uri"))
     monkeypatch.setenv("MILLRACE_STORAGE_URI", f"{store}/store")
@@ -43,9 +44,8 @@ def plant(
     dags = tmp_path / "dags"
     dags.mkdir()
     (dags / f"{DAG}.py").write_text((REPOSITORY / "tests" / "e2e" / "dags" / f"{DAG}.py").read_text())
-    made = e2e.Plant(tmp_path, dags)
-    made.store = f"{store}/store"
-    lines = "\n".join(e2e.machine_rows(DAY, ROWS)) + "\n"
+    made = Plant(tmp_path, dags)
+    lines = "\n".join(machine_rows(DAY, ROWS)) + "\n"
     files.write_bytes(f"{store}/arrivals/{DAG}/{DAY}.csv", lines.encode())
     with made.running():
         yield made
@@ -62,9 +62,9 @@ def strike(outage: dict[str, str]) -> None:
 
 @pytest.mark.outage
 @pytest.mark.timeout(900)
-def test_a_run_outlives_a_store_that_is_killed_in_ingest_and_in_training(plant: Any, outage: dict[str, str]) -> None:
+def test_a_run_outlives_a_store_that_is_killed_in_ingest_and_in_training(plant: Plant, outage: dict[str, str]) -> None:
     run_id = plant.run(DAG, partition_from=f"{DAY}", partition_to=f"{DAY}", epochs=40, batch_size=16)
-    folder = run_folder_uri(plant.store, DAG, run_id)
+    folder = run_folder_uri(os.environ["MILLRACE_STORAGE_URI"], DAG, run_id)
     plant.wait(lambda: plant.api.tasks(DAG, run_id)["ingest"]["state"] == "running", "ingest")
     strike(outage)
 

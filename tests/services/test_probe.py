@@ -84,7 +84,7 @@ def test_in_a_store_that_lies_the_ledger_decides_and_no_commit_is_lost(
 
         def commit(writer: int) -> None:
             day = date(2026, 1, 1 + writer)
-            given = {"workload": "news", "team": "core", "site": "local", "run_type": "backfill"}
+            given: dict[str, Any] = {"workload": "news", "team": "core", "site": "local", "run_type": "backfill"}
             repeat = ledger.open_run("dag", f"run-{writer}", partition_first=day, partition_last=day, **given)
             together.wait()
             while not ledger.take_commit_lock("dag", f"run-{writer}", repeat, table):

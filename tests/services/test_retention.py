@@ -45,8 +45,10 @@ class Site:
         return files.join(self.store, "models", "news", f"v-{number}")
 
     def open_run(self, run_id: str) -> int:
-        given = {"workload": "news", "team": "core", "site": "local", "run_type": "manual"}
-        return self.ledger.open_run("news", run_id, partition_first=DAY, partition_last=DAY, **given)
+        return self.ledger.open_run(
+            "news", run_id, workload="news", team="core", site="local", partition_first=DAY, partition_last=DAY,
+            run_type="manual",
+        )  # fmt: skip
 
     def _run(self, run_id: str, number: int) -> None:
         repeat = self.open_run(run_id)

@@ -136,7 +136,7 @@ def test_keys_come_from_an_airflow_connection(s3_uri: str, monkeypatch: pytest.M
     from millrace.orchestration.connections import reach_stores
     from millrace.settings import Settings
 
-    connection = {
+    connection: dict[str, Any] = {
         "conn_type": "aws",
         "login": os.environ["AWS_ACCESS_KEY_ID"],
         "password": os.environ["AWS_SECRET_ACCESS_KEY"],

@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
@@ -108,16 +109,16 @@ def test_steps_take_orders_of_servers_from_nobody(acting: As, store: str) -> Non
     with acting("steps-red"):
         for team in ("red", "blue"):
             order = f"{store}/serving/{team}_one/there"
-            assert refused(lambda order=order: files.read_bytes(order))
-            assert refused(lambda order=order: files.write_bytes(order, b"{}"))
+            assert refused(partial(files.read_bytes, order))
+            assert refused(partial(files.write_bytes, order, b"{}"))
 
 
 def test_servers_read_their_own_orders_and_models_and_write_nothing(acting: As, store: str) -> None:
     with acting("servers-red"):
         for folder in ("serving", "models"):
             assert files.read_bytes(f"{store}/{folder}/red_one/there") == b"red"
-            assert refused(lambda folder=folder: files.write_bytes(f"{store}/{folder}/red_one/there", b"x"))
-            assert refused(lambda folder=folder: files.read_bytes(f"{store}/{folder}/blue_one/there"))
+            assert refused(partial(files.write_bytes, f"{store}/{folder}/red_one/there", b"x"))
+            assert refused(partial(files.read_bytes, f"{store}/{folder}/blue_one/there"))
         assert refused(lambda: files.read_bytes(f"{store}/datasets/red_one/there"))
 
 
@@ -150,7 +151,7 @@ def test_the_policy_itself_is_the_owners(acting: As, bucket: str) -> None:
     with acting("steps-red"):
         client = uploads.client(f"s3://{bucket}")
         for what in (client.get_bucket_policy, client.delete_bucket_policy):
-            assert refused(lambda what=what: what(Bucket=bucket))
+            assert refused(partial(what, Bucket=bucket))
 
 
 def test_several_files_deleted_at_once_are_the_teams_own(acting: As, bucket: str, store: str) -> None:

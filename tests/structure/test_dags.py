@@ -3,6 +3,7 @@
 import itertools
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from airflow.dag_processing.dagbag import DagBag
@@ -52,7 +53,8 @@ def test_the_chain_is_the_agreed_one(bag: DagBag) -> None:
 
 
 def test_where_each_row_is_once_in_the_data_set_validation_follows_the_earlier_days(bag: DagBag) -> None:
-    workload = bag.dags["news_topics"].get_task("size").workload
+    size: Any = bag.dags["news_topics"].get_task("size")
+    workload = size.workload
     dataset = workload.dataset.model_copy(update={"deduplicate": "dataset"})
     dag = build_dag(workload.model_copy(update={"dataset": dataset}))
     for before, after in itertools.pairwise(["ingest", "await_earlier_partitions", "validate", "size"]):

@@ -142,8 +142,8 @@ def ledger(url: str) -> Ledger:
 
 @pytest.fixture
 def open_run(ledger: Ledger) -> Callable[..., int]:
-    def open_run(run_id: str = "run", first: date = DAY, last: date | None = None, **changes: str) -> int:
-        given = {"workload": WORKLOAD, "team": "core", "site": "local", "run_type": "manual", **changes}
+    def open_run(run_id: str = "run", first: date = DAY, last: date | None = None, **changes: Any) -> int:
+        given: dict[str, Any] = {"workload": WORKLOAD, "team": "core", "site": "local", "run_type": "manual", **changes}
         return ledger.open_run("dag", run_id, partition_first=first, partition_last=last or first, **given)
 
     return open_run
@@ -163,7 +163,12 @@ def reading() -> Callable[..., MeterReading]:
 
     def reading(**changes: object) -> MeterReading:
         started_at = datetime(2024, 3, 1, tzinfo=UTC) + timedelta(seconds=next(_moments))
-        known = {"wall_seconds": 10.0, "cpu_seconds": 5.0, "peak_memory_bytes": 1000, "joules": 100.0}
+        known: dict[str, object] = {
+            "wall_seconds": 10.0,
+            "cpu_seconds": 5.0,
+            "peak_memory_bytes": 1000,
+            "joules": 100.0,
+        }
         known |= {"energy_method": "estimated", "energy_coverage": 0.0}
         return MeterReading.model_validate({"started_at": started_at, **known, **changes})
 

@@ -1,16 +1,17 @@
 """Airflow DAG `machine_hours`: the tabular workload, in the cleanest hours of the next twelve, with people to tell."""
 
 from datetime import timedelta
+from typing import Any
 
 from airflow.providers.smtp.notifications.smtp import SmtpNotifier
-from airflow.sdk import AsyncCallback, DeadlineAlert
+from airflow.sdk import AsyncCallback, DeadlineAlert  # type: ignore[attr-defined]
 from machine_faults import workload
 
 from millrace.contracts.workload import StartPolicy
 from millrace.orchestration.deadlines import PredictedFinish
 from millrace.pipeline import build_dag
 
-PEOPLE = {"from_email": "airflow@plant.example", "to": "people@plant.example"}
+PEOPLE: dict[str, Any] = {"from_email": "airflow@plant.example", "to": "people@plant.example"}
 # of a deadline Airflow gives the run as its REST API does
 LATE = {"subject": "is late", "html_content": "{{ dag_run.dag_run_id }}", **PEOPLE}
 

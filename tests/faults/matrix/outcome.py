@@ -93,7 +93,7 @@ def table(plant: Plant, version: int | None = None) -> dict[str, Any] | None:
 
 def commits(table: DeltaTable) -> list[dict[str, Any]]:
     """Each entry of the table's log that wrote rows: the partitions that it wrote."""
-    wrote = []
+    wrote: list[dict[str, Any]] = []
     options = s3.delta_options(table.table_uri)
     for version in range(table.version() + 1):
         added = pa.table(DeltaTable(table.table_uri, version=version, storage_options=options).get_add_actions(True))

@@ -6,6 +6,7 @@ here, so that a try takes no scheduler. The exit code says what Airflow would do
 
 import importlib.util
 import os
+import subprocess
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -36,9 +37,8 @@ def main(task_id: str, try_number: int) -> int:
 
     from millrace.launchers import process
 
-    process.subprocess = SimpleNamespace(  # type: ignore[assignment]
-        Popen=warm.popen, DEVNULL=process.subprocess.DEVNULL, STDOUT=process.subprocess.STDOUT
-    )
+    warmly = SimpleNamespace(Popen=warm.popen, DEVNULL=subprocess.DEVNULL, STDOUT=subprocess.STDOUT)
+    setattr(process, "subprocess", warmly)  # noqa: B010 - not exported
     spec = importlib.util.spec_from_file_location(DAG, _DAGS / f"{DAG}.py")
     assert spec is not None
     assert spec.loader is not None
@@ -78,7 +78,7 @@ def _dag(module: Any) -> Any:
     return build_dag(workload.model_copy(update={"dataset": workload.dataset.model_copy(update={"source": source})}))
 
 
-def _execute(operator: Any, context: dict[str, Any]) -> None:
+def _execute(operator: Any, context: Any) -> None:
     from millrace.orchestration.operators.gate import GateOperator
     from millrace.orchestration.operators.workload import WorkloadOperator
 

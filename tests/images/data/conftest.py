@@ -33,7 +33,7 @@ def day() -> date:
 def text_dataset(tmp_path: Path) -> Callable[..., Dataset]:
     """id, text, labels, split: a small multi-label dataset; keyword arguments replace its fields."""
 
-    def make(source_format: str = "jsonl", ending: str = "", **changes: Any) -> Dataset:
+    def make(source_format: Any = "jsonl", ending: str = "", **changes: Any) -> Dataset:
         fields: dict[str, Any] = {
             "source": Source(
                 uri_template=f"{tmp_path.as_uri()}/arrivals/{{partition}}.{ENDINGS[source_format]}{ending}",
@@ -60,7 +60,7 @@ def text_dataset(tmp_path: Path) -> Callable[..., Dataset]:
 def number_dataset(tmp_path: Path) -> Callable[..., Dataset]:
     """id, width, count, known, species: a small single-label dataset of numbers."""
 
-    def make(source_format: str = "jsonl", ending: str = "", **changes: Any) -> Dataset:
+    def make(source_format: Any = "jsonl", ending: str = "", **changes: Any) -> Dataset:
         fields: dict[str, Any] = {
             "source": Source(
                 uri_template=f"{tmp_path.as_uri()}/arrivals/{{partition}}.{ENDINGS[source_format]}{ending}",

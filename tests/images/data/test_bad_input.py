@@ -22,7 +22,7 @@ Arrive = Callable[..., Path]
 Stage = Callable[..., StagedPartition]
 
 
-def _json(row: dict) -> bytes:
+def _json(row: dict[str, Any]) -> bytes:
     return json.dumps(row).encode() + b"\n"
 
 

@@ -10,10 +10,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-import xxhash
+import xxhash  # type: ignore[import-not-found]
 
 from millrace.contracts.data import Column, Dataset, Split, StagedPartition, Window
 from millrace.contracts.errors import BadInputError, InterruptedStepError
+from millrace.contracts.report import IngestResult
 from millrace.contracts.run_spec import IngestTask, RunSpec
 from millrace.step.main import Skip, Stop
 from millrace.storage import files
@@ -247,6 +248,7 @@ def test_window_lists_absent_days_and_skips_when_there_is_none(
     empty = Window(first=days(3)[0], last=days(3)[0])
     with pytest.raises(Skip, match="no new data") as skip:
         ingest(make_spec(dataset, IngestTask(window=empty)), Stop())
+    assert isinstance(skip.value.result, IngestResult)
     assert skip.value.result.absent == ("2026-01-01",), "beside parts that found something, this day is accounted for"
 
 

@@ -14,6 +14,7 @@ import pytest
 
 from millrace.contracts.data import Dataset, Marker, Source, StagedPartition, Window
 from millrace.contracts.errors import BadInputError, InterruptedStepError, TransientError
+from millrace.contracts.report import IngestResult
 from millrace.contracts.run_spec import IngestTask
 from millrace.step.main import Skip, Stop
 from millrace.storage import files
@@ -42,7 +43,7 @@ def dataset(number_dataset: Callable[..., Dataset]) -> Callable[..., Dataset]:
 def marked(dataset: Callable[..., Dataset], tmp_path: Path) -> Callable[..., tuple[Dataset, Path]]:
     """A dataset with a marker, and where that is to be."""
 
-    def make(kind: str) -> tuple[Dataset, Path]:
+    def make(kind: Any) -> tuple[Dataset, Path]:
         folder = tmp_path / "markers"
         folder.mkdir(exist_ok=True)
         marker = Marker(uri_template=f"{folder.as_uri()}/{{partition}}.done", kind=kind)
@@ -206,6 +207,7 @@ def test_without_its_marker_a_day_has_not_arrived_and_the_reason_says_so(
     arrive(chosen, (HEADER + lines(0, 10)).encode())
     with pytest.raises(Skip, match=r"no new data: the file is there, its marker is not: .*2026-01-01\.done") as skip:
         ingest(make_spec(chosen, IngestTask(window=Window(first=day, last=day))), Stop())
+    assert isinstance(skip.value.result, IngestResult)
     assert list(skip.value.result.absent_reasons) == ["2026-01-01"]
     marker.touch()
     assert stage(chosen).rows == 10

@@ -58,7 +58,7 @@ def test_both_engines_find_the_same(
         more = [Column(name=name, type=declared, nullable=nullable) for name, (declared, _) in PLAIN.items()]
         return number_dataset("parquet", columns=(id_, label, *columns, *more), features=("id",))
 
-    def outcomes(engine: str, staged: StagedPartition) -> tuple[list[Any], str]:
+    def outcomes(engine: Any, staged: StagedPartition) -> tuple[list[Any], str]:
         task = ValidateTask(
             staged=(staged,), dataset_uri=(tmp_path / engine).as_uri(), live_profile=None, base_model=None,
             engine=engine,

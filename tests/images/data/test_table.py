@@ -4,11 +4,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 from deltalake import DeltaTable
@@ -16,6 +17,7 @@ from deltalake import DeltaTable
 from millrace.contracts.data import Column, Dataset, StagedPartition
 from millrace.contracts.errors import BadInputError, TransientError
 from millrace.storage import files, s3
+from millrace_data.measure import parquet_batches
 from millrace_data.partition import stage_partition
 from millrace_data.table import DatasetTable
 
@@ -293,15 +295,13 @@ def test_what_fails_while_rows_are_read_for_a_commit_is_not_the_tables(
 def _commit_slowly(uri: str, dataset: Dataset, staged: StagedPartition, flag: Path) -> None:
     from millrace_data import table as module
 
-    real = module.parquet_batches
-
-    def slow(file_uri: str):  # noqa: ANN202
-        for batch in real(file_uri):
+    def slow(file_uri: str) -> Iterator[pa.RecordBatch]:
+        for batch in parquet_batches(file_uri):
             yield batch
             flag.touch()
             time.sleep(60)
 
-    module.parquet_batches = slow
+    setattr(module, "parquet_batches", slow)  # noqa: B010 - not exported
     DatasetTable(uri, dataset).commit(staged)
 
 

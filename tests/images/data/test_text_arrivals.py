@@ -29,7 +29,7 @@ HEADER = "Customer ID,größe,label\n".encode()
 
 @pytest.fixture
 def make(tmp_path: Path) -> Callable[..., Dataset]:
-    def dataset(source_format: str = "csv", dialect: Dialect | None = None, **changes: Any) -> Dataset:
+    def dataset(source_format: Any = "csv", dialect: Dialect | None = None, **changes: Any) -> Dataset:
         template = f"{tmp_path.as_uri()}/arrivals/{{partition}}.{source_format}"
         fields: dict[str, Any] = {
             "source": Source(
@@ -205,7 +205,7 @@ def test_every_type_is_read_from_text_by_pyarrow_and_one_by_one(
         content = content.replace(",", "\t") if source_format == "tsv" else content
     arrive(dataset, content.encode())
     values = [row["v"] for row in rows_of(stage(dataset))]
-    first = [] if name.startswith("list") and source_format != "jsonl" else None
+    first: list[object] | None = [] if name.startswith("list") and source_format != "jsonl" else None
     assert values == [first, expected, expected]
 
 

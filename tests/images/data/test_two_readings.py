@@ -49,7 +49,7 @@ DIALECTS = {
 }
 
 
-def dataset(kinds: list[str], source_format: str = "csv", dialect: Dialect = PLAIN, **changes: Any) -> Dataset:
+def dataset(kinds: list[str], source_format: Any = "csv", dialect: Dialect = PLAIN, **changes: Any) -> Dataset:
     columns = tuple(Column(name=f"c{n}", type=kind, nullable=n % 2 == 0) for n, kind in enumerate(kinds))
     fields: dict[str, Any] = {
         "source": Source(uri_template="file:///{partition}.x", format=source_format, dialect=dialect),
@@ -79,17 +79,17 @@ def csv_text(draw: random.Random, width: int, dialect: Dialect) -> bytes:
                 text = dialect.quote + text.replace(dialect.quote, before + dialect.quote) + dialect.quote
             fields.append(text)
         written.append(delimiter.join(fields) + draw.choice(["\n", "\n", "\r\n"]))
-    text = list("".join(written))
+    signs = list("".join(written))
     if draw.random() < 0.5:
         for _ in range(draw.randint(1, 3)):
-            at = draw.randrange(len(text) + 1)
+            at = draw.randrange(len(signs) + 1)
             if draw.random() < 0.6:
-                text.insert(
+                signs.insert(
                     at, draw.choice(['"', "'", "\\", delimiter, "\r", "\n", "\0", "\ufeff", "é", "1", "\udcff"])
                 )
-            elif text:
-                text.pop(min(at, len(text) - 1))
-    data = "".join(text).encode("utf-8", "surrogateescape")
+            elif signs:
+                signs.pop(min(at, len(signs) - 1))
+    data = "".join(signs).encode("utf-8", "surrogateescape")
     return data if data.endswith(b"\n") else data + b"\n"
 
 

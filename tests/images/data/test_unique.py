@@ -38,7 +38,7 @@ class Site:
         self.table = f"{folder.as_uri()}/table"
         self._tries = 0
 
-    def run(self, engine: str, first: date, last: date | None = None) -> ValidateResult:
+    def run(self, engine: Any, first: date, last: date | None = None) -> ValidateResult:
         """A run over a window, after everything that the table holds."""
         self._tries += 1
         window = Window(first=first, last=last or first)

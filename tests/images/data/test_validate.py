@@ -230,7 +230,12 @@ def _large_text(schema: pa.Schema) -> pa.Schema:
 
 
 def _profile(**changes: Any) -> Profile:
-    fields = {"rows": 90, "bytes": 1, "rows_by_split": {"train": 90}, "label_counts": {"a": 60, "b": 60, "c": 60}}
+    fields: dict[str, Any] = {
+        "rows": 90,
+        "bytes": 1,
+        "rows_by_split": {"train": 90},
+        "label_counts": {"a": 60, "b": 60, "c": 60},
+    }
     return Profile(**(fields | {"train_label_counts": fields["label_counts"]} | changes))
 
 

@@ -33,6 +33,7 @@ from millrace.contracts.measurement import Hardware
 from millrace.contracts.model import ModelManifest, ModelVersion
 from millrace.contracts.parameters import Parameters
 from millrace.contracts.run_spec import RunSpec, ServeTask, TryKey
+from millrace.contracts.serving import ServingStatus
 from millrace.contracts.workload import GatePolicy, ServingPolicy, Training, Workload
 from millrace.serving.room import ServingRoom
 from millrace.storage import files, folders
@@ -322,7 +323,7 @@ class Server:
     def address(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def order(self, stable: ModelVersion, canary: ModelVersion | None = None, percent: int = 0) -> Any:
+    def order(self, stable: ModelVersion, canary: ModelVersion | None = None, percent: int = 0) -> ServingStatus:
         """Write a target and wait until the server has done with it; returns its status."""
         target = self.room.write_target(self.policy, stable, canary, percent)
         return self.room.wait_for(
@@ -359,6 +360,9 @@ class Server:
         return self.process.wait(timeout=60)
 
 
+StartServer = Callable[..., Server]
+
+
 def tabular_body(rows: list[tuple[float, float]]) -> dict[str, Any]:
     return {
         "inputs": [
@@ -369,7 +373,7 @@ def tabular_body(rows: list[tuple[float, float]]) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def start_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Server]]:
+def start_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartServer]:
     """Start servers; each lives until its module's tests are done, because importing kserve takes seconds."""
     started: list[Server] = []
 

@@ -19,6 +19,7 @@ import pytest
 from millrace.contracts.workload import ServingPolicy
 from millrace_serve import wire
 from millrace_serve.refusal import RequestRefusedError
+from tests.images.serve.conftest import ModelStore, Server, StartServer
 
 INFER = "/v2/models/colours/infer"
 GIB = 1024**3
@@ -26,14 +27,14 @@ MIB = 1024**2
 
 
 @pytest.fixture(scope="module")
-def server(start_server: Any, store: Any) -> Any:
+def server(start_server: StartServer, store: ModelStore) -> Any:
     server = start_server(ServingPolicy(max_request_seconds=120))
     assert server.order(store.text("v1", max_length=64, layers=16)).state == "ready"
     return server
 
 
 @pytest.fixture(scope="module")
-def tls_server(start_server: Any, store: Any, secrets: Path) -> Any:
+def tls_server(start_server: StartServer, store: ModelStore, secrets: Path) -> Any:
     server = start_server(secrets=secrets, tls=True, token=True, wait=False)
     context = ssl.create_default_context(cafile=str(secrets / "tls.crt"))
     server.http = httpx.Client(base_url=f"https://localhost:{server.port}", verify=context, timeout=60, trust_env=False)
@@ -45,7 +46,7 @@ def texts(rows: list[str], **more: Any) -> dict[str, Any]:
     return {"inputs": [{"name": "text", "datatype": "BYTES", "shape": [len(rows)], "data": rows}], **more}
 
 
-def connect(server: Any) -> socket.socket:
+def connect(server: Server) -> socket.socket:
     return socket.create_connection(("127.0.0.1", server.port), timeout=30)
 
 
@@ -79,13 +80,13 @@ def test_endless_headers_are_refused_before_they_take_memory(tls_server: Any, on
     assert tls_server.peak_memory_bytes() < GIB
 
 
-def test_headers_that_never_end_are_408(server: Any) -> None:
+def test_headers_that_never_end_are_408(server: Server) -> None:
     with connect(server) as connection:
         connection.sendall(b"GET /v2/health/live HTTP/1.1\r\nHost: x\r\n")
         assert connection.recv(100).startswith(b"HTTP/1.1 408")
 
 
-def test_the_rest_of_a_body_that_nobody_reads_is_not_waited_for(server: Any) -> None:
+def test_the_rest_of_a_body_that_nobody_reads_is_not_waited_for(server: Server) -> None:
     with connect(server) as connection:
         connection.sendall(b"GET /v2/health/live HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
         assert connection.recv(1000).startswith(b"HTTP/1.1 200")
@@ -93,21 +94,21 @@ def test_the_rest_of_a_body_that_nobody_reads_is_not_waited_for(server: Any) -> 
         assert b"HTTP/1.1 408" in connection.recv(1000)
 
 
-def test_a_body_of_endless_chunk_sizes_is_ended(server: Any) -> None:
+def test_a_body_of_endless_chunk_sizes_is_ended(server: Server) -> None:
     with connect(server) as connection:
         connection.sendall(f"POST {INFER} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n".encode())
         chunk = b"1;" + b"x" * 65000 + b"\r\n{\r\n"
         assert send_until_refused(connection, (chunk for _ in range(200)))
 
 
-def test_an_output_is_asked_for_once(server: Any) -> None:
+def test_an_output_is_asked_for_once(server: Server) -> None:
     asked = [{"name": "probabilities"}] * 4000
     response = server.http.post(INFER, json=texts(["red"], outputs=asked))
     assert response.status_code == 400
     assert "occurs twice" in response.json()["error"]
 
 
-def test_what_an_error_repeats_is_cut(server: Any) -> None:
+def test_what_an_error_repeats_is_cut(server: Server) -> None:
     for wrong in ({"outputs": [{"name": "x" * 100_000}]}, {"id": 5, "x" * 100_000: 1}):
         response = server.http.post(INFER, json=texts(["red"], **wrong))
         assert response.status_code == 400
@@ -118,7 +119,7 @@ def test_what_an_error_repeats_is_cut(server: Any) -> None:
     assert len(response.content) < 1000
 
 
-def test_binary_tensors_cannot_be_the_same_bytes_over_and_over(server: Any) -> None:
+def test_binary_tensors_cannot_be_the_same_bytes_over_and_over(server: Server) -> None:
     sizes = [MIB // 2, -MIB // 2] * 50
     inputs = [
         {"name": str(at), "datatype": "UINT8", "shape": [size], "parameters": {"binary_data_size": size}}
@@ -131,7 +132,7 @@ def test_binary_tensors_cannot_be_the_same_bytes_over_and_over(server: Any) -> N
     assert "binary_data_size" in response.json()["error"]
 
 
-def test_bodies_that_come_slowly_shut_nobody_out(server: Any) -> None:
+def test_bodies_that_come_slowly_shut_nobody_out(server: Server) -> None:
     head = f"POST {INFER} HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n{{".encode()
     with ExitStack() as stack:
         slow = [stack.enter_context(connect(server)) for _ in range(200)]
@@ -143,7 +144,7 @@ def test_bodies_that_come_slowly_shut_nobody_out(server: Any) -> None:
         assert server.http.post(INFER, json=texts(["red"])).status_code == 200
 
 
-def test_unfinished_bodies_are_given_up_for_others(server: Any) -> None:
+def test_unfinished_bodies_are_given_up_for_others(server: Server) -> None:
     head = f"POST {INFER} HTTP/1.1\r\nHost: x\r\nContent-Length: {MIB}\r\n\r\n".encode()
     with ExitStack() as stack:
         slow = [stack.enter_context(connect(server)) for _ in range(80)]
@@ -154,7 +155,7 @@ def test_unfinished_bodies_are_given_up_for_others(server: Any) -> None:
     assert server.peak_memory_bytes() < GIB
 
 
-def test_a_client_has_a_bounded_number_of_connections(server: Any) -> None:
+def test_a_client_has_a_bounded_number_of_connections(server: Server) -> None:
     with ExitStack() as stack:
         # more than all clients together may have: where the machine stands still, the first ones are given up
         opened = [stack.enter_context(connect(server)) for _ in range(600)]
@@ -164,7 +165,7 @@ def test_a_client_has_a_bounded_number_of_connections(server: Any) -> None:
             assert another_client.get("/v2/health/live").status_code == 200
 
 
-def test_answers_that_are_not_taken_hold_bounded_memory(server: Any) -> None:
+def test_answers_that_are_not_taken_hold_bounded_memory(server: Server) -> None:
     content = json.dumps(texts(["red " * 40] * 64)).encode()
     head = f"POST {INFER} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(content)}\r\n\r\n".encode()
     with ExitStack() as stack:
@@ -176,7 +177,7 @@ def test_answers_that_are_not_taken_hold_bounded_memory(server: Any) -> None:
     assert server.peak_memory_bytes() < GIB
 
 
-def test_requests_whose_clients_have_gone_cost_the_model_nothing(start_server: Any, store: Any) -> None:
+def test_requests_whose_clients_have_gone_cost_the_model_nothing(start_server: StartServer, store: ModelStore) -> None:
     server = start_server(ServingPolicy(max_request_seconds=120))
     server.order(store.tabular("v1", fault="slow", rounds=30 * store.tenth))
     slots = len(os.sched_getaffinity(0))
@@ -234,7 +235,7 @@ print(json.dumps(statuses))
 """
 
 
-def test_full_size_requests_leave_a_normal_client_its_answers(server: Any) -> None:
+def test_full_size_requests_leave_a_normal_client_its_answers(server: Server) -> None:
     def ask() -> None:
         assert server.http.post(INFER, json=texts(["red " * 60])).status_code == 200
 
@@ -254,7 +255,7 @@ def test_full_size_requests_leave_a_normal_client_its_answers(server: Any) -> No
     assert server.peak_memory_bytes() < GIB
 
 
-def test_what_cannot_be_answered_in_time_is_refused_at_once(start_server: Any, store: Any) -> None:
+def test_what_cannot_be_answered_in_time_is_refused_at_once(start_server: StartServer, store: ModelStore) -> None:
     server = start_server(ServingPolicy(max_request_seconds=2))
     server.order(store.tabular("v1", fault="slow", rounds=10**12))
     assert server.infer([(1000.0, 0.0)]).status_code == 504  # now the server knows what such a request takes

@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from millrace_serve import service
+from tests.images.serve.conftest import ModelStore, Server, StartServer
 
 INFER = "/v2/models/colours/infer"
 
@@ -40,7 +41,7 @@ def answers(connection: socket.socket, count: int) -> list[dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def server(start_server: Any, store: Any) -> Any:
+def server(start_server: StartServer, store: ModelStore) -> Any:
     server = start_server()
     old, new = store.tabular("v1"), store.tabular("v2")
     server.order(new, old)  # v2 is stable, v1 is loaded beside it
@@ -49,7 +50,7 @@ def server(start_server: Any, store: Any) -> Any:
 
 @pytest.mark.parametrize("padding", [0, 300_000])
 @pytest.mark.parametrize("pipelined", [False, True])
-def test_a_version_in_a_path_is_asked_once(server: Any, padding: int, pipelined: bool) -> None:
+def test_a_version_in_a_path_is_asked_once(server: Server, padding: int, pipelined: bool) -> None:
     pinned = request("/v2/models/colours/versions/v1/infer", content(padding))
     plain = request(INFER, content(padding))
     with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
@@ -66,7 +67,7 @@ def test_a_version_in_a_path_is_asked_once(server: Any, padding: int, pipelined:
     assert [answer["model_version"] for answer in found] == ["v1", "v2", "v2"]
 
 
-def test_readiness_of_a_version_pins_nothing_either(server: Any) -> None:
+def test_readiness_of_a_version_pins_nothing_either(server: Server) -> None:
     with httpx.Client(base_url=server.address, timeout=30, trust_env=False) as http:
         assert http.get("/v2/models/colours/versions/v9/ready").status_code == 404
         assert http.get("/v2/models/colours/ready").status_code == 200
@@ -76,7 +77,7 @@ def test_readiness_of_a_version_pins_nothing_either(server: Any) -> None:
 class KeptConnections:
     """Clients that ask over kept connections until they are told that the server closes, and then once more."""
 
-    def __init__(self, server: Any, clients: int, pause_seconds: float) -> None:
+    def __init__(self, server: Server, clients: int, pause_seconds: float) -> None:
         self._server, self._pause_seconds = server, pause_seconds
         self.seen: Counter[str] = Counter()
         self.lost: list[str] = []
@@ -117,7 +118,9 @@ class KeptConnections:
 
 
 @pytest.mark.parametrize("pause_seconds", [0.0, 0.05])
-def test_sigterm_loses_no_request_on_kept_connections(start_server: Any, store: Any, pause_seconds: float) -> None:
+def test_sigterm_loses_no_request_on_kept_connections(
+    start_server: StartServer, store: ModelStore, pause_seconds: float
+) -> None:
     server = start_server()
     server.order(store.tabular("v1"))
     with KeptConnections(server, clients=8, pause_seconds=pause_seconds) as clients:
@@ -128,7 +131,7 @@ def test_sigterm_loses_no_request_on_kept_connections(start_server: Any, store: 
     assert set(clients.seen) == {"200", "connections", "refused"}
 
 
-def test_a_status_is_told_after_the_socket_listens(start_server: Any) -> None:
+def test_a_status_is_told_after_the_socket_listens(start_server: StartServer) -> None:
     server = start_server(wait=False)
     deadline = time.monotonic() + 60
     while server.room.read_status() is None:
@@ -138,7 +141,9 @@ def test_a_status_is_told_after_the_socket_listens(start_server: Any) -> None:
         assert connection.recv(100).startswith(b"HTTP/1.1 200")
 
 
-def test_what_a_released_version_answers_late_does_not_bring_its_series_back(start_server: Any, store: Any) -> None:
+def test_what_a_released_version_answers_late_does_not_bring_its_series_back(
+    start_server: StartServer, store: ModelStore
+) -> None:
     server = start_server()
     server.order(store.tabular("v1", fault="slow", rounds=10 * store.tenth))
     answered: list[httpx.Response] = []

@@ -12,12 +12,13 @@ import httpx
 import pytest
 
 from millrace.contracts.workload import ServingPolicy
+from tests.images.serve.conftest import ModelStore, Server, StartServer
 
 INFER = "/v2/models/colours/infer"
 
 
 @pytest.fixture(scope="module")
-def server(start_server: Any, store: Any) -> Any:
+def server(start_server: StartServer, store: ModelStore) -> Any:
     server = start_server(ServingPolicy(max_request_bytes=4096, max_rows=4, max_request_seconds=2))
     assert server.order(store.tabular("v1", fault="slow", rounds=10**12)).state == "ready"
     return server
@@ -50,14 +51,14 @@ def tensor(name: str, data: Any, datatype: str = "FP64", shape: list[int] | None
         ([{"name": "a"}], "Field required"),
     ],
 )
-def test_malformed_requests_are_400_and_say_what_is_wrong(server: Any, inputs: Any, says: str) -> None:
+def test_malformed_requests_are_400_and_say_what_is_wrong(server: Server, inputs: Any, says: str) -> None:
     response = server.http.post(INFER, json={"inputs": inputs})
     assert response.status_code == 400, response.text
     assert says in response.json()["error"]
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"\xff\xfe", b"[" * 3000, b'{"inputs": []}', b"null", b'{"a": 1}'])
-def test_bodies_that_are_no_request_are_400(server: Any, body: bytes) -> None:
+def test_bodies_that_are_no_request_are_400(server: Server, body: bytes) -> None:
     response = server.http.post(INFER, content=body)
     assert response.status_code == 400, response.text
     assert response.json()["error"]
@@ -73,13 +74,13 @@ def test_bodies_that_are_no_request_are_400(server: Any, body: bytes) -> None:
         ("90", b'{"inputs":[{"name":"a","datatype":"BYTES","shape":[1],"parameters":{"binary_data_size":4}}]}\xff'),
     ],
 )
-def test_broken_binary_requests_are_400(server: Any, header: str, body: bytes) -> None:
+def test_broken_binary_requests_are_400(server: Server, header: str, body: bytes) -> None:
     headers = {"inference-header-content-length": header, "content-type": "application/octet-stream"}
     response = server.http.post(INFER, content=body, headers=headers)
     assert response.status_code == 400, response.text
 
 
-def test_nan_is_refused_by_row_and_feature(server: Any) -> None:
+def test_nan_is_refused_by_row_and_feature(server: Server) -> None:
     body = '{"inputs":[{"name":"a","datatype":"FP64","shape":[2],"data":[1,NaN]},' \
            '{"name":"b","datatype":"FP64","shape":[2],"data":[1,2]}]}'  # fmt: skip
     response = server.http.post(INFER, content=body)
@@ -87,7 +88,7 @@ def test_nan_is_refused_by_row_and_feature(server: Any) -> None:
     assert "feature 'a', row 1" in response.json()["error"]
 
 
-def test_too_many_rows_are_413(server: Any) -> None:
+def test_too_many_rows_are_413(server: Server) -> None:
     assert server.infer([(0.0, 0.0)] * 4).status_code == 200
     response = server.infer([(0.0, 0.0)] * 5)
     assert response.status_code == 413
@@ -95,7 +96,7 @@ def test_too_many_rows_are_413(server: Any) -> None:
 
 
 @pytest.mark.parametrize("chunked", [False, True])
-def test_too_many_bytes_are_413_before_they_are_parsed(server: Any, chunked: bool) -> None:
+def test_too_many_bytes_are_413_before_they_are_parsed(server: Server, chunked: bool) -> None:
     body = b"x" * 5000  # no JSON: parsing it would be a 400
     pieces = (body[start : start + 500] for start in range(0, 5000, 500))
     response = server.http.post(INFER, content=pieces if chunked else body)
@@ -103,13 +104,13 @@ def test_too_many_bytes_are_413_before_they_are_parsed(server: Any, chunked: boo
     assert "4096 bytes" in response.json()["error"]
 
 
-def test_a_declared_length_is_refused_before_a_byte_of_the_body_is_sent(server: Any) -> None:
+def test_a_declared_length_is_refused_before_a_byte_of_the_body_is_sent(server: Server) -> None:
     with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
         connection.sendall(f"POST {INFER} HTTP/1.1\r\nHost: x\r\nContent-Length: 999999999\r\n\r\n".encode())
         assert connection.recv(100).startswith(b"HTTP/1.1 413")
 
 
-def test_hanging_requests_are_504_and_leave_no_thread_behind(server: Any) -> None:
+def test_hanging_requests_are_504_and_leave_no_thread_behind(server: Server) -> None:
     with ThreadPoolExecutor(8) as pool:  # more than the version has slots
         hanging = [pool.submit(server.infer, [(1000.0, 0.0)]) for _ in range(8)]
         assert {each.result().status_code for each in hanging} == {504}
@@ -117,13 +118,15 @@ def test_hanging_requests_are_504_and_leave_no_thread_behind(server: Any) -> Non
     assert server.metric('millrace_requests_total{outcome="timeout"') >= 1
 
 
-def test_a_body_that_never_ends_is_408(server: Any) -> None:
+def test_a_body_that_never_ends_is_408(server: Server) -> None:
     with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
         connection.sendall(f"POST {INFER} HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{{".encode())
         assert connection.recv(100).startswith(b"HTTP/1.1 408")
 
 
-def test_requests_beyond_the_queue_are_429_at_once_and_none_is_lost(start_server: Any, store: Any) -> None:
+def test_requests_beyond_the_queue_are_429_at_once_and_none_is_lost(
+    start_server: StartServer, store: ModelStore
+) -> None:
     server = start_server(ServingPolicy(max_request_seconds=300))
     server.order(store.tabular("v1", fault="slow", rounds=50 * store.tenth))
     content = json.dumps({"inputs": [tensor("a", [1.0]), tensor("b", [0.0])]}).encode()
@@ -147,7 +150,7 @@ def test_requests_beyond_the_queue_are_429_at_once_and_none_is_lost(start_server
     assert server.metric("millrace_requests_in_flight") == 0
 
 
-def test_without_a_target_the_server_is_live_but_not_ready(start_server: Any, store: Any) -> None:
+def test_without_a_target_the_server_is_live_but_not_ready(start_server: StartServer, store: ModelStore) -> None:
     server = start_server()
     assert server.http.get("/v2/health/ready").status_code == 503
     assert server.http.get("/v2/models/colours/ready").status_code == 503
@@ -160,7 +163,7 @@ def test_without_a_target_the_server_is_live_but_not_ready(start_server: Any, st
     assert server.infer([(1.0, 0.0)]).status_code == 200
 
 
-def test_metrics_are_by_version(server: Any) -> None:
+def test_metrics_are_by_version(server: Server) -> None:
     labels = '{outcome="ok",version="v1",workload="colours"}'
     before = server.metric(f"millrace_requests_total{labels}")
     refused = server.metric('millrace_refused_requests_total{status="400"}')
@@ -173,7 +176,9 @@ def test_metrics_are_by_version(server: Any) -> None:
     assert 'millrace_reverts_total{workload="colours"} 0.0' in server.http.get("/metrics").text.splitlines()
 
 
-def test_a_versions_series_begin_at_nothing_and_not_with_its_first_request(start_server: Any, store: Any) -> None:
+def test_a_versions_series_begin_at_nothing_and_not_with_its_first_request(
+    start_server: StartServer, store: ModelStore
+) -> None:
     server = start_server()
     server.order(store.tabular("v1"))
     lines = server.http.get("/metrics").text.splitlines()
@@ -182,7 +187,7 @@ def test_a_versions_series_begin_at_nothing_and_not_with_its_first_request(start
     assert 'millrace_request_seconds_bucket{le="+Inf",version="v1",workload="colours"} 0.0' in lines
 
 
-def test_a_taken_port_is_a_clear_error(server: Any, start_server: Any) -> None:
+def test_a_taken_port_is_a_clear_error(server: Server, start_server: StartServer) -> None:
     second = start_server(port=server.port, wait=False)
     assert second.process.wait(timeout=60) == 20
     assert f"127.0.0.1:{server.port}" in second.log.read_text()
@@ -190,7 +195,7 @@ def test_a_taken_port_is_a_clear_error(server: Any, start_server: Any) -> None:
     assert server.infer([(1.0, 0.0)]).status_code == 200
 
 
-def test_sigterm_answers_what_is_under_way_and_exits_0(start_server: Any, store: Any) -> None:
+def test_sigterm_answers_what_is_under_way_and_exits_0(start_server: StartServer, store: ModelStore) -> None:
     server = start_server()
     server.order(store.tabular("v1", fault="slow", rounds=15 * store.tenth))
     answers: list[httpx.Response] = []

@@ -18,15 +18,16 @@ from millrace.storage.signature import OrderKey
 from millrace_serve import orders as orders_module
 from millrace_serve.orders import Orders
 from millrace_serve.switch import Switch
+from tests.images.serve.conftest import ModelStore, Server, StartServer
 
 
 @pytest.fixture(scope="module")
-def server(start_server: Any) -> Any:
+def server(start_server: StartServer) -> Any:
     return start_server()
 
 
 @pytest.mark.parametrize("wrong", ["garbage", "unsigned", "another key", "another place", "changed", "older", "other"])
-def test_a_target_that_is_none_is_not_followed(server: Any, store: Any, wrong: str) -> None:
+def test_a_target_that_is_none_is_not_followed(server: Server, store: ModelStore, wrong: str) -> None:
     server.order(store.tabular("old"))
     room, target = server.room, server.room.read_target()
     newer = target.model_copy(
@@ -52,7 +53,7 @@ def test_a_target_that_is_none_is_not_followed(server: Any, store: Any, wrong: s
     assert server.order(target.stable).reason == ""
 
 
-def test_a_server_begins_with_no_spec_that_was_not_signed(start_server: Any, store: Any) -> None:
+def test_a_server_begins_with_no_spec_that_was_not_signed(start_server: StartServer, store: ModelStore) -> None:
     first = start_server()
     first.stop()
     spec = first.room.read_spec()
@@ -73,7 +74,9 @@ def test_a_server_begins_with_no_spec_that_was_not_signed(start_server: Any, sto
 
 
 @pytest.mark.parametrize("step", [-3600.0, 5.0, 86400.0])
-def test_the_status_goes_on_when_the_clock_is_set(store: Any, tmp_path: Path, step: float, monkeypatch: Any) -> None:
+def test_the_status_goes_on_when_the_clock_is_set(
+    store: ModelStore, tmp_path: Path, step: float, monkeypatch: Any
+) -> None:
     said: list[ServingStatus] = []
     orders = Orders(Switch(ServingPolicy()), "colours", (tmp_path / "t").as_uri(), (tmp_path / "s").as_uri(), "", "")
     monkeypatch.setattr(orders, "_write", said.append)
@@ -81,7 +84,7 @@ def test_the_status_goes_on_when_the_clock_is_set(store: Any, tmp_path: Path, st
 
     class Clock(datetime):
         @classmethod
-        def now(cls, zone: Any = None) -> datetime:
+        def now(cls, zone: Any = None) -> Any:
             return real.now(zone) + timedelta(seconds=shift[0])
 
     monkeypatch.setattr(orders_module, "datetime", Clock)

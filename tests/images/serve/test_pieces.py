@@ -4,6 +4,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from millrace.scoring.scorer import Rows, Scorer
 from millrace_serve.pieces import Piece, Pieces
 from millrace_serve.refusal import RequestRefusedError
 from millrace_serve.scoring import SHORT_PIECE_TOKENS, Ask, Scoring
+from tests.images.serve.conftest import ModelStore
 
 GREEN = 5
 
@@ -44,7 +46,7 @@ class WatchedScorer(Scorer):
 
 
 @pytest.fixture
-def scorer(store: Any) -> Iterator[WatchedScorer]:
+def scorer(store: ModelStore) -> Iterator[WatchedScorer]:
     scorer = WatchedScorer.load(store.text("v1", max_length=SHORT_PIECE_TOKENS))
     assert isinstance(scorer, WatchedScorer)
     scorer.watch()
@@ -123,7 +125,7 @@ def test_those_that_cannot_be_scored_keep_nobody_waiting(scorer: WatchedScorer) 
     order: list[str] = []
     good, bad = piece(scorer, "blue"), [piece(scorer, 7) for _ in range(20)]
     for name, each in (("good", good), *(("bad", each) for each in bad)):
-        each.answer.add_done_callback(lambda _, name=name: order.append(name))
+        each.answer.add_done_callback(partial(lambda name, _: order.append(name), name))
         pieces.add(each)
     scorer.let_go()
     assert labels(good) == [["blue"]]

@@ -12,6 +12,7 @@ import pytest
 from kserve import InferenceRESTClient, InferInput, InferRequest, RESTConfig
 
 from millrace.serving.client import InferenceClient, RequestFailedError
+from tests.images.serve.conftest import ModelStore, Server, StartServer
 
 
 def public_client() -> InferenceRESTClient:
@@ -19,14 +20,14 @@ def public_client() -> InferenceRESTClient:
 
 
 @pytest.fixture(scope="module")
-def text_server(start_server: Any, store: Any) -> Any:
+def text_server(start_server: StartServer, store: ModelStore) -> Any:
     server = start_server()
     assert server.order(store.text("v1")).state == "ready"
     return server
 
 
 @pytest.fixture(scope="module")
-def tabular_server(start_server: Any, store: Any) -> Any:
+def tabular_server(start_server: StartServer, store: ModelStore) -> Any:
     server = start_server()
     assert server.order(store.tabular("v1", weight=1.0)).state == "ready"
     return server
@@ -34,7 +35,7 @@ def tabular_server(start_server: Any, store: Any) -> Any:
 
 @pytest.mark.parametrize("binary", [False, True])
 @pytest.mark.parametrize("shape", [[2], [2, 1]])
-def test_public_client_sends_text_and_gets_labels(text_server: Any, binary: bool, shape: list[int]) -> None:
+def test_public_client_sends_text_and_gets_labels(text_server: Server, binary: bool, shape: list[int]) -> None:
     tensor = InferInput("text", shape, "BYTES")
     tensor.set_data_from_numpy(np.array([b"red red", b"blue"], dtype=np.object_).reshape(shape), binary_data=binary)
     request = InferRequest("colours", [tensor], request_id="7", parameters={"binary_data_output": binary})
@@ -57,7 +58,7 @@ def test_public_client_sends_text_and_gets_labels(text_server: Any, binary: bool
     assert labels[1][0]["score"] == pytest.approx(2 / 3, abs=1e-5)
 
 
-def test_public_client_sends_tabular_features_and_a_matrix(tabular_server: Any) -> None:
+def test_public_client_sends_tabular_features_and_a_matrix(tabular_server: Server) -> None:
     by_feature = [InferInput(name, [2], "FP64") for name in ("a", "b")]
     for tensor, values in zip(by_feature, ([3.0, 1.0], [0.0, 2.0]), strict=True):
         tensor.set_data_from_numpy(np.array(values), binary_data=False)
@@ -76,7 +77,7 @@ def test_public_client_sends_tabular_features_and_a_matrix(tabular_server: Any) 
         assert [[each["label"] for each in row] for row in rows] == [["red"], ["green"]]
 
 
-def test_metadata_names_versions_and_tensors(tabular_server: Any, store: Any) -> None:
+def test_metadata_names_versions_and_tensors(tabular_server: Server, store: ModelStore) -> None:
     server = tabular_server
     assert server.http.get("/v2").json() | {"version": ""} == {
         "name": "millrace",
@@ -92,7 +93,7 @@ def test_metadata_names_versions_and_tensors(tabular_server: Any, store: Any) ->
     assert server.http.get("/v2/models/colours/versions/v2/ready").status_code == 404
 
 
-def test_a_version_is_asked_by_name_and_said_in_the_answer(tabular_server: Any, store: Any) -> None:
+def test_a_version_is_asked_by_name_and_said_in_the_answer(tabular_server: Server, store: ModelStore) -> None:
     server = tabular_server
     first = server.room.read_target().stable
     assert server.order(first, store.tabular("v2", weight=5.0), 0).state == "ready"
@@ -118,7 +119,7 @@ def test_a_version_is_asked_by_name_and_said_in_the_answer(tabular_server: Any, 
         "/v2/models/../secrets",
     ],
 )
-def test_unknown_paths_are_404_with_an_error(tabular_server: Any, path: str) -> None:
+def test_unknown_paths_are_404_with_an_error(tabular_server: Server, path: str) -> None:
     for method in ("GET", "POST"):
         response = tabular_server.http.request(method, path)
         assert response.status_code in {404, 405}
@@ -126,7 +127,7 @@ def test_unknown_paths_are_404_with_an_error(tabular_server: Any, path: str) -> 
     assert tabular_server.infer([(1.0, 0.0)]).status_code == 200
 
 
-def test_curl_without_a_content_type_works(text_server: Any) -> None:
+def test_curl_without_a_content_type_works(text_server: Server) -> None:
     body = json.dumps({"inputs": [{"name": "text", "datatype": "BYTES", "shape": [1], "data": ["green"]}]})
     headers = {"content-type": "application/x-www-form-urlencoded"}
     response = text_server.http.post("/v2/models/colours/infer", content=body, headers=headers)
@@ -134,7 +135,7 @@ def test_curl_without_a_content_type_works(text_server: Any) -> None:
     assert json.loads(response.json()["outputs"][1]["data"][0])[0]["label"] == "green"
 
 
-def test_our_client_reads_the_same_answer(text_server: Any) -> None:
+def test_our_client_reads_the_same_answer(text_server: Server) -> None:
     with InferenceClient(text_server.address, "colours") as client:
         assert client.ready()
         answer = client.infer([{"text": "red red blue blue blue"}, {"text": "green"}])
@@ -143,7 +144,7 @@ def test_our_client_reads_the_same_answer(text_server: Any) -> None:
     assert answer.probabilities[1] == pytest.approx((0, 2 / 3, 0), abs=1e-6)
 
 
-def test_only_asked_outputs_come_back(text_server: Any) -> None:
+def test_only_asked_outputs_come_back(text_server: Server) -> None:
     body = {
         "inputs": [{"name": "text", "datatype": "BYTES", "shape": [1], "data": ["red"]}],
         "outputs": [{"name": "labels"}],
@@ -152,7 +153,8 @@ def test_only_asked_outputs_come_back(text_server: Any) -> None:
     assert [output["name"] for output in outputs] == ["labels"]
 
 
-def post(server: Any, head: dict[str, Any], behind: bytes = b"", **headers: str) -> Any:
+def post(server: Server, head: dict[str, Any], behind: bytes = b"", coding: str = "") -> Any:
+    headers = {"content-encoding": coding} if coding else {}
     body = json.dumps(head).encode()
     if behind:
         headers["inference-header-content-length"] = str(len(body))
@@ -178,7 +180,7 @@ TEXT = {"name": "text", "datatype": "BYTES", "shape": [1], "data": ["red"]}
 )
 @pytest.mark.parametrize("name", ["probabilities", "labels"])
 def test_a_listed_output_is_binary_where_it_or_the_request_says_so(
-    text_server: Any, name: str, parameters: Any, of_output: Any, is_binary: bool
+    text_server: Server, name: str, parameters: Any, of_output: Any, is_binary: bool
 ) -> None:
     head: dict[str, Any] = {"inputs": [TEXT], "outputs": [{"name": name}]}
     if parameters is not None:
@@ -203,7 +205,7 @@ def test_a_listed_output_is_binary_where_it_or_the_request_says_so(
 
 
 @pytest.mark.parametrize(("datatype", "dtype"), [("FP16", "<f2"), ("FP32", "<f4"), ("INT8", "<i1"), ("UINT64", "<u8")])
-def test_binary_numbers_of_every_kind_are_taken(tabular_server: Any, datatype: str, dtype: str) -> None:
+def test_binary_numbers_of_every_kind_are_taken(tabular_server: Server, datatype: str, dtype: str) -> None:
     inputs = [
         {
             "name": name,
@@ -228,7 +230,7 @@ def test_binary_numbers_of_every_kind_are_taken(tabular_server: Any, datatype: s
         (["grün".encode()], None),
     ],
 )
-def test_binary_text_is_utf_8(text_server: Any, values: list[bytes], says: str | None) -> None:
+def test_binary_text_is_utf_8(text_server: Server, values: list[bytes], says: str | None) -> None:
     behind = lengths_and_values(values)
     tensor = {"name": "text", "datatype": "BYTES", "shape": [1], "parameters": {"binary_data_size": len(behind)}}
     response = post(text_server, {"inputs": [tensor]}, behind)
@@ -236,27 +238,27 @@ def test_binary_text_is_utf_8(text_server: Any, values: list[bytes], says: str |
     assert says is None or says in response.json()["error"]
 
 
-def test_bytes_that_belong_to_no_input_are_400(text_server: Any) -> None:
+def test_bytes_that_belong_to_no_input_are_400(text_server: Server) -> None:
     response = post(text_server, {"inputs": [TEXT]}, b"more")
     assert response.status_code == 400
     assert "belong to no input" in response.json()["error"]
 
 
-def test_half_of_a_surrogate_pair_is_400(text_server: Any) -> None:
+def test_half_of_a_surrogate_pair_is_400(text_server: Server) -> None:
     body = b'{"inputs":[{"name":"text","datatype":"BYTES","shape":[1],"data":["\\ud800"]}]}'
     assert text_server.http.post("/v2/models/colours/infer", content=body).status_code == 400
 
 
 @pytest.mark.parametrize("coding", ["gzip", "deflate", "br", "gzip, identity"])
-def test_compressed_bodies_are_415(text_server: Any, coding: str) -> None:
-    response = post(text_server, {"inputs": [TEXT]}, **{"content-encoding": coding})
+def test_compressed_bodies_are_415(text_server: Server, coding: str) -> None:
+    response = post(text_server, {"inputs": [TEXT]}, coding=coding)
     assert response.status_code == 415
     assert response.headers["accept-encoding"] == "identity"
-    assert post(text_server, {"inputs": [TEXT]}, **{"content-encoding": "identity"}).status_code == 200
+    assert post(text_server, {"inputs": [TEXT]}, coding="identity").status_code == 200
 
 
 @pytest.mark.parametrize("path", ["/v2/health/live", "/v2/health/ready", "/v2", "/v2/models/colours/ready", "/metrics"])
-def test_head_is_get_without_a_body(text_server: Any, path: str) -> None:
+def test_head_is_get_without_a_body(text_server: Server, path: str) -> None:
     got, headed = text_server.http.get(path), text_server.http.head(path)
     assert (headed.status_code, headed.content) == (got.status_code, b"")
     assert headed.headers["content-type"] == got.headers["content-type"]
@@ -272,7 +274,7 @@ def test_head_is_get_without_a_body(text_server: Any, path: str) -> None:
     ],
 )
 def test_another_method_is_405_and_says_which_are_allowed(
-    text_server: Any, method: str, path: str, allowed: str
+    text_server: Server, method: str, path: str, allowed: str
 ) -> None:
     response = text_server.http.request(method, path)
     assert (response.status_code, response.headers["allow"]) == (405, allowed)

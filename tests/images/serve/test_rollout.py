@@ -12,6 +12,7 @@ from millrace.serving.client import InferenceClient, RequestFailedError, read_re
 from millrace.serving.rollout import Rollout, RolloutRevertedError
 from millrace.serving.room import ServingTimeoutError
 from millrace.storage import files
+from tests.images.serve.conftest import ModelStore, Server, StartServer
 
 POLICY = ServingPolicy(watch_seconds=1.5, requests_per_step=20)
 ROWS = [{"a": 1.0, "b": 0.0}, {"a": 0.0, "b": 2.0}]
@@ -19,16 +20,16 @@ TRIGGER = [{"a": 5000.0, "b": 0.0}]
 
 
 @pytest.fixture(scope="module")
-def server(start_server: Any) -> Any:
+def server(start_server: StartServer) -> Any:
     return start_server(POLICY)
 
 
-def target_of(server: Any) -> tuple[str, str | None, int]:
+def target_of(server: Server) -> tuple[str, str | None, int]:
     target = server.room.read_target()
     return target.stable.version, target.canary.version if target.canary else None, target.canary_percent
 
 
-def test_first_version_then_a_second_one(start_server: Any, store: Any) -> None:
+def test_first_version_then_a_second_one(start_server: StartServer, store: ModelStore) -> None:
     server = start_server(POLICY)
     first, second = store.tabular("first"), store.tabular("second", weight=4.0)
     said: list[str] = []
@@ -55,7 +56,7 @@ def test_first_version_then_a_second_one(start_server: Any, store: Any) -> None:
     assert server.room.read_target().generation == generation
 
 
-def test_a_candidate_that_errs_is_reverted_and_the_stable_version_stays(server: Any, store: Any) -> None:
+def test_a_candidate_that_errs_is_reverted_and_the_stable_version_stays(server: Server, store: ModelStore) -> None:
     old, new = store.tabular("old"), store.tabular("new", fault="errs")
     server.order(old)
     with pytest.raises(RolloutRevertedError, match="failed with") as caught:
@@ -65,7 +66,7 @@ def test_a_candidate_that_errs_is_reverted_and_the_stable_version_stays(server: 
     assert server.infer([(1.0, 0.0)]).json()["model_version"] == "old"
 
 
-def test_a_candidate_that_slows_is_reverted_at_a_step(server: Any, store: Any) -> None:
+def test_a_candidate_that_slows_is_reverted_at_a_step(server: Server, store: ModelStore) -> None:
     old, new = store.tabular("old"), store.tabular("new", fault="slow", rounds=4 * store.tenth)
     server.order(old)
     with pytest.raises(RolloutRevertedError, match=r"p99 latency|erred"):
@@ -73,7 +74,7 @@ def test_a_candidate_that_slows_is_reverted_at_a_step(server: Any, store: Any) -
     assert target_of(server) == ("old", None, 0)
 
 
-def test_a_candidate_that_goes_bad_during_the_watch_is_reverted(server: Any, store: Any) -> None:
+def test_a_candidate_that_goes_bad_during_the_watch_is_reverted(server: Server, store: ModelStore) -> None:
     old, new = store.tabular("old"), store.tabular("new", fault="errs")
     server.order(old)
     policy = POLICY.model_copy(update={"watch_seconds": 60.0})
@@ -85,7 +86,7 @@ def test_a_candidate_that_goes_bad_during_the_watch_is_reverted(server: Any, sto
     assert (status.stable.version, status.canary) == ("old", None)
 
 
-def test_a_candidate_that_cannot_be_loaded_is_reverted_with_the_reason(server: Any, store: Any) -> None:
+def test_a_candidate_that_cannot_be_loaded_is_reverted_with_the_reason(server: Server, store: ModelStore) -> None:
     old, new = store.tabular("old"), store.tabular("new")
     server.order(old)
     (files.local_path(new.uri) / "model.onnx").write_bytes(b"changed")
@@ -94,7 +95,7 @@ def test_a_candidate_that_cannot_be_loaded_is_reverted_with_the_reason(server: A
     assert target_of(server) == ("old", None, 0)
 
 
-def test_an_interrupted_rollout_leaves_the_stable_version_alone(server: Any, store: Any) -> None:
+def test_an_interrupted_rollout_leaves_the_stable_version_alone(server: Server, store: ModelStore) -> None:
     old, new = store.tabular("old"), store.tabular("new")
     server.order(old)
 
@@ -107,7 +108,7 @@ def test_an_interrupted_rollout_leaves_the_stable_version_alone(server: Any, sto
     assert target_of(server) == ("old", None, 0)
 
 
-def test_somebody_else_s_order_is_left_as_it_is(server: Any, store: Any) -> None:
+def test_somebody_else_s_order_is_left_as_it_is(server: Server, store: ModelStore) -> None:
     old, new, theirs = store.tabular("old"), store.tabular("new"), store.tabular("theirs")
     server.order(old)
     policy = POLICY.model_copy(update={"watch_seconds": 60.0})
@@ -122,7 +123,7 @@ def test_somebody_else_s_order_is_left_as_it_is(server: Any, store: Any) -> None
     assert target_of(server) == ("theirs", None, 0)
 
 
-def test_no_server_is_a_timeout_that_names_what_and_the_log(server: Any, store: Any, tmp_path: Any) -> None:
+def test_no_server_is_a_timeout_that_names_what_and_the_log(server: Server, store: ModelStore, tmp_path: Any) -> None:
     room = type(server.room)(files.to_uri(tmp_path), "colours", server.room.key)
     said: list[str] = []
     with pytest.raises(ServingTimeoutError, match="no server has written a status yet") as caught:
@@ -131,7 +132,7 @@ def test_no_server_is_a_timeout_that_names_what_and_the_log(server: Any, store: 
     assert room.log_uri in str(caught.value)
 
 
-def test_a_dead_server_during_the_watch_ends_it(start_server: Any, store: Any) -> None:
+def test_a_dead_server_during_the_watch_ends_it(start_server: StartServer, store: ModelStore) -> None:
     server = start_server(POLICY)
     old, new = store.tabular("old"), store.tabular("new")
     server.order(old)
@@ -146,7 +147,7 @@ def test_a_dead_server_during_the_watch_ends_it(start_server: Any, store: Any) -
     assert target_of(server) == ("old", None, 0)
 
 
-def test_client_errors_carry_status_and_message(server: Any, store: Any) -> None:
+def test_client_errors_carry_status_and_message(server: Server, store: ModelStore) -> None:
     server.order(store.tabular("old"))
     with InferenceClient(server.address, "colours") as client:
         with pytest.raises(RequestFailedError, match="'b'") as caught:

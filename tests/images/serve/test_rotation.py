@@ -11,6 +11,8 @@ import httpx
 import pytest
 from cryptography import x509
 
+from tests.images.serve.conftest import ModelStore
+
 FIRST, SECOND = "the-first-token", "the-second-token"
 # the server looks every five seconds; this machine may be busy
 WITHIN_SECONDS = 60
@@ -48,7 +50,7 @@ def folder(tmp_path: Path, write_secrets: Callable[[Path, str], None]) -> Path:
 
 
 def test_what_is_rotated_is_taken_and_halves_are_not(
-    start_server: Callable[..., Any], store: Any, folder: Path, write_secrets: Callable[[Path, str], None]
+    start_server: Callable[..., Any], store: ModelStore, folder: Path, write_secrets: Callable[[Path, str], None]
 ) -> None:
     server = start_server(secrets=folder, tls=True, token=True, wait=False)
     server.http = httpx.Client(base_url=f"https://localhost:{server.port}", verify=False, trust_env=False, timeout=60)

@@ -12,10 +12,11 @@ from millrace.scoring.scorer import Scorer, pad
 from millrace.scoring.tokens import TextTokenizer, joined_texts
 from millrace.storage import files
 from millrace_serve.scoring import Ask, Scoring
+from tests.images.serve.conftest import ModelStore
 
 
 @pytest.fixture(scope="module")
-def tokenizer(store: Any) -> TextTokenizer:
+def tokenizer(store: ModelStore) -> TextTokenizer:
     return TextTokenizer.from_file(files.local_path(store.text("words").uri) / "tokenizer.json")
 
 
@@ -54,7 +55,7 @@ def test_broken_tokenizers_are_bad_input(tmp_path: Any) -> None:
             TextTokenizer.from_file(tmp_path / name)
 
 
-def test_probabilities_do_not_depend_on_the_batch(store: Any) -> None:
+def test_probabilities_do_not_depend_on_the_batch(store: ModelStore) -> None:
     scorer = Scorer.load(store.text("v1"), threads=1)
     texts = ["red", "red red blue blue green", "blue", ""]
     together = scorer.probabilities({"text": texts, "other": [1, 2, 3, 4]})
@@ -65,14 +66,14 @@ def test_probabilities_do_not_depend_on_the_batch(store: Any) -> None:
     assert scorer.probabilities({"text": []}).shape == (0, 3)
 
 
-def test_single_labels_are_the_likeliest(store: Any) -> None:
+def test_single_labels_are_the_likeliest(store: ModelStore) -> None:
     scorer = Scorer.load(store.tabular("v1"))
     probabilities = scorer.probabilities({"a": [2, 0.5, True], "b": [0, 1, 5]})
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-6)
     assert scorer.decide(probabilities) == [[0], [1], [1]]
 
 
-def test_thresholds_include_their_own_value(store: Any) -> None:
+def test_thresholds_include_their_own_value(store: ModelStore) -> None:
     scorer = Scorer.load(store.text("v1"))
     assert scorer.decide(np.array([[0.4, 0.39999, 0.9]], dtype=np.float32)) == [[0, 2]]
 
@@ -89,12 +90,14 @@ def test_thresholds_include_their_own_value(store: Any) -> None:
         ({"a": [10**400], "b": [1]}, "feature 'a'"),
     ],
 )
-def test_bad_values_are_named_by_feature_and_row(store: Any, columns: dict[str, list[object]], says: str) -> None:
+def test_bad_values_are_named_by_feature_and_row(
+    store: ModelStore, columns: dict[str, list[object]], says: str
+) -> None:
     with pytest.raises(BadInputError, match=says):
         Scorer.load(store.tabular("v1")).probabilities(columns)
 
 
-def test_a_changed_byte_is_refused(store: Any) -> None:
+def test_a_changed_byte_is_refused(store: ModelStore) -> None:
     model = store.tabular("v1")
     path = files.local_path(model.uri) / "model.onnx"
     data = bytearray(path.read_bytes())
@@ -111,19 +114,19 @@ def test_a_changed_byte_is_refused(store: Any) -> None:
         ({"max_length": 8}, "does not cover"),
     ],
 )
-def test_a_manifest_that_does_not_fit_is_refused(store: Any, manifest: dict[str, Any], says: str) -> None:
+def test_a_manifest_that_does_not_fit_is_refused(store: ModelStore, manifest: dict[str, Any], says: str) -> None:
     graph = (files.local_path(store.tabular("v1").uri) / "model.onnx").read_bytes()
     described = {"target_kind": "single_label", "features": ("a", "b"), **manifest}
     with pytest.raises(RefusedError, match=says):
         Scorer.load(store.seal("v2", {"model.onnx": graph}, **described))
 
 
-def test_another_workload_s_model_is_refused(store: Any) -> None:
+def test_another_workload_s_model_is_refused(store: ModelStore) -> None:
     with pytest.raises(RefusedError, match="workload 'colours'"):
         Scorer.load(store.tabular("v1").model_copy(update={"workload": "shapes"}))
 
 
-def test_a_graph_that_gives_another_shape_is_refused_when_asked(store: Any) -> None:
+def test_a_graph_that_gives_another_shape_is_refused_when_asked(store: ModelStore) -> None:
     graph = (files.local_path(store.tabular("v1").uri) / "model.onnx").read_bytes()
     labels = {"labels": ("red", "green"), "thresholds": (0.5, 0.5)}
     model = store.seal("v2", {"model.onnx": graph}, target_kind="single_label", features=("a", "b"), **labels)
@@ -132,7 +135,7 @@ def test_a_graph_that_gives_another_shape_is_refused_when_asked(store: Any) -> N
 
 
 def test_a_copy_that_differs_from_what_was_verified_is_refused(
-    store: Any, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+    store: ModelStore, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = store.text("v1")
 
@@ -147,7 +150,7 @@ def test_a_copy_that_differs_from_what_was_verified_is_refused(
         Scorer.load(model, cache=tmp_path)
 
 
-def test_a_remote_folder_is_copied_and_verified_again(store: Any, tmp_path: Any) -> None:
+def test_a_remote_folder_is_copied_and_verified_again(store: ModelStore, tmp_path: Any) -> None:
     import fsspec
 
     local = store.text("v1")
@@ -175,7 +178,7 @@ def step_all(scorer: Scorer, rows: list[str], is_short: bool) -> tuple[int, list
     return steps, json.loads(answer.body)["outputs"]
 
 
-def test_rows_in_pieces_are_answered_in_their_order(store: Any) -> None:
+def test_rows_in_pieces_are_answered_in_their_order(store: ModelStore) -> None:
     scorer = Scorer.load(store.text("v1", max_length=64))
     rows = [" ".join(["red", "green", "blue"][number % 3 :] * (1 + number % 17)) for number in range(100)]
     whole = scorer.probabilities({"text": rows})

@@ -5,20 +5,23 @@ import signal
 import threading
 import time
 from collections import Counter
+from datetime import datetime
 from typing import Any
 
 import httpx
 import pytest
 
+from millrace.contracts.run_spec import ServeTask
 from millrace.contracts.serving import ServingStatus
 from millrace.contracts.workload import ServingPolicy
 from millrace.storage import files
+from tests.images.serve.conftest import ModelStore, Server, StartServer
 
 
 class Load:
     """Clients that ask without a pause until told to stop, and everything they were told."""
 
-    def __init__(self, server: Any, rows: list[tuple[float, float]], clients: int = 6) -> None:
+    def __init__(self, server: Server, rows: list[tuple[float, float]], clients: int = 6) -> None:
         self._server, self._rows = server, rows
         self._stop = threading.Event()
         self.statuses: Counter[int] = Counter()
@@ -71,11 +74,11 @@ def body(rows: list[tuple[float, float]]) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def server(start_server: Any) -> Any:
+def server(start_server: StartServer) -> Any:
     return start_server(ServingPolicy())
 
 
-def test_many_switches_under_load_lose_no_request(server: Any, store: Any) -> None:
+def test_many_switches_under_load_lose_no_request(server: Server, store: ModelStore) -> None:
     versions = [store.tabular(f"v{number}", weight=number + 1.0) for number in range(5)]
     server.order(versions[0])
     with Load(server, [(1.0, 0.0)]) as load:
@@ -93,7 +96,7 @@ def test_many_switches_under_load_lose_no_request(server: Any, store: Any) -> No
 
 
 @pytest.mark.parametrize("percent", [0, 10, 37, 100])
-def test_the_canary_gets_exactly_its_share(server: Any, store: Any, percent: int) -> None:
+def test_the_canary_gets_exactly_its_share(server: Server, store: ModelStore, percent: int) -> None:
     server.order(store.tabular("old"), store.tabular("new"), percent)
     answered = [server.infer([(1.0, 0.0)]).json()["model_version"] for _ in range(200)]
     assert answered.count("new") == 2 * percent
@@ -101,7 +104,7 @@ def test_the_canary_gets_exactly_its_share(server: Any, store: Any, percent: int
     assert max(tens) - min(tens) <= 1  # spread evenly, not in bursts
 
 
-def test_a_version_that_stays_is_not_loaded_again(server: Any, store: Any) -> None:
+def test_a_version_that_stays_is_not_loaded_again(server: Server, store: ModelStore) -> None:
     old, new = store.tabular("old"), store.tabular("new")
     server.order(old, new, 50)
     for _ in range(40):
@@ -112,7 +115,9 @@ def test_a_version_that_stays_is_not_loaded_again(server: Any, store: Any) -> No
 
 
 @pytest.mark.parametrize("percent", [10, 100])
-def test_a_canary_that_errs_is_taken_away_and_no_client_sees_it(server: Any, store: Any, percent: int) -> None:
+def test_a_canary_that_errs_is_taken_away_and_no_client_sees_it(
+    server: Server, store: ModelStore, percent: int
+) -> None:
     old, new = store.tabular("old"), store.tabular("new", fault="errs")
     assert server.order(old, new, percent).state == "ready"
     with Load(server, [(5000.0, 0.0)], clients=3) as load:
@@ -128,7 +133,7 @@ def test_a_canary_that_errs_is_taken_away_and_no_client_sees_it(server: Any, sto
     assert server.order(old).state == "ready"
 
 
-def test_a_canary_that_errs_now_and_then_is_taken_away(server: Any, store: Any) -> None:
+def test_a_canary_that_errs_now_and_then_is_taken_away(server: Server, store: ModelStore) -> None:
     assert server.order(store.tabular("old"), store.tabular("new", fault="errs"), 100).state == "ready"
     for turn in range(30):
         assert server.infer([(5000.0 if turn % 5 == 0 else 1.0, 0.0)]).status_code == 200
@@ -136,7 +141,7 @@ def test_a_canary_that_errs_now_and_then_is_taken_away(server: Any, store: Any) 
     assert "of the last 20 requests erred; at most 2.0% may" in status.reason
 
 
-def test_a_slow_canary_is_taken_away(server: Any, store: Any) -> None:
+def test_a_slow_canary_is_taken_away(server: Server, store: ModelStore) -> None:
     old, new = store.tabular("old"), store.tabular("new", fault="slow", rounds=4 * store.tenth)
     assert server.order(old, new, 50).state == "ready"
     with Load(server, [(5000.0, 0.0)], clients=2) as load:
@@ -147,7 +152,7 @@ def test_a_slow_canary_is_taken_away(server: Any, store: Any) -> None:
     assert any(said in status.reason for said in ("p99 latency", "requests erred", "errors in a row")), status.reason
 
 
-def test_a_hanging_canary_is_taken_away_and_the_stable_version_answers(server: Any, store: Any) -> None:
+def test_a_hanging_canary_is_taken_away_and_the_stable_version_answers(server: Server, store: ModelStore) -> None:
     old, new = store.tabular("old"), store.tabular("new", fault="slow", rounds=10**12)
     assert server.order(old, new, 100).state == "ready"
     with Load(server, [(5000.0, 0.0)], clients=4) as load:
@@ -157,7 +162,7 @@ def test_a_hanging_canary_is_taken_away_and_the_stable_version_answers(server: A
     assert "errors in a row" in status.reason
 
 
-def test_a_client_s_mistake_is_no_canary_s_error(server: Any, store: Any) -> None:
+def test_a_client_s_mistake_is_no_canary_s_error(server: Server, store: ModelStore) -> None:
     server.order(store.tabular("old"), store.tabular("new"), 100)
     for _ in range(30):
         assert server.http.post("/v2/models/colours/infer", json={"inputs": []}).status_code == 400
@@ -166,7 +171,7 @@ def test_a_client_s_mistake_is_no_canary_s_error(server: Any, store: Any) -> Non
     assert (status.state, status.canary.errors) == ("ready", 0)
 
 
-def test_a_canary_that_refuses_what_the_stable_version_answers_errs(server: Any, store: Any) -> None:
+def test_a_canary_that_refuses_what_the_stable_version_answers_errs(server: Server, store: ModelStore) -> None:
     other = store.text("new")  # takes "text": every tabular request is a mistake to it
     assert server.order(store.tabular("old"), other, 100).state == "ready"
     for _ in range(5):
@@ -174,7 +179,7 @@ def test_a_canary_that_refuses_what_the_stable_version_answers_errs(server: Any,
     server.room.wait_for(lambda status: status.state == "reverted", "the revert", 60)
 
 
-def test_a_version_that_was_taken_away_does_not_become_stable(server: Any, store: Any) -> None:
+def test_a_version_that_was_taken_away_does_not_become_stable(server: Server, store: ModelStore) -> None:
     old, new = store.tabular("old"), store.tabular("new", fault="errs")
     server.order(old, new, 100)
     for _ in range(3):
@@ -186,7 +191,7 @@ def test_a_version_that_was_taken_away_does_not_become_stable(server: Any, store
     assert server.infer([(1.0, 0.0)], "new").status_code == 200
 
 
-def test_a_changed_folder_is_refused_and_the_stable_version_stays(server: Any, store: Any) -> None:
+def test_a_changed_folder_is_refused_and_the_stable_version_stays(server: Server, store: ModelStore) -> None:
     old, new = store.tabular("old"), store.tabular("new")
     server.order(old)
     graph = files.local_path(new.uri) / "model.onnx"
@@ -201,7 +206,9 @@ def test_a_changed_folder_is_refused_and_the_stable_version_stays(server: Any, s
 
 
 @pytest.mark.parametrize("damage", ["manifest", "graph", "inputs", "missing"])
-def test_a_stable_version_that_cannot_be_loaded_leaves_the_one_before(server: Any, store: Any, damage: str) -> None:
+def test_a_stable_version_that_cannot_be_loaded_leaves_the_one_before(
+    server: Server, store: ModelStore, damage: str
+) -> None:
     old = store.tabular("old")
     server.order(old)
     if damage == "graph":
@@ -226,10 +233,10 @@ def test_a_stable_version_that_cannot_be_loaded_leaves_the_one_before(server: An
     assert server.infer([(1.0, 0.0)]).json()["model_version"] == "old"
 
 
-def test_the_status_is_whole_at_every_moment_and_fresh(server: Any, store: Any) -> None:
+def test_the_status_is_whole_at_every_moment_and_fresh(server: Server, store: ModelStore) -> None:
     server.order(store.tabular("old"))
     path = files.local_path(server.room.status_uri)
-    seen = set()
+    seen: set[datetime] = set()
     deadline = time.monotonic() + 60
     while len(seen) < 4:
         status = ServingStatus.model_validate_json(path.read_bytes())
@@ -240,11 +247,13 @@ def test_the_status_is_whole_at_every_moment_and_fresh(server: Any, store: Any) 
     assert min(gaps) > 0.1  # a heartbeat, not a busy loop
 
 
-def test_a_server_that_starts_again_serves_the_target_it_finds(start_server: Any, store: Any) -> None:
+def test_a_server_that_starts_again_serves_the_target_it_finds(start_server: StartServer, store: ModelStore) -> None:
     first = start_server()
     first.order(store.tabular("v1"))
     assert first.stop() == 0
-    assert first.room.read_spec().task.port == first.port
+    task = first.room.read_spec().task
+    assert isinstance(task, ServeTask)
+    assert task.port == first.port
     again = start_server(port=first.port, room=first.room)
     status = again.room.wait_for(
         lambda status: status.pid == again.process.pid and status.state == "ready", "the version", 60
@@ -254,6 +263,6 @@ def test_a_server_that_starts_again_serves_the_target_it_finds(start_server: Any
     again.process.send_signal(signal.SIGTERM)
 
 
-def both(server: Any) -> tuple[Any, Any]:
+def both(server: Server) -> tuple[Any, Any]:
     target = server.room.read_target()
     return target.stable, target.canary

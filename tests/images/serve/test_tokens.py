@@ -3,6 +3,7 @@
 import random
 import string
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizers, processors
@@ -18,7 +19,9 @@ _ALPHABET = [
 ]  # fmt: skip
 
 
-def make(normalizer: normalizers.Normalizer | None, splitter: pre_tokenizers.PreTokenizer, added: Sequence[str] = ()):  # noqa: ANN201
+def make(
+    normalizer: normalizers.Normalizer | None, splitter: pre_tokenizers.PreTokenizer, added: Sequence[str] = ()
+) -> Any:
     pieces = [*_SPECIAL, *string.ascii_lowercase, *string.punctuation, "word", "漢", "字", "仮"]
     pieces += [f"##{piece}" for piece in (*string.ascii_lowercase, "ing", "ord", "名")]
     vocabulary = {piece: index for index, piece in enumerate(dict.fromkeys(pieces))}

@@ -60,7 +60,7 @@ def test_the_threshold_is_the_best_of_the_grid(monkeypatch: pytest.MonkeyPatch) 
         def predict_proba(self, piece: slice) -> NDArray[np.float64]:
             return probabilities[piece]
 
-    found, threshold = baseline._score(Unchanged(), Known(), None, None, True, False)  # type: ignore[arg-type]
+    found, threshold = baseline._score(Unchanged(), Known(), None, None, True, False)
     tried = [f1_score(truth, probabilities >= cut, average="micro") for cut in np.linspace(0, 1, 1001)]
     assert found == pytest.approx(max(tried))
     assert found == pytest.approx(f1_score(truth, probabilities >= threshold, average="micro"))

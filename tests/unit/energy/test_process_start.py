@@ -20,7 +20,7 @@ def known() -> dict[str, Any]:
 def test_a_clock_that_was_set_makes_no_other_process_of_it(
     known: dict[str, Any], monkeypatch: pytest.MonkeyPatch, step_seconds: int
 ) -> None:
-    platform = psutil._psplatform
+    platform = psutil._psplatform  # type: ignore[attr-defined]
     before = psutil.Process().create_time()
     boot_seconds = platform.boot_time()
     monkeypatch.setattr(platform, "boot_time", lambda: boot_seconds + step_seconds)

@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -54,7 +55,7 @@ class Zones:
 
 
 @pytest.fixture
-def device(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+def device(monkeypatch: pytest.MonkeyPatch) -> Any:
     package, module = ModuleType("zeus"), ModuleType("zeus.device")
     monkeypatch.setitem(sys.modules, "zeus", package)
     monkeypatch.setitem(sys.modules, "zeus.device", module)
@@ -71,7 +72,7 @@ def test_without_devices_there_are_no_sensors_and_zeus_is_not_imported(
     assert sensors.method is None
 
 
-def test_gpu_alone_is_nvml_in_joules(device: ModuleType, tmp_path: Path) -> None:
+def test_gpu_alone_is_nvml_in_joules(device: Any, tmp_path: Path) -> None:
     gpus = FakeGpus()
     device.get_gpus = lambda: gpus
     sensors = open_sensors(tmp_path, tmp_path / "absent")
@@ -81,7 +82,7 @@ def test_gpu_alone_is_nvml_in_joules(device: ModuleType, tmp_path: Path) -> None
     assert (sensors.method, sensors.joules()) == ("nvml", pytest.approx(250))
 
 
-def test_package_and_dram_are_added_and_psys_never(device: ModuleType, tmp_path: Path) -> None:
+def test_package_and_dram_are_added_and_psys_never(device: Any, tmp_path: Path) -> None:
     zones = Zones(tmp_path)
     device.get_cpus = lambda: zones
     sensors = open_sensors(tmp_path / "absent", tmp_path)
@@ -92,7 +93,7 @@ def test_package_and_dram_are_added_and_psys_never(device: ModuleType, tmp_path:
     assert (sensors.method, sensors.joules()) == ("rapl", pytest.approx(34))
 
 
-def test_a_package_that_wraps(device: ModuleType, tmp_path: Path) -> None:
+def test_a_package_that_wraps(device: Any, tmp_path: Path) -> None:
     zones = Zones(tmp_path)
     zones.set("package-0", 999_000_000)
     device.get_cpus = lambda: zones
@@ -103,7 +104,7 @@ def test_a_package_that_wraps(device: ModuleType, tmp_path: Path) -> None:
     assert sensors.joules() == pytest.approx(3)
 
 
-def test_both(device: ModuleType, tmp_path: Path) -> None:
+def test_both(device: Any, tmp_path: Path) -> None:
     gpus, zones = FakeGpus(), Zones(tmp_path)
     device.get_gpus, device.get_cpus = (lambda: gpus), (lambda: zones)
     sensors = open_sensors(tmp_path, tmp_path)
@@ -115,7 +116,7 @@ def test_both(device: ModuleType, tmp_path: Path) -> None:
 
 
 def test_a_closed_rapl_leaves_the_gpu_and_says_why(
-    device: ModuleType, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    device: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     gpus = FakeGpus()
 
@@ -131,7 +132,7 @@ def test_a_closed_rapl_leaves_the_gpu_and_says_why(
     assert "RAPL requires root" in caplog.text
 
 
-def test_a_gpu_that_cannot_be_read_is_unknown(device: ModuleType, tmp_path: Path) -> None:
+def test_a_gpu_that_cannot_be_read_is_unknown(device: Any, tmp_path: Path) -> None:
     gpus = FakeGpus()
     gpus.error = RuntimeError("GPU is lost")
     device.get_gpus = lambda: gpus
@@ -141,9 +142,7 @@ def test_a_gpu_that_cannot_be_read_is_unknown(device: ModuleType, tmp_path: Path
     assert (sensors.method, sensors.joules()) == (None, None)
 
 
-def test_gpu_memory_is_tensorflows_own_peak(
-    device: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_gpu_memory_is_tensorflows_own_peak(device: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     device.get_gpus = FakeGpus
     sensors = open_sensors(tmp_path, tmp_path / "absent")
     assert sensors.peak_gpu_memory_bytes() is None

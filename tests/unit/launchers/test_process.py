@@ -158,8 +158,7 @@ def test_a_missing_environment_names_its_remedy(launcher: ProcessLauncher, spec:
 
 
 def test_a_step_on_spark_is_the_same_package_in_sparks_environment(launcher: ProcessLauncher, spec: RunSpec) -> None:
-    fields = {"staged": (), "dataset_uri": "file:///t", "live_profile": None}
-    task = ValidateTask(**fields, base_model=None, engine="spark")
+    task = ValidateTask(staged=(), dataset_uri="file:///t", live_profile=None, base_model=None, engine="spark")
     on_spark = spec.model_copy(update={"task": task})
     with pytest.raises(BadInputError, match="images/spark is not there"):
         launcher.run("fake", on_spark, lambda line: None)
@@ -176,8 +175,8 @@ def test_a_step_runs_as_a_user_of_its_own_and_is_ended_all_the_same(
     with TemporaryDirectory() as folder:  # pytest's own are for their user alone
         Path(folder).chmod(0o755)
         shutil.copytree(launcher.repository, Path(folder) / "repository")
-        elsewhere = {"repository": Path(folder) / "repository", "environments": Path(folder)}
-        other = replace(launcher, **elsewhere, step_user="65533")
+        repository = Path(folder) / "repository"
+        other = replace(launcher, repository=repository, environments=Path(folder), step_user="65533")
         check_user(other, spec, monkeypatch)
 
 

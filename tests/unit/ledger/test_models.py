@@ -28,12 +28,12 @@ def promote(ledger: Ledger, version: str) -> str | None:
 
 def state(ledger: Ledger, version: str) -> str | None:
     found = ledger.model("news", version)
-    return found and found.state
+    return found.state if found else None
 
 
 def live(ledger: Ledger) -> str | None:
     found = ledger.live_model("news")
-    return found and found.model.version
+    return found.model.version if found else None
 
 
 def test_a_candidate_becomes_live(

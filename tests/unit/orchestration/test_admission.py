@@ -1,11 +1,12 @@
 """Which run of a backfill trains."""
 
 from collections.abc import Callable
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import pendulum
 import pytest
 from airflow.sdk.exceptions import AirflowSkipException
 
@@ -47,7 +48,7 @@ def name(day: date) -> str:
     from airflow.timetables.base import DagRunInfo
     from airflow.utils.types import DagRunType
 
-    start = datetime(day.year, day.month, day.day, tzinfo=UTC)
+    start = pendulum.datetime(day.year, day.month, day.day)
     info = DagRunInfo.interval(start, start + timedelta(days=1))
     return DagRun.generate_run_id(
         run_type=DagRunType.BACKFILL_JOB, logical_date=info.logical_date, run_after=info.run_after

@@ -23,8 +23,10 @@ DAY = date(2026, 3, 2)
 def ledger(tmp_path: Path) -> Ledger:
     ledger = Ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
     ledger.migrate()
-    given = {"workload": "news", "team": "t", "site": "local", "run_type": "scheduled"}
-    ledger.open_run("news", "r", partition_first=DAY, partition_last=DAY, **given)
+    ledger.open_run(
+        "news", "r", workload="news", team="t", site="local", partition_first=DAY, partition_last=DAY,
+        run_type="scheduled",
+    )  # fmt: skip
     return ledger
 
 

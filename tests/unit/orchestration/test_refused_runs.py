@@ -46,7 +46,8 @@ class AirflowRun:
     run_type = SimpleNamespace(value="manual")
 
     def __init__(self, workload: Workload, **conf: object) -> None:
-        self.workload, self.conf, self.states = workload, conf, {}
+        self.workload, self.conf = workload, conf
+        self.states: dict[str, str] = {}
         form = trigger_form(workload)
         params = type("Params", (), {"__iter__": lambda _: iter(form), "get_param": lambda _, name: form[name]})()
         size = SimpleNamespace(doc_json=workload.model_dump_json())
@@ -54,7 +55,7 @@ class AirflowRun:
             params=params, has_task=lambda name: name == "size", get_task=lambda name: size, timetable=None
         )
 
-    def context(self, task_id: str) -> dict[str, Any]:
+    def context(self, task_id: str) -> Any:
         states = {self.run_id: self.states}
         task = SimpleNamespace(
             id=f"uid-{task_id}", task_id=task_id, try_number=1, map_index=-1, get_task_states=lambda **_: states

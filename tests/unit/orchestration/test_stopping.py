@@ -41,10 +41,11 @@ class Site:
         files.write_bytes(files.join(self.spec.attempt_uri, METER_FILE), METER.model_dump_json().encode())
         self.ledger = Ledger(f"sqlite:///{home / 'ledger.db'}")
         self.ledger.migrate()
-        days = {"partition_first": date(2026, 1, 1), "partition_last": date(2026, 1, 1)}
-        key = spec.key
-        whose = {"workload": "flowers", "team": "tests", "site": "local", "run_type": "manual"}
-        self.ledger.open_run(key.dag_id, key.run_id, **whose, **days)
+        day = date(2026, 1, 1)
+        self.ledger.open_run(
+            spec.key.dag_id, spec.key.run_id, workload="flowers", team="tests", site="local", partition_first=day,
+            partition_last=day, run_type="manual",
+        )  # fmt: skip
         command = [sys.executable, "-c", "import time; time.sleep(600)", "--spec", self.spec_uri]
         self.process = subprocess.Popen(command, start_new_session=True)
 

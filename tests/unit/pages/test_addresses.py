@@ -9,12 +9,14 @@ from urllib.parse import quote
 
 import pytest
 from airflow.models.serialized_dag import SerializedDagModel
+from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
 
 from millrace.contracts.workload import Workload
 from millrace.pages import backfills, workloads
 from millrace.pages.app import create_app
 from millrace.pipeline import trigger_form
+from tests.unit.pages.conftest import Everyone
 
 
 def cursor(**changes: Any) -> str:
@@ -38,7 +40,9 @@ def fields(path: str) -> list[str]:
     (route,) = [
         each
         for each in create_app().routes
-        if getattr(each, "path", "") == f"/{path.replace('promote', '{change}')}" and "GET" in each.methods
+        if isinstance(each, APIRoute)
+        and each.path == f"/{path.replace('promote', '{change}')}"
+        and "GET" in each.methods
     ]
     found: list[str] = []
 
@@ -55,7 +59,7 @@ def fields(path: str) -> list[str]:
 
 @pytest.fixture
 def viewer(
-    client: TestClient, manager: Any, run: Callable[..., None], workload: Workload, monkeypatch: pytest.MonkeyPatch
+    client: TestClient, manager: Everyone, run: Callable[..., None], workload: Workload, monkeypatch: pytest.MonkeyPatch
 ) -> TestClient:
     """Ada, who may see two DAGs and change them; one has a run."""
     manager.readable |= {"news", "flowers"}

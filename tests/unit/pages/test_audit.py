@@ -4,7 +4,6 @@ import json
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
@@ -13,12 +12,13 @@ from typer.testing import CliRunner
 from millrace.cli.ledger_commands import commands
 from millrace.ledger.ledger import Ledger
 from millrace.ledger.records import Actor, Decision
+from tests.unit.pages.conftest import Everyone
 
 ADA = Actor("Ada <b>")
 
 
 @pytest.fixture
-def decided(ledger: Ledger, run: Callable[..., None], manager: Any) -> Ledger:
+def decided(ledger: Ledger, run: Callable[..., None], manager: Everyone) -> Ledger:
     """Ada may read the DAG news, and not gossip."""
     run("r1")
     ledger.record_decision(Decision("promote", "v1", ADA, "it is better", "v1 is live", dag_id="news"))
@@ -45,7 +45,7 @@ def test_a_person_sees_the_decisions_on_the_dags_that_airflow_shows(client: Test
     assert client.get("/sub/millrace/audit?dag_id=gossip").status_code == 403
 
 
-def test_what_concerns_the_site_is_for_who_may_read_all(client: TestClient, decided: Ledger, manager: Any) -> None:
+def test_what_concerns_the_site_is_for_who_may_read_all(client: TestClient, decided: Ledger, manager: Everyone) -> None:
     manager.reads_all = True
     assert "file:///store" in client.get("/sub/millrace/audit").text
     assert "file:///store" not in client.get("/sub/millrace/audit?dag_id=news").text

@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from threading import Event, Thread
 from types import SimpleNamespace
 from typing import Any
 
+import pendulum
 import pytest
 from airflow.models.serialized_dag import SerializedDagModel
 from airflow.timetables.base import DagRunInfo
@@ -23,6 +24,7 @@ from millrace.pages.slow import FewAtOnce, Kept
 from millrace.pipeline import trigger_form
 from millrace.planning import backfill_price
 from millrace.storage import files
+from tests.unit.pages.conftest import Everyone
 
 FIRST, DAYS = date(2016, 1, 1), 3653
 TEN_YEARS = f"/sub/millrace/backfill?dag_id=flowers&first={FIRST}&last={FIRST + timedelta(days=DAYS - 1)}"
@@ -33,7 +35,7 @@ PROFILE = Profile(
 
 @pytest.fixture
 def page(
-    client: TestClient, workload: Workload, manager: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    client: TestClient, workload: Workload, manager: Everyone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[TestClient]:
     """Of the workload "flowers", which has arrived on every tenth day of ten years."""
     manager.readable.add("flowers")
@@ -41,7 +43,7 @@ def page(
     monkeypatch.setattr(workloads, "find", lambda session, dag_id: (workload, form))
     infos = [
         DagRunInfo.interval(begin, begin + timedelta(days=1))
-        for begin in (datetime(2016, 1, 1, tzinfo=UTC) + timedelta(days=number) for number in range(DAYS))
+        for begin in (pendulum.datetime(2016, 1, 1) + timedelta(days=number) for number in range(DAYS))
     ]
     monkeypatch.setattr(backfills, "_do_dry_run", lambda **_: iter(infos))
     timetable = CronDataIntervalTimetable("0 0 * * *", timezone="UTC")

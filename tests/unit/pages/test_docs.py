@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
@@ -14,6 +13,7 @@ from millrace.ledger.ledger import Ledger
 from millrace.runs.run import run_folder_uri
 from millrace.settings import load_settings
 from millrace.storage import files
+from tests.unit.pages.conftest import Everyone
 
 DOCS = "/sub/millrace/docs?dag_id=news&run_id=r"
 
@@ -75,6 +75,8 @@ def test_a_validation_that_came_to_none_says_why(
 
 
 @pytest.mark.parametrize("query", ["run_id=nobody", "version=3", "version=99999999999999999999", "version=-1", ""])
-def test_what_is_not_there_is_no_crash(client: TestClient, run: Callable[..., None], query: str, manager: Any) -> None:
+def test_what_is_not_there_is_no_crash(
+    client: TestClient, run: Callable[..., None], query: str, manager: Everyone
+) -> None:
     run("r")
     assert client.get(f"/sub/millrace/docs?dag_id=news&{query}").status_code in (404, 422)

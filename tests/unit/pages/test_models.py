@@ -4,7 +4,6 @@ import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
@@ -20,6 +19,7 @@ from millrace.contracts.workload import ApprovalPolicy
 from millrace.ledger.ledger import Ledger
 from millrace.ledger.records import Actor, RunKey
 from millrace.pages import workloads
+from tests.unit.pages.conftest import Everyone
 
 ROLL_BACK = "/sub/millrace/models/roll_back?dag_id=news&version=v2"
 
@@ -68,7 +68,9 @@ def token(client: TestClient, address: str) -> str:
     return found[1]
 
 
-def test_a_person_rolls_back_with_name_and_reason(client: TestClient, ledger: Ledger, manager: Any, two: None) -> None:
+def test_a_person_rolls_back_with_name_and_reason(
+    client: TestClient, ledger: Ledger, manager: Everyone, two: None
+) -> None:
     manager.editable.add("news")
     asked = client.get(ROLL_BACK).text
     assert "v1" in asked
@@ -82,7 +84,7 @@ def test_a_person_rolls_back_with_name_and_reason(client: TestClient, ledger: Le
     assert (event["actor"], event["reason"]) == ("Ada in Airflow's UI", "it answers nonsense")
 
 
-def test_a_person_promotes_a_candidate(client: TestClient, ledger: Ledger, manager: Any, two: None) -> None:
+def test_a_person_promotes_a_candidate(client: TestClient, ledger: Ledger, manager: Everyone, two: None) -> None:
     manager.editable.add("news")
     address = "/sub/millrace/models/promote?dag_id=news&version=v3"
     assert client.post(address, data={"token": token(client, address), "reason": "wanted"}).status_code == 303
@@ -101,7 +103,9 @@ def test_who_may_only_read_changes_nothing(client: TestClient, ledger: Ledger, t
     assert live.model.version == "v2"
 
 
-def test_a_form_of_another_page_changes_nothing(client: TestClient, ledger: Ledger, manager: Any, two: None) -> None:
+def test_a_form_of_another_page_changes_nothing(
+    client: TestClient, ledger: Ledger, manager: Everyone, two: None
+) -> None:
     manager.editable.add("news")
     good = token(client, ROLL_BACK)
     elsewhere = token(client, "/sub/millrace/models/promote?dag_id=news&version=v3")
@@ -118,13 +122,13 @@ def test_a_form_of_another_page_changes_nothing(client: TestClient, ledger: Ledg
     assert live.model.version == "v2"
 
 
-def test_a_change_wants_a_reason(client: TestClient, manager: Any, two: None) -> None:
+def test_a_change_wants_a_reason(client: TestClient, manager: Everyone, two: None) -> None:
     manager.editable.add("news")
     answer = client.post(ROLL_BACK, data={"token": token(client, ROLL_BACK), "reason": ""})
     assert answer.status_code == 422
 
 
-def test_a_person_lifts_what_a_person_barred(client: TestClient, ledger: Ledger, manager: Any, two: None) -> None:
+def test_a_person_lifts_what_a_person_barred(client: TestClient, ledger: Ledger, manager: Everyone, two: None) -> None:
     manager.editable.add("news")
     client.post(ROLL_BACK, data={"token": token(client, ROLL_BACK), "reason": "it answers nonsense"})
     later = Actor.of(RunKey("news", "later", 0))
@@ -147,7 +151,7 @@ def test_a_person_lifts_what_a_person_barred(client: TestClient, ledger: Ledger,
 
 
 def test_who_triggered_a_run_may_not_promote_its_version_where_two_people_are_wanted(
-    client: TestClient, ledger: Ledger, manager: Any, two: None, monkeypatch: pytest.MonkeyPatch
+    client: TestClient, ledger: Ledger, manager: Everyone, two: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     manager.editable.add("news")
     address = "/sub/millrace/models/promote?dag_id=news&version=v3"
@@ -164,7 +168,7 @@ def test_who_triggered_a_run_may_not_promote_its_version_where_two_people_are_wa
 
 
 def test_a_version_whose_run_is_under_way_is_refused(
-    client: TestClient, ledger: Ledger, manager: Any, two: None
+    client: TestClient, ledger: Ledger, manager: Everyone, two: None
 ) -> None:
     manager.editable.add("news")
     address = "/sub/millrace/models/promote?dag_id=news&version=v3"

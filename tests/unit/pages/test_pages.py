@@ -15,6 +15,7 @@ from fastapi.testclient import TestClient
 from millrace.ledger.ledger import Ledger
 from millrace.ledger.records import Budget
 from millrace.ledger.views import SORTS, RunFilter
+from tests.unit.pages.conftest import Everyone
 
 HOSTILE = "<script>alert('&')</script>"
 
@@ -40,7 +41,7 @@ def test_every_route_answers_401_to_a_stranger(app: FastAPI, anonymous: TestClie
             assert answer.status_code == 401, f"{method} {path}"
 
 
-def test_only_readable_dags_are_shown(client: TestClient, run: Callable[..., None], manager: Any) -> None:
+def test_only_readable_dags_are_shown(client: TestClient, run: Callable[..., None], manager: Everyone) -> None:
     run("mine")
     run("theirs", dag_id="secret")
     manager.readable.discard("secret")

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import pendulum
 import pytest
 from airflow.models.backfill import DagNonPeriodicScheduleException
 from airflow.models.serialized_dag import SerializedDagModel
@@ -25,6 +26,7 @@ from millrace.pipeline import trigger_form
 from millrace.planning.run_plan import plan_run
 from millrace.runs.run import Run
 from millrace.sizing.catalogue import CATALOGUE
+from tests.unit.pages.conftest import Everyone
 
 PROFILE = Profile(
     rows=1000, bytes=10**6, rows_by_split={"train": 800, "test": 100, "validation": 100}, label_counts={"rose": 1000}
@@ -37,7 +39,7 @@ def trigger_form_of(workload: Workload) -> dict[str, Any]:
 
 
 @pytest.fixture
-def page(client: TestClient, workload: Workload, manager: Any, monkeypatch: pytest.MonkeyPatch) -> TestClient:
+def page(client: TestClient, workload: Workload, manager: Everyone, monkeypatch: pytest.MonkeyPatch) -> TestClient:
     """Of the workload "flowers", whose DAG Airflow knows."""
     manager.readable.add("flowers")
     manager.editable.add("flowers")
@@ -97,7 +99,7 @@ def test_a_run_that_waits_for_its_hours_is_shown_with_what_that_saves(
     assert said in html.unescape(page.get("/sub/millrace/run?dag_id=flowers&run_id=r").text)
 
 
-def test_who_may_not_trigger_sees_the_plan_and_no_button(page: TestClient, known: None, manager: Any) -> None:
+def test_who_may_not_trigger_sees_the_plan_and_no_button(page: TestClient, known: None, manager: Everyone) -> None:
     manager.editable.clear()
     text = page.get("/sub/millrace/plan?dag_id=flowers").text
     assert "2 cores" in text or "cores" in text
@@ -116,7 +118,7 @@ def test_without_data_the_page_says_what_to_run_first(page: TestClient) -> None:
     assert confs(text) == []
 
 
-def test_another_dag_is_no_workload(page: TestClient, manager: Any) -> None:
+def test_another_dag_is_no_workload(page: TestClient, manager: Everyone) -> None:
     manager.readable.add("retention")
     assert "no workload" in page.get("/sub/millrace/plan?dag_id=retention").text
     assert page.get("/sub/millrace/backfill?dag_id=retention&first=2026-03-01&last=2026-03-02").status_code == 404
@@ -135,7 +137,7 @@ def test_a_weekly_backfill_is_priced_by_weeks(
     page: TestClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     weekly = CronDataIntervalTimetable("0 0 * * 1", timezone="UTC")
-    begins = [datetime(2026, 3, 2, tzinfo=UTC) + timedelta(days=7 * week) for week in range(3)]
+    begins = [pendulum.datetime(2026, 3, 2) + timedelta(days=7 * week) for week in range(3)]
     infos = [DagRunInfo.interval(begin, begin + timedelta(days=7)) for begin in begins]
     monkeypatch.setattr(backfills, "_do_dry_run", lambda **_: iter(infos))
     dag = SimpleNamespace(timetable=weekly, iter_dagrun_infos_between=lambda begin, end: iter(infos))

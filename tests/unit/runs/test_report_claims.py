@@ -12,6 +12,7 @@ from airflow.sdk.exceptions import AirflowFailException
 from deltalake import write_deltalake
 
 from millrace.contracts.data import CONTENT_COLUMN, PARTITION_COLUMN, DatasetVersion, StagedPartition, Window
+from millrace.contracts.errors import RefusedError
 from millrace.contracts.measurement import MeterReading
 from millrace.contracts.model import MANIFEST_FILE, ModelManifest, ModelVersion
 from millrace.contracts.report import (
@@ -28,6 +29,7 @@ from millrace.contracts.report import (
 from millrace.contracts.run_spec import EvaluateTask, ExportTask, IngestTask, RunSpec, Task, TrainTask, ValidateTask
 from millrace.ledger.ledger import Ledger
 from millrace.orchestration import attempts
+from millrace.runs import report_claims
 from millrace.storage import files
 
 DAY = date(2026, 1, 1)
@@ -197,7 +199,7 @@ STEPS = ("ingest", "validate", "train", "export", "evaluate")
 @pytest.mark.parametrize("step", STEPS)
 def test_what_an_order_says_is_believed(orders: Orders, ledger: Ledger, step: str) -> None:
     report = Report(outcome="ok", reason="done", meter=METER, result=orders.honest(step))
-    attempts.report_claims.check(orders.order(step), report)
+    report_claims.check(orders.order(step), report)
 
 
 @pytest.mark.parametrize(("step", "lie"), LIES)
@@ -219,8 +221,8 @@ def test_a_lie_ends_the_run_and_leaves_nothing_but_its_joules(
 def test_a_step_reports_its_own_kind_of_result(orders: Orders, step: str, told: str) -> None:
     if step != told:
         report = Report(outcome="ok", reason="done", meter=METER, result=orders.honest(told))
-        with pytest.raises(attempts.RefusedError, match="kind of the result"):
-            attempts.report_claims.check(orders.order(step), report)
+        with pytest.raises(RefusedError, match="kind of the result"):
+            report_claims.check(orders.order(step), report)
 
 
 @pytest.mark.parametrize(
@@ -234,10 +236,8 @@ def test_a_step_reports_its_own_kind_of_result(orders: Orders, step: str, told: 
 )
 def test_a_model_in_its_place_with_its_digest_is_still_of_this_order(orders: Orders, given: dict[str, Any]) -> None:
     result = ExportResult(model=orders.export(**given), export_error=0, export_tolerance=1, bytes=1)
-    with pytest.raises(attempts.RefusedError, match="manifest's"):
-        attempts.report_claims.check(
-            orders.order("export"), Report(outcome="ok", reason="", meter=METER, result=result)
-        )
+    with pytest.raises(RefusedError, match="manifest's"):
+        report_claims.check(orders.order("export"), Report(outcome="ok", reason="", meter=METER, result=result))
 
 
 def test_outputs_of_an_earlier_try_are_this_steps_own(orders: Orders) -> None:
@@ -245,7 +245,7 @@ def test_outputs_of_an_earlier_try_are_this_steps_own(orders: Orders) -> None:
     result = orders.honest("train")
     assert isinstance(result, TrainResult)
     told = result.model_copy(update={"trained_uri": files.join(orders.root, "x", "train", "try-1", "out", "trained")})
-    attempts.report_claims.check(spec, Report(outcome="ok", reason="done", meter=METER, result=told))
+    report_claims.check(spec, Report(outcome="ok", reason="done", meter=METER, result=told))
 
 
 def test_a_report_of_before_that_named_its_data_docs_is_read(orders: Orders) -> None:

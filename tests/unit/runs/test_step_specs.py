@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -55,8 +56,9 @@ class Office:
             started_at=datetime(2026, 1, 9, 1, self._minute, tzinfo=UTC), wall_seconds=1, cpu_seconds=1
         )
         key = self.run.key(task, number, index).model_copy(update={"run_id": run_id})
-        outcome = "skipped" if isinstance(result, IngestResult) and not result.staged else "ok"
-        self.ledger.commit_report(key, Report(outcome=outcome, reason="x", meter=meter, result=result), "uid")
+        nothing = isinstance(result, IngestResult) and not result.staged
+        report = Report(outcome="skipped" if nothing else "ok", reason="x", meter=meter, result=result)
+        self.ledger.commit_report(key, report, "uid")
 
     def publish(self, day: date, size_bytes: int) -> None:
         self.open("earlier", day, day)
@@ -130,7 +132,7 @@ def test_another_generation_is_no_measure(workload: Workload, tmp_path: Path, mo
     model = ModelVersion(workload="flowers", version="old", uri="file:///m", manifest_sha256="0" * 64)
     for generation, measured in ((1, True), (2, False)):
         dataset = DatasetVersion(workload="flowers", uri="file:///d", version=1, until=DAYS[0], generation=generation)
-        live = SimpleNamespace(model=model, dataset=dataset)
+        live: Any = SimpleNamespace(model=model, dataset=dataset)
         planned = SimpleNamespace(dataset=dataset.model_copy(update={"generation": 1}))
         monkeypatch.setattr(type(office.ledger), "live_model", lambda *_, live=live: live)
         monkeypatch.setattr(step_specs, "planned", lambda *_, planned=planned: planned)

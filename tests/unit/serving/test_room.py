@@ -49,7 +49,7 @@ def test_each_order_is_newer_than_every_order_before(room: ServingRoom) -> None:
     assert room.read_target() == second
     tell(room, 40)  # the target was removed, the server is further on
     assert room.write_target(ServingPolicy(), MODEL, None, 50).generation == 41
-    assert room.read_target().canary_percent == 0  # type: ignore[union-attr]
+    assert room.read_target().canary_percent == 0
 
 
 def test_waiting_ends_with_the_wanted_status(room: ServingRoom) -> None:

@@ -1,7 +1,7 @@
 """Watts and speed under a power limit, and the least squares that learn them."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import ModuleType
 
 import pytest
@@ -19,8 +19,8 @@ def test_a_system_is_solved() -> None:
 def test_data_outweigh_a_wide_prior_and_yield_to_a_narrow_one() -> None:
     points = [(x, 3 * math.exp(-0.5 * x)) for x in range(12)]
 
-    def residuals(at: object) -> list[float]:
-        height, decay = at  # type: ignore[misc]
+    def residuals(at: Sequence[float]) -> list[float]:
+        height, decay = at
         return [(height * math.exp(-decay * x) - y) / 0.01 for x, y in points]
 
     assert fit(residuals, [1, 1], [10, 10]) == pytest.approx([3, 0.5], rel=1e-3)
@@ -54,7 +54,7 @@ def test_the_limit_is_the_thriftiest_within_the_slow_down() -> None:
     free, some, none = (V100.choose_limit(32, limits, slowdown) for slowdown in (9.0, 0.03, 0.0))
     assert free < some <= none
     assert V100.under(32, some)[0] <= 1.03 * V100.under(32, 250)[0]
-    energies = {limit: math.prod(V100.under(32, limit)) for limit in limits}
+    energies: dict[float, float] = {limit: math.prod(V100.under(32, limit)) for limit in limits}
     assert energies[free] == min(energies.values())
 
 

@@ -3,6 +3,7 @@
 import os
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import fsspec
 import pytest
@@ -46,10 +47,10 @@ def test_a_setting_below_which_no_file_can_be_named_is_refused_when_it_is_read(
     setting: str, uri: str, words: str
 ) -> None:
     with pytest.raises(ValidationError, match=words):
-        Settings(**{setting: uri})
+        Settings.model_validate({setting: uri})
 
 
-def source_of(folder: Path, **changes: object) -> Source:
+def source_of(folder: Path, **changes: Any) -> Source:
     return Source(uri_template=f"{folder.as_uri()}/orders/{{partition}}.csv", format="csv", **changes)
 
 

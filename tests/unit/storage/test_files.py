@@ -1,6 +1,7 @@
 """Files by URI."""
 
 import errno
+import os
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from pyarrow import fs
 
 from millrace.contracts.errors import BadInputError, RefusedError
 from millrace.contracts.model import FolderManifest
-from millrace.storage import files, folders, writing
+from millrace.storage import files, folders
 
 
 def test_a_file_is_put_whole_and_read_back(tmp_path: Path) -> None:
@@ -29,7 +30,7 @@ def test_a_failed_write_leaves_the_old_file_and_no_part(tmp_path: Path, monkeypa
     def full(_descriptor: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(writing.os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(BadInputError, match="No space left"):
         files.write_bytes(uri, b"new")
     assert files.read_bytes(uri) == b"old"

@@ -53,7 +53,7 @@ def test_the_busiest_part_is_named(cpu: float, load: float, written: int, metere
 
 def test_what_is_unknown_stays_so() -> None:
     found = of_run([tried(written=None)], [], HARDWARE, None)
-    assert found == Utilisation(processor=pytest.approx(0.95), loading=None, disk=None, tensor=None, gpu_memory=None)
+    assert found == Utilisation(processor=0.95, loading=None, disk=None, tensor=None, gpu_memory=None)
     assert describe(found, "launch") == "bound by compute (predicted: launch); cores 95%"
     assert of_run([tried("ingest")], [], HARDWARE, None) is None
 

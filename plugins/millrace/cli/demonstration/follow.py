@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import httpx
 from tenacity import retry, retry_if_exception, stop_after_attempt, wait_random
@@ -106,7 +106,7 @@ class AirflowApi:
         """Set one task's state by hand."""
         self._patch(f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}", {"new_state": state})
 
-    def tasks(self, dag_id: str, run_id: str) -> dict[str, dict[str, object]]:
+    def tasks(self, dag_id: str, run_id: str) -> dict[str, dict[str, Any]]:
         """The run's task instances by task."""
         answer = self._client.get(f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances").raise_for_status()
         return {task["task_id"]: task for task in answer.json()["task_instances"]}

@@ -54,7 +54,7 @@ class Case:
     """
 
     name: str
-    format: str
+    format: Any
     content: bytes
     rows: tuple[Row, ...] = ()
     bad: tuple[Bad, ...] = ()

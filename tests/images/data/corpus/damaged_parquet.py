@@ -1,6 +1,6 @@
 """Stages damaged Parquet files one after the other and says of each how it ended; a program, since pyarrow may crash.
 
-``python -m corpus.damaged_parquet FOLDER COUNT`` prints a line of JSON before and behind each file.
+``python -m tests.images.data.corpus.damaged_parquet FOLDER COUNT`` prints a line of JSON before and behind each file.
 """
 
 import json
@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from corpus.case import Case
-from corpus.mutation import mutated
-from corpus.parquet_arrivals import COLUMNS, table, written
-from corpus.trial import Trial
 
 from millrace.contracts.errors import BadInputError, StepError
 from millrace.storage import files
 from millrace_data.schema import source_schema
+from tests.images.data.corpus.case import Case
+from tests.images.data.corpus.mutation import mutated
+from tests.images.data.corpus.parquet_arrivals import COLUMNS, table, written
+from tests.images.data.corpus.trial import Trial
 
 ROWS = 30
 

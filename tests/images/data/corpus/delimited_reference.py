@@ -9,9 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from corpus.case import LABELS, Row
-
 from millrace.contracts.data import Dialect
+from tests.images.data.corpus.case import LABELS, Row
 
 LONE_CR = re.compile(r"\r(?!\n|\Z)")
 STAND_IN = "\U000f00cd"

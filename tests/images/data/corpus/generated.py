@@ -4,7 +4,8 @@ import random
 import struct
 from typing import Any
 
-from corpus.case import ID, LABEL, LABELS, Column, Row
+from millrace.contracts.data import Column
+from tests.images.data.corpus.case import ID, LABEL, LABELS, Row
 
 TEXT_COLUMNS = (
     ID,

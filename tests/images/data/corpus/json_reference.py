@@ -3,8 +3,8 @@
 import json
 from typing import Any
 
-from corpus.delimited_reference import Record
-from corpus.generated import TEXT_COLUMNS
+from tests.images.data.corpus.delimited_reference import Record
+from tests.images.data.corpus.generated import TEXT_COLUMNS
 
 BLANKS = b" \t\r"
 NAMES = tuple(column.name for column in TEXT_COLUMNS)

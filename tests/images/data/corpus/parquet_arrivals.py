@@ -9,8 +9,10 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from corpus.case import ID, LABEL, LABELS, Column
-from corpus.generated import integer, number, text
+
+from millrace.contracts.data import Column
+from tests.images.data.corpus.case import ID, LABEL, LABELS
+from tests.images.data.corpus.generated import integer, number, text
 
 COLUMNS = (
     ID,

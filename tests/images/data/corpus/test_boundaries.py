@@ -7,13 +7,14 @@ over and over, in rows of ever other lengths, so that a block of any size begins
 
 import json
 import random
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from corpus.case import COLUMNS, SPARK_DIALECT, Case, Row
-from corpus.trial import Trial, compressed, staged_rows
 
 from millrace.contracts.data import Dialect
+from tests.images.data.corpus.case import COLUMNS, SPARK_DIALECT, Case, Row
+from tests.images.data.corpus.trial import Trial, compressed, staged_rows
 
 FILE_BYTES = 2_600_000
 SIGNS = {
@@ -69,7 +70,7 @@ def test_delimited_text_across_blocks(sign: str, dialect: str, tmp_path: Path) -
     check(case, tmp_path, ".gz" if dialect == "Spark" else "")
 
 
-def _written(cells: list[tuple[str, ...]], dialect: Dialect) -> bytes:
+def _written(cells: Sequence[tuple[str, ...]], dialect: Dialect) -> bytes:
     """Every text quoted, so that it may begin and end with any sign."""
 
     def quoted(text: str) -> str:

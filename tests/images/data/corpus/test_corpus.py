@@ -3,13 +3,13 @@
 from pathlib import Path
 
 import pytest
-from corpus.case import Case
-from corpus.catalogue import CASES
-from corpus.trial import Trial, staged_rows
 from pydantic import ValidationError
 
 from millrace.contracts.data import Dialect
 from millrace.contracts.errors import BadInputError
+from tests.images.data.corpus.case import Case
+from tests.images.data.corpus.catalogue import CASES
+from tests.images.data.corpus.trial import Trial, staged_rows
 
 BEARING = 0.9
 HARDLY_BEARING = 1e-6
@@ -20,7 +20,7 @@ PATHS = {"strict": 0.0, "lenient": BEARING, "exceeded": HARDLY_BEARING}
 
 def trials() -> list[object]:
     """Plain files on every path; compressed in turn with gzip and zstd, of which each is read strictly or leniently."""
-    found = []
+    found: list[object] = []
     for number, (theme, case) in enumerate(CASES):
         turns = [(ending, how) for ending in case.endings if ending for how in ("strict", "lenient")]
         plain = [("", "strict"), ("", "lenient"), *([("", "exceeded")] if case.bad else [])]

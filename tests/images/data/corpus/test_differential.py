@@ -4,17 +4,17 @@ import random
 from pathlib import Path
 
 import pytest
-from corpus import delimited_reference, json_reference
-from corpus.case import SEPARATORS, SPARK_DIALECT, Case, Row
-from corpus.delimited_reference import NoFileError, Record
-from corpus.generated import TEXT_COLUMNS, text_rows
-from corpus.json_reference import NAMES
-from corpus.mutation import mutated
-from corpus.trial import Trial, quarantined_lines, staged_rows
-from corpus.written import as_delimited, as_json_lines
 
 from millrace.contracts.data import Dialect
 from millrace.contracts.errors import BadInputError, StepError
+from tests.images.data.corpus import delimited_reference, json_reference
+from tests.images.data.corpus.case import SEPARATORS, SPARK_DIALECT, Case, Row
+from tests.images.data.corpus.delimited_reference import NoFileError, Record
+from tests.images.data.corpus.generated import TEXT_COLUMNS, text_rows
+from tests.images.data.corpus.json_reference import NAMES
+from tests.images.data.corpus.mutation import mutated
+from tests.images.data.corpus.trial import Trial, quarantined_lines, staged_rows
+from tests.images.data.corpus.written import as_delimited, as_json_lines
 
 FILES, ROWS = 4, 25_000
 DAMAGED_FILES, DAMAGED_ROWS = 400, 20

@@ -10,12 +10,12 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from corpus.case import Case
-from corpus.parquet_arrivals import COLUMNS, table, written
-from corpus.trial import Trial
 
 from millrace.storage import files
 from millrace_data.schema import source_schema
+from tests.images.data.corpus.case import Case
+from tests.images.data.corpus.parquet_arrivals import COLUMNS, table, written
+from tests.images.data.corpus.trial import Trial
 
 FILES, ROWS = 8, 12_500
 DAMAGED_FILES = 300
@@ -42,8 +42,8 @@ def _signs(column: pa.ChunkedArray) -> list[str]:
 
 def test_damaged_files_are_refused_or_arrive_as_pyarrow_reads_them(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "corpus.damaged_parquet", str(tmp_path), str(DAMAGED_FILES)],
-        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[1]), *filter(None, sys.path)])},
+        [sys.executable, "-m", "tests.images.data.corpus.damaged_parquet", str(tmp_path), str(DAMAGED_FILES)],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[4]), *filter(None, sys.path)])},
         capture_output=True,
         text=True,
         check=False,

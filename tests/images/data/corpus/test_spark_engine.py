@@ -7,10 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from corpus.case import ID, LABEL, SPARK_DIALECT, TEXT, Case, Row
-from corpus.catalogue import CASES
-from corpus.generated import text
-from corpus.trial import Trial, equal, staged_rows
 from deltalake import DeltaTable
 
 from millrace.contracts.report import ValidateResult
@@ -18,6 +14,10 @@ from millrace.contracts.run_spec import RunSpec, ValidateTask
 from millrace.step.main import Stop
 from millrace_data.schema import source_schema
 from millrace_data.validate import validate
+from tests.images.data.corpus.case import ID, LABEL, SPARK_DIALECT, TEXT, Case, Row
+from tests.images.data.corpus.catalogue import CASES
+from tests.images.data.corpus.generated import text
+from tests.images.data.corpus.trial import Trial, equal, staged_rows
 
 PYSPARK = pytest.mark.skipif(importlib.util.find_spec("pyspark") is None, reason="this environment has no PySpark")
 ENGINES = ("arrow", pytest.param("spark", marks=PYSPARK))
@@ -49,7 +49,7 @@ def chosen() -> list[object]:
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("case", chosen())
 def test_what_was_staged_is_committed_row_by_row(
-    case: Case, engine: str, make_spec: Callable[..., RunSpec], tmp_path: Path
+    case: Case, engine: Any, make_spec: Callable[..., RunSpec], tmp_path: Path
 ) -> None:
     trial = Trial(case, tmp_path, case.endings[0], share=0.9)
     staged = trial.check()

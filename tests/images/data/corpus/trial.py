@@ -11,7 +11,6 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from corpus.case import LABELS, Bad, Case, Refused, Row
 
 from millrace.contracts.data import Dataset, Source, Split, StagedPartition, Target
 from millrace.contracts.errors import BadInputError
@@ -19,6 +18,7 @@ from millrace.step.main import Stop
 from millrace.storage import files
 from millrace_data.partition import stage_partition
 from millrace_data.schema import source_schema
+from tests.images.data.corpus.case import LABELS, Bad, Case, Refused, Row
 
 DAY = date(2026, 1, 1)
 LONGEST_ERROR = 4_000

@@ -7,10 +7,9 @@ import random
 from collections.abc import Iterable
 from typing import Any
 
-from corpus.case import Row
-from corpus.json_reference import NAMES
-
 from millrace.contracts.data import Dialect
+from tests.images.data.corpus.case import Row
+from tests.images.data.corpus.json_reference import NAMES
 
 QUOTINGS = (csv.QUOTE_MINIMAL, csv.QUOTE_ALL, csv.QUOTE_NONNUMERIC)
 

@@ -17,6 +17,7 @@ from millrace.ledger.records import Actor, Decision
 from millrace.orchestration import approval
 from millrace.orchestration.operators import cluster_rollout
 from millrace.orchestration.operators.cluster_rollout import ClusterRolloutOperator
+from millrace.runs import step_specs
 from millrace.serving.cluster_rollout import Held
 from millrace.serving.rollout import RolloutRevertedError
 
@@ -88,7 +89,8 @@ class Harness:
     """One task, asked for by a run."""
 
     def __init__(self, workload: Workload, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.rollout, self.models, self.questions = Rollout(), Models(), []
+        self.rollout, self.models = Rollout(), Models()
+        self.questions: list[Any] = []
         run = self.run = SimpleNamespace(workload=workload, dag_id="flowers", run_id="r", repeat=0)
         planned = SimpleNamespace(dataset=SimpleNamespace(age=(2, 1, 0)))
         evaluated = SimpleNamespace(candidate=SimpleNamespace(model=CANDIDATE))
@@ -100,8 +102,8 @@ class Harness:
             "_await_turn": lambda *_: None,
         }.items():
             monkeypatch.setattr(ClusterRolloutOperator, name, value)
-        monkeypatch.setattr(cluster_rollout.step_specs, "result_of", lambda *_: evaluated)
-        monkeypatch.setattr(cluster_rollout.step_specs, "planned", lambda *_: planned)
+        monkeypatch.setattr(step_specs, "result_of", lambda *_: evaluated)
+        monkeypatch.setattr(step_specs, "planned", lambda *_: planned)
         monkeypatch.setattr(cluster_rollout, "write_orders", lambda *_: "")
         monkeypatch.setattr(approval, "upsert_hitl_detail", self._asked)
         self.task = ClusterRolloutOperator(task_id="roll_out", workload=workload)

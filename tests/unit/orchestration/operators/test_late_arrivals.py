@@ -16,7 +16,7 @@ from millrace import settings
 from millrace.contracts.data import Marker, StagedPartition
 from millrace.contracts.errors import BadInputError, TransientError
 from millrace.contracts.measurement import MeterReading
-from millrace.contracts.report import ErrorDetail, IngestResult, Report, ValidateResult
+from millrace.contracts.report import ErrorDetail, IngestResult, Report, Result, ValidateResult
 from millrace.contracts.run_spec import TryKey
 from millrace.contracts.workload import Workload
 from millrace.ledger.ledger import Ledger
@@ -26,6 +26,7 @@ from millrace.orchestration.operators.late_arrivals import LateArrivalsOperator
 from millrace.orchestration.run_entry import open_run
 from millrace.runs import late_days
 from millrace.runs.outcome import by_task, ending
+from millrace.storage.arrivals import delivered as delivered_in_store
 from millrace.storage.identity import identity
 
 NOW = datetime.now(UTC)
@@ -97,7 +98,7 @@ class Office:
         key = TryKey(dag_id=run.dag_id, run_id=run.run_id, repeat=run.repeat, task_id="ingest", try_number=1)
         meter = MeterReading(started_at=NOW - ago, wall_seconds=1, cpu_seconds=1)
         if outcome == "absent":
-            result = IngestResult(staged=(), absent=(f"{day}",), absent_reasons={f"{day}": "no file"})
+            result: Result = IngestResult(staged=(), absent=(f"{day}",), absent_reasons={f"{day}": "no file"})
             report = Report(outcome="skipped", reason="no new data", meter=meter, result=result)
         elif outcome == "failed":
             error = BadInputError("bad", where="w", rule="r", remedy="r")
@@ -139,7 +140,7 @@ YESTERDAY, BEFORE = TODAY - timedelta(days=1), TODAY - timedelta(days=2)
 
 
 def moment(waiting: TaskDeferred) -> datetime:
-    return waiting.trigger.moment  # type: ignore[no-any-return]
+    return waiting.trigger.moment
 
 
 def test_a_scheduled_run_waits_without_a_worker_until_its_file_is_there(office: Office) -> None:
@@ -309,7 +310,7 @@ def broken(office: Office, monkeypatch: pytest.MonkeyPatch) -> Callable[[date], 
     """Makes the store fail for a day."""
 
     def break_day(day: date) -> None:
-        real = late_days.delivered
+        real = delivered_in_store
 
         def delivered(source: Any, asked: date) -> str | None:
             if asked == day:

@@ -28,8 +28,10 @@ BAD = BadInputError("the loss is nan", where="w", rule="r", remedy="m")
 def report(error: StepError | None = None) -> Report:
     if error is None:
         return Report(outcome="ok", reason="done", meter=READING)
-    outcome = "interrupted" if error is LOST else "failed"
-    return Report(outcome=outcome, reason=error.what, error=ErrorDetail.of(error), meter=READING)
+    return Report(
+        outcome="interrupted" if error is LOST else "failed", reason=error.what, error=ErrorDetail.of(error),
+        meter=READING,
+    )  # fmt: skip
 
 
 def pod(index: int, code: int | None, reason: str = "Error", deleted: bool = False) -> k8s.V1Pod:

@@ -14,7 +14,7 @@ from millrace.contracts.errors import TransientError
 from millrace.contracts.measurement import Hardware, MeterReading, Quantity
 from millrace.contracts.model import ModelVersion
 from millrace.contracts.plan import Plan
-from millrace.contracts.report import EvaluateResult, ExportResult, Quality, Report, ServingCost
+from millrace.contracts.report import EvaluateResult, ExportResult, Quality, Report, Result, ServingCost
 from millrace.contracts.run_spec import TryKey
 from millrace.contracts.serving import Verdict
 from millrace.contracts.workload import Workload
@@ -28,7 +28,7 @@ from millrace.orchestration.operators.watch import WatchOperator
 from millrace.orchestration.servers import model_server
 from millrace.serving.rollout import RolloutRevertedError, ServerLostError
 from millrace.serving.room import ServingRoom
-from millrace.settings import load_settings
+from millrace.settings import Settings, load_settings
 
 DAY = date(2026, 3, 3)
 ADA = Actor("Ada in Airflow's UI")
@@ -84,7 +84,7 @@ class Site:
         monkeypatch.setattr("millrace.orchestration.operators.workload.reach_stores", lambda _: None)
         monkeypatch.setattr(model_server, "resume_servers", lambda *_: [])
         launcher = SimpleNamespace(stop_service=self._stop)
-        monkeypatch.setattr(model_server.Settings, "process_launcher", lambda _: launcher)
+        monkeypatch.setattr(Settings, "process_launcher", lambda _: launcher)
         ours = lambda _, run, room, candidate: self.server.rollout(candidate, self.live_model())  # noqa: E731
         monkeypatch.setattr(RolloutOperator, "rollout", ours)
 
@@ -114,7 +114,7 @@ class Site:
             peak_memory_bytes=1,
         )  # fmt: skip
         quality = Quality(model=model, rows=1, micro_f1=1, macro_f1=1, calibration_error=0, labels=(), serving=cost)
-        results = {
+        results: dict[str, Result] = {
             "export": ExportResult(model=model, export_error=0, export_tolerance=1, bytes=1),
             "evaluate": EvaluateResult(candidate=quality, live=None, baseline=None, replay_uri="file:///r"),
         }

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -26,7 +27,7 @@ class Ledger:
         return [object()] if self._open else []
 
 
-STATES = {"v1": "live", "v2": "candidate", "v3": "rolled_back", "v4": "rejected", "v5": "retired"}
+STATES: dict[str, Any] = {"v1": "live", "v2": "candidate", "v3": "rolled_back", "v4": "rejected", "v5": "retired"}
 
 
 @pytest.mark.parametrize(

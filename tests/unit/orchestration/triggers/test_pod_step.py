@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 from airflow.providers.cncf.kubernetes.triggers.pod import ContainerState, KubernetesPodTrigger
-from airflow.sdk.module_loading import import_string
+from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
+from airflow.sdk.module_loading import import_string  # type: ignore[attr-defined]
 from airflow.triggers.base import TriggerEvent
 
 from millrace.orchestration.triggers import pod_step
@@ -97,7 +98,7 @@ def ended(monkeypatch: pytest.MonkeyPatch) -> Any:
             raise OSError("no answer")
         return found.states
 
-    monkeypatch.setattr(pod_step.RuntimeTaskInstance, "get_task_states", states)
+    monkeypatch.setattr(RuntimeTaskInstance, "get_task_states", states)
     monkeypatch.setattr(pod_step, "stop_try", lambda uri, _sha256, reason, _: found.asked.append((uri, reason)))
     monkeypatch.setattr(pod_step, "stop_deleted", lambda uri, _sha256, _: found.asked.append((uri, "deleted")))
     return found

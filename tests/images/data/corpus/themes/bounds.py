@@ -1,14 +1,17 @@
 """Rules of columns: exact bounds beyond 2**53 (pandas 52827, arrow 34901), lengths, labels."""
 
 from decimal import Decimal
+from typing import Any
 
 import pyarrow as pa
-from corpus.case import COLUMNS, ID, LABEL, Bad, Case, Column, Refused, both, lines, parquet
+
+from millrace.contracts.data import Column
+from tests.images.data.corpus.case import COLUMNS, ID, LABEL, Bad, Case, Refused, both, lines, parquet
 
 BIG = 2**53
 
 
-def _cases(name: str, kind: str, values: list[object], says: str = "", row: int = 0, **rules: object) -> list[Case]:
+def _cases(name: str, kind: str, values: list[object], says: str = "", row: int = 0, **rules: Any) -> list[Case]:
     """One column's values in every format; ``row`` is the one that breaks a rule, which refuses the file."""
     columns = (ID, Column(name="value", type=kind, **rules), LABEL)
     rows = tuple((number, value, "yes") for number, value in enumerate(values, 1))

@@ -9,8 +9,9 @@ import tarfile
 import zipfile
 
 import pyarrow as pa
-from corpus.case import Case, Refused, parquet_bytes, stored
-from corpus.trial import compressed
+
+from tests.images.data.corpus.case import Case, Refused, parquet_bytes, stored
+from tests.images.data.corpus.trial import compressed
 
 TEXT = {
     "csv": b"id,text,label\n1,a,yes\n2,b,no\n",

@@ -1,8 +1,10 @@
 """Declared dialects: other signs, escapes (spark-csv 390), null words, decimal marks."""
 
 from decimal import Decimal
+from typing import Any
 
-from corpus.case import Bad, Case, Dialect, Refused, both, column, delimited
+from millrace.contracts.data import Dialect
+from tests.images.data.corpus.case import Bad, Case, Refused, both, column, delimited
 
 ROW_B = (2, "b", "no")
 OTHER = (9, "plain", "no")
@@ -42,7 +44,7 @@ def _signs(delimiter: str, quote: str | None = '"') -> Case:
     )
 
 
-def _decimal_mark(name: str, kind: str, text: str, expected: object, mark: str = ",") -> Case:
+def _decimal_mark(name: str, kind: str, text: str, expected: object, mark: Any = ",") -> Case:
     content = f"id;value;label\n1;{text};yes\n2;0;no\n"
     zero = Decimal("0.00") if kind.startswith("decimal") else 0.0
     good = (2, zero, "no")

@@ -3,7 +3,9 @@
 from decimal import Decimal
 
 import pyarrow as pa
-from corpus.case import LABEL, Bad, Case, Column, Refused, both, lines, parquet
+
+from millrace.contracts.data import Column
+from tests.images.data.corpus.case import LABEL, Bad, Case, Refused, both, lines, parquet
 
 ID = Column(name="id", type="int64")
 

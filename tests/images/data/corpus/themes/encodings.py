@@ -1,8 +1,10 @@
 """UTF-8 and what is not, declared encodings, and bytes that look like separators inside of characters."""
 
 import codecs
+from typing import Any
 
-from corpus.case import Bad, Case, Dialect, Refused, both, delimited
+from millrace.contracts.data import Dialect
+from tests.images.data.corpus.case import Bad, Case, Refused, both, delimited
 
 HEAD = "id¦text¦label\n".encode()
 A, B = "1¦a¦yes\n".encode(), "2¦b¦no\n".encode()
@@ -14,7 +16,7 @@ def _bad_bytes(name: str, text: bytes) -> list[Case]:
     return list(both(name, HEAD + A + row + B, ROW_A, ROW_B, bad=(Bad(3, says="UTF-8"),)))
 
 
-def _declared(name: str, encoding: str, text: str, **dialect: object) -> Case:
+def _declared(name: str, encoding: str, text: str, **dialect: Any) -> Case:
     """A text in a declared encoding, beside a plain one."""
     delimiter = str(dialect.get("delimiter", ","))
     content = f"id,text,label\n1,{text},yes\n2,b,no\n".replace(",", delimiter).encode(encoding)

@@ -1,6 +1,7 @@
 """Headers: order, case, doubles, what is missing, what is too much."""
 
-from corpus.case import COLUMNS, ID, LABEL, Bad, Case, Column, Dialect, Refused, both, delimited, lines
+from millrace.contracts.data import Column, Dialect
+from tests.images.data.corpus.case import COLUMNS, ID, LABEL, Bad, Case, Refused, both, delimited, lines
 
 ROWS = ((1, "a", "yes"), (2, "b", "no"))
 BODY = "1¦a¦yes\n2¦b¦no\n"

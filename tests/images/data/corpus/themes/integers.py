@@ -1,6 +1,6 @@
 """What is an integer's text, at every type's edges: one definition for every format and path."""
 
-from corpus.case import Case, Wrong, typed
+from tests.images.data.corpus.case import Case, Wrong, typed
 
 GOOD = ("3", 3)
 NOT = Wrong("integer")

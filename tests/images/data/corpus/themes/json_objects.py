@@ -1,6 +1,6 @@
 """JSON Lines: one object a line, each key once, whole characters, no more and no less."""
 
-from corpus.case import Bad, Case, Refused, column, lines
+from tests.images.data.corpus.case import Bad, Case, Refused, column, lines
 
 A, B = '{"id":1,"text":"a","label":"yes"}', '{"id":2,"text":"b","label":"no"}'
 ROW_A, ROW_B = (1, "a", "yes"), (2, "b", "no")

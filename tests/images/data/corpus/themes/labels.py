@@ -1,9 +1,9 @@
 """Targets of every kind: numbers, truth values and sets of labels; splits that the source deals; keys."""
 
 import pyarrow as pa
-from corpus.case import ID, LABEL, TEXT, Bad, Case, Column, Refused, both, lines, parquet
 
-from millrace.contracts.data import Split, Target
+from millrace.contracts.data import Column, Split, Target
+from tests.images.data.corpus.case import ID, LABEL, TEXT, Bad, Case, Refused, both, lines, parquet
 
 
 def _target(

@@ -1,6 +1,6 @@
 """Line ends, blank lines, what looks like one, and files that stop short."""
 
-from corpus.case import Bad, Case, Refused, both, lines
+from tests.images.data.corpus.case import Bad, Case, Refused, both, lines
 
 ROWS = ((1, "a", "yes"), (2, "b", "no"))
 CSV_LINES = ["id¦text¦label", "1¦a¦yes", "2¦b¦no"]

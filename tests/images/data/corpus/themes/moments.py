@@ -2,7 +2,7 @@
 
 from datetime import UTC, date, datetime
 
-from corpus.case import Bad, Case, Wrong, both, column, lines, typed
+from tests.images.data.corpus.case import Bad, Case, Wrong, both, column, lines, typed
 
 NO_DATE, NO_TIME = Wrong("date"), Wrong("timestamp")
 DATES: list[tuple[str, object]] = [

@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from corpus.case import Case, Wrong, typed
+from tests.images.data.corpus.case import Case, Wrong, typed
 
 NOT = Wrong("number")
 FLOAT = ("1.5", 1.5)

@@ -3,7 +3,8 @@
 from datetime import UTC, datetime
 
 import pyarrow as pa
-from corpus.case import Case, Refused, column, parquet, parquet_bytes
+
+from tests.images.data.corpus.case import Case, Refused, column, parquet, parquet_bytes
 
 TABLE = pa.table({"id": list(range(40)), "text": [f"text {n % 7}" for n in range(40)], "label": ["yes", "no"] * 20})
 ROWS = tuple((n, f"text {n % 7}", "yes" if n % 2 == 0 else "no") for n in range(40))

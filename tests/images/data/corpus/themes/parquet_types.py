@@ -5,7 +5,8 @@ from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
-from corpus.case import Case, Refused, column, parquet
+
+from tests.images.data.corpus.case import Case, Refused, column, parquet
 
 MOMENT = datetime(2026, 1, 31, 8, 0, 0, 123456, tzinfo=UTC)
 NANOSECOND = pa.array([1769846400123456789], pa.int64())

@@ -1,6 +1,6 @@
 """Quotes, doubled, bare, escaped in another dialect's way, or never closed (cudf 11984, 11948, 2398, 20812)."""
 
-from corpus.case import Bad, Case, Refused, both
+from tests.images.data.corpus.case import Bad, Case, Refused, both
 
 HEAD = "id¦text¦label\n"
 ANOTHER = "9¦plain¦no\n"

@@ -3,7 +3,7 @@
 test_spark_engine.py has Spark itself write and read such files; these are read where there is none.
 """
 
-from corpus.case import SPARK_DIALECT, Bad, Case, Refused, both, column
+from tests.images.data.corpus.case import SPARK_DIALECT, Bad, Case, Refused, both, column
 
 HEAD = "id¦text¦label\n"
 OTHER = (9, "plain", "no")
