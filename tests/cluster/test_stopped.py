@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from tests.cluster.conftest import Plant
+from tests.e2e.ways_to_end import WAYS, mark_run
 
 DAG, HASTY = "machine_stopped", "machine_hasty"
 DAY = date(2026, 4, 20)
@@ -85,30 +86,14 @@ def train(plant: Plant, await_: Any, machine_rows: Any) -> Callable[..., Trainin
     return begin
 
 
-def mark_task(state: str) -> Callable[[Training], None]:
-    return lambda training: training.plant.api.mark_task(training.dag_id, training.run_id, "train", state)
-
-
-def mark_run(state: str) -> Callable[[Training], None]:
-    return lambda training: training.plant.api.mark(training.dag_id, training.run_id, state)
-
-
-WAYS: dict[str, Callable[[Training], None]] = {
-    "task marked successful": mark_task("success"),
-    "task marked failed": mark_task("failed"),
-    "task marked skipped": mark_task("skipped"),
-    "run marked successful": mark_run("success"),
-    "run marked failed": mark_run("failed"),
-    "task cleared": Training.clear,
-}
-
-
 pytestmark = pytest.mark.long
 
 
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("way", WAYS)
-def test_pods_of_a_training_that_is_ended_in_airflow_stop_and_are_booked(train: Any, way: str) -> None:
+def test_pods_of_a_training_that_is_ended_in_airflow_stop_and_are_booked(
+    train: Callable[..., Training], way: str
+) -> None:
     training = train()
     WAYS[way](training)
     row = training.await_end()
@@ -119,7 +104,7 @@ def test_pods_of_a_training_that_is_ended_in_airflow_stop_and_are_booked(train: 
 
 
 @pytest.mark.timeout(900)
-def test_a_gang_that_is_ended_in_airflow_stops_and_is_booked(train: Any, await_: Any) -> None:
+def test_a_gang_that_is_ended_in_airflow_stops_and_is_booked(train: Callable[..., Training], await_: Any) -> None:
     training = train(workers=2)
     assert len(training.pods) == 2
     mark_run("failed")(training)
@@ -129,7 +114,9 @@ def test_a_gang_that_is_ended_in_airflow_stops_and_is_booked(train: Any, await_:
 
 
 @pytest.mark.timeout(900)
-def test_a_training_that_takes_longer_than_it_may_stops_and_is_booked(train: Any, await_: Any) -> None:
+def test_a_training_that_takes_longer_than_it_may_stops_and_is_booked(
+    train: Callable[..., Training], await_: Any
+) -> None:
     training = train(HASTY)
     await_(lambda: not training._left(), "the end of its time", 90 + STOPPED_WITHIN_SECONDS)
     row = training.await_end()
@@ -139,7 +126,7 @@ def test_a_training_that_takes_longer_than_it_may_stops_and_is_booked(train: Any
 
 @pytest.mark.timeout(900)
 def test_a_cancelled_backfill_ends_with_the_runs_that_it_had_begun(
-    train: Any, plant: Plant, await_: Any, machine_rows: Any
+    train: Callable[..., Training], plant: Plant, await_: Any, machine_rows: Any
 ) -> None:
     day = DAY + timedelta(days=5)
     plant.deliver(DAG, day, "\n".join(machine_rows(day, 3000)) + "\n")
@@ -159,7 +146,7 @@ def test_a_cancelled_backfill_ends_with_the_runs_that_it_had_begun(
 
 
 @pytest.mark.timeout(900)
-def test_a_dag_that_is_paused_and_deleted_leaves_no_pod(train: Any) -> None:
+def test_a_dag_that_is_paused_and_deleted_leaves_no_pod(train: Callable[..., Training]) -> None:
     training = train()
     training.client.patch(f"/api/v2/dags/{DAG}", json={"is_paused": True}).raise_for_status()
 

@@ -12,6 +12,7 @@ from tenacity import retry, stop_after_attempt, wait_fixed
 
 from millrace.runs.run import run_folder_uri
 from tests.e2e.conftest import Plant
+from tests.e2e.ways_to_end import WAYS, mark_run
 
 DAG, HASTY = "machine_stopped", "machine_hasty"
 DAY = date(2026, 4, 20)
@@ -109,30 +110,14 @@ def train(plant: Plant) -> Callable[..., Training]:
     return begin
 
 
-def mark_task(state: str) -> Callable[[Training], None]:
-    return lambda training: training.plant.api.mark_task(training.dag_id, training.run_id, "train", state)
-
-
-def mark_run(state: str) -> Callable[[Training], None]:
-    return lambda training: training.plant.api.mark(training.dag_id, training.run_id, state)
-
-
-WAYS: dict[str, Callable[[Training], None]] = {
-    "task marked successful": mark_task("success"),
-    "task marked failed": mark_task("failed"),
-    "task marked skipped": mark_task("skipped"),
-    "run marked successful": mark_run("success"),
-    "run marked failed": mark_run("failed"),
-    "task cleared": Training.clear,
-}
-
-
 IN_CI = ("task marked successful", "run marked failed", "task cleared")
 
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("way", [pytest.param(way, marks=() if way in IN_CI else pytest.mark.long) for way in WAYS])
-def test_a_training_that_is_ended_in_airflow_stops_and_is_booked(train: Any, plant: Plant, way: str) -> None:
+def test_a_training_that_is_ended_in_airflow_stops_and_is_booked(
+    train: Callable[..., Training], plant: Plant, way: str
+) -> None:
     training = train()
     WAYS[way](training)
     row = training.await_end()
@@ -144,7 +129,7 @@ def test_a_training_that_is_ended_in_airflow_stops_and_is_booked(train: Any, pla
 
 
 @pytest.mark.timeout(600)
-def test_a_training_that_takes_longer_than_it_may_stops_and_is_booked(train: Any) -> None:
+def test_a_training_that_takes_longer_than_it_may_stops_and_is_booked(train: Callable[..., Training]) -> None:
     training = train(HASTY)
     training.plant.wait(lambda: not training.process.is_running(), "the end of its time", 90 + STOPPED_WITHIN_SECONDS)
     row = training.await_end()
@@ -154,7 +139,9 @@ def test_a_training_that_takes_longer_than_it_may_stops_and_is_booked(train: Any
 
 
 @pytest.mark.timeout(600)
-def test_a_cancelled_backfill_ends_with_the_runs_that_it_had_begun(train: Any, plant: Plant) -> None:
+def test_a_cancelled_backfill_ends_with_the_runs_that_it_had_begun(
+    train: Callable[..., Training], plant: Plant
+) -> None:
     day = DAY + timedelta(days=1)
     plant.deliver(day, workload=DAG, rows=3000)
     plant.api.await_dag(DAG)
@@ -176,7 +163,7 @@ def test_a_cancelled_backfill_ends_with_the_runs_that_it_had_begun(train: Any, p
 
 
 @pytest.mark.timeout(600)
-def test_a_dag_that_is_paused_and_deleted_leaves_no_training(train: Any, plant: Plant) -> None:
+def test_a_dag_that_is_paused_and_deleted_leaves_no_training(train: Callable[..., Training], plant: Plant) -> None:
     training = train()
     client = training.client
     done(client, "PATCH", f"dags/{DAG}", is_paused=True)

@@ -17,16 +17,12 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from millrace.contracts.data import Column, Dataset, DatasetVersion, Source, Split, Target
 from millrace.contracts.measurement import Hardware
@@ -38,6 +34,7 @@ from millrace.contracts.workload import GatePolicy, ServingPolicy, Training, Wor
 from millrace.serving.room import ServingRoom
 from millrace.storage import files, folders
 from millrace.storage.signature import OrderKey
+from tests.certificates import self_signed
 
 FLOAT, INT32, INT64, BOOL = 1, 6, 7, 9
 ERRS_FROM = 1000.0
@@ -442,22 +439,7 @@ def _write_secrets() -> Callable[[Path, str], None]:
 
 def write_secrets(folder: Path, token: str) -> None:
     """Put a new certificate and key there, and the token."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(hours=1))
-        .not_valid_after(now + timedelta(hours=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    (folder / "tls.crt").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    (folder / "tls.key").write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
+    certificate, key = self_signed(x509.DNSName("localhost"))
+    (folder / "tls.crt").write_bytes(certificate)
+    (folder / "tls.key").write_bytes(key)
     (folder / "token").write_text(f"{token}\n")
