@@ -39,18 +39,6 @@ WHERE CAST(:dag_id AS TEXT) IS NULL OR dag_id = :dag_id
 ORDER BY sequence DESC
 LIMIT :row_limit;
 
--- name: select_audit_dags
--- Each DAG that the audit knows, by leaps over the index by DAG: as many steps as there are DAGs, however many rows.
-WITH RECURSIVE known (dag_id) AS (
-    SELECT MIN(dag_id) FROM audit
-    UNION ALL
-    SELECT (SELECT MIN(a.dag_id) FROM audit AS a WHERE a.dag_id > known.dag_id)
-    FROM known
-    WHERE known.dag_id IS NOT NULL
-)
-
-SELECT dag_id FROM known WHERE dag_id IS NOT NULL;
-
 -- name: select_audit_numbers
 -- The newest rows of one DAG.
 SELECT sequence

@@ -1,9 +1,10 @@
 -- name: select_dags
--- Each DAG that ever ran, by leaps over the primary key: as many steps as there are DAGs, however many runs.
+-- Each DAG that a table names, in leaps over an index by DAG: as many steps as there are DAGs, however many rows. The
+-- table is the ledger's own word, never a user's.
 WITH RECURSIVE known (dag_id) AS (
-    SELECT MIN(dag_id) FROM runs
+    SELECT MIN(dag_id) FROM {table}
     UNION ALL
-    SELECT (SELECT MIN(r.dag_id) FROM runs AS r WHERE r.dag_id > known.dag_id)
+    SELECT (SELECT MIN(t.dag_id) FROM {table} AS t WHERE t.dag_id > known.dag_id)
     FROM known
     WHERE known.dag_id IS NOT NULL
 )

@@ -57,7 +57,7 @@ class Transaction:
         return [dict(row) for row in self._connection.execute(self._text(query, values), values).mappings()]
 
     def all_by(self, query: str, words: Mapping[str, str], **values: Value) -> list[Row]:
-        """As ``all``, of a statement with ``{names}`` for the caller's own words: a column to sort by, a direction.
+        """As ``all``, of a statement with ``{names}`` for the caller's own words: a table, a column to sort by.
 
         What comes from outside is never one of them.
         """
