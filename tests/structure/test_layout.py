@@ -78,6 +78,21 @@ def test_only_the_ledger_reads_sql(repository: Path) -> None:
             )
 
 
+def test_sql_is_one_file_of_statements_for_each_module_that_uses_them(repository: Path) -> None:
+    files = [path for path in tracked(repository, "sql/*") if "migrations" not in path.parts]
+    assert len(files) <= 20, f"sql/ has {len(files)} files beside its migrations"
+    ledger = repository / "plugins" / "millrace" / "ledger"
+    for path in (path for path in files if path.parent == repository / "sql"):
+        assert (ledger / f"{path.stem}.py").exists(), f"{path} is of no module of the ledger"
+        # the classes of public methods use the statements of the modules behind them
+        users = [ledger / f"{path.stem}.py", ledger / f"{path.stem}_ledger.py", ledger / "ledger.py"]
+        code = "".join(user.read_text() for user in users if user.exists())
+        names = re.findall(r"^-- name: (\w+)$", path.read_text(), re.MULTILINE)
+        assert names
+        for name in names:
+            assert f'"{name}"' in code, f"{path}: {name} is not used by the module of that name"
+
+
 def test_settings_are_read_in_one_place(repository: Path) -> None:
     # s3.py and hdfs.py read the standard variables of AWS and Kerberos, as every client does
     readers = {"settings.py", "local_airflow.py", "app.py", "s3.py", "hdfs.py"}

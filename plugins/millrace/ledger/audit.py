@@ -134,7 +134,7 @@ def page(
     """See Ledger.audit_page."""
     bounds: dict[str, Value] = {"before": _BEYOND if before is None else before, "row_limit": limit}
     with database.read() as transaction:
-        known = {row["dag_id"] for row in transaction.all("select_audit_dags")}
+        known = {row["dag_id"] for row in transaction.all_by("select_dags", {"table": "audit"})}
         each = [transaction.all("select_audit_numbers", dag_id=name, **bounds) for name in known & set(dag_ids)]
         each += [transaction.all("select_audit_site_numbers", **bounds)] if site_wide else []
         numbers = heapq.nlargest(limit, (int(row["sequence"]) for rows in each for row in rows))

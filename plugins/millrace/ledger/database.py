@@ -1,6 +1,5 @@
 """Transactions on SQLite or PostgreSQL, with statements from files."""
 
-import re
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, Program
 from sqlalchemy.pool import NullPool
 
 from millrace.contracts.errors import BadInputError, RefusedError, TransientError
+from millrace.ledger.statements import split_for_sqlite, statement
 
 SQL_FOLDER = Path(__file__).resolve().parents[3] / "sql"
 _BUSY_SECONDS = 30
@@ -34,14 +34,14 @@ def now() -> str:
 
 
 class Transaction:
-    """Runs statements by the name of their file; every value is bound, none is written into the text.
+    """Runs statements by their names in the folder ``sql``; every value is bound, none is written into the text.
 
     A tuple is bound as the list behind IN.
     """
 
-    def __init__(self, connection: sa.Connection, queries: Path) -> None:
+    def __init__(self, connection: sa.Connection, folder: Path) -> None:
         self._connection = connection
-        self._queries = queries
+        self._folder = folder
 
     def execute(self, query: str, **values: Value) -> int:
         """Run a statement; how many rows it changed."""
@@ -57,11 +57,11 @@ class Transaction:
         return [dict(row) for row in self._connection.execute(self._text(query, values), values).mappings()]
 
     def all_by(self, query: str, words: Mapping[str, str], **values: Value) -> list[Row]:
-        """As ``all``, of a statement with ``{names}`` for the caller's own words: a column to sort by, a direction.
+        """As ``all``, of a statement with ``{names}`` for the caller's own words: a table, a column to sort by.
 
         What comes from outside is never one of them.
         """
-        text = sa.text(self._read(query).format_map(words))
+        text = sa.text(statement(self._folder, query).format_map(words))
         return [dict(row) for row in self._connection.execute(text, values).mappings()]
 
     def one(self, query: str, **values: Value) -> Row | None:
@@ -71,9 +71,11 @@ class Transaction:
 
     def script(self, text: str) -> None:
         """Run the statements of a migration, which end in ``;`` and take no values."""
-        for statement in _statements(text, of_sqlite=self._connection.dialect.name == "sqlite"):
+        # PostgreSQL takes a script whole where it has no parameters; SQLite's driver takes one statement at a time
+        of_sqlite = self._connection.dialect.name == "sqlite"
+        for each in split_for_sqlite(text) if of_sqlite else (text,):
             # without parameters a driver takes no % for one
-            self._connection.exec_driver_sql(statement, execution_options={"no_parameters": True})
+            self._connection.exec_driver_sql(each, execution_options={"no_parameters": True})
 
     def _text(self, query: str, values: Mapping[str, Value]) -> sa.TextClause:
         lists: list[sa.BindParameter[Any]] = [
@@ -83,10 +85,7 @@ class Transaction:
             for name, value in values.items()
             if isinstance(value, tuple)
         ]
-        return sa.text(self._read(query)).bindparams(*lists)
-
-    def _read(self, query: str) -> str:
-        return (self._queries / f"{query}.sql").read_text(encoding="utf-8")
+        return sa.text(statement(self._folder, query)).bindparams(*lists)
 
 
 class Database:
@@ -156,7 +155,7 @@ class Database:
             with self._engine.connect() as connection:
                 connection = connection.execution_options(**{_WRITE: write})
                 with connection.begin():
-                    yield Transaction(connection, self.sql / "queries")
+                    yield Transaction(connection, self.sql)
         except DBAPIError as error:
             raise self._translated(error) from error
 
@@ -192,22 +191,6 @@ class Database:
             rule="the database can be reached and written within 30 s",
             remedy="see that it runs and has room; the task is retried",
         )
-
-
-def _statements(text: str, *, of_sqlite: bool) -> Iterator[str]:
-    """A script's statements: a ``;`` in a comment, in a trigger of SQLite's or between ``$$`` ends none."""
-    statement = ""
-    for line in text.splitlines(keepends=True):
-        if line.lstrip().startswith("--"):
-            continue
-        for part in re.split("(?<=;)", line):
-            statement += part
-            ended = statement.rstrip().endswith(";") and statement.count("$$") % 2 == 0
-            if ended and (sqlite3.complete_statement(statement) or not of_sqlite):
-                yield statement
-                statement = ""
-    if statement.strip():
-        yield statement
 
 
 def _checked(url: str) -> sa.URL:

@@ -51,7 +51,7 @@ class Views:
     def dags(self) -> list[str]:
         """Each DAG that has a run, by name."""
         with self._database.read() as transaction:
-            return [row["dag_id"] for row in transaction.all("select_dags")]
+            return [row["dag_id"] for row in transaction.all_by("select_dags", {"table": "runs"})]
 
     def runs(self, wanted: RunFilter, after: RunCursor | None = None, limit: int = 50) -> list[Row]:
         """A page of run_summary's rows with ``seconds_error`` and ``joules_error``, one row a run and repeat."""

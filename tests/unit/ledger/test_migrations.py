@@ -1,7 +1,6 @@
 """Migrations: once, by whoever comes first, and never backwards."""
 
 import os
-import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -84,21 +83,7 @@ def test_an_error_shows_no_password() -> None:
     assert "127.0.0.1:1" in caught.value.where
 
 
-def test_each_query_file_is_one_statement_and_is_used() -> None:
-    room = "".join(file.read_text() for file in Path(migrate_module()).parent.glob("*.py"))
-    for file in (SQL_FOLDER / "queries").glob("*.sql"):
-        text = re.sub(r"--.*", "", file.read_text())
-        assert ";" not in text, file
-        assert f'"{file.stem}"' in room, f"{file} is used nowhere"
-
-
 def test_postgresql_takes_part() -> None:
     if not os.environ.get("MILLRACE_TEST_POSTGRES_URL"):
         pytest.skip("MILLRACE_TEST_POSTGRES_URL names no PostgreSQL database: the ledger's tests ran on SQLite only")
     assert pytest.importorskip("psycopg")
-
-
-def migrate_module() -> str:
-    from millrace.ledger import ledger
-
-    return ledger.__file__

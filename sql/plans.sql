@@ -1,0 +1,56 @@
+-- name: select_plan
+SELECT plan, sha256, repeat
+FROM plans
+WHERE dag_id = :dag_id AND run_id = :run_id
+ORDER BY repeat DESC
+LIMIT 1;
+
+-- name: select_training_try
+SELECT try_number
+FROM tries
+WHERE dag_id = :dag_id AND run_id = :run_id AND repeat = :repeat AND step = 'train'
+LIMIT 1;
+
+-- name: upsert_plan
+INSERT INTO plans (
+    dag_id, run_id, repeat, plan, sha256, stored_at, seconds, peak_memory_bytes, peak_gpu_memory_bytes, joules, cost,
+    currency, gco2e, cost_per_joule, cost_per_second, gco2e_per_joule
+)
+VALUES (
+    :dag_id, :run_id, :repeat, :plan, :sha256, :at, :seconds, :peak_memory_bytes, :peak_gpu_memory_bytes, :joules, :cost,
+    :currency, :gco2e, :cost_per_joule, :cost_per_second, :gco2e_per_joule
+)
+ON CONFLICT (dag_id, run_id, repeat) DO UPDATE SET
+    plan = excluded.plan,
+    sha256 = excluded.sha256,
+    stored_at = excluded.stored_at,
+    seconds = excluded.seconds,
+    peak_memory_bytes = excluded.peak_memory_bytes,
+    peak_gpu_memory_bytes = excluded.peak_gpu_memory_bytes,
+    joules = excluded.joules,
+    cost = excluded.cost,
+    currency = excluded.currency,
+    gco2e = excluded.gco2e,
+    cost_per_joule = excluded.cost_per_joule,
+    cost_per_second = excluded.cost_per_second,
+    gco2e_per_joule = excluded.gco2e_per_joule;
+
+-- name: upsert_memory_lesson
+INSERT INTO memory_lessons (workload, step, memory_bytes, learned_at)
+VALUES (:workload, :step, :memory_bytes, :at)
+ON CONFLICT (workload, step) DO UPDATE
+SET memory_bytes = excluded.memory_bytes, learned_at = excluded.learned_at
+WHERE excluded.memory_bytes > memory_lessons.memory_bytes;
+
+-- name: upsert_rows_lesson
+INSERT INTO rows_lessons (workload, hardware, rows_at_once, learned_at)
+VALUES (:workload, :hardware, :rows_at_once, :at)
+ON CONFLICT (workload, hardware) DO UPDATE
+SET rows_at_once = excluded.rows_at_once, learned_at = excluded.learned_at
+WHERE excluded.rows_at_once < rows_lessons.rows_at_once;
+
+-- name: select_memory_lesson
+SELECT memory_bytes FROM memory_lessons WHERE workload = :workload AND step = :step;
+
+-- name: select_rows_lesson
+SELECT rows_at_once FROM rows_lessons WHERE workload = :workload AND hardware = :hardware;

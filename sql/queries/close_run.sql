@@ -1,3 +1,0 @@
-UPDATE runs
-SET state = :state, reason = :reason, decision = COALESCE(:decision, decision), finished_at = :at
-WHERE dag_id = :dag_id AND run_id = :run_id AND repeat = :repeat AND state = 'running'

@@ -1,5 +1,0 @@
-CREATE TABLE IF NOT EXISTS migrations (
-    name TEXT NOT NULL PRIMARY KEY,
-    sha256 TEXT NOT NULL,
-    applied_at TEXT NOT NULL
-)

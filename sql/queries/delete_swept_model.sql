@@ -1,2 +1,0 @@
-DELETE FROM swept_models
-WHERE workload = :workload AND version = :version

@@ -1,8 +1,0 @@
-INSERT INTO audit (
-    sequence, recorded_at, decided_at, action, outcome, subject, actor, by_person, dag_id, run_id, repeat, reason,
-    effect, once, previous, digest
-)
-VALUES (
-    :sequence, :recorded_at, :decided_at, :action, :outcome, :subject, :actor, :by_person, :dag_id, :run_id, :repeat,
-    :reason, :effect, :once, :previous, :digest
-)

@@ -1,2 +1,0 @@
-DELETE FROM commit_locks
-WHERE dag_id = :dag_id AND run_id = :run_id AND repeat = :repeat

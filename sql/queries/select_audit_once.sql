@@ -1,3 +1,0 @@
-SELECT once
-FROM audit
-WHERE once IN :names

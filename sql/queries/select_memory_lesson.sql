@@ -1,1 +1,0 @@
-SELECT memory_bytes FROM memory_lessons WHERE workload = :workload AND step = :step

@@ -1,4 +1,0 @@
-SELECT sequence, version, event, actor, by_person, dag_id, run_id, repeat, from_state, reason, at
-FROM model_events
-WHERE workload = :workload
-ORDER BY sequence

@@ -1,3 +1,0 @@
-SELECT verdict
-FROM runs
-WHERE dag_id = :dag_id AND run_id = :run_id AND repeat = :repeat

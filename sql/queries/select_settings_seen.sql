@@ -1,3 +1,0 @@
-SELECT content
-FROM settings_seen
-WHERE subject = :subject

@@ -1,4 +1,0 @@
-SELECT measured_at, workload, kind, file_count, size_bytes
-FROM storage_sizes
-WHERE store_uri = :store_uri
-ORDER BY measured_at, workload, kind

@@ -1,1 +1,0 @@
-SELECT traits FROM stores WHERE uri = :uri

@@ -1,1 +1,0 @@
-SELECT swept_at FROM swept_models WHERE workload = :workload AND version = :version

@@ -1,4 +1,0 @@
-SELECT task_id, map_index, outcome, reason
-FROM tries
-WHERE dag_id = :dag_id AND run_id = :run_id AND repeat = :repeat
-ORDER BY committed_at, try_number
