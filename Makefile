@@ -45,7 +45,7 @@ setup: .venv/.synced $(IMAGES:%=.venvs/%/.synced) ## install every environment (
 
 .PHONY: lock
 lock: $(UV) ## compile every requirements.in into a lock with hashes
-	@for lock in requirements .ci/requirements .ci/dashboards/requirements tests/requirements tests/browser/requirements \
+	@for lock in requirements .ci/requirements .ci/dashboards/requirements .ci/wheel/requirements tests/requirements tests/browser/requirements \
 	  tests/access/requirements tests/lineage/requirements images/airflow/requirements $(IMAGES:%=images/%/requirements) images/spark/requirements \
 	  images/train/requirements-cuda; do \
 	  (cd $$(dirname $$lock) && $(UV) pip compile -q --universal --python-version 3.11 \
@@ -98,6 +98,19 @@ sbom: .venvs/sbom/.synced ## a CycloneDX bill of materials of each image, in .ca
 .PHONY: dashboards
 dashboards: .venvs/dashboards/.synced ## write Grafana's dashboards (images/stack/grafana) by .ci/dashboards/write.py
 	@PYTHONPATH=.venvs/dashboards $(AIRFLOW_PYTHON) .ci/dashboards/write.py images/stack/grafana/dashboards
+
+# --- the package ---
+
+WHEELS := .cache/wheel
+.PHONY: wheel wheel-test
+wheel: $(UV) ## the package that `pip install` takes, in .cache/wheel
+	@rm -rf $(WHEELS)
+	@$(UV) build -q --wheel --python $(PYTHON) --build-constraints .ci/wheel/requirements.txt --require-hashes -o $(WHEELS)
+	@rm -f $(WHEELS)/.gitignore
+	@ls $(WHEELS)/*.whl
+
+wheel-test: setup wheel ## the wheel in a fresh environment beside stock Airflow: plugin, a run, and nothing left behind
+	@env -u PYTHONPATH $(AIRFLOW_PYTHON) -m pytest -q tests/wheel
 
 # --- running it ---
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-ALLOWED_FOLDERS = {"dags", "plugins", "images", "sql", "tests", ".ci"}
+ALLOWED_FOLDERS = {"dags", "plugins", "images", "sql", "tests", "docs", ".ci"}
 EMPTY_NAMES = {"utils.py", "helpers.py", "common.py", "misc.py"}
 
 
