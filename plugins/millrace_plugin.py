@@ -1,8 +1,8 @@
 """Millrace's plugin: Airflow loads it by its entry point (an installed wheel) or from this folder (a checkout).
 
-Every Airflow process loads it, also a task's of another DAG, so it imports little. Where Airflow is told to load plugins
-at once (``[core] lazy_load_plugins = False``) it imports the pipeline and its operators too: a task that is forked from
-the scheduler is spared the import. With pods that is two seconds, twice a task.
+Every Airflow process loads it, also a task's of another DAG, so it imports little. Where Airflow is told to load
+plugins at once (``[core] lazy_load_plugins = False``) it imports the pipeline and its operators too: a task that is
+forked from the scheduler is spared the import. With pods that is two seconds, twice a task.
 """
 
 from airflow.plugins_manager import AirflowPlugin

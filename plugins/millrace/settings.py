@@ -37,9 +37,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="MILLRACE_", extra="ignore", frozen=True)
 
-    home: Path = Field(
-        default=_HOME, description="Folder for everything that Millrace keeps by default."
-    )
+    home: Path = Field(default=_HOME, description="Folder for everything that Millrace keeps by default.")
     storage_uri: str = Field(
         default="", description="Where runs, datasets and models are kept; `file://<home>/store` when empty."
     )

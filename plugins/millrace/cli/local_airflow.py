@@ -26,7 +26,7 @@ _STOP_TIMEOUT_SECONDS = 40
 
 
 def dags_folder() -> Path:
-    """The checkout's DAGs; of an installed wheel the site's, as the environment says or where Airflow looks by itself."""
+    """The checkout's DAGs; with an installed wheel the site's, as the environment says or in AIRFLOW_HOME."""
     if packaged.IS_CHECKOUT:
         return packaged.DAGS
     named = os.environ.get("AIRFLOW__CORE__DAGS_FOLDER")

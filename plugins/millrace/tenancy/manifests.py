@@ -17,7 +17,9 @@ _STEPS, _SPARK, _SERVING = "millrace-steps", "millrace-spark", "millrace-serving
 Manifest = dict[str, Any]
 
 
-def manifests(clusters: Sequence[Cluster], airflow: str = AIRFLOW, folder: Path = packaged.KUBERNETES) -> list[Manifest]:
+def manifests(
+    clusters: Sequence[Cluster], airflow: str = AIRFLOW, folder: Path = packaged.KUBERNETES
+) -> list[Manifest]:
     """Namespaces, service accounts, roles, limits and network policies for the conventions of a team's workloads.
 
     ``airflow`` is the service account (``namespace/name``) that its roles are bound to. Raises BadInputError where the
