@@ -45,7 +45,7 @@ setup: .venv/.synced $(IMAGES:%=.venvs/%/.synced) ## install every environment (
 
 .PHONY: lock
 lock: $(UV) ## compile every requirements.in into a lock with hashes
-	@for lock in requirements .ci/requirements .ci/dashboards/requirements .ci/docs/requirements tests/requirements tests/browser/requirements \
+	@for lock in requirements .ci/requirements .ci/dashboards/requirements .ci/docs/requirements .ci/wheel/requirements tests/requirements tests/browser/requirements \
 	  tests/access/requirements tests/lineage/requirements images/airflow/requirements $(IMAGES:%=images/%/requirements) images/spark/requirements \
 	  images/train/requirements-cuda; do \
 	  (cd $$(dirname $$lock) && $(UV) pip compile -q --universal --python-version 3.11 \
@@ -111,6 +111,19 @@ docs: .venvs/docs/.synced ## build the documentation strictly, into .cache/site
 	@NO_MKDOCS_2_WARNING=true .venvs/docs/bin/python -m mkdocs build --strict
 docs-pages: .venv/.synced ## write the pages of docs/ that come from the code: settings, commands, metrics, layers
 	@$(AIRFLOW_PYTHON) .ci/docs/write.py docs
+
+# --- the package ---
+
+WHEELS := .cache/wheel
+.PHONY: wheel wheel-test
+wheel: $(UV) ## the package that `pip install` takes, in .cache/wheel
+	@rm -rf $(WHEELS)
+	@$(UV) build -q --wheel --python $(PYTHON) --build-constraints .ci/wheel/requirements.txt --require-hashes -o $(WHEELS)
+	@rm -f $(WHEELS)/.gitignore
+	@ls $(WHEELS)/*.whl
+
+wheel-test: setup wheel ## the wheel in a fresh environment beside stock Airflow: plugin, a run, and nothing left behind
+	@env -u PYTHONPATH $(AIRFLOW_PYTHON) -m pytest -q tests/wheel
 
 # --- running it ---
 

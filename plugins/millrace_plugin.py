@@ -1,30 +1,34 @@
-"""The only file that Airflow loads from here by itself.
+"""Millrace's plugin: Airflow loads it by its entry point (an installed wheel) or from this folder (a checkout).
 
-Importing the pipeline and its operators once in the scheduler spares each task, forked from it, the import: with pods
-that is two seconds, twice a task.
+Every Airflow process loads it, also a task's of another DAG, so it imports little. Where Airflow is told to load
+plugins at once (``[core] lazy_load_plugins = False``) it imports the pipeline and its operators too: a task that is
+forked from the scheduler is spared the import. With pods that is two seconds, twice a task.
 """
 
 from airflow.plugins_manager import AirflowPlugin
+from airflow.settings import LAZY_LOAD_PLUGINS
 
-import millrace.orchestration.audit_listeners
-import millrace.orchestration.listeners
-import millrace.pipeline
 from millrace.orchestration.cancelled_backfills import CancelledBackfills
 from millrace.orchestration.deadlines import PredictedFinish
+from millrace.orchestration.plugin_listener import PluginListener
 from millrace.pages.entry import EXTERNAL_VIEWS, PREFIX, pages
 
-millrace.pipeline.load_operators()
+if not LAZY_LOAD_PLUGINS:
+    import millrace.orchestration.audit_listeners
+    import millrace.orchestration.listeners
+    import millrace.pipeline
+
+    millrace.pipeline.load_operators()
 
 
 class MillracePlugin(AirflowPlugin):
     """Millrace in Airflow."""
 
     name = "millrace"
-    listeners = [millrace.orchestration.listeners, millrace.orchestration.audit_listeners]  # noqa: RUF012 - Airflow wants a list
+    listeners = [PluginListener()]  # noqa: RUF012 - Airflow wants a list
     deadline_references = [PredictedFinish]  # noqa: RUF012
     fastapi_apps = [{"app": pages, "url_prefix": PREFIX, "name": "Millrace"}]  # noqa: RUF012
     fastapi_root_middlewares = [  # noqa: RUF012
         {"middleware": CancelledBackfills, "name": "A backfill that is cancelled ends with its runs"}
     ]
     external_views = EXTERNAL_VIEWS
-    build_dag = staticmethod(millrace.pipeline.build_dag)

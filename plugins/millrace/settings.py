@@ -1,5 +1,6 @@
 """The one reader of configuration on Airflow's side: the environment first, then a default that runs on a laptop."""
 
+import os
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -16,13 +17,19 @@ from millrace.launchers.process import ProcessLauncher
 from millrace.serving.prometheus import KEPLER_JOULES, PrometheusSource
 from millrace.serving.room import ServingRoom
 from millrace.sizing.catalogue import AUTO, CATALOGUE, Site, TeamBudget, gpu_names, hardware, site, team_budget
-from millrace.storage import files
+from millrace.storage import files, packaged
 from millrace.storage.signature import OrderKey
 
 if TYPE_CHECKING:
     from millrace.ledger.ledger import Ledger
 
-_REPOSITORY = Path(__file__).resolve().parents[2]
+# an installed wheel keeps its data where all of a site's Airflow components find their own
+_HOME = (
+    packaged.ROOT / ".millrace"
+    if packaged.IS_CHECKOUT
+    else Path(os.environ.get("AIRFLOW_HOME", "~/airflow")).expanduser() / "millrace"
+)
+_ENVIRONMENTS = packaged.ROOT / ".venvs" if packaged.IS_CHECKOUT else _HOME / "environments"
 
 
 class Settings(BaseSettings):
@@ -30,9 +37,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="MILLRACE_", extra="ignore", frozen=True)
 
-    home: Path = Field(
-        default=_REPOSITORY / ".millrace", description="Folder for everything that Millrace keeps by default."
-    )
+    home: Path = Field(default=_HOME, description="Folder for everything that Millrace keeps by default.")
     storage_uri: str = Field(
         default="", description="Where runs, datasets and models are kept; `file://<home>/store` when empty."
     )
@@ -53,7 +58,7 @@ class Settings(BaseSettings):
         default="process", description="What starts a step: `process` on this machine, or `kubernetes`."
     )
     environments: Path = Field(
-        default=_REPOSITORY / ".venvs", description="Folder of the images' environments, for the process launcher."
+        default=_ENVIRONMENTS, description="Folder of the images' environments, for the process launcher."
     )
     spark_from_bytes: int = Field(
         default=64 << 30,
@@ -242,7 +247,7 @@ class Settings(BaseSettings):
     def process_launcher(self) -> ProcessLauncher:
         """The launcher that runs a step in its image's own environment on this machine."""
         return ProcessLauncher(
-            repository=_REPOSITORY,
+            repository=packaged.ROOT,
             environments=self.environments,
             scratch=self.home / "scratch",
             stop_grace_seconds=self.stop_grace_seconds,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+import millrace
 from millrace.cli import ledger_commands, tenant_commands, workload_commands
 from millrace.cli.ledger_commands import load_settings
 from millrace.contracts.errors import AirflowDidNotStartError, StepError
@@ -31,6 +32,21 @@ Output = Literal["kubernetes", "kserve"]
 # an image's environment has no pip, and what it was made from has
 _PYTHON_WITH_PIP = sys.executable if find_spec("pip") else str(Path(sys.base_prefix) / "bin" / "python3")
 Port = Annotated[int, typer.Option(envvar="PORT", min=1024, max=65000, help="Port of Airflow's UI.")]
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"millrace {millrace.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Options of the command itself."""
 
 
 def _airflow(port: int) -> "LocalAirflow":

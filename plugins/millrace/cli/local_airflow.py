@@ -7,31 +7,42 @@ import secrets
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
 
 from millrace.contracts.errors import AirflowDidNotStartError
 from millrace.energy import process_start
+from millrace.storage import packaged
 
-_REPOSITORY = Path(__file__).resolve().parents[3]
+# has airflow_local_settings.py, which Airflow imports by its name
+_LOCAL_SETTINGS = Path(__file__).resolve().with_name("embedded_airflow")
 _START_TIMEOUT_SECONDS = 600  # a process that ends is seen at once; a busy machine is given time
 _STOP_TIMEOUT_SECONDS = 40
 
 
+def dags_folder() -> Path:
+    """The checkout's DAGs; with an installed wheel the site's, as the environment says or in AIRFLOW_HOME."""
+    if packaged.IS_CHECKOUT:
+        return packaged.DAGS
+    named = os.environ.get("AIRFLOW__CORE__DAGS_FOLDER")
+    return Path(named or Path(os.environ.get("AIRFLOW_HOME", "~/airflow"), "dags")).expanduser()
+
+
 @dataclass(frozen=True)
 class LocalAirflow:
-    """One Airflow below ``home``. ``dags`` defaults to the repository's own.
+    """One Airflow below ``home``. ``dags`` defaults to ``dags_folder()``.
 
     ``port`` is the UI's, and the only one that its components listen on.
     """
 
     home: Path
     port: int = 8080
-    dags: Path = _REPOSITORY / "dags"
+    dags: Path = field(default_factory=dags_folder)
 
     @property
     def url(self) -> str:
@@ -49,7 +60,6 @@ class LocalAirflow:
         ours = {
             "AIRFLOW_HOME": str(home),
             "AIRFLOW__CORE__DAGS_FOLDER": str(self.dags),
-            "AIRFLOW__CORE__PLUGINS_FOLDER": str(_REPOSITORY / "plugins"),
             "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
             # the scheduler forks as many workers as this, 32 by default
@@ -76,10 +86,18 @@ class LocalAirflow:
             "AIRFLOW__API_AUTH__JWT_SECRET": self._secret(),
             "AIRFLOW__LOGGING__LOGGING_CONFIG_CLASS": "millrace.cli.shared_logs.LOGGING_CONFIG",
             "MILLRACE_HOME": str(self.home),
-            "PYTHONPATH": str(_REPOSITORY / "plugins"),
         }
-        path = os.pathsep.join([str(_REPOSITORY / ".venv" / "bin"), os.environ.get("PATH", "")])
-        return {**ours, **os.environ, "PATH": path, "MILLRACE_HOME": str(self.home), "AIRFLOW_HOME": str(home)}
+        packages = os.environ.get("PYTHONPATH", "")
+        if packaged.IS_CHECKOUT:  # an installed plugin has an entry point
+            ours["AIRFLOW__CORE__PLUGINS_FOLDER"] = str(packaged.ROOT / "plugins")
+            packages = packages or str(packaged.ROOT / "plugins")
+        always = {
+            "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
+            "PYTHONPATH": os.pathsep.join(filter(None, [str(_LOCAL_SETTINGS), packages])),
+            "MILLRACE_HOME": str(self.home),
+            "AIRFLOW_HOME": str(home),
+        }
+        return {**ours, **os.environ, **always}
 
     def up(self) -> bool:
         """Start Airflow and wait until its components are healthy; False when it already runs.
@@ -95,7 +113,7 @@ class LocalAirflow:
         self._make_private()
         with self.log.open("ab") as output:
             process = subprocess.Popen(
-                [str(_REPOSITORY / ".venv" / "bin" / "python"), "-m", "millrace.cli.local_components"],
+                [sys.executable, "-m", "millrace.cli.local_components"],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,

@@ -13,15 +13,16 @@ def new_workload(
         typer.Option("--from", exists=True, dir_okay=False, help="A file of arrivals whose first rows say what it is."),
     ] = None,
 ) -> None:
-    """Write dags/NAME.py, a workload to fill in; with --from as a file's first rows suggest it.
+    """Write NAME.py into the folder of DAGs, a workload to fill in; with --from as a file's first rows suggest it.
 
     CSV and TSV of any dialect, JSON Lines and Parquet, plain or with gzip or zstd; at most the first MiB is read.
     """
+    from millrace.cli.local_airflow import dags_folder
     from millrace.cli.scaffold import write_workload
     from millrace.cli.scaffold.placing import placing
     from millrace.settings import load_settings
 
-    path = write_workload(name, sample=sample)
+    path = write_workload(name, dags_folder(), sample)
     if sample is None:
         typer.echo(f"wrote {path}: fill in its source, columns and labels")
     else:

@@ -20,7 +20,7 @@ import psutil
 from millrace.contracts.errors import BadInputError, TransientError
 from millrace.contracts.run_spec import SPEC_FILE, RunSpec, ServeTask
 from millrace.energy import process_start
-from millrace.storage import files
+from millrace.storage import files, packaged
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +28,12 @@ LOG_FILE = "log.txt"
 _PROCESS_FILE = "process.json"
 _POLL_SECONDS = 0.1
 _KILLED_SECONDS = 5.0
+_MAKE_ENVIRONMENTS = (
+    "run `make setup` (`make .venvs/spark/.synced` for spark), or set MILLRACE_ENVIRONMENTS"
+    if packaged.IS_CHECKOUT
+    else f"set MILLRACE_ENVIRONMENTS to a folder with an environment for each folder of {packaged.IMAGES} that a run "
+    "needs, made from its requirements.txt (docs/operate/install.md), such as a checkout's .venvs after `make setup`"
+)
 _PASSED_ON = ("PATH", "JAVA_HOME", "HOME", "LANG", "TZ", "TMPDIR", "SSL_CERT_FILE", "CUDA_VISIBLE_DEVICES")
 _PASSED_ON_PREFIXES = ("AWS_", "HADOOP_", "KRB5", "KERAS_", "TF_", "OMP_")
 
@@ -152,12 +158,16 @@ class ProcessLauncher:
                 f"the environment of images/{environment} is not there",
                 where=str(python),
                 rule="each image has an environment, made from its requirements.txt",
-                remedy="run `make setup` (`make .venvs/spark/.synced` for spark), or set MILLRACE_ENVIRONMENTS",
+                remedy=_MAKE_ENVIRONMENTS,
             )
         return python
 
+    def _packages(self) -> Path:
+        """Has Millrace's package alone: site-packages would also give a step the libraries of Airflow's environment."""
+        return self.repository / "plugins" if packaged.IS_CHECKOUT else packaged.link_package(self.scratch / "packages")
+
     def _environment(self, image: str) -> dict[str, str]:
-        path = os.pathsep.join([str(self.repository / "plugins"), str(self.repository / "images" / image)])
+        path = os.pathsep.join([str(self._packages()), str(self.repository / "images" / image)])
         variables = {
             name: value
             for name, value in os.environ.items()

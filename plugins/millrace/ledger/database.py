@@ -14,8 +14,8 @@ from sqlalchemy.pool import NullPool
 
 from millrace.contracts.errors import BadInputError, RefusedError, TransientError
 from millrace.ledger.statements import split_for_sqlite, statement
+from millrace.storage import packaged
 
-SQL_FOLDER = Path(__file__).resolve().parents[3] / "sql"
 _BUSY_SECONDS = 30
 _WRITE = "millrace_write"
 
@@ -92,7 +92,7 @@ class Database:
     """A lazily opened database. Connections are not kept, so that a process may fork and a file may be replaced."""
 
     def __init__(self, url: str, sql: Path | None = None) -> None:
-        self.sql = sql or SQL_FOLDER
+        self.sql = sql or packaged.SQL
         self._url = _checked(url)
 
     @property

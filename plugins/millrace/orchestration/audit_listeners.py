@@ -5,43 +5,36 @@ The API server calls these for what is marked by hand, the scheduler for runs th
 
 from typing import Any
 
-from airflow.listeners import hookimpl
 from sqlalchemy.orm import object_session
 
 from millrace.settings import load_settings
 
 
-@hookimpl
 def on_dag_run_running(dag_run: Any, msg: str) -> None:  # noqa: ANN401 - Airflow's own
     """A run begins, or begins again after it was cleared."""
     _look(dag_run)
 
 
-@hookimpl
 def on_dag_run_success(dag_run: Any, msg: str) -> None:  # noqa: ANN401 - Airflow's own
     """A run ended, or was marked."""
     _look(dag_run)
 
 
-@hookimpl
 def on_dag_run_failed(dag_run: Any, msg: str) -> None:  # noqa: ANN401 - Airflow's own
     """A run ended, or was marked."""
     _look(dag_run)
 
 
-@hookimpl
 def on_task_instance_success(previous_state: Any, task_instance: Any) -> None:  # noqa: ANN401 - Airflow's own
     """A task was marked; of one that ends by itself nothing is taken over."""
     _look(task_instance)
 
 
-@hookimpl
 def on_task_instance_failed(previous_state: Any, task_instance: Any, error: Any) -> None:  # noqa: ANN401
     """A task was marked."""
     _look(task_instance)
 
 
-@hookimpl
 def on_task_instance_skipped(previous_state: Any, task_instance: Any) -> None:  # noqa: ANN401 - Airflow's own
     """A task was marked."""
     _look(task_instance)

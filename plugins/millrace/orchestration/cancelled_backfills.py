@@ -5,12 +5,10 @@ Airflow's own cancelling fails the runs that wait, and tells nobody; those that 
 
 import logging
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from starlette.concurrency import run_in_threadpool
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
-
-from millrace.settings import load_settings
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 log = logging.getLogger(__name__)
 
@@ -21,10 +19,10 @@ _CANCEL = re.compile(r"/api/v2/backfills/(\d+)/cancel/?\Z")
 class CancelledBackfills:
     """Stands before Airflow's API: what follows a cancelling that Airflow has answered well."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: "ASGIApp") -> None:
         self.app = app
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
         """Pass the request on; once a backfill is cancelled, fail what it had begun."""
         cancels = _CANCEL.search(scope["path"]) if scope["type"] == "http" and scope["method"] == "PUT" else None
         if cancels is None:
@@ -32,13 +30,16 @@ class CancelledBackfills:
             return
         status = 0
 
-        async def seen(message: Message) -> None:
+        async def seen(message: "Message") -> None:
             nonlocal status
             status = message.get("status", status)
             await send(message)
 
         await self.app(scope, receive, seen)
         if status == 200:
+            # only the API server gets here, and every process of Airflow imports this module
+            from starlette.concurrency import run_in_threadpool
+
             try:
                 await run_in_threadpool(end_runs, int(cancels[1]))
             except Exception:  # Airflow has answered: nobody is left to be told
@@ -52,6 +53,8 @@ def end_runs(backfill_id: int) -> None:
     from airflow.utils.session import create_session
     from airflow.utils.state import DagRunState
     from sqlalchemy import select
+
+    from millrace.settings import load_settings
 
     known = {(run["dag_id"], run["run_id"]) for run in load_settings().ledger().open_runs()}
     with create_session() as session:

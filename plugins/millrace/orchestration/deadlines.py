@@ -6,8 +6,6 @@ from typing import Any
 
 from airflow.sdk.definitions.deadline import BaseDeadlineReference
 
-from millrace.settings import load_settings
-
 log = logging.getLogger(__name__)
 
 
@@ -21,6 +19,9 @@ class PredictedFinish(BaseDeadlineReference):
     required_kwargs = frozenset({"dag_id"})
 
     def _evaluate_with(self, *, session: Any, dag_id: str) -> datetime | None:  # noqa: ANN401 - Airflow's own
+        # the plugin has this class, and so every process of Airflow
+        from millrace.settings import load_settings
+
         try:
             plan = load_settings().ledger().views.newest_plan(dag_id)
         except Exception:  # a run begins in any case

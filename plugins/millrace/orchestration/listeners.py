@@ -5,7 +5,6 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from airflow.listeners import hookimpl
 from sqlalchemy.orm import object_session
 
 from millrace.contracts.errors import BadInputError
@@ -31,7 +30,6 @@ _CODES = {
 }
 
 
-@hookimpl
 def on_dag_run_failed(dag_run: Any, msg: str) -> None:  # noqa: ANN401 - Airflow's own
     """A run that ended before its `close` could say how is closed here, with what is known of the reason.
 
@@ -40,25 +38,21 @@ def on_dag_run_failed(dag_run: Any, msg: str) -> None:  # noqa: ANN401 - Airflow
     _close(dag_run, "failed", msg or "the DAG run was marked failed in Airflow")
 
 
-@hookimpl
 def on_dag_run_success(dag_run: Any, msg: str) -> None:  # noqa: ANN401 - Airflow's own
     """A run that was marked successful before its `close` ran ends with that as its reason."""
     _close(dag_run, "success", msg or "the DAG run was marked successful in Airflow")
 
 
-@hookimpl
 def on_task_instance_success(task_instance: Any) -> None:  # noqa: ANN401 - Airflow's own
     """What works for a task that was marked successful is ended."""
     _stop(task_instance)
 
 
-@hookimpl
 def on_task_instance_failed(task_instance: Any) -> None:  # noqa: ANN401 - Airflow's own
     """What works for a task that was marked failed is ended; of one that Airflow lost and tries again it may go on."""
     _stop(task_instance)
 
 
-@hookimpl
 def on_task_instance_skipped(task_instance: Any) -> None:  # noqa: ANN401 - Airflow's own
     """What works for a task that was marked skipped is ended."""
     _stop(task_instance)

@@ -9,23 +9,28 @@ import yaml
 
 from millrace.contracts.cluster import Cluster
 from millrace.contracts.errors import BadInputError
+from millrace.storage import packaged
 
-FOLDER = Path(__file__).resolve().parents[3] / "images" / "kubernetes"
 AIRFLOW = "millrace-airflow/millrace-airflow"
 _STEPS, _SPARK, _SERVING = "millrace-steps", "millrace-spark", "millrace-serving"
 
 Manifest = dict[str, Any]
 
 
-def manifests(clusters: Sequence[Cluster], airflow: str = AIRFLOW, folder: Path = FOLDER) -> list[Manifest]:
+def manifests(
+    clusters: Sequence[Cluster], airflow: str = AIRFLOW, folder: Path = packaged.KUBERNETES
+) -> list[Manifest]:
     """Namespaces, service accounts, roles, limits and network policies for the conventions of a team's workloads.
 
     ``airflow`` is the service account (``namespace/name``) that its roles are bound to. Raises BadInputError where the
-    repository's manifests are not there, and for conventions that give two kinds of pods one namespace.
+    manifests are not there, and for conventions that give two kinds of pods one namespace.
     """
     if not (folder / "kustomization.yaml").is_file():
         raise BadInputError(
-            "the manifests are not here", where=str(folder), rule="they are the repository's", remedy="run it there"
+            "the manifests are not here",
+            where=str(folder),
+            rule="a checkout and an installed wheel have them, the image of Airflow has not",
+            remedy="run it where one of them is",
         )
     names = yaml.safe_load((folder / "kustomization.yaml").read_text())["resources"]
     given = [each for name in names for each in yaml.safe_load_all((folder / name).read_text())]

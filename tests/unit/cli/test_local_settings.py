@@ -10,7 +10,7 @@ ASK = """
 import runpy, sys
 import sqlalchemy as sa
 sys.argv = ["airflow", sys.argv[2]]
-runpy.run_path("plugins/airflow_local_settings.py")
+runpy.run_path("plugins/millrace/cli/embedded_airflow/airflow_local_settings.py")
 with sa.create_engine("sqlite:///?timeout=60").connect() as connection:
     print(connection.exec_driver_sql("PRAGMA busy_timeout").scalar())
 """

@@ -12,9 +12,9 @@ from millrace.contracts.errors import RefusedError
 from millrace.contracts.plan import Plan
 from millrace.contracts.report import ExportResult, IngestResult, Report, ValidateResult
 from millrace.contracts.run_spec import TryKey
-from millrace.ledger.database import SQL_FOLDER
 from millrace.ledger.ledger import Ledger
 from millrace.ledger.records import Actor, RunKey
+from millrace.storage.packaged import SQL
 
 DAY = date(2024, 3, 1)
 
@@ -105,7 +105,7 @@ def test_a_new_generation_takes_over_once_it_has_the_same_newest_day(
 def test_what_was_there_is_the_first_generation(tmp_path: Path) -> None:
     connection = sqlite3.connect(tmp_path / "ledger.db")
     connection.execute("PRAGMA foreign_keys = ON")
-    for migration in sorted((SQL_FOLDER / "migrations").glob("*.sql")):
+    for migration in sorted((SQL / "migrations").glob("*.sql")):
         if migration.stem == "0012_a_table_a_generation":
             connection.executescript("""
                 INSERT INTO runs VALUES ('d', 'r', 0, 'news', 't', 's', '2024-03-01', '2024-03-01', 'manual', 'running',

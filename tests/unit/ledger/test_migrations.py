@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from millrace.contracts.errors import BadInputError, RefusedError, TransientError
-from millrace.ledger.database import SQL_FOLDER, Database
+from millrace.ledger.database import Database
 from millrace.ledger.ledger import Ledger
+from millrace.storage.packaged import SQL
 
-ALL = sorted(file.stem for part in ("", "sqlite") for file in (SQL_FOLDER / "migrations" / part).glob("*.sql"))
+ALL = sorted(file.stem for part in ("", "sqlite") for file in (SQL / "migrations" / part).glob("*.sql"))
 
 
 def migrate(url: str) -> list[str]:
@@ -31,7 +32,7 @@ def test_two_processes_at_once(url: str, at_once: Callable[..., list[Any]]) -> N
 
 def test_a_newer_ledger_is_refused(url: str, tmp_path: Path) -> None:
     newer = tmp_path / "sql"
-    shutil.copytree(SQL_FOLDER, newer)
+    shutil.copytree(SQL, newer)
     (newer / "migrations" / "9999_future.sql").write_text("CREATE TABLE future (a TEXT);")
     assert Ledger(url, newer).migrate()[-1] == "9999_future"
     with pytest.raises(RefusedError, match="9999_future"):
@@ -41,7 +42,7 @@ def test_a_newer_ledger_is_refused(url: str, tmp_path: Path) -> None:
 def test_an_edited_migration_is_refused(url: str, tmp_path: Path) -> None:
     migrate(url)
     edited = tmp_path / "sql"
-    shutil.copytree(SQL_FOLDER, edited)
+    shutil.copytree(SQL, edited)
     file = edited / "migrations" / f"{ALL[0]}.sql"
     file.write_text(file.read_text() + "\n")
     with pytest.raises(RefusedError, match=ALL[0]):
@@ -50,7 +51,7 @@ def test_an_edited_migration_is_refused(url: str, tmp_path: Path) -> None:
 
 def test_a_migration_that_fails_leaves_nothing(url: str, tmp_path: Path) -> None:
     broken = tmp_path / "sql"
-    shutil.copytree(SQL_FOLDER, broken)
+    shutil.copytree(SQL, broken)
     (broken / "migrations" / "9999_broken.sql").write_text("CREATE TABLE half (a TEXT); CREATE NONSENSE;")
     with pytest.raises(Exception, match=r"(?i)nonsense"):
         Ledger(url, broken).migrate()

@@ -11,9 +11,9 @@ from millrace.contracts.errors import BadInputError, RefusedError
 from millrace.contracts.report import ExportResult, Report
 from millrace.contracts.run_spec import TryKey
 from millrace.contracts.serving import Verdict
-from millrace.ledger.database import SQL_FOLDER
 from millrace.ledger.ledger import Ledger
 from millrace.ledger.records import Actor, RunKey
+from millrace.storage.packaged import SQL
 
 DAY = date(2024, 3, 1)
 ADA = Actor("Ada in Airflow's UI")
@@ -199,7 +199,7 @@ def test_the_newest_verdict_is_that_of_the_newest_repeat_with_one(ledger: Ledger
 def test_events_from_before_know_who_was_a_person(tmp_path: Path) -> None:
     file = tmp_path / "ledger.db"
     connection = sqlite3.connect(file)
-    for migration in sorted((SQL_FOLDER / "migrations").glob("*.sql")):
+    for migration in sorted((SQL / "migrations").glob("*.sql")):
         if migration.stem == "0013_model_verdicts":
             connection.execute("PRAGMA foreign_keys = OFF")
             insert = "INSERT INTO model_events VALUES (?, ?, ?, ?, ?, ?, ?)"

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from millrace.contracts.errors import BadInputError
-from millrace.ledger.database import SQL_FOLDER, Database
+from millrace.ledger.database import Database
 from millrace.ledger.statements import split_for_sqlite, statement
+from millrace.storage.packaged import SQL
 
 _TABLES = "CREATE TABLE texts (text TEXT); CREATE TABLE copies (text TEXT);"
 _SQLITE_TRIGGER = """
@@ -98,7 +99,7 @@ def test_a_file_that_breaks_the_rule_is_named(tmp_path: Path, text: str, message
 
 
 def test_each_name_has_one_statement_that_ends_with_a_semicolon() -> None:
-    files = list(SQL_FOLDER.glob("*.sql"))
+    files = list(SQL.glob("*.sql"))
     assert files
     for file in files:
         for text in re.split("^-- name: .*$", file.read_text(), flags=re.MULTILINE)[1:]:
@@ -141,7 +142,7 @@ def test_each_statement_for_sqlite_is_given_alone() -> None:
 
 def test_no_migration_is_cut_within_a_statement() -> None:
     connection: Any = sqlite3.connect(":memory:")
-    numbered = [file for part in ("", "sqlite") for file in (SQL_FOLDER / "migrations" / part).glob("*.sql")]
+    numbered = [file for part in ("", "sqlite") for file in (SQL / "migrations" / part).glob("*.sql")]
     for file in sorted(numbered, key=lambda file: file.name):
         for text in split_for_sqlite(file.read_text()):
             connection.execute(text)  # takes one statement at most

@@ -17,7 +17,7 @@ MADE_AT = datetime(2024, 3, 1, tzinfo=UTC)
 
 @pytest.fixture(autouse=True)
 def site(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(deadlines, "load_settings", lambda: SimpleNamespace(ledger=lambda: ledger))
+    monkeypatch.setattr("millrace.settings.load_settings", lambda: SimpleNamespace(ledger=lambda: ledger))
 
 
 def allowed(dag_id: str = "dag") -> timedelta | None:
@@ -60,5 +60,5 @@ def test_a_ledger_that_is_away_keeps_no_run_from_beginning(monkeypatch: pytest.M
     def away() -> Any:
         raise TransientError("away", where="ledger", rule="answers", remedy="start it")
 
-    monkeypatch.setattr(deadlines, "load_settings", lambda: SimpleNamespace(ledger=away))
+    monkeypatch.setattr("millrace.settings.load_settings", lambda: SimpleNamespace(ledger=away))
     assert allowed() is None

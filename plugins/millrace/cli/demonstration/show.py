@@ -10,7 +10,7 @@ from millrace.cli.demonstration.summary import summary
 from millrace.cli.local_airflow import LocalAirflow
 from millrace.runs.run import base_model_uri
 from millrace.settings import Settings
-from millrace.storage import base_models, files
+from millrace.storage import base_models, files, packaged
 
 DAG_ID = "news_topics"
 BASE_MODEL = "minilm-l6"
@@ -18,6 +18,7 @@ BASE_MODEL = "minilm-l6"
 
 def show(settings: Settings, airflow: LocalAirflow, *, rows: int, cache: Path, pip: str) -> int:
     """Bring the material in, run the DAG over all its days, print the outcome; 0 when the model is served."""
+    packaged.require_checkout("the demonstration")
     began = time.monotonic()
     days = bring_in(settings, cache=cache, pip=pip)
     print(f"{sum(days.values()):,} documents in {len(days)} daily files under {settings.arrivals}/{DAG_ID}")

@@ -9,8 +9,6 @@ from millrace.contracts.base import Contract, Name
 from millrace.contracts.errors import BadInputError
 from millrace.contracts.names import workload_name
 
-_DAGS = Path(__file__).resolve().parents[4] / "dags"
-
 _TEMPLATE = '''"""Airflow DAG `{name}`: say in a sentence what it predicts, from what, and for whom."""
 
 from datetime import date
@@ -51,7 +49,7 @@ class _NewWorkload(Contract):
     name: Name
 
 
-def write_workload(name: str, dags: Path = _DAGS, sample: Path | None = None) -> Path:
+def write_workload(name: str, dags: Path, sample: Path | None = None) -> Path:
     """Write ``<dags>/<name>.py``, from a template or as the first rows of ``sample`` suggest it.
 
     Raises BadInputError for an unsafe or taken name, and for a sample that no workload can be made from.
@@ -65,6 +63,7 @@ def write_workload(name: str, dags: Path = _DAGS, sample: Path | None = None) ->
     # the day before today, at least, is a day that can be run
     start = (date.today() - timedelta(days=1)).replace(day=1)
     text = _TEMPLATE.format(name=name, start=start) if sample is None else workload_from(name, sample, start)
+    dags.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
     return path
 

@@ -1,4 +1,7 @@
-"""Airflow imports this by its name, before it opens its database.
+"""SQLite's workarounds for the Airflow that `millrace up` starts; no other Airflow gets them.
+
+Airflow imports a module of this name from the Python path before it opens its database, and ``LocalAirflow`` puts this
+folder on the path of its own processes alone.
 
 SQLite refuses at once to let a transaction write that began by reading, when another process wrote in between: so
 `airflow backfill create` beside a busy scheduler ended with "database is locked". It takes the write lock first here.
