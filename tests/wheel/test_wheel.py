@@ -66,7 +66,7 @@ def test_files_beside_the_code_are_found(site: Any) -> None:
     assert site.call("millrace", "--version").split() == wheel.name.removesuffix(".dist-info").split("-")
 
 
-def arrivals(rows: int = 400) -> str:
+def arrivals(rows: int = 1_000) -> str:
     chance = random.Random(7)
     lines = ["id,amount,duration,label"]
     for number in range(rows):
