@@ -10,11 +10,11 @@ from typing import Any
 from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from millrace.contracts.reasons import ReasonCode
 from millrace.settings import load_settings
 
 log = logging.getLogger(__name__)
 
-REASON = "its backfill was cancelled in Airflow"
 _CANCEL = re.compile(r"/api/v2/backfills/(\d+)/cancel/?\Z")
 
 
@@ -76,4 +76,4 @@ def _fail(run: Any, session: Any) -> None:  # noqa: ANN401 - Airflow's own
         return
     set_dag_run_state_to_failed(dag=dag, run_id=run.run_id, commit=True, session=session)
     run.dag = dag
-    get_listener_manager().hook.on_dag_run_failed(dag_run=run, msg=REASON)
+    get_listener_manager().hook.on_dag_run_failed(dag_run=run, msg=ReasonCode.BACKFILL_CANCELLED)
