@@ -183,8 +183,8 @@ def _within_budget(run: Run, ledger: Ledger, plan: Plan | None) -> Question | No
     if spent is None:
         return None
     about = (
-        f"the backfill's budget of {budget.amount:,.4g} {budget.unit} does not hold this run's {predicted:,.4g}: its other "
-        f"runs take {spent:,.4g}, and the whole was priced {budget.predicted:,.4g}"
+        f"the backfill's budget of {budget.amount:,.4g} {budget.unit} does not hold this run's {predicted:,.4g}: its "
+        f"other runs take {spent:,.4g}, and the whole was priced {budget.predicted:,.4g}"
     )
     return Question(
         subject=f"Shall {run.run_id} of {run.dag_id} go past its backfill's budget?",

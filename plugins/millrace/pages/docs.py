@@ -69,6 +69,7 @@ def _tries(ledger: Ledger, dag_id: str, run_id: str, repeat: int) -> set[int]:
 def _why_none(reasons: dict[str, Reason], row: Row) -> str:
     """No Data Docs, in words."""
     if "validate" in reasons:
-        return f"Validation left no Data Docs: {reasons['validate'].text}. Older ones go with their run's folder when swept"
+        why = reasons["validate"].text
+        return f"Validation left no Data Docs: {why}. Older ones go with their run's folder when swept"
     ended = f": the run is {row['state']}" + (f", {row['reason']}" if row["reason"] else "")
     return f"Nothing was validated in this run{ended}"

@@ -2,18 +2,21 @@
 
 import hashlib
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pytest
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 from deltalake import write_deltalake
 
 from millrace.contracts.data import CONTENT_COLUMN, PARTITION_COLUMN, DatasetVersion, StagedPartition, Window
+from millrace.contracts.errors import RefusedError
 from millrace.contracts.measurement import MeterReading
 from millrace.contracts.model import MANIFEST_FILE, ModelManifest, ModelVersion
+from millrace.contracts.reasons import ReasonCode
 from millrace.contracts.report import (
     EvaluateResult,
     ExportResult,
@@ -28,6 +31,7 @@ from millrace.contracts.report import (
 from millrace.contracts.run_spec import EvaluateTask, ExportTask, IngestTask, RunSpec, Task, TrainTask, ValidateTask
 from millrace.ledger.ledger import Ledger
 from millrace.orchestration import attempts
+from millrace.runs import report_claims
 from millrace.storage import files
 
 DAY = date(2026, 1, 1)
@@ -197,7 +201,7 @@ STEPS = ("ingest", "validate", "train", "export", "evaluate")
 @pytest.mark.parametrize("step", STEPS)
 def test_what_an_order_says_is_believed(orders: Orders, ledger: Ledger, step: str) -> None:
     report = Report(outcome="ok", reason="done", meter=METER, result=orders.honest(step))
-    attempts.claims.check(orders.order(step), report)
+    report_claims.check(orders.order(step), report)
 
 
 @pytest.mark.parametrize(("step", "lie"), LIES)
@@ -214,13 +218,41 @@ def test_a_lie_ends_the_run_and_leaves_nothing_but_its_joules(
     assert not ledger.kept_models()
 
 
+@pytest.mark.parametrize("outcome", ["ok", "skipped", "failed", "interrupted"])
+@pytest.mark.parametrize("code", ReasonCode)
+def test_a_step_says_why_it_failed_and_never_what_is_decided_before_and_after_it(
+    orders: Orders, ledger: Ledger, outcome: Any, code: ReasonCode
+) -> None:
+    report = Report(outcome=outcome, reason="the backfill's budget", code=code, meter=METER)
+    its_own = {
+        "ok": {"done"}, "skipped": {"no_new_data"}, "interrupted": {"interrupted"},
+        "failed": {"bad_input", "transient", "refused", "out_of_memory", "out_of_device_memory", "unforeseen"},
+    }  # fmt: skip
+    with suppress(AirflowSkipException, AirflowFailException, AirflowException):
+        attempts.conclude(orders.order("ingest"), report, "pod:steps/a", ledger, lambda *_: None)
+    [row] = ledger.tries("flowers", "manual__1", 0)
+    believed = (outcome, code.value) if code in its_own[outcome] else ("failed", "report_refused")
+    assert (row["outcome"], row["reason_code"]) == believed
+    assert row["joules"] == 7.0
+
+
+@pytest.mark.parametrize("step", ["train", "export", "evaluate"])
+@pytest.mark.parametrize("code", [None, ReasonCode.NO_NEW_DATA])
+def test_a_step_that_reads_no_arrivals_is_never_left_out_by_itself(
+    orders: Orders, step: str, code: ReasonCode | None
+) -> None:
+    report = Report(outcome="skipped", reason="no new data", code=code, meter=METER)
+    with pytest.raises(RefusedError, match="not of its order: the outcome"):
+        report_claims.check(orders.order(step), report)
+
+
 @pytest.mark.parametrize("step", STEPS)
 @pytest.mark.parametrize("told", STEPS)
 def test_a_step_reports_its_own_kind_of_result(orders: Orders, step: str, told: str) -> None:
     if step != told:
         report = Report(outcome="ok", reason="done", meter=METER, result=orders.honest(told))
-        with pytest.raises(attempts.RefusedError, match="kind of the result"):
-            attempts.claims.check(orders.order(step), report)
+        with pytest.raises(RefusedError, match="kind of the result"):
+            report_claims.check(orders.order(step), report)
 
 
 @pytest.mark.parametrize(
@@ -234,8 +266,8 @@ def test_a_step_reports_its_own_kind_of_result(orders: Orders, step: str, told: 
 )
 def test_a_model_in_its_place_with_its_digest_is_still_of_this_order(orders: Orders, given: dict[str, Any]) -> None:
     result = ExportResult(model=orders.export(**given), export_error=0, export_tolerance=1, bytes=1)
-    with pytest.raises(attempts.RefusedError, match="manifest's"):
-        attempts.claims.check(orders.order("export"), Report(outcome="ok", reason="", meter=METER, result=result))
+    with pytest.raises(RefusedError, match="manifest's"):
+        report_claims.check(orders.order("export"), Report(outcome="ok", reason="", meter=METER, result=result))
 
 
 def test_outputs_of_an_earlier_try_are_this_steps_own(orders: Orders) -> None:
@@ -243,7 +275,7 @@ def test_outputs_of_an_earlier_try_are_this_steps_own(orders: Orders) -> None:
     result = orders.honest("train")
     assert isinstance(result, TrainResult)
     told = result.model_copy(update={"trained_uri": files.join(orders.root, "x", "train", "try-1", "out", "trained")})
-    attempts.claims.check(spec, Report(outcome="ok", reason="done", meter=METER, result=told))
+    report_claims.check(spec, Report(outcome="ok", reason="done", meter=METER, result=told))
 
 
 def test_a_report_of_before_that_named_its_data_docs_is_read(orders: Orders) -> None:

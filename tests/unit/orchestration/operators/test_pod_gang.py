@@ -29,7 +29,7 @@ def report(error: StepError | None = None) -> Report:
     if error is None:
         return Report(outcome="ok", reason="done", meter=READING)
     outcome = "interrupted" if error is LOST else "failed"
-    return Report(outcome=outcome, reason=error.what, error=ErrorDetail.of(error), meter=READING)
+    return Report(outcome=outcome, reason=error.what, code=error.code, error=ErrorDetail.of(error), meter=READING)
 
 
 def pod(index: int, code: int | None, reason: str = "Error", deleted: bool = False) -> k8s.V1Pod:

@@ -112,7 +112,7 @@ def ended(
 
 def failed(error: Any) -> Report:
     outcome = "interrupted" if isinstance(error, InterruptedStepError) else "failed"
-    return Report(outcome=outcome, reason=error.what, error=ErrorDetail.of(error), meter=READING)
+    return Report(outcome=outcome, reason=error.what, code=error.code, error=ErrorDetail.of(error), meter=READING)
 
 
 def test_a_committed_report_makes_the_task_green(harness: Harness) -> None:
@@ -234,7 +234,7 @@ def test_a_pod_that_cannot_start_ends_the_task_with_the_schedulers_reason(harnes
     )
     with pytest.raises(AirflowFailException, match="0/5 nodes are available"):
         harness.over(pod, status="timeout")
-    assert "0/5 nodes" in harness.ledger.try_reasons("flowers", "manual__1", 0)["ingest"]
+    assert "0/5 nodes" in harness.ledger.try_reasons("flowers", "manual__1", 0)["ingest"].text
 
 
 def test_a_pod_that_takes_too_long_is_waited_for_until_it_has_saved_what_it_has(
