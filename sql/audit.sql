@@ -91,7 +91,7 @@ WHERE one = 1;
 
 -- name: select_newest_answer
 -- The newest answer to what a run asked about a subject, since the repeat that has its newest verdict.
-SELECT a.action, a.actor
+SELECT a.action, a.actor, a.by_person
 FROM audit AS a
 WHERE
     a.dag_id = :dag_id AND a.run_id = :run_id AND a.subject = :subject

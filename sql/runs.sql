@@ -90,7 +90,9 @@ WHERE day = :day AND dag_id = :dag_id;
 
 -- name: close_run
 UPDATE runs
-SET state = :state, reason = :reason, decision = COALESCE(:decision, decision), finished_at = :at
+SET
+    state = :state, reason = :reason, reason_code = :reason_code, decision = COALESCE(:decision, decision),
+    finished_at = :at
 WHERE dag_id = :dag_id AND run_id = :run_id AND repeat = :repeat AND state = 'running';
 
 -- name: update_run_verdict

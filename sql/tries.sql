@@ -19,12 +19,12 @@ LIMIT 1;
 INSERT INTO tries (
     dag_id, run_id, repeat, task_id, map_index, try_number, process_uid, step, outcome, reason, started_at,
     wall_seconds, cpu_seconds, peak_memory_bytes, peak_gpu_memory_bytes, read_bytes, written_bytes, joules,
-    idle_joules, energy_method, energy_coverage, report, committed_at
+    idle_joules, energy_method, energy_coverage, report, committed_at, reason_code
 )
 VALUES (
     :dag_id, :run_id, :repeat, :task_id, :map_index, :try_number, :process_uid, :step, :outcome, :reason, :started_at,
     :wall_seconds, :cpu_seconds, :peak_memory_bytes, :peak_gpu_memory_bytes, :read_bytes, :written_bytes, :joules,
-    :idle_joules, :energy_method, :energy_coverage, :report, :at
+    :idle_joules, :energy_method, :energy_coverage, :report, :at, :reason_code
 )
 ON CONFLICT DO NOTHING;
 
@@ -59,7 +59,7 @@ WHERE dag_id = :dag_id AND run_id = :run_id AND task_id = :task_id AND outcome I
 ORDER BY repeat DESC, committed_at DESC, try_number DESC;
 
 -- name: select_try_reasons
-SELECT task_id, map_index, outcome, reason
+SELECT task_id, map_index, outcome, reason, reason_code
 FROM tries
 WHERE dag_id = :dag_id AND run_id = :run_id AND repeat = :repeat
 ORDER BY committed_at, try_number;
@@ -68,7 +68,7 @@ ORDER BY committed_at, try_number;
 SELECT
     repeat, task_id, map_index, try_number, process_uid, step, outcome, reason, started_at, wall_seconds, cpu_seconds,
     peak_memory_bytes, peak_gpu_memory_bytes, read_bytes, written_bytes, joules, idle_joules, energy_method,
-    energy_coverage, committed_at
+    energy_coverage, committed_at, reason_code
 FROM tries
 WHERE dag_id = :dag_id AND run_id = :run_id AND repeat = :repeat
 ORDER BY committed_at, task_id, try_number;

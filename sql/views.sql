@@ -17,6 +17,13 @@ FROM run_summary AS s
 INNER JOIN run_figures AS f ON f.dag_id = s.dag_id AND f.run_id = s.run_id AND f.repeat = s.repeat
 WHERE s.dag_id IN :dag_ids AND s.run_id IN :run_ids;
 
+-- name: select_recent_reasons
+-- Why runs ended that began of late.
+SELECT workload, COALESCE(reason_code, 'unknown') AS reason_code, COUNT(*) AS runs
+FROM runs
+WHERE dag_id IN :dag_ids AND started_at >= :since AND state <> 'running'
+GROUP BY workload, COALESCE(reason_code, 'unknown');
+
 -- name: select_recent_figures
 -- What runs that began of late did and used, by state and by who measured their joules.
 SELECT

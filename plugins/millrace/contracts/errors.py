@@ -1,5 +1,7 @@
 """Errors that a step may end with, and the exit code that each one means."""
 
+from millrace.contracts.reasons import ReasonCode
+
 _LONGEST_CHARACTERS = 2000
 _AND_MORE = " … and {:,} characters"
 
@@ -21,18 +23,21 @@ class StepError(Exception):
     """What went wrong, where, which rule it broke, and what to do about it.
 
     ``exit_code`` is the step protocol's: 10 bad input (never retried), 20 transient (retried),
-    30 interrupted and resumable, 40 refused by policy (never retried). Its texts are ``legible``.
+    30 interrupted and resumable, 40 refused by policy (never retried). ``code`` says why more closely: what follows
+    is decided by the two, never by the texts, which are ``legible``.
     """
 
     exit_code = 20
+    code = ReasonCode.TRANSIENT
 
-    def __init__(self, what: str, *, where: str, rule: str, remedy: str) -> None:
+    def __init__(self, what: str, *, where: str, rule: str, remedy: str, code: ReasonCode | None = None) -> None:
         what, where, rule, remedy = map(legible, (what, where, rule, remedy))
         super().__init__(f"{what}\n  where:  {where}\n  rule:   {rule}\n  remedy: {remedy}")
         self.what = what
         self.where = where
         self.rule = rule
         self.remedy = remedy
+        self.code = code or type(self).code
 
     @property
     def summary(self) -> str:
@@ -44,6 +49,7 @@ class BadInputError(StepError):
     """The data, the model or a parameter is wrong; trying again would not help."""
 
     exit_code = 10
+    code = ReasonCode.BAD_INPUT
 
 
 class TransientError(StepError):
@@ -59,18 +65,21 @@ class DeviceMemoryError(StepError):
     """
 
     exit_code = 20
+    code = ReasonCode.OUT_OF_DEVICE_MEMORY
 
 
 class InterruptedStepError(StepError):
     """The step was asked to stop and left a checkpoint to go on from."""
 
     exit_code = 30
+    code = ReasonCode.INTERRUPTED
 
 
 class RefusedError(StepError):
     """A policy forbids it (a digest that does not match, a newer model that is live)."""
 
     exit_code = 40
+    code = ReasonCode.REFUSED
 
 
 class AirflowDidNotStartError(RuntimeError):

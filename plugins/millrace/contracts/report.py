@@ -9,6 +9,7 @@ from millrace.contracts.data import Profile, StagedPartition
 from millrace.contracts.errors import StepError, legible
 from millrace.contracts.measurement import MeterReading
 from millrace.contracts.model import ModelVersion
+from millrace.contracts.reasons import ReasonCode
 
 Legible = Annotated[str, AfterValidator(legible)]
 """A text of a step's, as people may see it whoever wrote it."""
@@ -162,11 +163,16 @@ Result = Annotated[
 
 
 class Report(Contract):
-    """Written last, beside the outputs. "skipped" means that there was nothing to do, and why is in ``reason``."""
+    """Written last, beside the outputs. "skipped" means that there was nothing to do, and why is in ``reason``.
+
+    ``code`` is why, for whoever decides by it; ``reason`` explains it to people. Which codes a step may report itself,
+    runs.report_claims says. A report from before there were codes has none.
+    """
 
     schema_version: Literal[1] = 1
     outcome: Literal["ok", "skipped", "failed", "interrupted"]
     reason: Legible
+    code: ReasonCode | None = None
     error: ErrorDetail | None = None
     meter: MeterReading
     result: Result | None = None

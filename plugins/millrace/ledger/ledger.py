@@ -8,6 +8,7 @@ from millrace.contracts.calibration import Calibration
 from millrace.contracts.data import DatasetVersion, Profile, Window
 from millrace.contracts.measurement import MeteredJoules, MeterReading
 from millrace.contracts.plan import Plan
+from millrace.contracts.reasons import Reason, ReasonCode
 from millrace.contracts.report import Report
 from millrace.contracts.retention import Found, StoredSize
 from millrace.contracts.run_spec import TryKey
@@ -123,15 +124,23 @@ class Ledger(ModelLedger):
         return None if row is None or row["repeat"] is None else int(row["repeat"])
 
     def close_run(
-        self, dag_id: str, run_id: str, repeat: int, *, state: str, reason: str, decision: str | None = None
+        self,
+        dag_id: str,
+        run_id: str,
+        repeat: int,
+        *,
+        state: str,
+        reason: str,
+        decision: str | None = None,
+        code: ReasonCode | None = None,
     ) -> None:
-        """End a run in a terminal state with its reason; a run that has ended keeps its first ending.
+        """End a run in a terminal state with its reason and code; a run that has ended keeps its first ending.
 
         A failed run's days that are neither committed nor absent become failed, so that no later run waits for them.
         Raises BadInputError for another state, an empty reason or an unknown run.
         """
         key = RunKey(dag_id, run_id, repeat)
-        runs.close_run(self._database, key, state=state, reason=reason, decision=decision)
+        runs.close_run(self._database, key, state=state, reason=reason, decision=decision, code=code)
 
     def record_verdict(self, dag_id: str, run_id: str, repeat: int, verdict: Verdict) -> None:
         """Keep the gate's verdict; its outcome is the run's decision. Raises BadInputError for an unknown run."""
@@ -166,9 +175,16 @@ class Ledger(ModelLedger):
         """
         tries.commit_report(self._database, key, report, process_uid)
 
-    def commit_lost_try(self, key: TryKey, reading: MeterReading | None, process_uid: str, reason: str) -> None:
+    def commit_lost_try(
+        self,
+        key: TryKey,
+        reading: MeterReading | None,
+        process_uid: str,
+        reason: str,
+        code: ReasonCode = ReasonCode.LOST,
+    ) -> None:
         """Count what a try used that ended without a report; never less than what is counted of it."""
-        tries.commit_lost_try(self._database, key, reading, process_uid, reason)
+        tries.commit_lost_try(self._database, key, reading, process_uid, reason, code)
 
     def committed_report(self, dag_id: str, run_id: str, task_id: str) -> Report | None:
         """The newest report of a task that was ok or skipped, of the newest repeat that has one."""
@@ -178,7 +194,7 @@ class Ledger(ModelLedger):
         """All such reports, of every part of a mapped task and of every repeat, newest first."""
         return tries.committed_reports(self._database, dag_id, run_id, task_id)
 
-    def try_reasons(self, dag_id: str, run_id: str, repeat: int) -> dict[str, str]:
+    def try_reasons(self, dag_id: str, run_id: str, repeat: int) -> dict[str, Reason]:
         """The reason of each task's newest try; of a mapped task's parts that of one that failed, where one did."""
         return tries.reasons(self._database, dag_id, run_id, repeat)
 

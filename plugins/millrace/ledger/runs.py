@@ -5,6 +5,7 @@ from typing import get_args
 
 from millrace.contracts.errors import BadInputError, TransientError
 from millrace.contracts.measurement import MeteredJoules
+from millrace.contracts.reasons import ReasonCode
 from millrace.contracts.serving import Verdict
 from millrace.contracts.workload import GatePolicy
 from millrace.ledger import audit, datasets, stores
@@ -99,7 +100,9 @@ def refresh_figures(transaction: Transaction, run: RunKey) -> None:
         transaction.execute("refresh_day_figures", dag_id=run.dag_id, day=row["day"], next_day=following.isoformat())
 
 
-def close_run(database: Database, run: RunKey, *, state: str, reason: str, decision: str | None) -> None:
+def close_run(
+    database: Database, run: RunKey, *, state: str, reason: str, decision: str | None, code: ReasonCode | None
+) -> None:
     """See Ledger.close_run."""
     where = f"{run.dag_id} / {run.run_id}, repeat {run.repeat}"
     if state not in TERMINAL_STATES:
@@ -118,6 +121,7 @@ def close_run(database: Database, run: RunKey, *, state: str, reason: str, decis
             repeat=run.repeat,
             state=state,
             reason=reason,
+            reason_code=code,
             decision=decision,
             at=now(),
         )

@@ -3,6 +3,7 @@
 from typing import Any
 
 from millrace.contracts.measurement import MeterReading
+from millrace.contracts.reasons import Reason, ReasonCode
 from millrace.contracts.report import EvaluateResult, ExportResult, IngestResult, Report, ValidateResult
 from millrace.contracts.run_spec import TryKey
 from millrace.ledger import datasets, models, stores
@@ -34,6 +35,7 @@ def commit_report(database: Database, key: TryKey, report: Report, process_uid: 
             step=step_of(key.task_id),
             outcome=report.outcome,
             reason=printable(report.reason),
+            reason_code=report.code,
             report=report.model_dump_json(),
             at=now(),
         )
@@ -64,7 +66,12 @@ def _take(transaction: Transaction, run: RunKey, row: Row, step: str, report: Re
 
 
 def commit_lost_try(
-    database: Database, key: TryKey, reading: MeterReading | None, process_uid: str, reason: str
+    database: Database,
+    key: TryKey,
+    reading: MeterReading | None,
+    process_uid: str,
+    reason: str,
+    code: ReasonCode,
 ) -> None:
     """See Ledger.commit_lost_try."""
     task = _task(key)
@@ -88,6 +95,7 @@ def commit_lost_try(
             step=step_of(key.task_id),
             outcome="lost",
             reason=printable(reason) or "lost",
+            reason_code=code,
             report=None,
             at=now(),
         )
@@ -116,13 +124,17 @@ def committed_reports(database: Database, dag_id: str, run_id: str, task_id: str
     return [Report.model_validate_json(row["report"]) for row in rows]
 
 
-def reasons(database: Database, dag_id: str, run_id: str, repeat: int) -> dict[str, str]:
+def reasons(database: Database, dag_id: str, run_id: str, repeat: int) -> dict[str, Reason]:
     """See Ledger.try_reasons."""
     with database.read() as transaction:
         rows = transaction.all("select_try_reasons", dag_id=dag_id, run_id=run_id, repeat=repeat)
     newest = {(row["task_id"], row["map_index"]): row for row in rows}
     failed_last = sorted(newest.values(), key=lambda row: row["outcome"] in ("ok", "skipped"), reverse=True)
-    return {row["task_id"]: row["reason"] for row in failed_last}
+    return {row["task_id"]: Reason(row["reason"], _code(row["reason_code"])) for row in failed_last}
+
+
+def _code(value: str | None) -> ReasonCode | None:
+    return None if value is None else ReasonCode(value)
 
 
 def step_of(task_id: str) -> str:

@@ -82,6 +82,11 @@ class Views:
         with self._database.read() as transaction:
             return transaction.all("select_recent_figures", dag_ids=tuple(dag_ids), since=began)
 
+    def recent_reasons(self, dag_ids: Sequence[str], since: datetime) -> list[Row]:
+        """How many runs that began since then have ended for which reason, by workload and reason_code."""
+        with self._database.read() as transaction:
+            return transaction.all("select_recent_reasons", dag_ids=tuple(dag_ids), since=written(since))
+
     def in_flight(self, dag_ids: Sequence[str], limit: int = 100) -> list[Row]:
         """Runs that have not ended, the oldest first: predicted seconds, and when they were ``last_heard_at``.
 

@@ -9,18 +9,18 @@ from math import inf, isinf
 from typing import Any
 
 from airflow.sdk import Context
-from airflow.sdk.exceptions import AirflowSkipException
 
 from millrace.contracts.errors import RefusedError, TransientError
 from millrace.contracts.plan import Plan
+from millrace.contracts.reasons import Reason, ReasonCode
 from millrace.ledger.audit import once_for
 from millrace.ledger.ledger import Ledger
 from millrace.ledger.records import Actor, Decision, RunKey, Spending
 from millrace.orchestration.approval import APPROVE, APPROVE_REST, REJECT, Question, by_whom, decision
+from millrace.orchestration.attempts import Skipped
 from millrace.orchestration.other_runs import later_in_flight, later_states
 from millrace.planning.run_plan import price_run
 from millrace.runs import step_specs
-from millrace.runs.outcome import OVER_BUDGET, OVER_TEAM_BUDGET
 from millrace.runs.run import Run
 from millrace.settings import load_settings
 from millrace.sizing.backfill import KWH, in_unit, rates
@@ -78,7 +78,7 @@ def sole_committer(run: Run, ledger: Ledger, context: Context) -> Question | Non
 def data_within_budget(run: Run, ledger: Ledger, context: Context) -> Question | None:
     """Take the price of the run's data steps out of its backfill's budget and its team's.
 
-    Past the one a person is asked; what happens past the other, the catalogue says. Raises AirflowSkipException where
+    Past the one a person is asked; what happens past the other, the catalogue says. Raises Skipped where
     that is "refuse".
     """
     return _within_budget(run, ledger, None) or _within_team(run, ledger, None)
@@ -101,6 +101,7 @@ def _may_train(run: Run, ledger: Ledger, plan: Plan) -> Question | None:
             where=f"{run.dag_id} / {run.run_id}, on {plan.hardware.name}",
             rule="power_cap_watts of the site, held against what nine trainings in ten draw at most, as planned",
             remedy="ask for fewer workers or other hardware, or raise the cap in the catalogue",
+            code=ReasonCode.OVER_POWER_CAP,
         )
     return _within_budget(run, ledger, plan) or _within_team(run, ledger, plan)
 
@@ -133,29 +134,30 @@ def may_begin_training(run: Run, ledger: Ledger, context: Context) -> Question |
             where=f"{run.dag_id} / {run.run_id}, site {site}",
             rule="the site's power_cap_watts, until the deadline of the workload's policy, or for 24 hours",
             remedy="trigger it again when less is trained, or raise the cap in the catalogue",
+            code=ReasonCode.OVER_POWER_CAP,
         )
     return Hold(now + _POWER_LOOK, about)
 
 
-def answer(run: Run, event: Mapping[str, Any], about: str) -> Decision:
+def answer(run: Run, event: Mapping[str, Any], why: Reason) -> Decision:
     """A person's answer to what admission asked, as the audit keeps it."""
-    of_team = about.startswith(OVER_TEAM_BUDGET)
+    of_team = why.code is ReasonCode.OVER_TEAM_BUDGET
     subject = f"budget of team {run.workload.team}" if of_team else f"budget {run.parameters.budget}"
-    return decision(RunKey(run.dag_id, run.run_id, run.repeat), subject, event, about)
+    return decision(RunKey(run.dag_id, run.run_id, run.repeat), subject, event, why.text)
 
 
-def answered(run: Run, ledger: Ledger, event: Mapping[str, Any], about: str) -> None:
+def answered(run: Run, ledger: Ledger, event: Mapping[str, Any], why: Reason) -> None:
     """A person's answer: yes to this run, or to all that is still to come of the backfill.
 
-    Raises AirflowSkipException after a no, or after nobody's answer; the next run that would go past it asks again.
+    Raises Skipped after a no, or after nobody's answer; the next run that would go past it asks again.
     """
-    chosen, given = event.get("chosen_options"), answer(run, event, about)
-    if about.startswith(OVER_TEAM_BUDGET) and chosen == [APPROVE]:
+    chosen, given = event.get("chosen_options"), answer(run, event, why)
+    if why.code is ReasonCode.OVER_TEAM_BUDGET and chosen == [APPROVE]:
         ledger.approve_team_spending(run.dag_id, run.run_id, run.repeat, by_whom(event), given)
         return
     if not run.parameters.budget or chosen not in ([APPROVE], [APPROVE_REST]):
         ledger.record_decision(given)
-        raise AirflowSkipException(f"{about}; not approved, {by_whom(event)}")
+        raise Skipped(f"{why.text}; not approved, {by_whom(event)}", why.code or ReasonCode.OVER_BUDGET)
     rest = chosen == [APPROVE_REST]
     ledger.approve_spending(
         run.dag_id, run.run_id, run.repeat, run.parameters.budget, by_whom(event), rest=rest, decision=given
@@ -181,8 +183,8 @@ def _within_budget(run: Run, ledger: Ledger, plan: Plan | None) -> Question | No
     if spent is None:
         return None
     about = (
-        f"{OVER_BUDGET} of {budget.amount:,.4g} {budget.unit} does not hold this run's {predicted:,.4g}: its other "
-        f"runs take {spent:,.4g}, and the whole was priced {budget.predicted:,.4g}"
+        f"the backfill's budget of {budget.amount:,.4g} {budget.unit} does not hold this run's {predicted:,.4g}: its "
+        f"other runs take {spent:,.4g}, and the whole was priced {budget.predicted:,.4g}"
     )
     return Question(
         subject=f"Shall {run.run_id} of {run.dag_id} go past its backfill's budget?",
@@ -190,6 +192,7 @@ def _within_budget(run: Run, ledger: Ledger, plan: Plan | None) -> Question | No
         body=f"{about}.\n\n{APPROVE} lets this run go on to its end, {APPROVE_REST} also every run that has not asked "
         f"yet. {REJECT} ends this run; so does no answer in 24 hours.",
         options=(APPROVE, APPROVE_REST, REJECT),
+        code=ReasonCode.OVER_BUDGET,
     )
 
 
@@ -219,7 +222,7 @@ def _within_team(run: Run, ledger: Ledger, plan: Plan | None) -> Question | None
         for unit, amount in budget.limits.items()
         if taken[unit] + needed[unit] > amount
     ]
-    about = f"{OVER_TEAM_BUDGET}, {budget.name}, does not hold this run: {'; '.join(said)}"
+    about = f"the team's budget, {budget.name}, does not hold this run: {'; '.join(said)}"
     if budget.action == "warn":
         _log.warning("%s", about)
         return None
@@ -230,11 +233,12 @@ def _within_team(run: Run, ledger: Ledger, plan: Plan | None) -> Question | None
         ledger.record_decision(
             Decision("budget", subject, by, about, "the run's steps are skipped", "refused", once=once)
         )
-        raise AirflowSkipException(f"{about}; refused")
+        raise Skipped(f"{about}; refused", ReasonCode.OVER_TEAM_BUDGET)
     return Question(
         subject=f"Shall {run.run_id} of {run.dag_id} go past the budget of team {budget.name}?",
         about=about,
         body=f"{about}.\n\n{APPROVE} lets this run go on to its end. {REJECT} ends it; so does no answer in 24 hours.",
+        code=ReasonCode.OVER_TEAM_BUDGET,
     )
 
 
@@ -243,17 +247,18 @@ def newest_run(run: Run, ledger: Ledger, context: Context) -> None:
 
     Nor does one of a backfill, unless ``train`` is "always".
 
-    Raises AirflowSkipException with a reason that the ledger keeps.
+    Raises Skipped with a reason that the ledger keeps.
     """
     if run.parameters.dry_run:
-        raise AirflowSkipException("dry run: the plan is in the ledger, nothing is trained")
+        raise Skipped("dry run: the plan is in the ledger, nothing is trained", ReasonCode.DRY_RUN)
     if run.parameters.train == "never":
-        raise AirflowSkipException("asked not to train: the data is published")
+        raise Skipped("asked not to train: the data is published", ReasonCode.TRAINING_OFF)
     newest_only = run.parameters.train == "newest" or (run.parameters.train == "auto" and run.run_type == "backfill")
     if newest_only and _newer_data(run, ledger, context):
         whose = "of a backfill " if run.run_type == "backfill" else ""
-        raise AirflowSkipException(
-            f"{whose}only the newest run trains, and newer data is there: this day's data is published"
+        raise Skipped(
+            f"{whose}only the newest run trains, and newer data is there: this day's data is published",
+            ReasonCode.NOT_NEWEST,
         )
 
 

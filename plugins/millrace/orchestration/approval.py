@@ -11,6 +11,7 @@ from airflow.sdk.exceptions import TaskAwaitingInput
 from airflow.sdk.execution_time.hitl import upsert_hitl_detail
 
 from millrace.contracts.errors import RefusedError
+from millrace.contracts.reasons import ReasonCode
 from millrace.contracts.workload import Workload
 from millrace.ledger.audit import once_for
 from millrace.ledger.ledger import Ledger
@@ -26,12 +27,16 @@ GATE = "gate"
 
 @dataclass(frozen=True)
 class Question:
-    """What a person decides; nobody's answer within 24 h is "Reject". ``about`` is why it is asked."""
+    """What a person decides; nobody's answer within 24 h is "Reject".
+
+    ``about`` is why it is asked; where an answer leads is decided by ``code``.
+    """
 
     subject: str
     about: str
     body: str
     options: tuple[str, ...] = (APPROVE, REJECT)
+    code: ReasonCode | None = None
 
 
 def ask(question: Question, context: Context, method: str, **kwargs: Any) -> NoReturn:  # noqa: ANN401 - what JSON holds

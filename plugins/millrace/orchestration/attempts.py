@@ -5,7 +5,9 @@ from typing import NoReturn
 
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 
-from millrace.contracts.errors import FINAL_EXIT_CODES, DeviceMemoryError, RefusedError, StepError
+from millrace.contracts.errors import FINAL_EXIT_CODES, RefusedError, StepError
+from millrace.contracts.measurement import MeterReading
+from millrace.contracts.reasons import ReasonCode
 from millrace.contracts.report import ErrorDetail, Report, Result, ValidateResult
 from millrace.contracts.run_spec import REPORT_FILE, SPEC_FILE, RunSpec, Task, TrainTask, TryKey
 from millrace.ledger.ledger import Ledger
@@ -27,11 +29,15 @@ class FewerRowsError(AirflowException):
     """The device had no room for the rows that it was fed at once; the next order asks for half as many."""
 
 
-class SkippedWithResult(AirflowSkipException):
-    """There is nothing to do, and ``result`` is what was found out all the same."""
+class Skipped(AirflowSkipException):
+    """There is nothing to do: ``code`` decides what that makes of the run, the text explains it to people.
 
-    def __init__(self, reason: str, result: Result) -> None:
+    ``result`` is what was found out all the same.
+    """
+
+    def __init__(self, reason: str, code: ReasonCode, result: Result | None = None) -> None:
         super().__init__(reason)
+        self.code = code
         self.result = result
 
 
@@ -73,7 +79,7 @@ def conclude(spec: RunSpec, report: Report, uid: str, ledger: Ledger, say: Say) 
     AirflowSkipException, AirflowFailException for bad input and refusals, AirflowException for what is retried:
     FewerRowsError after the ledger has learned how many rows to try.
     """
-    report = _believed(spec, report)
+    report = believed(spec, report)
     ledger.commit_report(spec.key, report, uid)
     if report.outcome == "skipped":
         raise AirflowSkipException(report.reason)
@@ -82,18 +88,24 @@ def conclude(spec: RunSpec, report: Report, uid: str, ledger: Ledger, say: Say) 
     if report.error is not None:
         error = report.error
         said = StepError(error.what, where=error.where, rule=error.rule, remedy=error.remedy)
-        if error.type == DeviceMemoryError.__name__ and isinstance(spec.task, TrainTask):
+        if report.code is ReasonCode.OUT_OF_DEVICE_MEMORY and isinstance(spec.task, TrainTask):
             _feed_fewer(spec, spec.task, said, ledger)
         raise failure(str(said), error.exit_code)
     return report.reason
 
 
-def _believed(spec: RunSpec, report: Report) -> Report:
+def believed(spec: RunSpec, report: Report) -> Report:
+    """The report; of one that its order contradicts a failure with its measurements alone."""
     try:
         report_claims.check(spec, report)
     except RefusedError as error:
-        return Report(outcome="failed", reason=error.what, error=ErrorDetail.of(error), meter=report.meter)
+        return failed(error, report.meter)
     return report
+
+
+def failed(error: StepError, meter: MeterReading) -> Report:
+    """The report of a try that ended with this error."""
+    return Report(outcome="failed", reason=error.what, code=error.code, error=ErrorDetail.of(error), meter=meter)
 
 
 def _feed_fewer(spec: RunSpec, task: TrainTask, said: StepError, ledger: Ledger) -> NoReturn:

@@ -12,7 +12,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-REASON = "its backfill was cancelled in Airflow"
 _CANCEL = re.compile(r"/api/v2/backfills/(\d+)/cancel/?\Z")
 
 
@@ -73,10 +72,12 @@ def _fail(run: Any, session: Any) -> None:  # noqa: ANN401 - Airflow's own
     from airflow.listeners.listener import get_listener_manager
     from airflow.models.dagbag import DBDagBag
 
+    from millrace.contracts.reasons import ReasonCode
+
     dag = DBDagBag().get_dag_for_run(run, session)
     if dag is None:
         log.error("the DAG of run %s is not known any more: the run goes on", run.run_id)
         return
     set_dag_run_state_to_failed(dag=dag, run_id=run.run_id, commit=True, session=session)
     run.dag = dag
-    get_listener_manager().hook.on_dag_run_failed(dag_run=run, msg=REASON)
+    get_listener_manager().hook.on_dag_run_failed(dag_run=run, msg=ReasonCode.BACKFILL_CANCELLED)

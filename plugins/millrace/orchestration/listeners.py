@@ -8,12 +8,13 @@ from typing import Any
 from sqlalchemy.orm import object_session
 
 from millrace.contracts.errors import BadInputError
+from millrace.contracts.reasons import Reason, ReasonCode
 from millrace.contracts.workload import Workload
 from millrace.ledger.ledger import Ledger
 from millrace.orchestration.connections import reach_stores
 from millrace.orchestration.run_entry import checked_parameters, enter, own_window
 from millrace.runs import attempt_folders
-from millrace.runs.outcome import Ending, by_task, ending, unaccounted
+from millrace.runs.outcome import Ending, EndState, by_task, ending, unaccounted
 from millrace.runs.run import run_folder_uri
 from millrace.runs.stop_request import STOPPED, stop_run, stop_task
 from millrace.runs.stopping import is_wanted
@@ -21,12 +22,15 @@ from millrace.settings import Settings, load_settings
 
 log = logging.getLogger(__name__)
 
-# Airflow's own codes for an end; whatever else it says is a person's doing, in words
+# Airflow's own codes for an end, and ours; whatever else it says is a person's doing, in words
 _TASKS_FAILED = "task_failure"
-_CODES = {
-    "success": "every task is done, and none of them closed the run",
-    "all_tasks_deadlocked": "no task of the run could begin any more: Airflow's grid shows which one waits for what",
-    "timed_out": "the run took longer than its DAG lets runs take",
+_ENDS = {
+    "success": Reason("every task is done, and none of them closed the run", ReasonCode.UNEXPLAINED),
+    "all_tasks_deadlocked": Reason(
+        "no task of the run could begin any more: Airflow's grid shows which one waits for what", ReasonCode.DEADLOCKED
+    ),
+    "timed_out": Reason("the run took longer than its DAG lets runs take", ReasonCode.TIMED_OUT),
+    ReasonCode.BACKFILL_CANCELLED.value: Reason("its backfill was cancelled in Airflow", ReasonCode.BACKFILL_CANCELLED),
 }
 
 
@@ -76,16 +80,17 @@ def _stop(task_instance: Any) -> None:  # noqa: ANN401
     stop_task(folder_uri, repeat, task_instance.task_id, task_instance.map_index, STOPPED, settings)
 
 
-def _close(dag_run: Any, state: str, msg: str) -> None:  # noqa: ANN401
+def _close(dag_run: Any, state: EndState, code: str) -> None:  # noqa: ANN401
     settings = load_settings()
     ledger = settings.ledger()
     repeat = _open_repeat(dag_run, settings, ledger)
     if repeat is None:
         return
-    end = Ending(state, _CODES.get(msg, msg))  # type: ignore[arg-type]
-    if msg == _TASKS_FAILED:
+    if code == _TASKS_FAILED:
         end = _of_tasks(dag_run, repeat, ledger)
-    ledger.close_run(dag_run.dag_id, dag_run.run_id, repeat, state=end.state, reason=end.reason)
+    else:
+        end = Ending.of(state, _ENDS.get(code, Reason(code, ReasonCode.MARKED)))
+    ledger.close_run(dag_run.dag_id, dag_run.run_id, repeat, state=end.state, reason=end.reason, code=end.code)
     folder_uri = run_folder_uri(settings.store, dag_run.dag_id, dag_run.run_id)
     reach_stores(settings)
     attempt_folders.count_lost(folder_uri, repeat, ledger)
@@ -116,7 +121,7 @@ def _of_tasks(dag_run: Any, repeat: int, ledger: Ledger) -> Ending:  # noqa: ANN
     states = {name: state for name, state in by_task(_states(dag_run)).items() if name != "close"}
     reasons = ledger.try_reasons(dag_run.dag_id, dag_run.run_id, repeat)
     if not reasons and (refusal := _refusal(dag_run)):
-        return Ending("failed", refusal)
+        return Ending("failed", refusal, ReasonCode.REFUSED_PARAMETERS)
     return ending(states, reasons) if "failed" in states.values() else unaccounted(states)
 
 

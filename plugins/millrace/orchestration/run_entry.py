@@ -13,12 +13,12 @@ from millrace.contracts.errors import BadInputError
 from millrace.contracts.measurement import MeterReading
 from millrace.contracts.mistakes import closest
 from millrace.contracts.parameters import Parameters
-from millrace.contracts.report import ErrorDetail, Report
+from millrace.contracts.reasons import ReasonCode
 from millrace.contracts.run_spec import TryKey
 from millrace.contracts.workload import Workload
 from millrace.ledger.ledger import Ledger
 from millrace.ledger.records import Actor, RunKey
-from millrace.orchestration import schedules
+from millrace.orchestration import attempts, schedules
 from millrace.runs.located_source import located
 from millrace.runs.run import Run
 from millrace.runs.settings_in_force import in_force, of_site
@@ -145,7 +145,7 @@ def _keep_refusal(run: Run, context: Context, refused: BadInputError, ledger: Le
     """Its reason is the try's, as that of every other end."""
     task = context["ti"]
     nothing = MeterReading(started_at=datetime.now(UTC), wall_seconds=0, cpu_seconds=0)
-    report = Report(outcome="failed", reason=refused.what, error=ErrorDetail.of(refused), meter=nothing)
+    report = attempts.failed(refused, nothing)
     ledger.commit_report(try_key(run, task.task_id, context), report, f"airflow:{task.id}")
 
 
@@ -155,6 +155,7 @@ def _refused(words: str, remedy: str = "trigger the run again with other paramet
         where="the trigger form, --conf or --dag-run-conf",
         rule="names and bounds are those of the trigger form",
         remedy=remedy,
+        code=ReasonCode.REFUSED_PARAMETERS,
     )
 
 

@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, HTTPException, Query
 from fastapi.responses import HTMLResponse
 
+from millrace.contracts.reasons import Reason
 from millrace.ledger.database import Row
 from millrace.ledger.ledger import Ledger
 from millrace.orchestration.connections import reach_stores
@@ -65,9 +66,10 @@ def _tries(ledger: Ledger, dag_id: str, run_id: str, repeat: int) -> set[int]:
     return {each["try_number"] for each in tries if each["step"] == "validate"}
 
 
-def _why_none(reasons: dict[str, str], row: Row) -> str:
+def _why_none(reasons: dict[str, Reason], row: Row) -> str:
     """No Data Docs, in words."""
     if "validate" in reasons:
-        return f"Validation left no Data Docs: {reasons['validate']}. Older ones go with their run's folder when swept"
+        why = reasons["validate"].text
+        return f"Validation left no Data Docs: {why}. Older ones go with their run's folder when swept"
     ended = f": the run is {row['state']}" + (f", {row['reason']}" if row["reason"] else "")
     return f"Nothing was validated in this run{ended}"

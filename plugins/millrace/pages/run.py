@@ -133,7 +133,7 @@ def _steps(tries: Sequence[Row], tasks: Sequence[Task], plan: Plan | None) -> li
             rows.append(
                 {
                     **empty, "task_id": task.task_id, "map_index": task.map_index, "try_number": task.try_number,
-                    "state": task.state or "waiting", "reason": "",
+                    "state": task.state or "waiting", "reason": "", "reason_code": None,
                 }
             )  # fmt: skip
     rows.sort(key=lambda each: (_place(each["task_id"]), each["map_index"], each["try_number"]))

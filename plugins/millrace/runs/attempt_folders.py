@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from millrace.contracts.errors import RefusedError
 from millrace.contracts.measurement import MeterReading, together
+from millrace.contracts.reasons import ReasonCode
 from millrace.contracts.report import Report
 from millrace.contracts.run_spec import METER_FILE, REPORT_FILE, SPEC_FILE, WORKERS_FOLDER, RunSpec, TryKey
 from millrace.ledger.ledger import Ledger
@@ -66,24 +67,26 @@ def ordered(uri: str, sha256: str | None) -> RunSpec:
     return RunSpec.model_validate_json(document)
 
 
-def lost(spec: RunSpec, uid: str, reason: str, ledger: Ledger) -> None:
+def lost(spec: RunSpec, uid: str, reason: str, ledger: Ledger, code: ReasonCode = ReasonCode.LOST) -> None:
     """Count what a process, or a gang of them, used that left no report."""
-    lost_at(spec.attempt_uri, spec.workers, spec.key, uid, reason, ledger)
+    lost_at(spec.attempt_uri, spec.workers, spec.key, uid, reason, ledger, code)
 
 
-def lost_at(attempt_uri: str, workers: int, key: TryKey, uid: str, reason: str, ledger: Ledger) -> None:
+def lost_at(
+    attempt_uri: str, workers: int, key: TryKey, uid: str, reason: str, ledger: Ledger, code: ReasonCode
+) -> None:
     """The same where nothing but the try's folder is known of what was asked."""
-    ledger.commit_lost_try(key, _used(attempt_uri, workers), uid, reason)
+    ledger.commit_lost_try(key, _used(attempt_uri, workers), uid, reason, code)
 
 
-def stopped(spec: RunSpec, uid: str, reason: str, ledger: Ledger) -> None:
+def stopped(spec: RunSpec, uid: str, reason: str, ledger: Ledger, code: ReasonCode = ReasonCode.STOPPED) -> None:
     """Count what worked on an order until its task was ended from outside, and say how it ended; once more is nothing.
 
     Its report, if it left one, is the next try's to take, where there is one.
     """
     report = read(files.join(spec.attempt_uri, REPORT_FILE), Report)
     how = "it left no report" if report is None else f"it ended with {report.outcome!r}: {report.reason}"
-    ledger.commit_lost_try(spec.key, _used(spec.attempt_uri, spec.workers), uid, f"{reason}; {how}")
+    ledger.commit_lost_try(spec.key, _used(spec.attempt_uri, spec.workers), uid, f"{reason}; {how}", code)
 
 
 def with_workers(report: Report, spec: RunSpec) -> Report:

@@ -1,29 +1,38 @@
-"""How a run ended, from how its tasks did."""
+"""How a run ended, from how its tasks did: by their states and their tries' codes, never by a text."""
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from millrace.contracts.reasons import Reason, ReasonCode
+
 EndState = Literal["success", "failed", "skipped", "dry_run", "rejected", "rolled_back", "superseded"]
 
-DONE = "done"
-OVER_BUDGET = "the backfill's budget"
-OVER_TEAM_BUDGET = "the team's budget"
 # a run whose training is skipped has published its data, which is what it was for
 _SKIPPED: dict[str, EndState] = {
     "divide": "skipped", "ingest": "skipped", "validate": "skipped", "await_start": "success", "train": "success",
 }  # fmt: skip
-# unless the reason says more than that
-_SAID: dict[str, EndState] = {"dry run": "dry_run", OVER_BUDGET: "rejected", OVER_TEAM_BUDGET: "rejected"}
+# unless the code says more than that
+_BY_CODE: dict[ReasonCode | None, EndState] = {
+    ReasonCode.DRY_RUN: "dry_run",
+    ReasonCode.OVER_BUDGET: "rejected",
+    ReasonCode.OVER_TEAM_BUDGET: "rejected",
+}
 
 
 @dataclass(frozen=True)
 class Ending:
-    """A terminal state and the reason for it, never empty."""
+    """A terminal state, and the reason for it: a text that is never empty, and its code."""
 
     state: EndState
     reason: str
+    code: ReasonCode | None
+
+    @classmethod
+    def of(cls, state: EndState, why: Reason) -> "Ending":
+        """The state with its reason."""
+        return cls(state, why.text, why.code)
 
 
 _MAPPED = re.compile(r"_\d+\Z")
@@ -43,35 +52,49 @@ def by_task(states: Mapping[str, str | None]) -> dict[str, str | None]:
     return {task: next((state for state in _FIRST if state in found), found[0]) for task, found in parts.items()}
 
 
-def ending(states: Mapping[str, str | None], reasons: Mapping[str, str]) -> Ending:
+def ending(states: Mapping[str, str | None], reasons: Mapping[str, Reason]) -> Ending:
     """``states`` are Airflow's, by task; ``reasons`` are the newest ones that tries left in the ledger, by task."""
 
-    def reason(task: str, otherwise: str) -> str:
+    def why(task: str, otherwise: str, code: ReasonCode) -> Reason:
         said = reasons.get(task)
-        return said if said and said != DONE else otherwise
+        if said is None or said.code is ReasonCode.DONE:
+            return Reason(otherwise, code)
+        return Reason(said.text, said.code or code)
 
     failed = [task for task, state in states.items() if state == "failed"]
     if "watch" in failed or "roll_out" in failed:
         task = "watch" if "watch" in failed else "roll_out"
-        return Ending("rolled_back", reason(task, f"{task} failed; the old version answers"))
+        return Ending.of(
+            "rolled_back", why(task, f"{task} failed; the old version answers", ReasonCode.ROLLOUT_REVERTED)
+        )
     if failed:
-        said = reason(failed[0], "it ended before Millrace could say why; the task's log does")
-        return Ending("failed", f"{failed[0]}: {said}")
+        said = why(failed[0], "it ended before Millrace could say why; the task's log does", ReasonCode.UNEXPLAINED)
+        return Ending("failed", f"{failed[0]}: {said.text}", said.code)
     for task, state in _SKIPPED.items():
         if states.get(task) == "skipped":
-            why = reason(task, f"{task} was skipped")
-            return Ending(next((end for said, end in _SAID.items() if why.startswith(said)), state), why)
+            said = why(task, f"{task} was skipped", ReasonCode.MARKED)
+            return Ending.of(_BY_CODE.get(said.code, state), said)
     if states.get("roll_out") == "skipped":
-        if reasons.get("roll_out"):
-            return Ending("superseded", reasons["roll_out"])
-        if states.get("approve") == "success":
-            return Ending("rejected", "a person, or nobody in 24 h, approved it: the old version stays")
-        return Ending("rejected", reason("gate", "the candidate was not rolled out: a person skipped it"))
+        return _not_rolled_out(states, reasons, why("gate", _BY_HAND, ReasonCode.MARKED))
     if states.get("watch") == "success":
-        return Ending("success", reason("watch", "the new version is live"))
+        return Ending.of("success", why("watch", "the new version is live", ReasonCode.DONE))
     return unaccounted(states)
+
+
+_BY_HAND = "the candidate was not rolled out: a person skipped it"
+
+
+def _not_rolled_out(states: Mapping[str, str | None], reasons: Mapping[str, Reason], by_gate: Reason) -> Ending:
+    own, answer = reasons.get("roll_out"), reasons.get("approve")
+    if own is not None and own.code is ReasonCode.SUPERSEDED:
+        return Ending.of("superseded", own)
+    if states.get("approve") == "success":
+        code = answer.code if answer and answer.code else ReasonCode.APPROVAL_REJECTED
+        return Ending("rejected", "a person, or nobody in 24 h, approved it: the old version stays", code)
+    return Ending.of("rejected", by_gate)
 
 
 def unaccounted(states: Mapping[str, str | None]) -> Ending:
     """The end of a run whose tasks explain nothing."""
-    return Ending("failed", f"the run ended without an outcome; its tasks are {dict(states)}")
+    text = f"the run ended without an outcome; its tasks are {dict(states)}"
+    return Ending("failed", text, ReasonCode.UNEXPLAINED)

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from millrace.contracts.data import StagedPartition
 from millrace.contracts.errors import RefusedError
 from millrace.contracts.model import MANIFEST_FILE, ModelManifest
+from millrace.contracts.reasons import ReasonCode
 from millrace.contracts.report import (
     REPLAY_FILE,
     TRAINED_FOLDER,
@@ -23,14 +24,30 @@ from millrace.storage import arrivals, files, table_log
 
 _OUT = "out"
 _MANIFEST_BYTES = 16 << 20
+# what only a step can know; every other code is for whoever decided it, on this side
+_CODES = {
+    "ok": {ReasonCode.DONE},
+    "skipped": {ReasonCode.NO_NEW_DATA},
+    "interrupted": {ReasonCode.INTERRUPTED},
+    "failed": {
+        ReasonCode.BAD_INPUT,
+        ReasonCode.TRANSIENT,
+        ReasonCode.REFUSED,
+        ReasonCode.OUT_OF_MEMORY,
+        ReasonCode.OUT_OF_DEVICE_MEMORY,
+        ReasonCode.UNFORESEEN,
+    },
+}
 
 
 def check(spec: RunSpec, report: Report) -> None:
-    """Raises RefusedError where a report names another place, workload, version or digest than its order does.
+    """Raises RefusedError where a report names another place, workload, version or digest than its order does, or a
+    reason that is not a step's to give (see ``check_code``).
 
     What the step wrote itself lies in a folder of this step's own tries. A published version is in the table's log and
     holds what was published; an exported one lies under the name of its digest and is of the order's labels and data.
     """
+    check_code(spec, report)
     task = spec.task
     match report.result:
         case None:
@@ -50,6 +67,17 @@ def check(spec: RunSpec, report: Report) -> None:
             _refuse_elsewhere(spec, evaluated.replay_uri, _OUT, REPLAY_FILE)
         case other:
             raise _refused("the kind of the result", other.kind, task.kind)
+
+
+def check_code(spec: RunSpec, report: Report) -> None:
+    """Raises RefusedError where a report says why it ended what only this side decides, or what its outcome is not.
+
+    Steps that read what has arrived may say that there was nothing; whether a run trains is decided before.
+    """
+    allowed = _CODES[report.outcome]
+    _refuse_unless(report.code is None or report.code in allowed, "the reason", report.code, sorted(allowed))
+    reads = isinstance(spec.task, IngestTask | ValidateTask)
+    _refuse_unless(reads or report.outcome != "skipped", "the outcome", report.outcome, "no step is left out by itself")
 
 
 def _ingested(spec: RunSpec, task: IngestTask, result: IngestResult) -> None:
@@ -135,6 +163,7 @@ def _refuse_unless(holds: bool, what: str, said: object, ordered: object) -> Non
 def _refused(what: str, said: object, ordered: object) -> RefusedError:
     return RefusedError(
         f"the step's report is not of its order: {what}",
+        code=ReasonCode.REPORT_REFUSED,
         where=f"reported: {said}",
         rule=f"a report says what was measured; where things are, and whose, is the order's to say: {ordered}",
         remedy="look who may write to the store, and whether the step's image is yours; nothing of the report counts",

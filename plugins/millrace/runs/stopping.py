@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
 from millrace.contracts.errors import RefusedError
+from millrace.contracts.reasons import ReasonCode
 from millrace.contracts.run_spec import RunSpec
 from millrace.contracts.workload import Workload
 from millrace.ledger.ledger import Ledger
@@ -51,7 +52,13 @@ def workers(settings: Settings, workload: Workload | None = None) -> Iterator[Wo
         yield settings.process_launcher()
 
 
-def stop(orders: Iterable[RunSpec], reason: str, settings: Settings, ledger: Ledger) -> None:
+def stop(
+    orders: Iterable[RunSpec],
+    reason: str,
+    settings: Settings,
+    ledger: Ledger,
+    code: ReasonCode = ReasonCode.STOPPED,
+) -> None:
     """End what works on these orders, each at a checkpoint where there is time, and book what it used."""
 
     def end(spec: RunSpec) -> None:
@@ -60,7 +67,7 @@ def stop(orders: Iterable[RunSpec], reason: str, settings: Settings, ledger: Led
             if name is not None:
                 log.info("%s: ends %s", reason, name)
                 found.end(spec.attempt_uri)
-                attempt_folders.stopped(spec, name, reason, ledger)
+                attempt_folders.stopped(spec, name, reason, ledger, code)
 
     # side by side: each may take its time for a checkpoint
     with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
@@ -80,9 +87,10 @@ def main(arguments: list[str]) -> None:
         case ["deleted", uri, sha256]:
             key = _order(uri, sha256, settings).key
             run_uri = run_folder_uri(settings.store, key.dag_id, key.run_id)
-            stop(attempt_folders.orders_of(run_uri, key.repeat), DELETED, settings, ledger)
+            deleted = ReasonCode.RUN_DELETED
+            stop(attempt_folders.orders_of(run_uri, key.repeat), DELETED, settings, ledger, deleted)
             attempt_folders.count_lost(run_uri, key.repeat, ledger)
-            ledger.close_run(key.dag_id, key.run_id, key.repeat, state="failed", reason=DELETED)
+            ledger.close_run(key.dag_id, key.run_id, key.repeat, state="failed", reason=DELETED, code=deleted)
         case ["task", uri, repeat, task_id, map_index, reason]:
             orders = attempt_folders.orders_of(uri, int(repeat))
             own = [spec for spec in orders if (spec.key.task_id, spec.key.map_index) == (task_id, int(map_index))]

@@ -54,8 +54,8 @@ class Asker:
                 time.sleep(_PAUSE_SECONDS)
         raise self._reverted(f"nothing answers within {_PROXY_SECONDS:g} s", name)
 
-    def replay(self, name: str, seconds: float, trouble: Callable[[], str]) -> None:
-        """Ask for that long, by one connection, and look now and then whether the servers say of a trouble."""
+    def replay(self, name: str, seconds: float, crash: Callable[[], str | None]) -> None:
+        """Ask for that long, by one connection, and look now and then whether a server crashes again and again."""
         ends_at, look_at = time.monotonic() + seconds, time.monotonic() + _LOOK_EVERY_SECONDS
         with self._client(name) as client:
             while time.monotonic() < ends_at:
@@ -63,8 +63,8 @@ class Asker:
                 time.sleep(_PAUSE_SECONDS)
                 if time.monotonic() >= look_at:
                     look_at = time.monotonic() + _LOOK_EVERY_SECONDS
-                    if (said := trouble()) and "Crash" in said:
-                        raise self._reverted(said, name)
+                    if (crashed := crash()) is not None:
+                        raise self._reverted(crashed, name)
 
     def _client(self, name: str) -> InferenceClient:
         access = self._access or self._renew()

@@ -20,6 +20,8 @@ FIELD_MANAGER = "millrace"
 _APPLY = "application/apply-patch+yaml"
 _MERGE = "application/merge-patch+json"
 _LOOK_SECONDS = 0.5
+# Kubernetes's own code
+_CRASHES = "CrashLoopBackOff"
 _REQUEST_SECONDS = 30
 _PATHS = {
     "Service": "/api/v1/namespaces/{namespace}/services",
@@ -37,11 +39,15 @@ class NotFoundError(BadInputError):
 
 @dataclass(frozen=True)
 class Replicas:
-    """A Deployment's replicas; ``trouble`` is what its pods say that do not become ready."""
+    """A Deployment's replicas; ``trouble`` is what its pods say that do not become ready.
+
+    ``crashes`` is whether Kubernetes has one of them wait because it crashes again and again.
+    """
 
     wanted: int
     ready: int
     trouble: str = ""
+    crashes: bool = False
 
 
 class ServingCluster:
@@ -88,8 +94,9 @@ class ServingCluster:
         """How many there are, and why not all are ready."""
         found = self._call("GET", "Deployment", deployment)
         wanted, ready = found["spec"].get("replicas", 1), found.get("status", {}).get("readyReplicas", 0)
-        trouble = "" if ready >= wanted else self._trouble(found["spec"]["selector"]["matchLabels"])
-        return Replicas(wanted, ready, trouble)
+        if ready >= wanted:
+            return Replicas(wanted, ready)
+        return Replicas(wanted, ready, *self._trouble(found["spec"]["selector"]["matchLabels"]))
 
     def await_ready(self, deployment: str, replicas: int, timeout_seconds: float, say: Callable[[str], None]) -> None:
         """Wait for that many ready replicas. Raises TransientError with what the pods say, when the time is over."""
@@ -102,7 +109,7 @@ class ServingCluster:
             if now.trouble != said:
                 said = now.trouble
                 say(f"{deployment}: {now.ready} of {replicas} ready; {said}")
-            if time.monotonic() > deadline or "CrashLoopBackOff" in now.trouble:
+            if time.monotonic() > deadline or now.crashes:
                 raise TransientError(
                     f"{now.ready} of {replicas} servers are ready: {now.trouble}",
                     where=f"deployment {deployment}, namespace {self.cluster.serving_namespace}",
@@ -167,19 +174,20 @@ class ServingCluster:
         path = f"/api/v1/namespaces/{self.cluster.serving_namespace}/pods"
         return list(self._request("GET", path, query=[("labelSelector", text)])["items"])
 
-    def _trouble(self, selector: dict[str, str]) -> str:
+    def _trouble(self, selector: dict[str, str]) -> tuple[str, bool]:
         for pod in self._pods(selector):
             for each in pod["status"].get("containerStatuses", []):
                 waiting, last = each["state"].get("waiting"), each.get("lastState", {}).get("terminated")
+                code = (waiting or {}).get("reason")
                 if last:
-                    reason = f"exit code {last.get('exitCode')} ({last.get('reason')})"
-                    return f"{(waiting or {}).get('reason', 'restarted')}: {reason}"
-                if waiting and waiting.get("reason") != "ContainerCreating":
-                    return f"{waiting.get('reason')}: {waiting.get('message', '')}"
+                    end = f"exit code {last.get('exitCode')} ({last.get('reason')})"
+                    return f"{code or 'restarted'}: {end}", code == _CRASHES
+                if waiting and code != "ContainerCreating":
+                    return f"{code}: {waiting.get('message', '')}", code == _CRASHES
             for condition in pod["status"].get("conditions", []):
                 if condition["type"] == "PodScheduled" and condition["status"] == "False":
-                    return f"{condition.get('reason')}: {condition.get('message')}"
-        return "starting"
+                    return f"{condition.get('reason')}: {condition.get('message')}", False
+        return "starting", False
 
     def _call(
         self,

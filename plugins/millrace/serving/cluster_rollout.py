@@ -127,8 +127,12 @@ class ClusterRollout:
         with self._or_back():
             self._admit()
             seconds = self._policy.watch_seconds
-            trouble = lambda: self._at.replicas(self._deployment).trouble  # noqa: E731
-            self._refuse_errors(lambda: self._asker.replay(self._name, seconds, trouble))
+            self._refuse_errors(lambda: self._asker.replay(self._name, seconds, self._crash))
+
+    def _crash(self) -> str | None:
+        """What the candidate's servers say of themselves where one crashes again and again."""
+        found = self._at.replicas(self._deployment)
+        return found.trouble if found.crashes else None
 
     def finish(self) -> None:
         """Release the old version; the ledger calls the candidate live by now."""

@@ -7,6 +7,7 @@ from itertools import cycle
 
 from millrace.contracts.errors import RefusedError, TransientError
 from millrace.contracts.model import ModelVersion
+from millrace.contracts.reasons import ReasonCode
 from millrace.contracts.serving import ServingStatus, ServingTarget
 from millrace.contracts.workload import ServingPolicy
 from millrace.serving.client import Access, InferenceClient, RequestFailedError, Row
@@ -25,6 +26,8 @@ class RolloutRevertedError(RefusedError):
     The version that answered before goes on answering.
     """
 
+    code = ReasonCode.ROLLOUT_REVERTED
+
     def __init__(self, reason: str, *, where: str) -> None:
         super().__init__(
             reason,
@@ -39,6 +42,7 @@ class ServerLostError(RolloutRevertedError):
     """No server was reached, so that nothing was learned of the candidate: no verdict, and tried again."""
 
     exit_code = TransientError.exit_code
+    code = TransientError.code
 
 
 class Rollout:

@@ -321,12 +321,18 @@ def _bottleneck(trained: Parts) -> Bottleneck:
     return max(candidates, key=lambda name: candidates[name])
 
 
+def exceeds_device_memory(found: Estimate, hardware: Hardware) -> bool:
+    """Whether a device has less memory than its share of the training needs (P90)."""
+    device, needed = hardware.device, found.device_memory_bytes
+    return device is not None and needed is not None and needed.p90 + CONTEXT_BYTES > device.memory_bytes
+
+
 def _judged(found: Estimate, hardware: Hardware) -> Estimate:
     unfit = []
     if found.host_memory_bytes.p90 > hardware.memory_bytes:
         unfit.append(f"host memory: {_gib(found.host_memory_bytes.p90)}, and it has {_gib(hardware.memory_bytes)}")
     device, needed = hardware.device, found.device_memory_bytes
-    if device is not None and needed is not None and needed.p90 + CONTEXT_BYTES > device.memory_bytes:
+    if exceeds_device_memory(found, hardware) and device is not None and needed is not None:
         unfit.append(f"GPU memory: {_gib(needed.p90 + CONTEXT_BYTES)}, and it has {_gib(device.memory_bytes)}")
     return replace(found, unfit=tuple(unfit))
 

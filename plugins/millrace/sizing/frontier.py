@@ -8,7 +8,7 @@ from typing import Literal
 
 from millrace.contracts.measurement import Hardware
 from millrace.sizing.catalogue import Site
-from millrace.sizing.estimate import Estimate, estimate
+from millrace.sizing.estimate import Estimate, estimate, exceeds_device_memory
 from millrace.sizing.job import Job
 
 Aim = Literal["seconds", "joules", "cost"]
@@ -42,7 +42,7 @@ def choice(
     share = math.ceil(job.batch_rows / (job.workers * max(1, hardware.gpus)))
     while True:
         found = estimate(job, hardware, site, starts_at=starts_at)
-        if job.accumulation * 2 > share or not any(reason.startswith("GPU memory") for reason in found.unfit):
+        if job.accumulation * 2 > share or not exceeds_device_memory(found, hardware):
             break
         job = replace(job, accumulation=job.accumulation * 2)
     return Choice(hardware, job, found, (*found.unfit, *unfit(found, hardware, job.workers, rooms)))

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from millrace.contracts.errors import BadInputError, InterruptedStepError, StepError
 from millrace.contracts.measurement import MeterReading
+from millrace.contracts.reasons import ReasonCode
 from millrace.contracts.report import ErrorDetail, Report, Result
 from millrace.contracts.run_spec import METER_FILE, REPORT_FILE, RunSpec
 from millrace.energy.meter import Meter
@@ -23,7 +24,7 @@ log = logging.getLogger("millrace")
 
 
 class Skip(Exception):  # noqa: N818 - nothing went wrong
-    """There is nothing to do, and that is not an error; ``result`` is what was found out all the same."""
+    """There are no new data to work on, and that is no error; ``result`` is what was found out all the same."""
 
     def __init__(self, reason: str, result: Result | None = None) -> None:
         super().__init__(reason)
@@ -128,11 +129,23 @@ def _keep_in(uri: str) -> Callable[[MeterReading], None]:
 def _report(result: Result | None, failure: Exception | None, reading: MeterReading) -> Report:
     match failure:
         case None:
-            return Report(outcome="ok", reason="done", meter=reading, result=result)
+            return Report(outcome="ok", reason="done", code=ReasonCode.DONE, meter=reading, result=result)
         case Skip():
-            return Report(outcome="skipped", reason=str(failure), meter=reading, result=failure.result)
+            return Report(
+                outcome="skipped",
+                reason=str(failure),
+                code=ReasonCode.NO_NEW_DATA,
+                meter=reading,
+                result=failure.result,
+            )
         case InterruptedStepError():
-            return Report(outcome="interrupted", reason=failure.what, error=ErrorDetail.of(failure), meter=reading)
+            return Report(
+                outcome="interrupted",
+                reason=failure.what,
+                code=failure.code,
+                error=ErrorDetail.of(failure),
+                meter=reading,
+            )
         case StepError():
             told = failure
         case MemoryError():
@@ -141,6 +154,7 @@ def _report(result: Result | None, failure: Exception | None, reading: MeterRead
                 where="the step's process",
                 rule="what the step holds at once fits into its memory",
                 remedy="give the step more memory; of Parquet, write smaller row groups",
+                code=ReasonCode.OUT_OF_MEMORY,
             )
         case _:
             told = StepError(
@@ -148,8 +162,9 @@ def _report(result: Result | None, failure: Exception | None, reading: MeterRead
                 where="the step's log has the traceback",
                 rule="no unexpected error",
                 remedy="if it comes back after a retry, report it with the log",
+                code=ReasonCode.UNFORESEEN,
             )
-    return Report(outcome="failed", reason=told.summary, error=ErrorDetail.of(told), meter=reading)
+    return Report(outcome="failed", reason=told.summary, code=told.code, error=ErrorDetail.of(told), meter=reading)
 
 
 def _say(report: Report, failure: Exception | None) -> int:

@@ -50,6 +50,13 @@ class LedgerCollector:
         views = self._ledger.views
         dag_ids = views.dags()
         yield from _recent(views.recent(dag_ids, now - RECENT))
+        ended = views.recent_reasons(dag_ids, now - RECENT)
+        yield _gauge(
+            "recent_run_ends",
+            "Runs that began within seven days and have ended, by why they did.",
+            ("workload", "reason_code"),
+            {(row["workload"], row["reason_code"]): row["runs"] for row in ended},
+        )
         yield from _in_flight(views.in_flight(dag_ids))
         yield from _newest([views.runs(RunFilter((dag_id,)), limit=NEWEST_RUNS) for dag_id in dag_ids])
         told = {(dag_id,): self._divergent(dag_id) for dag_id in dag_ids}

@@ -16,7 +16,8 @@ COLUMNS = """
 dag_id, run_id, repeat, workload, team, site, partition, state, reason, started_at, finished_at, dataset_version,
 model_version, quality_metric, quality, predicted_seconds, measured_seconds, predicted_peak_memory_bytes,
 measured_peak_memory_bytes, predicted_peak_gpu_memory_bytes, measured_peak_gpu_memory_bytes, predicted_joules,
-measured_joules, energy_method, energy_coverage, predicted_cost, cost, currency, predicted_gco2e, gco2e, decision
+measured_joules, energy_method, energy_coverage, predicted_cost, cost, currency, predicted_gco2e, gco2e, decision,
+reason_code
 """
 
 

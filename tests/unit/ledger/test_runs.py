@@ -93,7 +93,7 @@ def test_hostile_names_are_values(
     row = ledger.run_summary(run_id=name)[0]
     assert (row["workload"], row["team"], row["decision"]) == (name, name, name)
     assert row["reason"].startswith(name.strip())
-    assert ledger.try_reasons("dag", name, 0)[name].startswith(name)
+    assert ledger.try_reasons("dag", name, 0)[name].text.startswith(name)
     assert ledger.settled_partitions(name, DAY, DAY) == {DAY: "failed"}
     assert [row["run_id"] for row in ledger.open_runs()] == ["bystander"]
 

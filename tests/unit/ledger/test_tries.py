@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from millrace.contracts.measurement import MeterReading
+from millrace.contracts.reasons import Reason
 from millrace.contracts.report import Report
 from millrace.contracts.run_spec import TryKey
 from millrace.ledger.ledger import Ledger
@@ -125,7 +126,7 @@ def test_the_newest_good_report_is_the_committed_one(
     found = ledger.committed_report("dag", "run", "ingest")
     assert found is not None
     assert found.reason == "again"
-    assert ledger.try_reasons("dag", "run", 0) == {"ingest": "a straggler of the first repeat"}
+    assert ledger.try_reasons("dag", "run", 0) == {"ingest": Reason("a straggler of the first repeat")}
 
 
 def test_of_a_mapped_task_every_part_is_told_newest_first_and_a_failure_is_its_reason(
@@ -136,9 +137,9 @@ def test_of_a_mapped_task_every_part_is_told_newest_first_and_a_failure_is_its_r
     ledger.commit_report(first, report(reason="older"), "a")
     ledger.commit_report(first.model_copy(update={"try_number": 2}), report(reason="newer"), "c")
     assert [each.reason for each in ledger.committed_reports("dag", "run", "ingest")] == ["newer", "older"]
-    assert ledger.try_reasons("dag", "run", 0) == {"ingest": "no rows"}
+    assert ledger.try_reasons("dag", "run", 0) == {"ingest": Reason("no rows")}
     ledger.commit_report(second.model_copy(update={"try_number": 2}), report(reason="rows"), "d")
-    assert ledger.try_reasons("dag", "run", 0)["ingest"] != "no rows"
+    assert ledger.try_reasons("dag", "run", 0)["ingest"].text != "no rows"
 
 
 def test_a_report_after_the_close_still_counts(

@@ -175,6 +175,6 @@ def test_what_nobody_foresaw_and_what_took_too_long_have_words(
         context["ti"].id = said
         with pytest.raises(type(error)):
             divide.execute(context)
-        reason = ledger.try_reasons("flowers", "manual__1", 0)["divide"]
+        reason = ledger.try_reasons("flowers", "manual__1", 0)["divide"].text
         assert said in reason
         assert "own value" not in reason

@@ -2,19 +2,21 @@
 
 import hashlib
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pytest
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 from deltalake import write_deltalake
 
 from millrace.contracts.data import CONTENT_COLUMN, PARTITION_COLUMN, DatasetVersion, StagedPartition, Window
 from millrace.contracts.errors import RefusedError
 from millrace.contracts.measurement import MeterReading
 from millrace.contracts.model import MANIFEST_FILE, ModelManifest, ModelVersion
+from millrace.contracts.reasons import ReasonCode
 from millrace.contracts.report import (
     EvaluateResult,
     ExportResult,
@@ -214,6 +216,34 @@ def test_a_lie_ends_the_run_and_leaves_nothing_but_its_joules(
     assert ledger.committed_report("flowers", "manual__1", step) is None
     assert not ledger.newest_versions()
     assert not ledger.kept_models()
+
+
+@pytest.mark.parametrize("outcome", ["ok", "skipped", "failed", "interrupted"])
+@pytest.mark.parametrize("code", ReasonCode)
+def test_a_step_says_why_it_failed_and_never_what_is_decided_before_and_after_it(
+    orders: Orders, ledger: Ledger, outcome: Any, code: ReasonCode
+) -> None:
+    report = Report(outcome=outcome, reason="the backfill's budget", code=code, meter=METER)
+    its_own = {
+        "ok": {"done"}, "skipped": {"no_new_data"}, "interrupted": {"interrupted"},
+        "failed": {"bad_input", "transient", "refused", "out_of_memory", "out_of_device_memory", "unforeseen"},
+    }  # fmt: skip
+    with suppress(AirflowSkipException, AirflowFailException, AirflowException):
+        attempts.conclude(orders.order("ingest"), report, "pod:steps/a", ledger, lambda *_: None)
+    [row] = ledger.tries("flowers", "manual__1", 0)
+    believed = (outcome, code.value) if code in its_own[outcome] else ("failed", "report_refused")
+    assert (row["outcome"], row["reason_code"]) == believed
+    assert row["joules"] == 7.0
+
+
+@pytest.mark.parametrize("step", ["train", "export", "evaluate"])
+@pytest.mark.parametrize("code", [None, ReasonCode.NO_NEW_DATA])
+def test_a_step_that_reads_no_arrivals_is_never_left_out_by_itself(
+    orders: Orders, step: str, code: ReasonCode | None
+) -> None:
+    report = Report(outcome="skipped", reason="no new data", code=code, meter=METER)
+    with pytest.raises(RefusedError, match="not of its order: the outcome"):
+        report_claims.check(orders.order(step), report)
 
 
 @pytest.mark.parametrize("step", STEPS)

@@ -13,7 +13,7 @@ from millrace.contracts.run_spec import METER_FILE, REPORT_FILE, SPEC_FILE, RunS
 from millrace.step.main import Handler, Skip, Stop, main
 from millrace.storage import files
 
-DETAIL = {"where": "here", "rule": "a rule", "remedy": "a remedy"}
+DETAIL: dict[str, Any] = {"where": "here", "rule": "a rule", "remedy": "a remedy"}
 
 
 @pytest.fixture(autouse=True)
@@ -39,23 +39,25 @@ def raising(error: Exception) -> Handler:
 
 
 @pytest.mark.parametrize(
-    ("error", "code", "outcome"),
+    ("error", "code", "outcome", "why"),
     [
-        (BadInputError("bad", **DETAIL), 10, "failed"),
-        (TransientError("away", **DETAIL), 20, "failed"),
-        (InterruptedStepError("stopped", **DETAIL), 30, "interrupted"),
-        (RefusedError("no", **DETAIL), 40, "failed"),
-        (KeyError("surprise"), 20, "failed"),
-        (MemoryError("malloc of size 65000000000 failed"), 20, "failed"),
-        (OSError(errno.EIO, "no answer"), 20, "failed"),
-        (OSError(errno.ENOSPC, "No space left on device"), 10, "failed"),
-        (Skip("nothing new"), 0, "skipped"),
+        (BadInputError("bad", **DETAIL), 10, "failed", "bad_input"),
+        (TransientError("away", **DETAIL), 20, "failed", "transient"),
+        (InterruptedStepError("stopped", **DETAIL), 30, "interrupted", "interrupted"),
+        (RefusedError("no", **DETAIL), 40, "failed", "refused"),
+        (KeyError("surprise"), 20, "failed", "unforeseen"),
+        (MemoryError("malloc of size 65000000000 failed"), 20, "failed", "out_of_memory"),
+        (OSError(errno.EIO, "no answer"), 20, "failed", "unforeseen"),
+        (OSError(errno.ENOSPC, "No space left on device"), 10, "failed", "bad_input"),
+        (Skip("nothing new"), 0, "skipped", "no_new_data"),
     ],
 )
-def test_an_error_is_an_exit_code_and_a_report(spec: RunSpec, error: Exception, code: int, outcome: str) -> None:
+def test_an_error_is_an_exit_code_and_a_report(
+    spec: RunSpec, error: Exception, code: int, outcome: str, why: str
+) -> None:
     found, report = run(spec, raising(error))
     assert report is not None
-    assert (found, report.outcome) == (code, outcome)
+    assert (found, report.outcome, report.code) == (code, outcome, why)
     if isinstance(error, BadInputError):
         assert report.error is not None
         assert report.error.model_dump(include=set(DETAIL)) == DETAIL

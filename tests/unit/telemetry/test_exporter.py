@@ -8,6 +8,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from millrace.contracts.plan import Plan
+from millrace.contracts.reasons import ReasonCode
 from millrace.contracts.report import Report
 from millrace.contracts.run_spec import TryKey
 from millrace.contracts.serving import Verdict
@@ -86,6 +87,18 @@ def test_a_later_run_that_ended_early_hides_no_figures(
     ledger.close_run("dag", "later", open_run("later"), state="skipped", reason="no file")
     assert scrape("last_run_measured_seconds", NEWS) == 20
     assert scrape("recent_runs", {**NEWS, "state": "skipped"}) == 1
+
+
+def test_ended_runs_are_counted_by_why_they_ended_and_never_by_what_was_said(
+    ledger: Ledger, scrape: Callable[..., Any], open_run: Callable[..., int]
+) -> None:
+    for number in range(3):
+        end: dict[str, Any] = {"state": "rejected", "reason": f"too dear by {number}", "code": ReasonCode.OVER_BUDGET}
+        ledger.close_run("dag", f"run-{number}", open_run(f"run-{number}"), **end)
+    ledger.close_run("dag", "older", open_run("older"), state="failed", reason="of before there were codes")
+    open_run("under way")
+    found = {code: scrape("recent_run_ends", {**NEWS, "reason_code": code}) for code in ("over_budget", "unknown")}
+    assert found == {"over_budget": 3, "unknown": 1}
 
 
 def test_energy_is_told_by_who_measured_it_and_how_much_sensors_saw(

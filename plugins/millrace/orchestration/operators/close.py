@@ -8,7 +8,9 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from millrace.contracts.errors import StepError
 from millrace.contracts.model import ModelVersion
+from millrace.contracts.reasons import Reason, ReasonCode
 from millrace.contracts.report import EvaluateResult
+from millrace.orchestration.approval import GATE
 from millrace.orchestration.operators.workload import WorkloadOperator
 from millrace.orchestration.servers import answering, live_version
 from millrace.orchestration.servers.model_server import put_back
@@ -44,10 +46,22 @@ class CloseOperator(WorkloadOperator):
         reasons = self.ledger.try_reasons(run.dag_id, run.run_id, run.repeat)
         verdict = self.ledger.verdict(run.dag_id, run.run_id, run.repeat)
         if verdict is not None and verdict.outcome != "pass":
-            reasons["gate"] = "; ".join(verdict.reasons)
+            code = ReasonCode.GATE_REJECTED if verdict.outcome == "fail" else None
+            reasons["gate"] = Reason("; ".join(verdict.reasons), code)
+        if states.get("approve") == "success" and (answer := self.ledger.newest_answer(run.dag_id, run.run_id, GATE)):
+            by_person = ReasonCode.APPROVAL_REJECTED if answer["by_person"] else ReasonCode.APPROVAL_EXPIRED
+            reasons["approve"] = Reason(f"the answer was {answer['action']}", by_person)
         end = ending(states, reasons)
         decision = verdict.outcome if verdict else None
-        self.ledger.close_run(run.dag_id, run.run_id, run.repeat, state=end.state, reason=end.reason, decision=decision)
+        self.ledger.close_run(
+            run.dag_id,
+            run.run_id,
+            run.repeat,
+            state=end.state,
+            reason=end.reason,
+            decision=decision,
+            code=end.code,
+        )
         self.log.info("%s: %s", end.state, end.reason)
         self.compare(run)  # by now none of this run's candidates may answer that is not live
         return end

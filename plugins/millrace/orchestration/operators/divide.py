@@ -8,9 +8,10 @@ from airflow.providers.standard.triggers.temporal import DateTimeTrigger
 from airflow.sdk import Context
 
 from millrace.contracts.errors import TransientError
+from millrace.contracts.reasons import ReasonCode
 from millrace.contracts.report import IngestResult
 from millrace.orchestration import schedules
-from millrace.orchestration.attempts import SkippedWithResult
+from millrace.orchestration.attempts import Skipped
 from millrace.orchestration.operators.workload import WorkloadOperator
 from millrace.orchestration.run_entry import open_run, try_key
 from millrace.runs.run import Run
@@ -40,7 +41,7 @@ class DivideOperator(WorkloadOperator):
         return super().execute(context)
 
     def await_arrivals(self, run: Run, within: timedelta, context: Context) -> None:
-        """Defer until the next look where a file is still to come. Raises SkippedWithResult where none came in time."""
+        """Defer until the next look where a file is still to come. Raises Skipped where none came in time."""
         until = schedules.day_end(run.window.last, schedules.zone(schedules.of_run(context, self.workload))) + within
         now, dag_run = datetime.now(UTC), context["dag_run"]
         try:
@@ -63,7 +64,7 @@ class DivideOperator(WorkloadOperator):
         self.log.info("%d of %d days have not arrived in time", len(missing), len(run.window.days))
         if len(missing) == len(run.window.days):
             result = IngestResult(staged=(), absent=tuple(missing), absent_reasons=missing)
-            raise SkippedWithResult(no_new_data(missing, until), result)
+            raise Skipped(no_new_data(missing, until), ReasonCode.NO_NEW_DATA, result)
 
     def work(self, run: Run, context: Context) -> list[dict[str, str]]:
         """Look at the sizes of the window's arrivals."""

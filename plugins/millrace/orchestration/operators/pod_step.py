@@ -14,6 +14,7 @@ from urllib3.exceptions import HTTPError
 
 from millrace.contracts.cluster import Cluster
 from millrace.contracts.errors import RefusedError
+from millrace.contracts.reasons import ReasonCode
 from millrace.contracts.report import Report
 from millrace.contracts.run_spec import REPORT_FILE, SPEC_FILE, RunSpec
 from millrace.launchers import kubernetes
@@ -35,6 +36,12 @@ _START_POLL_SECONDS = 2
 _LOG_SECONDS = 5
 _MAX_RESTARTS = 20
 _API_AWAY_SECONDS = 600
+_CODES = {
+    "disrupted": ReasonCode.DISRUPTED,
+    "oom": ReasonCode.OUT_OF_MEMORY,
+    "not_started": ReasonCode.NOT_STARTED,
+    "ended": ReasonCode.LOST,
+}
 
 
 class PodStepOperator(OrderOperator, KubernetesPodOperator):
@@ -112,16 +119,18 @@ class PodStepOperator(OrderOperator, KubernetesPodOperator):
                     self.log.info("%s", error)
                     return self._again(spec, context)
         if overdue:
-            attempt_folders.stopped(spec, uid, self.overdue().what, self.ledger)
+            attempt_folders.stopped(spec, uid, self.overdue().what, self.ledger, ReasonCode.TIMED_OUT)
             raise AirflowException(event["message"])
         return self._go_on(spec, uid, report, end, context)
 
     def _go_on(self, spec: RunSpec, uid: str, report: Report | None, end: PodEnd, context: Context) -> Any:  # noqa: ANN401
         """Count what the pod used that did not finish, and have another one do the rest, where that may help."""
-        if report is not None:
-            self.ledger.commit_report(spec.key, report, uid)
+        if report is not None:  # of work that is not finished there is no result yet
+            self.ledger.commit_report(
+                spec.key, attempts.believed(spec, report.model_copy(update={"result": None})), uid
+            )
         else:
-            attempt_folders.lost(spec, uid, end.reason, self.ledger)
+            attempt_folders.lost(spec, uid, end.reason, self.ledger, _CODES[end.kind])
         match end.kind:
             case "disrupted":
                 self.log.info("%s: another pod goes on from the last checkpoint", end.reason)
@@ -146,7 +155,7 @@ class PodStepOperator(OrderOperator, KubernetesPodOperator):
         except ApiException as error:
             if error.status in (400, 403, 422):
                 uid = f"pod:{self.namespace}/{pod_request_obj.metadata.name}"
-                attempt_folders.lost(self._given, uid, _message(error), self.ledger)
+                attempt_folders.lost(self._given, uid, _message(error), self.ledger, ReasonCode.NOT_STARTED)
                 self._refuse(_message(error))
             raise
         annotations = pod.metadata.annotations or {}
@@ -202,7 +211,7 @@ class PodStepOperator(OrderOperator, KubernetesPodOperator):
             run, attempt_uri = self.opened(context), spec_uri.rpartition("/")[0]
             key = try_key(run, self.task_id, context)
             self.end_pods(attempt_uri)
-            attempt_folders.lost_at(attempt_uri, run.parameters.workers, key, uid, error.what, self.ledger)
+            attempt_folders.lost_at(attempt_uri, run.parameters.workers, key, uid, error.what, self.ledger, error.code)
             with self.reporting(key, f"airflow:{context['ti'].id}", run.parameters.hardware):
                 raise
 

@@ -6,14 +6,15 @@ from contextlib import contextmanager
 from typing import Any
 
 from airflow.sdk import Context
-from airflow.sdk.exceptions import AirflowSkipException
 
 from millrace.contracts.errors import RefusedError, StepError
 from millrace.contracts.model import ModelVersion
+from millrace.contracts.reasons import ReasonCode
 from millrace.contracts.report import EvaluateResult
 from millrace.ledger.audit import once_for
 from millrace.ledger.records import Decision
 from millrace.orchestration.approval import GATE
+from millrace.orchestration.attempts import Skipped
 from millrace.orchestration.operators.workload import WorkloadOperator
 from millrace.orchestration.run_entry import actor
 from millrace.orchestration.servers.model_server import access, ensure_server, put_back
@@ -86,7 +87,7 @@ class RolloutOperator(WorkloadOperator):
         put_back(self.settings, run.workload.name, candidate)
 
     def admit_candidate(self, run: Run, candidate: ModelVersion) -> None:
-        """Raises AirflowSkipException where a model trained on newer data is live, RefusedError for a candidate that
+        """Raises Skipped where a model trained on newer data is live, RefusedError for a candidate that
         this run's gate failed or its rollout reverted, that a person took back, or that a second one did not approve
         where the gate asked and the workload wants two people.
         """
@@ -97,6 +98,7 @@ class RolloutOperator(WorkloadOperator):
                 where=f"{candidate.workload} / {candidate.version}",
                 rule="a run rolls out what its own gate let through",
                 remedy="change the policy or the data, then clear the task gate",
+                code=ReasonCode.GATE_REJECTED,
             )
         if verdict is not None and verdict.outcome == "inconclusive" and run.workload.approval.two_people:
             answer = self.ledger.newest_answer(run.dag_id, run.run_id, GATE)
@@ -106,6 +108,7 @@ class RolloutOperator(WorkloadOperator):
                     where=f"{candidate.workload} / {candidate.version}",
                     rule="the workload's approval policy wants two people: marking the task approve is no answer",
                     remedy="clear the task approve, and have somebody else than who triggered the run answer it",
+                    code=ReasonCode.APPROVAL_REJECTED,
                 )
         live = self.ledger.live_model(run.workload.name)
         ours = step_specs.planned(run, self.ledger).dataset
@@ -115,7 +118,7 @@ class RolloutOperator(WorkloadOperator):
             once = once_for(by.run, "superseded", candidate.version, newer) if by.run else None
             refused = Decision("promote", candidate.version, by, "rolled out", newer, "refused", once=once)
             self.ledger.record_decision(refused)
-            raise AirflowSkipException(f"superseded: {newer}")
+            raise Skipped(f"superseded: {newer}", ReasonCode.SUPERSEDED)
         self.ledger.readmit(candidate.workload, candidate.version, "rolled out", by=actor(run))
 
     def _let_others_finish(self, run: Run, room: ServingRoom, candidate: ModelVersion) -> None:

@@ -3,10 +3,10 @@
 from typing import Any
 
 from airflow.sdk import Context
-from airflow.sdk.exceptions import AirflowSkipException
 
 from millrace.contracts.plan import Plan
 from millrace.orchestration.admission import newest_run
+from millrace.orchestration.attempts import Skipped
 from millrace.orchestration.operators.workload import WorkloadOperator
 from millrace.planning.run_plan import plan_run, require_examples
 from millrace.runs import step_specs
@@ -35,7 +35,7 @@ class SizeOperator(WorkloadOperator):
         """Whether training is what this run is for, as far as it is known yet."""
         try:
             newest_run(run, self.ledger, context)
-        except AirflowSkipException:
+        except Skipped:
             return False
         return True
 

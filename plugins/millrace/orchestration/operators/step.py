@@ -6,6 +6,7 @@ from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowTaskTimeout
 
 from millrace.contracts.errors import BadInputError, StepError
+from millrace.contracts.reasons import ReasonCode
 from millrace.contracts.report import Report
 from millrace.contracts.run_spec import REPORT_FILE, SPEC_FILE, RunSpec
 from millrace.orchestration import attempts
@@ -42,7 +43,9 @@ class StepOperator(OrderOperator):
             with self.reporting(spec.key, f"airflow:{context['ti'].id}", run.parameters.hardware):
                 raise
         except AirflowTaskTimeout:
-            attempt_folders.lost(spec, f"airflow:{context['ti'].id}", self.overdue().what, self.ledger)
+            attempt_folders.lost(
+                spec, f"airflow:{context['ti'].id}", self.overdue().what, self.ledger, ReasonCode.TIMED_OUT
+            )
             raise
         except TaskStopped:
             attempt_folders.stopped(spec, f"airflow:{context['ti'].id}", STOPPED, self.ledger)

@@ -11,7 +11,8 @@ from airflow.sdk.exceptions import AirflowException, AirflowSkipException, Airfl
 
 from millrace.contracts.errors import RefusedError, StepError, TransientError
 from millrace.contracts.measurement import MeterReading
-from millrace.contracts.report import ErrorDetail, Report
+from millrace.contracts.reasons import Reason, ReasonCode
+from millrace.contracts.report import Report
 from millrace.contracts.run_spec import TryKey
 from millrace.contracts.workload import Workload
 from millrace.energy.meter import Meter
@@ -19,11 +20,10 @@ from millrace.ledger.ledger import Ledger
 from millrace.ledger.records import Actor, Decision, RunKey
 from millrace.orchestration.admission import Admission, Hold, answer, answered, anyone
 from millrace.orchestration.approval import ask, is_own
-from millrace.orchestration.attempts import SkippedWithResult, failure
+from millrace.orchestration.attempts import Skipped, failed, failure
 from millrace.orchestration.connections import reach_stores
 from millrace.orchestration.links import RunLink
 from millrace.orchestration.run_entry import open_run, try_key
-from millrace.runs.outcome import DONE
 from millrace.runs.run import Run
 from millrace.runs.stop_request import STOPPED, TaskStopped
 from millrace.settings import Settings, load_settings
@@ -74,19 +74,31 @@ class WorkloadOperator(BaseOperator):
             self.defer(trigger=DateTimeTrigger(moment=question.until), method_name="execute_held")
         if question is not None:
             self.log.info("waits for a person: %s", question.about)
-            ask(question, context, "execute_answered", about=question.about)
+            ask(question, context, "execute_answered", about=question.about, code=question.code)
 
     def execute_held(self, context: Context, event: Any) -> Any:  # noqa: ANN401 - Airflow's own
         """Ask for admission again."""
         return self.execute(context)
 
-    def execute_answered(self, context: Context, event: dict[str, Any], about: str) -> Any:  # noqa: ANN401
-        """Go on after a person's yes to what admission asked. Skips after a no; a yes that may not count asks again."""
+    def execute_answered(
+        self,
+        context: Context,
+        event: dict[str, Any],
+        about: str,
+        code: str | None = None,
+    ) -> Any:  # noqa: ANN401 - Airflow's own
+        """Go on after a person's yes to what admission asked. Skips after a no; a yes that may not count asks again.
+
+        So does a question without a code, which was asked before there were any.
+        """
+        if code is None:
+            return self.execute(context)
+        why = Reason(about, ReasonCode(code))
         run = open_run(self.workload, context, self.settings, self.ledger)
         key = try_key(run, self.task_id, context)
         with self.reporting(key, f"airflow:{context['ti'].id}", run.parameters.hardware):
-            if not is_own(self.workload, context["dag_run"], answer(run, event, about), self.ledger):
-                answered(run, self.ledger, event, about)
+            if not is_own(self.workload, context["dag_run"], answer(run, event, why), self.ledger):
+                answered(run, self.ledger, event, why)
         return self.execute(context)
 
     def measured(self, context: Context, work: Callable[[Run, Context], Any]) -> Any:  # noqa: ANN401 - Airflow's own
@@ -95,7 +107,7 @@ class WorkloadOperator(BaseOperator):
         key, uid = try_key(run, self.task_id, context), f"airflow:{context['ti'].id}"
         with self.reporting(key, uid, run.parameters.hardware) as meter:
             answer = work(run, context)
-        self.ledger.commit_report(key, Report(outcome="ok", reason=DONE, meter=meter.reading()), uid)
+        self.ledger.commit_report(key, _done(meter.reading()), uid)
         return answer
 
     @contextmanager
@@ -106,8 +118,8 @@ class WorkloadOperator(BaseOperator):
                 with self.stoppable():
                     yield meter
             except AirflowSkipException as skip:
-                found = skip.result if isinstance(skip, SkippedWithResult) else None
-                report = Report(outcome="skipped", reason=str(skip), meter=meter.reading(), result=found)
+                code, found = (skip.code, skip.result) if isinstance(skip, Skipped) else (None, None)
+                report = Report(outcome="skipped", reason=str(skip), code=code, meter=meter.reading(), result=found)
                 self.ledger.commit_report(key, report, uid)
                 raise
             except StepError as error:
@@ -115,18 +127,18 @@ class WorkloadOperator(BaseOperator):
                 if isinstance(error, RefusedError):
                     by = Actor.of(RunKey(key.dag_id, key.run_id, key.repeat))
                     self.ledger.record_refusal(Decision("step", key.task_id, by, "the task ran"), error)
-                self.ledger.commit_report(key, _failed(error, meter.reading()), uid)
+                self.ledger.commit_report(key, failed(error, meter.reading()), uid)
                 raise failure(str(error), error.exit_code) from error
             except AirflowTaskTimeout:
-                self.ledger.commit_report(key, _failed(self.overdue(), meter.reading()), uid)
+                self.ledger.commit_report(key, failed(self.overdue(), meter.reading()), uid)
                 raise
             except TaskStopped:
-                self.ledger.commit_report(key, _failed(self.ended_early(), meter.reading()), uid)
+                self.ledger.commit_report(key, failed(self.ended_early(), meter.reading()), uid)
                 raise
             except AirflowException:  # whoever raised it has told the ledger
                 raise
             except Exception as error:
-                self.ledger.commit_report(key, _failed(_unforeseen(self.task_id, error), meter.reading()), uid)
+                self.ledger.commit_report(key, failed(_unforeseen(self.task_id, error), meter.reading()), uid)
                 raise
 
     @contextmanager
@@ -151,6 +163,7 @@ class WorkloadOperator(BaseOperator):
             where=self.task_id,
             rule="a task that is marked, cleared or deleted, or whose worker ends, stops at once",
             remedy="clear the task to have it done",
+            code=ReasonCode.STOPPED,
         )
 
     def overdue(self) -> StepError:
@@ -160,6 +173,7 @@ class WorkloadOperator(BaseOperator):
             where=self.task_id,
             rule="the workload's step_timeout, or the DAG's limit for a short task",
             remedy="see in its log what it waited for; a longer step_timeout gives it more time",
+            code=ReasonCode.TIMED_OUT,
         )
 
     def work(self, run: Run, context: Context) -> Any:  # noqa: ANN401 - Airflow's own
@@ -174,8 +188,9 @@ def _unforeseen(task_id: str, error: Exception) -> StepError:
         where=task_id,
         rule="what can go wrong has words",
         remedy="read the task's log; it is tried again",
+        code=ReasonCode.UNFORESEEN,
     )
 
 
-def _failed(error: StepError, reading: MeterReading) -> Report:
-    return Report(outcome="failed", reason=error.what, error=ErrorDetail.of(error), meter=reading)
+def _done(reading: MeterReading) -> Report:
+    return Report(outcome="ok", reason="done", code=ReasonCode.DONE, meter=reading)

@@ -29,9 +29,12 @@ def report(error: StepError | None = None) -> Report:
     if error is None:
         return Report(outcome="ok", reason="done", meter=READING)
     return Report(
-        outcome="interrupted" if error is LOST else "failed", reason=error.what, error=ErrorDetail.of(error),
+        outcome="interrupted" if error is LOST else "failed",
+        reason=error.what,
+        code=error.code,
+        error=ErrorDetail.of(error),
         meter=READING,
-    )  # fmt: skip
+    )
 
 
 def pod(index: int, code: int | None, reason: str = "Error", deleted: bool = False) -> k8s.V1Pod:

@@ -114,10 +114,10 @@ def ended(
 
 
 def failed(error: Any) -> Report:
-    interrupted = isinstance(error, InterruptedStepError)
     return Report(
-        outcome="interrupted" if interrupted else "failed",
+        outcome="interrupted" if isinstance(error, InterruptedStepError) else "failed",
         reason=error.what,
+        code=error.code,
         error=ErrorDetail.of(error),
         meter=READING,
     )
@@ -242,7 +242,7 @@ def test_a_pod_that_cannot_start_ends_the_task_with_the_schedulers_reason(harnes
     )
     with pytest.raises(AirflowFailException, match="0/5 nodes are available"):
         harness.over(pod, status="timeout")
-    assert "0/5 nodes" in harness.ledger.try_reasons("flowers", "manual__1", 0)["ingest"]
+    assert "0/5 nodes" in harness.ledger.try_reasons("flowers", "manual__1", 0)["ingest"].text
 
 
 def test_a_pod_that_takes_too_long_is_waited_for_until_it_has_saved_what_it_has(

@@ -239,7 +239,7 @@ def test_a_training_that_alone_breaks_the_cap_is_refused_before_it_waits(site: S
     site.has(power_cap_watts=0.9 * site.watts())
     with pytest.raises(AirflowFailException, match=r"draws .* W, and the site may draw(?s:.*)remedy"):
         site.start.execute(site.context())
-    assert "draws" in site.ledger.try_reasons("flowers", "r", 0)["await_start"]
+    assert "draws" in site.ledger.try_reasons("flowers", "r", 0)["await_start"].text
     with pytest.raises(AirflowFailException, match="may draw"):
         site.train.execute(site.context())
 
