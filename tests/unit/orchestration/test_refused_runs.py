@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import AirflowFailException, AirflowTaskTimeout
 
+from millrace.contracts.reasons import ReasonCode
 from millrace.contracts.report import Report
 from millrace.contracts.workload import Workload
 from millrace.ledger.ledger import Ledger
@@ -145,6 +146,25 @@ def test_a_run_that_no_task_entered_is_entered_by_its_end(
     listeners.on_dag_run_failed(run, msg)
     (row,) = ledger.run_summary()
     assert (row["run_id"], row["state"], row["partition"]) == ("manual__1", "failed", "2026-03-03")
+    assert said in row["reason"]
+
+
+@pytest.mark.parametrize(
+    ("msg", "code", "said"),
+    [
+        ("timed_out", "timed_out", "longer than its DAG lets runs take"),
+        ("all_tasks_deadlocked", "deadlocked", "which one waits for what"),
+        (ReasonCode.BACKFILL_CANCELLED, "backfill_cancelled", "its backfill was cancelled in Airflow"),
+        ("a person's words", "marked", "a person's words"),
+        ("", "marked", "marked failed in Airflow"),
+    ],
+)
+def test_an_end_that_airflow_tells_has_a_code(
+    ledger: Ledger, workload: Workload, msg: str, code: str, said: str
+) -> None:
+    listeners.on_dag_run_failed(AirflowRun(workload), msg)
+    (row,) = ledger.run_summary()
+    assert (row["state"], row["reason_code"]) == ("failed", code)
     assert said in row["reason"]
 
 
