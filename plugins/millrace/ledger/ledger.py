@@ -124,16 +124,9 @@ class Ledger(ModelLedger):
         return None if row is None or row["repeat"] is None else int(row["repeat"])
 
     def close_run(
-        self,
-        dag_id: str,
-        run_id: str,
-        repeat: int,
-        *,
-        state: str,
-        reason: str,
-        decision: str | None = None,
+        self, dag_id: str, run_id: str, repeat: int, *, state: str, reason: str, decision: str | None = None,
         code: ReasonCode | None = None,
-    ) -> None:
+    ) -> None:  # fmt: skip
         """End a run in a terminal state with its reason and code; a run that has ended keeps its first ending.
 
         A failed run's days that are neither committed nor absent become failed, so that no later run waits for them.
@@ -176,13 +169,9 @@ class Ledger(ModelLedger):
         tries.commit_report(self._database, key, report, process_uid)
 
     def commit_lost_try(
-        self,
-        key: TryKey,
-        reading: MeterReading | None,
-        process_uid: str,
-        reason: str,
+        self, key: TryKey, reading: MeterReading | None, process_uid: str, reason: str,
         code: ReasonCode = ReasonCode.LOST,
-    ) -> None:
+    ) -> None:  # fmt: skip
         """Count what a try used that ended without a report; never less than what is counted of it."""
         tries.commit_lost_try(self._database, key, reading, process_uid, reason, code)
 
@@ -240,9 +229,7 @@ class Ledger(ModelLedger):
 
     def memory_lesson(self, workload: str, step: str) -> int | None:
         """What this step of this workload was last given after a death for want of memory, in bytes."""
-        with self._database.read() as transaction:
-            row = transaction.one("select_memory_lesson", workload=workload, step=step)
-        return None if row is None else int(row["memory_bytes"])
+        return plans.memory_lesson(self._database, workload, step)
 
     def learn_rows(self, workload: str, hardware: str, rows_at_once: int) -> None:
         """Keep how many rows at once to try where a device had no room for more; a larger number changes nothing."""
@@ -250,9 +237,7 @@ class Ledger(ModelLedger):
 
     def rows_lesson(self, workload: str, hardware: str) -> int | None:
         """How many rows of a batch this workload feeds at once on that hardware; None for all of them."""
-        with self._database.read() as transaction:
-            row = transaction.one("select_rows_lesson", workload=workload, hardware=hardware)
-        return None if row is None else int(row["rows_at_once"])
+        return plans.rows_lesson(self._database, workload, hardware)
 
     # --- budgets ---
 

@@ -77,3 +77,17 @@ def _rates(plan: Plan) -> dict[str, Value]:
         "cost_per_joule": cost_per_joule,
         "gco2e_per_joule": plan.gco2e.p50 / plan.joules.p50 if plan.gco2e else None,
     }
+
+
+def memory_lesson(database: Database, workload: str, step: str) -> int | None:
+    """See Ledger.memory_lesson."""
+    with database.read() as transaction:
+        row = transaction.one("select_memory_lesson", workload=workload, step=step)
+    return None if row is None else int(row["memory_bytes"])
+
+
+def rows_lesson(database: Database, workload: str, hardware: str) -> int | None:
+    """See Ledger.rows_lesson."""
+    with database.read() as transaction:
+        row = transaction.one("select_rows_lesson", workload=workload, hardware=hardware)
+    return None if row is None else int(row["rows_at_once"])

@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import AirflowFailException, AirflowTaskTimeout
 
+from millrace.contracts.reasons import ReasonCode
 from millrace.contracts.report import Report
 from millrace.contracts.workload import Workload
 from millrace.ledger.ledger import Ledger
-from millrace.orchestration import admission, listeners
+from millrace.ledger.records import RunKey
+from millrace.orchestration import admission, approval, listeners
 from millrace.orchestration.operators.close import CloseOperator
 from millrace.orchestration.operators.divide import DivideOperator
 from millrace.orchestration.run_entry import open_run, own_parameters
@@ -147,6 +149,46 @@ def test_a_run_that_no_task_entered_is_entered_by_its_end(
     (row,) = ledger.run_summary()
     assert (row["run_id"], row["state"], row["partition"]) == ("manual__1", "failed", "2026-03-03")
     assert said in row["reason"]
+
+
+@pytest.mark.parametrize(
+    ("msg", "code", "said"),
+    [
+        ("timed_out", "timed_out", "longer than its DAG lets runs take"),
+        ("all_tasks_deadlocked", "deadlocked", "which one waits for what"),
+        (ReasonCode.BACKFILL_CANCELLED, "backfill_cancelled", "its backfill was cancelled in Airflow"),
+        ("a person's words", "marked", "a person's words"),
+        ("", "marked", "marked failed in Airflow"),
+    ],
+)
+def test_an_end_that_airflow_tells_has_a_code(
+    ledger: Ledger, workload: Workload, msg: str, code: str, said: str
+) -> None:
+    listeners.on_dag_run_failed(AirflowRun(workload), msg)
+    (row,) = ledger.run_summary()
+    assert (row["state"], row["reason_code"]) == ("failed", code)
+    assert said in row["reason"]
+
+
+@pytest.mark.parametrize(
+    ("event", "code"),
+    [
+        ({"timedout": True, "chosen_options": ["Reject"]}, "approval_expired"),
+        ({"chosen_options": ["Reject"], "responded_by_user": {"name": "nobody"}}, "approval_rejected"),
+    ],
+)
+def test_a_no_and_no_answer_are_told_apart_by_their_code(
+    ledger: Ledger, settings: Settings, workload: Workload, monkeypatch: pytest.MonkeyPatch, event: Any, code: str
+) -> None:
+    monkeypatch.setattr("millrace.orchestration.operators.workload.reach_stores", lambda _: None)
+    run = AirflowRun(workload)
+    opened = open_run(workload, run.context("divide"), settings, ledger)
+    asked = RunKey(opened.dag_id, opened.run_id, opened.repeat)
+    ledger.record_decision(approval.decision(asked, approval.GATE, event, "f1 is close"))
+    run.states = {"gate": "success", "approve": "success", "roll_out": "skipped", "watch": "skipped"}
+    CloseOperator(task_id="close", workload=workload).execute(run.context("close"))
+    (row,) = ledger.run_summary()
+    assert (row["state"], row["reason_code"]) == ("rejected", code)
 
 
 def test_a_dag_that_is_no_workload_is_not_ours(ledger: Ledger, workload: Workload) -> None:

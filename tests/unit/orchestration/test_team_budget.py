@@ -89,6 +89,33 @@ def test_past_it_a_person_is_asked_once(month: Month) -> None:
         month.begin("second")
 
 
+@pytest.mark.parametrize("about", ["", "the backfill's budget of 1 EUR", "too dear"])
+def test_reworded_a_question_leads_where_it_led(month: Month, about: str) -> None:
+    for run_id, option in (("first", "Approve"), ("second", "Reject")):
+        with pytest.raises(TaskAwaitingInput) as waiting:
+            month.begin(run_id)
+        waiting.value.kwargs = {**(waiting.value.kwargs or {}), "about": about}
+        if option == "Approve":
+            assert month.answer(run_id, waiting.value, option) == "done"
+            continue
+        with pytest.raises(AirflowSkipException, match="not approved"):
+            month.answer(run_id, waiting.value, option)
+    assert {row["subject"] for row in month.ledger.audit() if row["action"] in ("approve", "reject")} == {
+        "budget of team tests"
+    }
+    found = ending({"divide": "skipped"}, month.ledger.try_reasons("flowers", "second", 0))
+    assert (found.state, found.code) == ("rejected", "over_team_budget")
+
+
+def test_a_question_from_before_there_were_codes_is_asked_again(month: Month) -> None:
+    with pytest.raises(TaskAwaitingInput) as waiting:
+        month.begin("first")
+    waiting.value.kwargs = {"about": (waiting.value.kwargs or {})["about"]}
+    with pytest.raises(TaskAwaitingInput) as again:
+        month.answer("first", waiting.value, "Approve")
+    assert month.answer("first", again.value, "Approve") == "done"
+
+
 def test_a_no_and_a_refusal_end_the_run_as_rejected_with_the_reason(month: Month) -> None:
     with pytest.raises(TaskAwaitingInput) as waiting:
         month.begin("asked")

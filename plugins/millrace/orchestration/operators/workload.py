@@ -74,7 +74,8 @@ class WorkloadOperator(BaseOperator):
             self.defer(trigger=DateTimeTrigger(moment=question.until), method_name="execute_held")
         if question is not None:
             self.log.info("waits for a person: %s", question.about)
-            ask(question, context, "execute_answered", about=question.about, code=question.code)
+            code = question.code.value if question.code else None
+            ask(question, context, "execute_answered", about=question.about, code=code)
 
     def execute_held(self, context: Context, event: Any) -> Any:  # noqa: ANN401 - Airflow's own
         """Ask for admission again."""
