@@ -37,13 +37,13 @@ def test_a_process_that_runs_none_of_our_dags_imports_next_to_nothing(site: Any)
     loaded = site.call("python", "-c", OTHER_DAG).splitlines()[-1]
     assert json.loads(loaded.replace("'", '"')) == [
         "millrace",
+        "millrace.airflow_plugin",
         "millrace.orchestration",
         "millrace.orchestration.cancelled_backfills",
         "millrace.orchestration.deadlines",
         "millrace.orchestration.plugin_listener",
         "millrace.pages",
         "millrace.pages.entry",
-        "millrace_plugin",
     ]
 
 
