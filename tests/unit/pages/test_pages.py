@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
 
+from millrace.contracts.reasons import ReasonCode
 from millrace.ledger.ledger import Ledger
 from millrace.ledger.records import Budget
 from millrace.ledger.views import SORTS, RunFilter
@@ -166,3 +167,12 @@ def test_a_ledger_that_is_away_is_said_with_its_remedy(
     answer = client.get("/sub/millrace/runs")
     assert answer.status_code == 503
     assert "What to do" in answer.text
+
+
+def test_why_a_run_ended_is_shown_with_its_code(client: TestClient, run: Callable[..., None], ledger: Ledger) -> None:
+    run("r", state="running")
+    ledger.close_run("news", "r", 0, state="rejected", reason="too dear", code=ReasonCode.OVER_BUDGET)
+    text = shown(client, "run?dag_id=news&run_id=r")
+    assert "too dear" in text
+    assert ">over budget<" in text
+    assert "over_budget" in shown(client, "csv")
