@@ -54,7 +54,7 @@ class Uploads:
         """Read the complete body; the caller must release it.
 
         Raises RequestRefusedError: 413 for too many bytes, 408 after ``max_seconds`` or if the body was dropped for
-        another one, 503 if no other incomplete body can be dropped for this one, 400 if the client disconnected.
+        another one, 503 if there is no older incomplete body to drop for this one, 400 if the client disconnected.
         """
         body = _Body(asyncio.timeout(max_seconds))
         self._unfinished[body] = None

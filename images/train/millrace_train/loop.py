@@ -30,9 +30,9 @@ _CHECKPOINT_SHARE = 0.02
 
 @dataclass(frozen=True)
 class Recipe:
-    """Parameters that determine a run's losses, besides model and rows; ``fingerprint`` is the digest of all of them.
+    """Parameters of a training besides model and rows; ``fingerprint`` is the digest of all that determines its losses.
 
-    ``rows_at_once`` and ``checkpoint_seconds`` do not enter it: a batch that is fed in parts is the same batch.
+    ``rows_at_once`` and ``checkpoint_seconds`` do not: a batch that is fed in parts is the same batch.
     """
 
     epochs: int

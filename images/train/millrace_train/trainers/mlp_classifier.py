@@ -10,8 +10,8 @@ from millrace_train.untyped import Model
 def build(shape: ModelShape, options: MlpOptions) -> Model:
     """Build a Keras model from ``features`` (float32 [rows, features]), standardised with the training rows' moments.
 
-    A feature whose deviation is below the smallest normal float32 is only shifted by its mean. All factors are normal
-    floats, because libraries differ in whether they treat subnormal ones as zero.
+    A constant feature, or one whose deviation is below the smallest normal float32, is only shifted by its mean. All
+    factors are normal floats, because libraries differ in whether they treat subnormal ones as zero.
     """
     import keras
 
