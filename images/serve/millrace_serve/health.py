@@ -97,7 +97,7 @@ def fault(canary: Health, stable: Health, policy: ServingPolicy) -> str | None:
     It is removed after three errors in a row; if, over at least 20 recent requests, two or more erred and the share
     is above ``policy.max_error_rate``; or if, over at least 20 latencies of each version, its p99 is above
     ``policy.max_slowdown`` times the stable one's and three or more requests are that slow. Against noise of a busy
-    machine, a stable p99 below 20 ms counts as 20 ms, and `by_chance` of the slow requests must be at most 1/16.
+    machine, a stable p99 below 20 ms counts as 20 ms, and slow requests count only if `by_chance` is at most 1/16.
     """
     if canary.consecutive_errors >= CONSECUTIVE_ERRORS:
         return f"{canary.consecutive_errors} errors in a row"

@@ -40,9 +40,9 @@ class View:
 class Orders:
     """Polls ``target_uri`` and writes ``status_uri``, each in its own thread, so that no request waits for either.
 
-    A version is loaded and verified before requests go to it. If the stable version cannot be loaded, the one that
-    answers goes on; if the canary cannot be loaded, there is none. The status holds the reason. A target that is not
-    newer, is for another workload, is unreadable or has no valid signature for ``key`` is ignored.
+    A version is loaded and verified before requests go to it. If the stable version cannot be loaded, the current one
+    stays; if the canary cannot be loaded, there is none. The status holds the reason. A target that is not newer, is
+    for another workload, is unreadable or has no valid signature for ``key`` is ignored.
     """
 
     def __init__(

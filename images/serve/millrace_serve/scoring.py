@@ -100,7 +100,7 @@ class Scoring:
         return sum(self.tokens) <= SHORT_PIECE_TOKENS
 
     def expected_seconds(self) -> float:
-        """Estimate the seconds of the whole request: those so far, scaled by its share of tokens already scored."""
+        """Estimate the seconds of the whole request: those so far, divided by the share of tokens already scored."""
         left = sum(self.tokens[row] for row in self._left)
         total = sum(self.tokens)
         return self.seconds * total / max(1, total - left)

@@ -31,7 +31,7 @@ def main(argv: list[str] | None = None) -> int:
     )
     given = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stdout)
-    for chatty in ("kserve.trace", "uvicorn.access"):  # a log line for each request costs time
+    for chatty in ("kserve.trace", "uvicorn.access"):  # they log a line for each request, which costs time
         logging.getLogger(chatty).setLevel(logging.WARNING)
     try:
         spec, task = _read(given.spec, given.orders_key)
