@@ -1,1 +1,1 @@
-"""The model server: one workload, two versions, no dropped request."""
+"""Model server of one workload: a stable version and an optional canary; shutdown and switches drop no request."""

@@ -1,4 +1,4 @@
-"""How many requests may be in work at once, in all and for one client."""
+"""Limits on the number of inference requests in flight, in total and for each client."""
 
 import os
 from collections import Counter
@@ -10,10 +10,10 @@ MAX_IN_FLIGHT = 2 * max(64, 16 * len(os.sched_getaffinity(0)))
 
 
 class Admission:
-    """Counts the requests in work: those whose body is whole and whose answer is not.
+    """Counter of the requests in flight: those with a complete body and no complete answer yet.
 
-    A client may hold as many places as it leaves free: one alone gets half of them, and however many clients there
-    are, the next one finds a place.
+    A client may hold at most as many places as are free: a single client gets half of them, and a further client
+    always finds a place.
     """
 
     def __init__(self, max_in_flight: int = MAX_IN_FLIGHT) -> None:
@@ -23,7 +23,7 @@ class Admission:
         metrics.IN_FLIGHT.set_function(lambda: self._in_flight)
 
     def enter(self, client: str) -> None:
-        """Take a place; ``leave`` follows. Raises RequestRefusedError 429 where the client may have no more."""
+        """Take a place, to release with ``leave``. Raises RequestRefusedError 429 if the client has its maximum."""
         own = self._by_client[client]
         if own >= self._max_in_flight - self._in_flight:
             raise RequestRefusedError(429, f"{own} requests are in work; try again in a second", {"retry-after": "1"})
@@ -31,7 +31,7 @@ class Admission:
         self._in_flight += 1
 
     def leave(self, client: str) -> None:
-        """Give the place back."""
+        """Release a place of ``client``."""
         self._in_flight -= 1
         self._by_client[client] -= 1
         if not self._by_client[client]:

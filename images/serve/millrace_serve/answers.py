@@ -1,4 +1,4 @@
-"""Probabilities to answers of the Open Inference Protocol v2."""
+"""Conversion of probabilities into Open Inference Protocol v2 responses."""
 
 import os
 import struct
@@ -19,13 +19,13 @@ _BYTES_OF_A_NUMBER = 16
 
 @dataclass(frozen=True)
 class Answer:
-    """A body, and how many bytes of it are JSON where tensors follow in binary."""
+    """Response body; ``json_bytes`` is the length of its JSON part if binary tensors follow, else None."""
 
     body: bytes
     json_bytes: int | None = None
 
     def headers(self) -> list[tuple[bytes, bytes]]:
-        """The HTTP headers that belong to it."""
+        """Return the HTTP headers of this body."""
         headers = [(b"content-length", str(len(self.body)).encode())]
         if self.json_bytes is None:
             return [(b"content-type", b"application/json"), *headers]
@@ -34,13 +34,14 @@ class Answer:
 
 
 def check_size(rows: int, scorer: Scorer) -> None:
-    """Raise RequestRefusedError 413 where the probabilities of so many rows make too large an answer."""
+    """Raise RequestRefusedError 413 if the probabilities of ``rows`` rows make an answer of more than 16 MiB."""
     _check(rows * len(scorer.manifest.labels) * _BYTES_OF_A_NUMBER)
 
 
 def answer(request: InferenceRequest, scorer: Scorer, probabilities: NDArray[Any]) -> Answer:
-    """Probabilities of every label, and each row's labels with scores (a JSON list, the likeliest first).
+    """Return the requested outputs: probabilities of every label, and labels.
 
+    ``labels`` holds for each row a JSON list of its labels with scores, the most probable first.
     Raises RequestRefusedError 413 for an answer of more than 16 MiB.
     """
     tensors: list[dict[str, Any]] = []

@@ -1,7 +1,7 @@
-"""A client's connection: uvicorn's HTTP protocol, with bounds on headers, time and the number of connections.
+"""Client connections: uvicorn's HTTP protocol, with limits on headers, time and the number of connections.
 
-uvicorn bounds none of these for httptools. With h11 it bounds headers, but only those that come in several pieces, and
-Python looks at each chunk of a body.
+uvicorn has none of these limits for httptools. With h11 it limits headers, but only those that arrive in several
+pieces, and it processes each chunk of a body in Python.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ _HEADER_PIECE_BYTES = 8 * 1024
 
 
 class Connections:
-    """How many connections each client (by its address) has, and whether the server is about to end."""
+    """State shared by all connections: their number by client address, and whether the server is shutting down."""
 
     def __init__(self, max_body_bytes: Callable[[], int]) -> None:
         self.draining = False
@@ -31,32 +31,32 @@ class Connections:
         self._by_client: Counter[str] = Counter()
 
     def enter(self, client: str) -> bool:
-        """Count a connection; False where there are too many, of this client or in all."""
+        """Count a connection; return False, and do not count it, at the limit of this client or of the server."""
         if self._by_client[client] >= MAX_CONNECTIONS_OF_A_CLIENT or self._by_client.total() >= MAX_CONNECTIONS:
             return False
         self._by_client[client] += 1
         return True
 
     def leave(self, client: str) -> None:
-        """A counted connection has ended."""
+        """Remove a connection from the count."""
         self._by_client[client] -= 1
         if not self._by_client[client]:
             del self._by_client[client]
 
     def max_wire_bytes(self) -> int:
-        """What a body may take on the wire: its bytes, and as much again for the sizes of its chunks."""
+        """Return the limit for a body on the wire, in bytes: twice the body's own, for chunk sizes, and 16 KiB."""
         return 2 * self._max_body_bytes() + MAX_HEADER_BYTES
 
     def protocol(self, **given: Any) -> "BoundedConnection":  # noqa: ANN401 - uvicorn's own
-        """What uvicorn calls for each connection."""
+        """Create the protocol of a connection; uvicorn calls this for each one."""
         return BoundedConnection(connections=self, **given)
 
 
 class BoundedConnection(HttpToolsProtocol):  # type: ignore[misc]
-    """Headers of at most 16 kB within ten seconds of their first byte, and answers that are taken within thirty.
+    """HTTP protocol with limits: headers of 16 KiB within ten seconds, and 30 seconds for a client to take an answer.
 
-    A request's scope says by ``state["has_gone"]()`` whether its client still waits for the answer.
-    While the server drains, each answer says ``Connection: close``, so that the client's next request goes elsewhere.
+    In a request's scope, ``state["has_gone"]()`` returns whether the client has disconnected.
+    While the server drains, each response has ``Connection: close``, so that clients send their next request elsewhere.
     """
 
     def __init__(self, *, connections: Connections, **given: Any) -> None:  # noqa: ANN401 - uvicorn's own
@@ -70,7 +70,7 @@ class BoundedConnection(HttpToolsProtocol):  # type: ignore[misc]
         self._sent_due: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Count the connection, or say 503 and close it."""
+        """Count the connection, or respond with 503 and close it."""
         super().connection_made(transport)
         host = self.client[0] if self.client else ""
         if not self._shared.enter(host):
@@ -80,7 +80,7 @@ class BoundedConnection(HttpToolsProtocol):  # type: ignore[misc]
         self._watch_headers()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the connection; uvicorn leaves a timer behind where it was reset."""
+        """Release the connection and its timers; uvicorn keeps its keep-alive timer after a reset."""
         super().connection_lost(exc)
         self._unset_keepalive_if_required()
         for timer in (self._headers_due, self._sent_due):
@@ -91,7 +91,7 @@ class BoundedConnection(HttpToolsProtocol):  # type: ignore[misc]
             self._client = None
 
     def data_received(self, data: bytes) -> None:
-        """Parse headers a few kB at a time, so that they are refused before they are all parsed."""
+        """Parse headers in pieces of 8 KiB, so that too large ones are refused before all of them are parsed."""
         position = 0
         while position < len(data) and not self.transport.is_closing():
             end = position + _HEADER_PIECE_BYTES if self._in_headers else len(data)
@@ -109,29 +109,29 @@ class BoundedConnection(HttpToolsProtocol):  # type: ignore[misc]
         self._watch_headers()
 
     def on_message_begin(self) -> None:
-        """A request's first byte."""
+        """Handle a request's first byte: restart the count of header bytes."""
         super().on_message_begin()
         self._header_bytes = 0
 
     def on_headers_complete(self) -> None:
-        """The request can be routed; its body follows."""
+        """Handle complete headers: set ``has_gone`` in the scope and prepare the response's transport."""
         self._in_headers = False
         self._body_bytes = 0
         super().on_headers_complete()
         self.scope["state"]["has_gone"] = partial(getattr, self.cycle, "disconnected")
-        if self.scope["method"] != "HEAD":  # whose answer is a head alone
+        if self.scope["method"] != "HEAD":  # its response has no body to join
             self.cycle.transport = _Joined(self.transport)
         if self._shared.draining:
             self.cycle.keep_alive = False
 
     def on_message_complete(self) -> None:
-        """The body is whole; what follows are another request's headers."""
+        """Handle a complete body: the next bytes are headers of another request."""
         super().on_message_complete()
         self._in_headers = True
         self._header_bytes = 0
 
     def on_response_complete(self) -> None:
-        """The answer is written; a connection that closes has a while to take it."""
+        """Handle a complete response: the client of a closing connection has 30 seconds to read it."""
         super().on_response_complete()
         if self.transport.is_closing():
             self._abort_later()
@@ -139,19 +139,19 @@ class BoundedConnection(HttpToolsProtocol):  # type: ignore[misc]
             self._watch_headers()
 
     def pause_writing(self) -> None:
-        """The client does not take its answer as fast as it is made."""
+        """Handle a full send buffer: abort the connection unless the client reads it within 30 seconds."""
         super().pause_writing()
         self._abort_later()
 
     def resume_writing(self) -> None:
-        """It has taken most of it."""
+        """Handle a send buffer that has drained: cancel the timer of ``pause_writing``."""
         super().resume_writing()
         if self._sent_due is not None and not self.transport.is_closing():
             self._sent_due.cancel()
             self._sent_due = None
 
     def drain(self) -> None:
-        """Say with the answer that is under way that it is the last one here."""
+        """Close the connection after the response in progress, if there is one."""
         if self.cycle is not None and not self.cycle.response_complete:
             self.cycle.keep_alive = False
 
@@ -159,7 +159,7 @@ class BoundedConnection(HttpToolsProtocol):  # type: ignore[misc]
         return self.cycle is not None and not self.cycle.response_complete
 
     def _watch_headers(self) -> None:
-        """A connection is new, or in the middle of what nobody works on yet or any more: the rest is due."""
+        """Start the header timer if a request is due or incomplete and no response is in progress; else stop it."""
         due = not self._answering() and self.timeout_keep_alive_task is None
         if due and not self.transport.is_closing():
             if self._headers_due is None:
@@ -170,7 +170,7 @@ class BoundedConnection(HttpToolsProtocol):  # type: ignore[misc]
 
     def _end(self, status: int, message: str) -> None:
         metrics.REFUSED.labels(str(status)).inc()
-        if self._answering():  # another answer's bytes are on their way: nothing can be said
+        if self._answering():  # an error response would mix with the bytes of that answer
             self.transport.abort()
             return
         content = f'{{"error":"{message}"}}'.encode()
@@ -185,14 +185,14 @@ class BoundedConnection(HttpToolsProtocol):  # type: ignore[misc]
 
 
 class _Joined:
-    """An answer's transport: its head leaves with the first bytes behind it, in one system call and one packet."""
+    """Transport of one response that sends its head together with the first body bytes, in one system call."""
 
     def __init__(self, transport: asyncio.Transport) -> None:
         self._transport = transport
         self._head: bytes | None = b""
 
     def write(self, data: bytes) -> None:
-        """Keep the head, send the rest."""
+        """Buffer the head, the first write; send it with the second write, and later writes at once."""
         if self._head == b"":
             self._head = data
             return
@@ -200,11 +200,11 @@ class _Joined:
         self._head = None
 
     def close(self) -> None:
-        """Close once all is sent."""
+        """Send a buffered head, then close."""
         if self._head:
             self._transport.write(self._head)
         self._transport.close()
 
     def is_closing(self) -> bool:
-        """Whether it is closed or about to be."""
+        """Return whether the transport is closed or closing."""
         return self._transport.is_closing()

@@ -1,4 +1,4 @@
-"""How the server ends without losing a request."""
+"""Graceful shutdown of the HTTP server without lost requests."""
 
 import asyncio
 import socket
@@ -13,13 +13,14 @@ HANDSHAKE_SECONDS = 10.0
 
 
 class DrainingServer(uvicorn.Server):  # type: ignore[misc]
-    """A uvicorn server whose end loses no request of a client that was connected.
+    """uvicorn server whose shutdown loses no request of a connected client.
 
-    kserve's own takes a rotated certificate before its key is there, and then has neither; see secrets for ours.
+    It replaces kserve's own, which loads a rotated certificate before its key exists and then has neither; see
+    `secrets` for the reload here.
 
-    Told to end, it takes the connections that the kernel has accepted, and then no more. Each answer from then on says
-    ``Connection: close``; a connection that is kept without a request is closed after two seconds, not at once, because
-    its client may just be sending.
+    At shutdown it takes over the connections that the kernel has accepted, and no more. Each response from then on has
+    ``Connection: close``; an idle connection is closed after two seconds, not at once, because its client may be
+    sending a request.
     """
 
     def __init__(self, config: uvicorn.Config, connections: Connections) -> None:
@@ -27,7 +28,7 @@ class DrainingServer(uvicorn.Server):  # type: ignore[misc]
         self._drained = connections
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Take what is waiting, let clients go, then end as uvicorn does."""
+        """Take over waiting connections, give clients two seconds to finish, then shut down as uvicorn does."""
         self._drained.draining = True
         for connection in list(self.server_state.connections):
             if isinstance(connection, BoundedConnection):
@@ -55,7 +56,7 @@ class DrainingServer(uvicorn.Server):  # type: ignore[misc]
 
 
 def _waiting(listener: socket.socket) -> list[socket.socket]:
-    """The connections that the kernel has accepted and nobody has taken: closing the listener would reset them."""
+    """Return the connections in the listener's backlog: closing the listener would reset them."""
     found = []
     while True:
         try:
@@ -65,10 +66,10 @@ def _waiting(listener: socket.socket) -> list[socket.socket]:
 
 
 class ServingLoop(asyncio.SelectorEventLoop):
-    """asyncio's loop, with less time for TLS handshakes: a connection that is in one is counted nowhere."""
+    """Event loop with a 10 s limit for TLS handshakes, because `Connections` does not count connections in one."""
 
     async def create_server(self, *given: Any, ssl: Any = None, **named: Any) -> Any:  # noqa: ANN401 - asyncio's own
-        """As asyncio's."""
+        """Create a server as asyncio does, with the shorter handshake timeout by default."""
         if ssl is not None:
             named.setdefault("ssl_handshake_timeout", HANDSHAKE_SECONDS)
         return await super().create_server(*given, ssl=ssl, **named)

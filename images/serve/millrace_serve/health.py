@@ -1,4 +1,4 @@
-"""How a version is doing, and when the server takes a canary away by itself."""
+"""Health statistics of a version, and the rules by which the server removes a canary automatically."""
 
 import math
 import threading
@@ -12,13 +12,13 @@ MIN_REQUESTS = 20
 CONSECUTIVE_ERRORS = 3
 MIN_ERRORS = 2
 MIN_SLOW_REQUESTS = 3
-# slow requests that would fall to the canary by luck alone more often than this say nothing about it
+# a canary's slow requests count only if chance alone would produce them at most this often
 LARGEST_CHANCE = 1 / 16
 LATENCY_FLOOR_SECONDS = 0.02
 
 
 class Health:
-    """One version's requests: totals since it was loaded, latencies and errors of the last 200. Thread-safe."""
+    """Request statistics of one version: totals since loading, latencies and errors of the last 200. Thread-safe."""
 
     def __init__(self, version: str) -> None:
         self._version = version
@@ -29,18 +29,18 @@ class Health:
         self._consecutive_errors = 0
 
     def answered(self, seconds: float) -> None:
-        """A request was answered; ``seconds`` is the model's own time, without waiting for a free slot."""
+        """Record an answered request; ``seconds`` is the model's own time, without waiting for a free slot."""
         with self._lock:
             self._requests += 1
             self._consecutive_errors = 0
             self._recent.append(seconds)
 
     def erred(self) -> None:
-        """A request got an error from the model."""
+        """Record a request on which the model failed."""
         self._failed(None)
 
     def late(self, seconds: float) -> None:
-        """A request got no answer within ``seconds``: for the rules it was as slow as that, for the totals it erred."""
+        """Record a timeout after ``seconds``: an error in the totals, a latency in the recent requests."""
         self._failed(seconds)
 
     def _failed(self, seconds: float | None) -> None:
@@ -52,17 +52,17 @@ class Health:
 
     @property
     def consecutive_errors(self) -> int:
-        """Errors, and requests without an answer in time, since the last answer."""
+        """Number of errors and timeouts since the last answer."""
         return self._consecutive_errors
 
     def recent(self) -> tuple[int, list[float]]:
-        """How many of the recent requests erred, and the sorted latencies in seconds of those that did not."""
+        """Return the number of errors among the recent requests, and the others' sorted latencies in seconds."""
         with self._lock:
             seconds = sorted(each for each in self._recent if each is not None)
             return len(self._recent) - len(seconds), seconds
 
     def report(self) -> VersionHealth:
-        """The figures as the status shows them."""
+        """Return the metrics for the serving status."""
         _, seconds = self.recent()
         return VersionHealth(
             version=self._version,
@@ -74,14 +74,14 @@ class Health:
 
 
 def quantile(ordered: list[float], share: float) -> float | None:
-    """The nearest-rank quantile of sorted values; None of none."""
+    """Return the nearest-rank quantile of sorted values; None for an empty list."""
     return ordered[max(0, math.ceil(share * len(ordered)) - 1)] if ordered else None
 
 
 def by_chance(slow: int, requests: int, others_slow: int, others: int) -> float:
-    """How likely at least ``slow`` of all slow requests fall to one of two versions that have them equally often.
+    """Return the probability that a version gets at least ``slow`` of all slow requests if both versions are equal.
 
-    Fisher's exact test, one-sided.
+    This is the one-sided p-value of Fisher's exact test.
     """
     total, all_slow = requests + others, slow + others_slow
     ways = sum(
@@ -92,12 +92,12 @@ def by_chance(slow: int, requests: int, others_slow: int, others: int) -> float:
 
 
 def fault(canary: Health, stable: Health, policy: ServingPolicy) -> str | None:
-    """Why the canary must go, with the figures; None while it may stay.
+    """Return the reason, with its metrics, why the canary must be removed; None if it may stay.
 
-    It goes after three errors in a row; when, over at least 20 recent requests, its share of errors is above
-    ``policy.max_error_rate``, one being a hiccup; or when its p99 is above ``policy.max_slowdown`` times the stable's,
-    at least three requests being that slow. A busy machine's noise is no verdict: a stable p99 below 20 ms counts as
-    20 ms, and slow requests count only where so many would rarely fall to the canary if both versions had them alike.
+    It is removed after three errors in a row; if, over at least 20 recent requests, two or more erred and the share
+    is above ``policy.max_error_rate``; or if, over at least 20 latencies of each version, its p99 is above
+    ``policy.max_slowdown`` times the stable one's and three or more requests are that slow. Against noise of a busy
+    machine, a stable p99 below 20 ms counts as 20 ms, and slow requests count only if `by_chance` is at most 1/16.
     """
     if canary.consecutive_errors >= CONSECUTIVE_ERRORS:
         return f"{canary.consecutive_errors} errors in a row"

@@ -1,4 +1,4 @@
-"""What stands before kserve's application: the protocol's paths and methods, the token, and inference itself."""
+"""ASGI layer before kserve's application: allowed paths and methods, the bearer token, and inference requests."""
 
 import hmac
 import json
@@ -19,7 +19,7 @@ from millrace_serve.uploads import Uploads, header
 log = logging.getLogger("millrace")
 
 asked_version: ContextVar[str | None] = ContextVar("asked_version", default=None)
-"""The version in the path of a request for kserve's own end points, which do not take one; set while they answer."""
+"""Version in the path of the current request, for kserve's endpoints, which take none; set while they respond."""
 
 _MODEL = re.compile(r"(/v2/models/([^/]+))(?:/versions/([^/]+))?(/ready|/infer)?")
 _OTHERS = frozenset({"/", "/metrics", "/v2", "/v2/health/live", "/v2/health/ready", "/v2/models"})
@@ -28,13 +28,13 @@ _READING, _INFERRING = ("GET", "HEAD"), ("POST",)
 
 
 class Limits:
-    """An ASGI application before another one.
+    """ASGI application that filters requests before another one.
 
-    Only the Open Inference Protocol's paths and /metrics exist: kserve's end points for loading and unloading
-    models have no authentication. With a token among ``secrets``, only those who send it are answered about models.
-    An inference request is read whole, within the policy's bytes and time, before it takes one of ``max_in_flight``
-    places and anything parses it; the switch answers it, so that neither kserve nor FastAPI work on it in the event
-    loop.
+    It admits only the Open Inference Protocol's paths and /metrics, because kserve's endpoints for loading and
+    unloading models have no authentication. With a token among ``secrets``, paths of models require it. The body of
+    an inference request is read completely, within the policy's bytes and seconds, before the request takes one of
+    ``max_in_flight`` places and is parsed; `Switch` answers it, which keeps kserve's and FastAPI's work out of the
+    event loop.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class Limits:
         self._admission = Admission(max_in_flight)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, or answer with the reason why not."""
+        """Answer an inference request, pass another one to the application, or respond with an error."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -65,17 +65,20 @@ class Limits:
                 await self._pass_on(scope, receive, send, path, version)
         except RequestRefusedError as error:
             await _refuse(scope, send, error)
-        except Exception as error:  # whose text may hold a row's value
+        except Exception as error:  # its text may contain a row's value: log the type only
             log.error("a request failed with %s", type(error).__name__)
             await _refuse(scope, send, RequestRefusedError(500, f"the server failed with {type(error).__name__}"))
 
     def _admit(self, scope: Scope) -> tuple[str, str | None]:
-        """The path without a version, and the version: for those who may ask, and by the method that it takes."""
+        """Return the path without a version, and the version.
+
+        Raises RequestRefusedError: 404 for an unknown path or model, 401 without the token, 405 for a wrong method.
+        """
         path = scope["path"]
         match = _MODEL.fullmatch(path)
         if match is None and path not in _OTHERS:
             raise RequestRefusedError(404, "no such path; this server speaks the Open Inference Protocol v2 below /v2")
-        # health and metrics are for the cluster; whatever is about a model takes the token
+        # the cluster reads health and metrics without the token; paths of models require it
         token = self._secrets.token
         if token is not None and path.startswith("/v2/models"):
             given = header(scope, b"authorization") or b""
@@ -94,7 +97,7 @@ class Limits:
         return match[1] + (match[4] or ""), match[3]
 
     async def _pass_on(self, scope: Scope, receive: Receive, send: Send, path: str, version: str | None) -> None:
-        """kserve answers GET alone; uvicorn keeps the body of a HEAD back."""
+        """Pass the request to kserve as GET, the only method it supports; uvicorn drops the body for HEAD."""
         asked = asked_version.set(version)
         try:
             await self._app({**scope, "method": "GET", "path": path, "raw_path": path.encode()}, receive, send)
@@ -121,7 +124,7 @@ class Limits:
                 self._admission.leave(client)
             held.add(len(answer.body))
             await send({"type": "http.response.start", "status": 200, "headers": answer.headers()})
-            for start in range(0, len(answer.body), _PIECE_BYTES):  # each waits for the client to take the ones before
+            for start in range(0, len(answer.body), _PIECE_BYTES):  # send waits until the client has read enough
                 end = start + _PIECE_BYTES
                 more = end < len(answer.body)
                 await send({"type": "http.response.body", "body": answer.body[start:end], "more_body": more})
@@ -137,7 +140,7 @@ async def _refuse(scope: Scope, send: Send, error: RequestRefusedError) -> None:
         (b"content-length", str(len(content)).encode()),
         *((name.encode(), value.encode()) for name, value in error.headers.items()),
     ]
-    if error.status in _UNREAD and _has_body(scope):  # its rest is not read: the connection cannot be used again
+    if error.status in _UNREAD and _has_body(scope):  # the unread body makes the connection unusable
         headers.append((b"connection", b"close"))
     start: Message = {"type": "http.response.start", "status": error.status, "headers": headers}
     await send(start)

@@ -1,4 +1,4 @@
-"""What Prometheus sees at /metrics, beside kserve's own."""
+"""Prometheus metrics of the model server at /metrics, in addition to kserve's own."""
 
 from typing import Literal
 
@@ -22,9 +22,9 @@ OUTCOMES = ("ok", "error", "timeout")
 
 
 class VersionSeries:
-    """A loaded version's series, which begin at nothing: Prometheus counts no increase up to the first value it sees.
+    """Time series of a loaded version, created at zero: Prometheus counts no increase before the first value it reads.
 
-    What is counted after ``forget`` is seen by nobody: a late answer of a released version does not bring them back.
+    Values counted after ``forget`` are not exported: a late answer of a released version does not recreate the series.
     """
 
     def __init__(self, workload: str, version: str) -> None:
@@ -35,16 +35,16 @@ class VersionSeries:
         LOADED.labels(workload, version).set(1)
 
     def answered(self, seconds: float) -> None:
-        """A request was answered in so many seconds of the version's own time."""
+        """Record an answered request; ``seconds`` is the version's own time."""
         self._seconds.observe(seconds)
         self._outcomes["ok"].inc()
 
     def failed(self, outcome: Literal["error", "timeout"]) -> None:
-        """A request was not answered."""
+        """Record a request that got no answer."""
         self._outcomes[outcome].inc()
 
     def forget(self) -> None:
-        """Drop the series, so that their number stays bounded."""
+        """Remove the series, so that their number stays bounded."""
         for outcome in OUTCOMES:
             _remove(REQUESTS, *self._labels, outcome)
         _remove(SECONDS, *self._labels)
@@ -54,5 +54,5 @@ class VersionSeries:
 def _remove(metric: Counter | Gauge | Histogram, *labels: str) -> None:
     try:
         metric.remove(*labels)
-    except KeyError:  # another version of this name was forgotten before
+    except KeyError:  # a version of the same name was removed earlier
         return

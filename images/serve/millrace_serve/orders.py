@@ -1,4 +1,4 @@
-"""The target that the rollout writes, followed; the status that it reads, kept fresh."""
+"""Reader of the serving target that the rollout writes, and writer of the serving status that the rollout reads."""
 
 import logging
 import os
@@ -30,7 +30,7 @@ State = Literal["loading", "ready", "reverted", "failed"]
 
 @dataclass(frozen=True)
 class View:
-    """What the server makes of the target; replaced as a whole, so that no reader sees half of a change."""
+    """Progress of the server on a target; replaced as a whole, so that readers see no partial change."""
 
     generation: int
     state: State
@@ -38,11 +38,11 @@ class View:
 
 
 class Orders:
-    """Follows ``target_uri`` and tells ``status_uri``, in two threads of its own, so that no request waits for either.
+    """Polls ``target_uri`` and writes ``status_uri``, each in its own thread, so that no request waits for either.
 
-    Versions are loaded and verified before a request is moved; what cannot be loaded changes nothing for the
-    requests, and the status says why. A target with an older generation, for another workload, unreadable or not
-    signed with ``key`` is not followed.
+    A version is loaded and verified before requests go to it. If the stable version cannot be loaded, the current one
+    stays; if the canary cannot be loaded, there is none. The status holds the reason. A target that is not newer, is
+    for another workload, is unreadable or has no valid signature for ``key`` is ignored.
     """
 
     def __init__(
@@ -64,19 +64,19 @@ class Orders:
         self._teller = threading.Thread(target=self._tell, name="status", daemon=True)
 
     def start(self) -> None:
-        """Begin to follow and to tell, once the socket listens: who reads "ready" sends a request at once."""
+        """Start both threads; call this after the socket listens, because readers of "ready" send requests at once."""
         self._follower.start()
         if self._status_uri is not None:
             self._teller.start()
 
     def stop(self) -> None:
-        """End both threads after what they are doing; a version that is being loaded is not waited for."""
+        """Stop both threads; wait up to 5 s for the last status, and not for a version that is still loading."""
         self._stop.set()
         if self._status_uri is not None:
             self._teller.join(timeout=STATUS_SECONDS * 5)
 
     def status(self) -> ServingStatus:
-        """The server's own view at this moment."""
+        """Return the current serving status; each call increments its sequence number."""
         view = self._view
         route = self._switch.route
         if route.taken and view.state == "ready":
@@ -97,7 +97,7 @@ class Orders:
         )
 
     def look(self) -> None:
-        """Read the target once and follow it where it is new."""
+        """Read the target once and apply it if it is new."""
         try:
             data = files.read_bytes(self._target_uri, limit=1 << 20)
         except FileNotFoundError:
@@ -134,7 +134,7 @@ class Orders:
         stable = self._load(target.stable, held, failures)
         canary = self._load(target.canary, held, failures) if target.canary and stable else None
         if stable is None:
-            # The version that answers goes on answering, alone: nothing is known to be better.
+            # Keep the current stable version, without a canary: no better one is known.
             self._switch.move(Route(target.policy, before.stable), before)
         else:
             self._switch.move(Route(target.policy, stable, canary, target.canary_percent if canary else 0), before)
@@ -173,7 +173,7 @@ class Orders:
                     tried_at_seconds = time.monotonic()
                     if self._target is not None:
                         self._apply(self._target)
-            except Exception as error:  # the store is away for a moment; the version that answers goes on
+            except Exception as error:  # for example the store is unreachable: the loaded versions go on
                 log.warning("the target cannot be followed now: %s", error)
 
     def _tell(self) -> None:

@@ -1,4 +1,4 @@
-"""A version's threads and the pieces of work that they score: small requests that wait for a thread go together."""
+"""A version's threads and the pieces of work that they score: waiting small requests are batched."""
 
 import contextlib
 import time
@@ -12,13 +12,13 @@ from millrace.scoring.scorer import Rows, Scorer
 from millrace_serve.answers import Answer
 from millrace_serve.scoring import SHORT_PIECE_TOKENS, Scoring
 
-_MAX_PADDING = 1.25  # tokens of a piece, those that fill its rows included, to tokens of its rows
+_MAX_PADDING = 1.25  # ratio of a piece's tokens with padding to those without
 
 
 class Piece:
-    """The next piece of a request; ``answer`` is the request's where it was the last one, else None.
+    """The next piece of a request; ``answer`` resolves to the request's answer after its last piece, else to None.
 
-    It is ``small`` where it may be scored with others.
+    If ``is_small``, it may be scored in a batch with others.
     """
 
     def __init__(self, scoring: Scoring, is_small: bool, is_short: bool) -> None:
@@ -32,13 +32,13 @@ class Piece:
         self._with = 1
 
     def end(self) -> None:
-        """Nobody waits for it any more: ONNX Runtime stops between two nodes of the graph."""
+        """Abandon the piece: ONNX Runtime stops between two nodes of the graph."""
         self._is_ended = True
         if self._run is not None:
             self._run.terminate = True
 
     def begin(self, run: ort.RunOptions, together: int) -> None:
-        """It is scored in this call, as one of so many."""
+        """Start scoring in the call ``run``, in a batch of ``together`` pieces."""
         self._run = run
         self._with = together
         self._began_at_seconds = time.monotonic()
@@ -46,39 +46,39 @@ class Piece:
             run.terminate = True
 
     def prepare(self) -> bool:
-        """Whether it can be scored; its answer is the reason why not."""
+        """Parse and tokenise; return whether the piece can be scored, and set the error as its answer if not."""
         try:
             self.scoring.prepare()
-        except BaseException as error:  # a panic of a library in Rust is no Exception
+        except BaseException as error:  # a panic in a Rust library is not an Exception
             if self.answer.running() or self.take():
                 self.fail(error)
             return False
         return True
 
     def take(self) -> bool:
-        """A thread works on it from now on; False where nobody waits for it any more."""
+        """Mark the piece as in progress; return False if its answer is set or cancelled."""
         if self.answer.done() or not self.answer.set_running_or_notify_cancel():
             return False
         self._began_at_seconds = time.monotonic()
         return True
 
     def own_seconds(self) -> float:
-        """Its part of the time since a thread began with it; 0 before that."""
+        """Return the seconds since a thread began with it, divided by the pieces in its batch; 0 before that."""
         began = self._began_at_seconds
         return 0.0 if began is None else (time.monotonic() - began) / self._with
 
     def fail(self, error: BaseException) -> None:
-        """It has no answer, for this reason."""
+        """Set the error as the answer, unless there is one."""
         if not self.answer.done():
             known = error if isinstance(error, Exception) else RuntimeError(f"{type(error).__name__}")
             self.answer.set_exception(known)
 
 
 class Pieces:
-    """Scores one version's pieces, in the order in which they come, on as many threads as are given.
+    """Scores one version's pieces in their order of arrival on ``threads`` threads.
 
-    A thread that begins with a small piece takes those behind it along: as many as make one short piece together, up to
-    the first one that cannot be scored. What fails together is scored again one by one.
+    A thread that starts with a small piece adds the small ones that follow it, as many as fit one short piece, up to
+    the first one that cannot be scored. If the batch fails, its pieces are scored again one by one.
     """
 
     def __init__(self, scorer: Scorer, threads: int) -> None:
@@ -87,7 +87,7 @@ class Pieces:
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix=f"version-{scorer.model.version}")
 
     def add(self, piece: Piece) -> None:
-        """Score it when a thread is free; its answer is cancelled, or set in any case."""
+        """Queue a piece for the next free thread; its answer is always set or cancelled in the end."""
         self._waiting.append(piece)
         self._threads.submit(self._work)
 
@@ -105,20 +105,20 @@ class Pieces:
             raise
 
     def _first(self) -> Piece | None:
-        """The next piece that somebody waits for, prepared; None where there is none."""
+        """Return the next piece that is not cancelled, prepared; None if there is none."""
         while (piece := self._pop()) is not None:
             if piece.take() and piece.prepare():
                 return piece
         return None
 
     def _next(self, together: Sequence[Piece]) -> Piece | None:
-        """The next piece, prepared; None where there is none, or it does not go with these."""
+        """Return the next piece, prepared; None if there is none or it does not fit into the batch."""
         piece = self._pop()
         if piece is None or piece.answer.done() or (piece.is_small and not piece.prepare()):
             return None
         if not piece.is_small or not _fits([*together, piece]):
             self._waiting.appendleft(piece)
-            self._threads.submit(self._work)  # the thread that was to take it may have found nothing just now
+            self._threads.submit(self._work)  # its own thread may already have found an empty queue
             return None
         return piece if piece.take() else None
 
@@ -161,7 +161,7 @@ class Pieces:
 
 
 def _fits(together: Sequence[Piece]) -> bool:
-    """Whether they make one short piece, each as a whole, and next to no padding."""
+    """Return whether the pieces fit one short piece (256 tokens with padding) with at most 25 % padding."""
     tokens = [count for piece in together for count in piece.scoring.tokens]
     padded = max(tokens, default=0) * len(tokens)
     return padded <= SHORT_PIECE_TOKENS and padded <= _MAX_PADDING * sum(tokens)

@@ -1,12 +1,12 @@
-"""A request that is not answered, and why."""
+"""Error for a request that the server refuses or cannot answer."""
 
 from collections.abc import Mapping
 
 
 class RequestRefusedError(Exception):
-    """The client gets ``status``, ``message`` and ``headers``.
+    """HTTP error response with ``status``, ``message`` and ``headers``.
 
-    The message says what to change, is at most a few hundred characters long and holds no value of a row.
+    The message states what to change, has at most a few hundred characters and contains no value of a row.
     """
 
     def __init__(self, status: int, message: str, headers: Mapping[str, str] | None = None) -> None:
@@ -17,6 +17,6 @@ class RequestRefusedError(Exception):
 
 
 def shown(given: object) -> str:
-    """What a client chose, as a message repeats it: at most 200 characters, control characters escaped."""
+    """Return a value from a client for use in a message: at most 200 characters, control characters escaped."""
     text = given.encode("unicode_escape").decode() if isinstance(given, str) else repr(given)
     return text if len(text) <= 200 else text[:200] + " …"

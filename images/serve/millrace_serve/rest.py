@@ -1,4 +1,4 @@
-"""kserve's model server, with versions, honest readiness and errors that say what to change."""
+"""kserve's model server with version metadata, readiness by loaded version, and errors that state the remedy."""
 
 import asyncio
 import socket
@@ -26,7 +26,7 @@ _APP = "kserve.model_server:app"
 
 
 class WorkloadModel(Model):  # type: ignore[misc]
-    """A workload under its name, as kserve's metadata and readiness see it; Limits sends inference to the switch."""
+    """kserve model of the workload, for metadata and readiness only; inference goes from `Limits` to `Switch`."""
 
     def __init__(self, workload: str, switch: Switch) -> None:
         super().__init__(workload)
@@ -34,49 +34,49 @@ class WorkloadModel(Model):  # type: ignore[misc]
         self.ready = True
 
     async def healthy(self) -> bool:
-        """True; raises RequestRefusedError 503 without a stable version, 404 where the path names one not loaded."""
+        """Return True. Raises RequestRefusedError 503 without a stable version, 404 if the path's one is not loaded."""
         self._switch.find(asked_version.get())
         return True
 
     def load(self) -> bool:
-        """Nothing: the target says what is loaded."""
+        """Do nothing and return True: the serving target determines which versions are loaded."""
         return self.ready
 
     def versions(self) -> list[str]:
-        """The names of the loaded versions, the stable one first."""
+        """Return the names of the loaded versions, the stable one first."""
         route = self._switch.route
         return [version.model.version for version in (route.stable, route.canary) if version is not None]
 
     def get_input_types(self) -> list[dict[str, Any]]:
-        """The request's tensors."""
+        """Return the metadata of the request's tensors, for the version in the path or the stable one."""
         return wire.inputs(self._switch.find(asked_version.get()).scorer.manifest)
 
     def get_output_types(self) -> list[dict[str, Any]]:
-        """The response's tensors."""
+        """Return the metadata of the response's tensors, for the version in the path or the stable one."""
         return wire.outputs(self._switch.find(asked_version.get()).scorer.manifest)
 
 
 class WorkloadDataPlane(DataPlane):  # type: ignore[misc]
-    """kserve's data plane; ready when every model is."""
+    """kserve's data plane; ready when every registered model is ready."""
 
     def metadata(self) -> dict[str, Any]:
-        """The server's name, kserve's version and the one extension of the protocol that there is."""
+        """Return the server's name, kserve's version and the one supported protocol extension."""
         found: dict[str, Any] = super().metadata()
         return {**found, "name": "millrace", "extensions": ["binary_tensor_data"]}
 
     async def ready(self) -> bool:
-        """Whether each registered workload has a stable version."""
+        """Return True. Raises RequestRefusedError 503 if a registered workload has no stable version."""
         return all([await model.healthy() for model in self.model_registry.get_models().values()])
 
     async def model_metadata(self, name: str) -> dict[str, Any]:
-        """Name, loaded versions, platform and tensors. Raises ModelNotFound, or RequestRefusedError 503 and 404."""
+        """Return name, loaded versions, platform and tensors. Raises ModelNotFound, RequestRefusedError 503 or 404."""
         found: dict[str, Any] = await super().model_metadata(name)
         versions = self.get_model_from_registry(name).versions()
         return {**found, "versions": versions, "platform": "onnxruntime_onnx"}
 
 
 class WorkloadRESTServer(RESTServer):  # type: ignore[misc]
-    """kserve's REST server on a socket that listens; its errors become short JSON answers instead of tracebacks."""
+    """kserve's REST server on a listening socket; errors become short JSON responses instead of tracebacks."""
 
     def __init__(
         self,
@@ -91,14 +91,14 @@ class WorkloadRESTServer(RESTServer):  # type: ignore[misc]
         self._secrets = secrets
         self.config.ssl_certfile, self.config.ssl_keyfile = secrets.certificate, secrets.key
         self.config.http = connections.protocol
-        self.config.proxy_headers = False  # a client's address is where it connects from, whatever it says
+        self.config.proxy_headers = False  # count by the peer's address; clients can forge X-Forwarded-For
         self.config.ws = "none"
-        # asyncio lets a connection's next request see the context of the one before (cpython 140947)
+        # asyncio leaks a request's context variables to the connection's next request (cpython 140947)
         self.config.reset_contextvars = True
         self._server = DrainingServer(self.config, connections)
 
     async def start(self) -> None:
-        """Serve until told to end."""
+        """Serve, and reload rotated secrets, until the server shuts down."""
         self.create_application()
         following = asyncio.create_task(self._secrets.follow(lambda: getattr(self.config, "ssl", None)))
         try:
@@ -107,7 +107,7 @@ class WorkloadRESTServer(RESTServer):  # type: ignore[misc]
             following.cancel()
 
     def create_application(self) -> None:
-        """kserve's application, our errors in place of its own."""
+        """Create kserve's application and replace its error handlers."""
         super().create_application()
         for kind, status in ((ServerNotReady, 503), (ModelNotReady, 503), (ModelNotFound, 404), (InvalidInput, 400)):
             app.add_exception_handler(kind, _answer_with(status))
@@ -116,7 +116,7 @@ class WorkloadRESTServer(RESTServer):  # type: ignore[misc]
 
 
 class WorkloadServer(ModelServer):  # type: ignore[misc]
-    """kserve's model server for one workload, REST only, on ``listener``; with TLS and a bearer token where given."""
+    """kserve's model server for one workload, REST only, on ``listener``; TLS and token come from ``secrets``."""
 
     def __init__(
         self,
@@ -140,7 +140,7 @@ class WorkloadServer(ModelServer):  # type: ignore[misc]
         self._limits = Limits(app, workload, switch, secrets=secrets)
 
     def start(self, models: list[Model]) -> None:
-        """Serve until SIGTERM or SIGINT; then take no more connections, end what is under way, return."""
+        """Serve until SIGTERM or SIGINT; then accept no more connections, finish the requests in flight and return."""
         for model in models:
             self.register_model(model)
         rest = WorkloadRESTServer(

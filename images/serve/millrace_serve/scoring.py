@@ -1,4 +1,4 @@
-"""One request at one version, as pieces of work that are short enough for others to go between them."""
+"""Scoring of one request by one version, split into short pieces so that other requests can run between them."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -17,10 +17,10 @@ SMALL_BODY_BYTES = 4 * 1024
 
 
 class Ask:
-    """A request's body, parsed by the first version that is asked and kept for the second; ``client`` is its address.
+    """Request body, parsed once and reused if a second version scores it; ``client`` is the client's address.
 
-    It is small where parsing and tokenising it takes next to no time. ``has_gone`` says whether nobody waits for the
-    answer any more.
+    ``is_small`` holds for bodies up to 4 KiB, which take little time to parse and tokenise. ``has_gone`` returns
+    whether the client has disconnected.
     """
 
     def __init__(self, body: bytes, json_bytes: str | None, client: str, has_gone: Callable[[], bool]) -> None:
@@ -32,14 +32,14 @@ class Ask:
         self.is_small = len(body) <= SMALL_BODY_BYTES
 
     def parsed(self) -> wire.InferenceRequest:
-        """The request. Raises RequestRefusedError 400."""
+        """Return the parsed request. Raises RequestRefusedError 400 if it is invalid."""
         if self._parsed is None:
             self._parsed = wire.parse(self._body, self._json_bytes)
         return self._parsed
 
 
 class Scoring:
-    """A request's rows, scored piece by piece; ``seconds`` is the model's own time so far. For one thread at a time."""
+    """A request's rows, scored in pieces; ``seconds`` is the model's own time so far. Not thread-safe."""
 
     def __init__(self, ask: Ask, scorer: Scorer, max_rows: int) -> None:
         self._ask = ask
@@ -53,7 +53,7 @@ class Scoring:
         self.seconds = 0.0
 
     def prepare(self) -> None:
-        """Parse and tokenise, once. Raises RequestRefusedError and BadInputError where the request is at fault."""
+        """Parse and tokenise the request once. Raises RequestRefusedError or BadInputError if it is invalid."""
         if self._rows is not None:
             return
         started = time.monotonic()
@@ -61,13 +61,14 @@ class Scoring:
         answers.check_size(len(next(iter(columns.values()))), self._scorer)
         self._rows = self._scorer.prepare(columns)
         self.tokens = self._rows.tokens()
-        self._left = sorted(range(len(self._rows)), key=self.tokens.__getitem__)  # those of like length go together
+        self._left = sorted(range(len(self._rows)), key=self.tokens.__getitem__)  # similar lengths: less padding
         self.seconds += time.monotonic() - started
 
     def piece(self, is_short: bool) -> Rows:
-        """The longest rows that are left; the same ones again until they are kept.
+        """Return the longest rows that are left; the same ones again until ``keep`` is called.
 
-        They have as many tokens as the longest row may have, and at least 256, or 1,024 where they need not be short.
+        A piece holds at most as many tokens, with padding, as the longest allowed row, or 256 (1,024 unless
+        ``is_short``) if that is more. Rows that are no texts: at most 4,096 of one token each.
         """
         assert self._rows is not None
         longest = self._scorer.manifest.max_length
@@ -77,10 +78,10 @@ class Scoring:
         return self._rows if len(self._taken) == len(self._rows) else self._rows.take(self._taken)
 
     def keep(self, probabilities: NDArray[np.float32], seconds: float) -> None:
-        """What the piece's rows came to, and how long the model took for them."""
+        """Store the probabilities of the current piece's rows, and add the seconds that the model took."""
         assert self._rows is not None
         self.seconds += seconds
-        if len(self._taken) == len(self._rows):  # nothing to put together
+        if len(self._taken) == len(self._rows):  # one piece: no copy needed
             self._found = probabilities
         else:
             if self._found is None:
@@ -89,17 +90,17 @@ class Scoring:
         del self._left[-len(self._taken) :]
 
     def answer(self) -> Answer | None:
-        """The answer; None while rows are left. Raises RequestRefusedError 413 where it is too large."""
+        """Return the answer; None while rows are left. Raises RequestRefusedError 413 if it is too large."""
         if self._left or self._found is None:
             return None
         return answers.answer(self._ask.parsed(), self._scorer, self._found)
 
     def is_one_short_piece(self) -> bool:
-        """Whether all rows together have so few tokens; to be asked once they are prepared."""
+        """Return whether all rows together have at most 256 tokens; valid after ``prepare``."""
         return sum(self.tokens) <= SHORT_PIECE_TOKENS
 
     def expected_seconds(self) -> float:
-        """What the whole request takes, by the pieces that are scored."""
+        """Estimate the seconds of the whole request: those so far, divided by the share of tokens already scored."""
         left = sum(self.tokens[row] for row in self._left)
         total = sum(self.tokens)
         return self.seconds * total / max(1, total - left)

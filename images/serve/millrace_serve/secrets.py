@@ -1,4 +1,4 @@
-"""The secrets of a server, from the files that its pod mounts, followed while it serves."""
+"""Secrets of a model server, read from the files that its pod mounts and reloaded when they are rotated."""
 
 import asyncio
 import hashlib
@@ -20,10 +20,10 @@ LOOK_SECONDS = 5.0
 
 @dataclass
 class Secrets:
-    """Paths of the certificate and its key, and the token as it is now; None for what is off.
+    """Paths of the TLS certificate and its key, and the current bearer token; None for what is not enabled.
 
-    What is rotated in the folder is taken within five seconds: the next handshake has the new certificate, the next
-    request takes the new token alone. Files that do not fit each other, or are missing, change nothing.
+    Rotated files take effect within about five seconds: the next TLS handshake uses the new certificate, and the next
+    request needs the new token. If the files do not match each other, or one is missing, the old secrets stay.
     """
 
     certificate: str | None = None
@@ -34,7 +34,7 @@ class Secrets:
 
     @classmethod
     def read(cls, task: ServeTask) -> Self:
-        """What the task asks for. Raises BadInputError for a file that is missing or empty."""
+        """Read the secrets that the task enables. Raises BadInputError if a file is missing or empty."""
         folder = Path(task.secrets_folder or "")
         wanted = [*((CERTIFICATE, KEY) if task.tls else ()), *((TOKEN,) if task.token else ())]
         for name in wanted:
@@ -55,9 +55,9 @@ class Secrets:
         return found
 
     async def follow(self, context: Callable[[], ssl.SSLContext | None]) -> None:
-        """Look for as long as the server runs; ``context`` is what its handshakes use.
+        """Reload rotated files until cancelled; ``context`` returns the SSL context of the server's handshakes.
 
-        In the event loop, whose handshakes read the context: no other thread may change it meanwhile.
+        It runs in the event loop: its handshakes use the SSL context, so no other thread may change it.
         """
         while self.certificate is not None or self.token is not None:
             await asyncio.sleep(LOOK_SECONDS)
@@ -67,7 +67,7 @@ class Secrets:
                 log.error("rotated secrets are not taken, those of before stay: %s", error)
 
     def look(self, context: ssl.SSLContext | None) -> None:
-        """Take what has changed. Raises OSError or ValueError where it cannot be taken."""
+        """Reload the files if they changed. Raises OSError or ValueError if the new ones cannot be used."""
         digest = self._digest()
         if digest == self._seen:
             return
@@ -75,7 +75,7 @@ class Secrets:
         if token == "":
             raise ValueError("the token is empty")
         if self.certificate is not None and context is not None:
-            # a certificate without its key would leave the context with neither
+            # test on a new context: a certificate without its key would leave the server's with neither
             ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(self.certificate, self.key)
             context.load_cert_chain(self.certificate, self.key)
         self.token, self._seen = token, digest
@@ -84,7 +84,7 @@ class Secrets:
     def _digest(self) -> str:
         names = [CERTIFICATE, KEY] if self.certificate is not None else []
         names += [TOKEN] if self.token is not None else []
-        # no secret is held here once more
+        # keep a digest, so that no second copy of a secret stays in memory
         return hashlib.sha256(b"\0".join((self.folder / name).read_bytes() for name in names)).hexdigest()
 
 

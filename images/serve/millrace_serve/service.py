@@ -1,4 +1,4 @@
-"""``python -m millrace_serve --spec URI``: a service, not a step: it ends when it is told to."""
+"""``python -m millrace_serve --spec URI``: a long-running service, not a step; it ends on SIGTERM or SIGINT."""
 
 import argparse
 import logging
@@ -20,18 +20,18 @@ _BACKLOG = 1024
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Serve the workload of the spec until SIGTERM, then end what is under way and return 0.
+    """Serve the spec's workload until SIGTERM or SIGINT, then finish the requests in flight and return 0.
 
-    Returns 10 for a spec that cannot be served, 20 for an address that is taken and 40 for a spec that was not signed.
+    Returns 10 for a spec that cannot be served, 20 for an address in use and 40 for a spec without a valid signature.
     """
     parser = argparse.ArgumentParser(description="Millrace's model server: Open Inference Protocol v2 over HTTP.")
     parser.add_argument("--spec", required=True, metavar="URI", help="the signed RunSpec with a serve task")
     parser.add_argument(
-        "--orders-key", required=True, metavar="BASE64", help="public key that spec and targets are signed for"
+        "--orders-key", required=True, metavar="BASE64", help="public key that verifies spec and serving targets"
     )
     given = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stdout)
-    for chatty in ("kserve.trace", "uvicorn.access"):  # a line a request is work, and nobody reads it
+    for chatty in ("kserve.trace", "uvicorn.access"):  # they log a line for each request, which costs time
         logging.getLogger(chatty).setLevel(logging.WARNING)
     try:
         spec, task = _read(given.spec, given.orders_key)
@@ -82,11 +82,11 @@ def _read(uri: str, key: str) -> tuple[RunSpec, ServeTask]:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A socket that listens, so that a client waits for the server to begin instead of being refused.
+    """Return a listening socket; clients that connect before the server starts wait instead of being refused.
 
-    Raises TransientError where the address is taken.
+    Raises TransientError if the address is in use.
     """
-    # named TCP: asyncio sends an answer's last bytes at once (TCP_NODELAY) only on sockets that say so
+    # IPPROTO_TCP explicitly: asyncio sets TCP_NODELAY only on sockets created with it
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:

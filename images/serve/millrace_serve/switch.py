@@ -1,4 +1,4 @@
-"""Which version answers: the stable one, or for some requests the canary, until it errs or slows."""
+"""Routing of requests between the stable version and the canary, and removal of a canary that fails or is slow."""
 
 import asyncio
 import logging
@@ -22,7 +22,7 @@ _CANARY_MARGIN = 4.0
 
 @dataclass(frozen=True)
 class Taken:
-    """A canary that the server took away by itself: what it was, why, and how it did."""
+    """A canary that the server removed automatically: its model, the reason and its health statistics."""
 
     model: ModelVersion
     reason: str
@@ -31,7 +31,7 @@ class Taken:
 
 @dataclass(frozen=True)
 class Route:
-    """Who answers what."""
+    """The loaded versions, the canary's share of the requests in percent, and the canary removed last, if any."""
 
     policy: ServingPolicy
     stable: LoadedVersion | None = None
@@ -41,10 +41,10 @@ class Route:
 
 
 class Switch:
-    """Sends each request to a version of the route that holds at that moment; a request keeps its version to its end.
+    """Sends each request to a version of the route that is current at its start; later changes do not affect it.
 
-    While there is a canary, the stable version answers whatever the canary does not: a client never sees the
-    canary's failure, and a canary at fault (see health.fault) is taken away.
+    If a canary gives no answer to a request that names no version, the stable version answers instead, so that
+    clients do not see the canary's failures. A canary at fault (see `health.fault`) is removed.
     """
 
     def __init__(self, policy: ServingPolicy) -> None:
@@ -54,14 +54,15 @@ class Switch:
 
     @property
     def route(self) -> Route:
-        """The route that the next request takes."""
+        """The current route, which the next request uses."""
         return self._route
 
     def move(self, route: Route, before: Route) -> None:
-        """Take another route from the next request on; requests under way end where they began.
+        """Replace the route for new requests; requests in flight keep the old one.
 
-        ``before`` is the route that the new one was prepared from. A canary that was taken away since then stays
-        away, and one that was taken away never becomes the stable version without having been a canary again.
+        ``before`` is the route from which the new one was prepared. A canary that was removed since then stays
+        removed, and a removed one cannot become the stable version before it has been a canary again: in both cases
+        only the policy of ``route`` takes effect.
         """
         with self._lock:
             taken = self._route.taken
@@ -73,7 +74,10 @@ class Switch:
             self._route = route
 
     def find(self, version: str | None) -> LoadedVersion:
-        """A loaded version by name, the stable one without. Raises RequestRefusedError 404 and 503."""
+        """Return a loaded version by name, the stable one for None.
+
+        Raises RequestRefusedError 404 if that version is not loaded, 503 if there is no stable version.
+        """
         route = self._route
         if route.stable is None:
             raise RequestRefusedError(503, "no version is loaded yet; ask /v2/health/ready")
@@ -84,11 +88,10 @@ class Switch:
         raise RequestRefusedError(404, f"version {shown(version)!r} is not loaded")
 
     async def answer(self, ask: Ask, version: str | None) -> Answer:
-        """Answer within the policy's time.
+        """Answer a request within the policy's ``max_request_seconds``.
 
-        Raises RequestRefusedError: 400 or 413 for the client's mistakes, 404 and 503 as ``find``, 503 too where the
-        requests before it take all of that time, 500 where the version that must answer errs and 504 where it is out
-        of time.
+        Raises RequestRefusedError: 400 or 413 for an invalid request, 404 and 503 as ``find``, 503 also if the queue
+        before it takes longer than that time, 500 if the responsible version fails and 504 if it exceeds the time.
         """
         route = self._route
         try:
@@ -116,9 +119,9 @@ class Switch:
             self._guard(canary)
             return await self._ask(self.find(None), ask, route)
         except RequestRefusedError as error:
-            # The stable version judges whose mistake it is: what it refuses too is the client's.
+            # If the stable version refuses the request too, it is the client's error and not the canary's.
             answer = await self._ask(self.find(None), ask, route)
-            if error.status != 503:  # it had no time, but nothing against the request
+            if error.status != 503:  # 503 means that the canary was busy, not that it refused the request
                 canary.count_error()
             return answer
         finally:
@@ -129,7 +132,7 @@ class Switch:
         return await version.ask(ask, route.policy.max_rows, seconds, seconds)
 
     def _is_canarys_turn(self, percent: int) -> bool:
-        """Spread evenly: of a hundred requests in a row exactly ``percent`` are the canary's."""
+        """Return whether this request is the canary's: exactly ``percent`` of each hundred, evenly spread."""
         turn = self._turn
         self._turn = (turn + 1) % 100
         return (turn + 1) * percent // 100 > turn * percent // 100
@@ -149,7 +152,10 @@ class Switch:
 
 
 def _canary_limit_seconds(route: Route) -> float:
-    """What a canary's answer may take before the stable version is asked."""
+    """Return the canary's time limit for an answer, after which the stable version answers.
+
+    It is the stable version's p99 times ``max_slowdown`` times four, and at least one second.
+    """
     usual = None if route.stable is None else quantile(route.stable.health.recent()[1], 0.99)
     generous = _CANARY_MARGIN * route.policy.max_slowdown * (usual or 0.0)
     return max(CANARY_FLOOR_SECONDS, generous)

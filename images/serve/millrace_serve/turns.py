@@ -1,4 +1,4 @@
-"""Whose turn it is: slots of a version, shared fairly between clients and between small and large requests."""
+"""Fair scheduling of a version's slots between clients and between small and large requests."""
 
 import asyncio
 import math
@@ -16,7 +16,7 @@ _WEIGHT_OF_LATEST = 0.1
 
 
 class Line:
-    """Those who wait: clients take turns, a client's own requests keep their order."""
+    """Queue of waiting requests: round robin over clients, first in first out for each client."""
 
     def __init__(self) -> None:
         self._by_client: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
@@ -26,14 +26,14 @@ class Line:
         return self._length
 
     def add(self, client: str) -> asyncio.Future[None]:
-        """Begin to wait; the result is set when it is this one's turn."""
+        """Enqueue a request; the returned future is done when it is its turn."""
         turn = asyncio.get_running_loop().create_future()
         self._by_client.setdefault(client, deque()).append(turn)
         self._length += 1
         return turn
 
     def call(self) -> bool:
-        """It is the next one's turn; False where nobody waits any more."""
+        """Wake the next request; return False if none is waiting."""
         while self._by_client:
             client, waiting = next(iter(self._by_client.items()))
             turn = waiting.popleft()
@@ -48,7 +48,7 @@ class Line:
         return False
 
     def leave(self, client: str, turn: asyncio.Future[None]) -> None:
-        """Wait no longer."""
+        """Remove a waiting request."""
         waiting = self._by_client.get(client, deque())
         if turn in waiting:
             waiting.remove(turn)
@@ -58,12 +58,12 @@ class Line:
 
 
 class Turns:
-    """``slots`` pieces of work at once, and ``ahead`` small ones that wait behind them. Not thread-safe.
+    """Scheduler of ``slots`` concurrent pieces of work, plus ``ahead`` small ones queued for a thread. Not thread-safe.
 
-    A large request is many pieces; a small one is a single piece, and goes first, but for every eighth piece. While
-    small ones come, large ones leave a slot free for the next, and one more for each that is under way: all of them
-    share the cores. As many large ones as there are slots are under way at a time, so that the others' rows are not in
-    memory yet.
+    A large request has many pieces; a small one is a single piece and goes first, except that every eighth piece may
+    be a large one's. While small requests are expected, large ones leave one slot free for the next small one and one
+    for each small one in progress, because all of them share the cores. At most ``slots`` large requests are in
+    progress at a time, so that the rows of the others are not in memory yet.
     """
 
     def __init__(self, slots: int, ahead: int = 0) -> None:
@@ -79,7 +79,7 @@ class Turns:
         self._seconds: dict[Size, float] = {"small": 0.0, "large": 0.0}
 
     def check_time(self, size: Size, limit_seconds: float) -> None:
-        """Raise RequestRefusedError 503 where those who wait already take longer than ``limit_seconds``."""
+        """Raise RequestRefusedError 503 if the queue's expected time is longer than ``limit_seconds``."""
         ahead = max(0, sum(self._held.values()) - self._slots)
         before = (ahead + len(self._lines["small"])) * self._seconds["small"]
         if size == "large":
@@ -93,28 +93,31 @@ class Turns:
             )
 
     def took(self, size: Size, seconds: float) -> None:
-        """A request of this size takes ``seconds`` in its slots, by what is known of it now."""
+        """Update the moving average of the seconds that a request of this size takes in its slots."""
         before = self._seconds[size]
         self._seconds[size] = before + _WEIGHT_OF_LATEST * (seconds - before) if before else seconds
 
     async def begin_large(self, client: str) -> None:
-        """Wait until another large request may be under way; ``end_large`` follows in any case."""
+        """Wait until another large request may start; after it returns, the caller must call ``end_large``."""
         if self._under_way_free and not len(self._not_begun):
             self._under_way_free -= 1
             return
         await self._await(self._not_begun.add(client), self._not_begun, client, self.end_large)
 
     def end_large(self) -> None:
-        """A large request is no longer under way."""
+        """End a large request: start the next one that waits."""
         if not self._not_begun.call():
             self._under_way_free += 1
 
     def saw_small(self) -> None:
-        """A small request turned out to be a single short piece: more of them are expected for a second."""
+        """Record a small request of a single short piece: more of them are expected for one second."""
         self._small_seen_at_seconds = asyncio.get_running_loop().time()
 
     def are_small_expected(self) -> bool:
-        """Whether small requests wait, or one came within the last second; one that is in work may be stuck."""
+        """Return whether small requests wait, or one was seen or started within the last second.
+
+        A small piece in progress for longer does not count: it may hang.
+        """
         recent_at_seconds = self._small_seen_at_seconds
         if self._held["small"]:
             recent_at_seconds = max(recent_at_seconds, self._small_called_at_seconds)
@@ -122,7 +125,7 @@ class Turns:
         return is_recent or len(self._lines["small"]) > 0
 
     async def take(self, size: Size, client: str) -> None:
-        """Wait for a slot; ``give_back`` follows in any case."""
+        """Wait for a slot; after it returns, the caller must call ``give_back``."""
         line = self._lines[size]
         turn = line.add(client)
         self._call()
@@ -130,7 +133,7 @@ class Turns:
             await self._await(turn, line, client, lambda: self.give_back(size))
 
     def give_back(self, size: Size) -> None:
-        """A slot is free again."""
+        """Release a slot and start the next pieces."""
         self._held[size] -= 1
         self._call()
 
@@ -140,7 +143,7 @@ class Turns:
         except asyncio.CancelledError:
             if turn.cancelled():
                 line.leave(client, turn)
-            else:  # it came just before the wait was given up
+            else:  # the slot was assigned just before the cancellation
                 give_back()
             raise
 

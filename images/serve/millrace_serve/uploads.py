@@ -1,4 +1,4 @@
-"""Bodies in memory: requests' bounded in bytes and time each, all of them and large answers together in bytes."""
+"""Memory limits for bodies: bytes and seconds of each request body, bytes of all bodies and large answers together."""
 
 import asyncio
 
@@ -19,7 +19,7 @@ class _Body:
 
 
 class Held:
-    """A whole body, and the bytes that it and its answer take until ``release``."""
+    """Complete request body; it and its answer count against the memory limit until ``release``."""
 
     def __init__(self, uploads: "Uploads", body: bytes, held_bytes: int) -> None:
         self.body = body
@@ -27,22 +27,22 @@ class Held:
         self._held_bytes = held_bytes
 
     def add(self, answer_bytes: int) -> None:
-        """Hold an answer, too. Raises RequestRefusedError 503 where there is no room."""
+        """Count an answer of more than 64 KiB, too. Raises RequestRefusedError 503 if the memory limit is reached."""
         if answer_bytes > SMALL_ANSWER_BYTES:
             self._uploads.hold(answer_bytes)
             self._held_bytes += answer_bytes
 
     def release(self) -> None:
-        """The answer was taken, or there is none."""
+        """Stop counting the body and its answer."""
         self._uploads.hold(-self._held_bytes)
         self._held_bytes = 0
 
 
 class Uploads:
-    """Reads bodies, and counts their bytes until the requests are answered and the answers taken.
+    """Reads request bodies, and counts their bytes until the client has received the answer.
 
-    Where there is no room for another piece, the unfinished body that began first is given up for it: clients that
-    send slowly shut nobody out.
+    If the memory limit leaves no space for another piece, the incomplete body that started first is dropped, so that
+    slow clients do not block others.
     """
 
     def __init__(self, max_held_bytes: int = MAX_HELD_BYTES) -> None:
@@ -51,10 +51,10 @@ class Uploads:
         self._unfinished: dict[_Body, None] = {}
 
     async def read(self, scope: Scope, receive: Receive, max_bytes: int, max_seconds: float) -> Held:
-        """The whole body, to be released.
+        """Read the complete body; the caller must release it.
 
-        Raises RequestRefusedError: 413 for too many bytes, 408 for too much time or for want of room, 503 where all
-        room is taken by requests that are in work, 400 where the client went away.
+        Raises RequestRefusedError: 413 for too many bytes, 408 after ``max_seconds`` or if the body was dropped for
+        another one, 503 if there is no older incomplete body to drop for this one, 400 if the client disconnected.
         """
         body = _Body(asyncio.timeout(max_seconds))
         self._unfinished[body] = None
@@ -73,7 +73,7 @@ class Uploads:
         return Held(self, bytes(body.data), body.held_bytes)
 
     def hold(self, count: int) -> None:
-        """Count so many bytes more, or fewer. Raises RequestRefusedError 503 where there is no room."""
+        """Add ``count`` bytes to the total; negative ones release. Raises RequestRefusedError 503 without space."""
         self._make_room(None, count)
         self._held_bytes += count
 
@@ -111,7 +111,7 @@ class Uploads:
 
 
 def header(scope: Scope, name: bytes) -> bytes | None:
-    """A header's value; None where it is absent."""
+    """Return a header's value; None if it is absent."""
     return next((value for key, value in scope["headers"] if key.lower() == name), None)
 
 

@@ -1,4 +1,4 @@
-"""A loaded version: its own threads, its own figures."""
+"""A loaded model version with its own threads, slots, health statistics and metrics."""
 
 import asyncio
 import contextlib
@@ -22,7 +22,7 @@ _SMALL_AHEAD = 4  # small requests that wait for a thread, to be scored together
 
 
 class ModelFailedError(Exception):
-    """The version gave no answer: it erred (``status`` 500), or took longer than it may (504)."""
+    """The version gave no answer: it failed (``status`` 500) or exceeded its time limit (504)."""
 
     def __init__(self, version: str, message: str, status: int) -> None:
         super().__init__(f"version {version}: {message}")
@@ -30,9 +30,9 @@ class ModelFailedError(Exception):
 
 
 class LoadedVersion:
-    """A verified model that has answered one row, with as many slots as there are cores.
+    """Verified model, warmed up with one row, with as many slots as there are cores.
 
-    Its threads are its own, so that a version that hangs leaves the other one's alone.
+    Each version has its own threads, so that one that hangs does not block the other.
     """
 
     def __init__(self, scorer: Scorer) -> None:
@@ -45,18 +45,18 @@ class LoadedVersion:
 
     @classmethod
     def load(cls, model: ModelVersion) -> "LoadedVersion":
-        """Verify, load and warm up. Raises RefusedError for a folder that is not what the ledger recorded."""
+        """Verify, load and warm up a model. Raises RefusedError if its folder differs from the ledger's record."""
         scorer = Scorer.load(model)
         blank: object = 0.0 if scorer.manifest.max_length is None else ""
         scorer.probabilities({feature: [blank] for feature in scorer.manifest.features})
         return cls(scorer)
 
     async def ask(self, ask: Ask, max_rows: int, limit_seconds: float, wait_seconds: float) -> Answer:
-        """Answer within ``limit_seconds`` of the version's own time.
+        """Answer a request within ``limit_seconds`` of the version's own time.
 
-        Raises RequestRefusedError where the request is at fault, 503 where those before it take longer than
-        ``wait_seconds``, and ModelFailedError where the model is at fault; both outcomes of the model, not the
-        client's mistakes, go into ``health``.
+        Raises RequestRefusedError if the request is invalid, with 503 if the queue before it takes longer than
+        ``wait_seconds``, and ModelFailedError if the model fails or is too slow. ``health`` records answers and
+        failures of the model, but no errors of the client.
         """
         self._turns.check_time("small" if ask.is_small else "large", wait_seconds)
         scoring = Scoring(ask, self.scorer, max_rows)
@@ -85,7 +85,7 @@ class LoadedVersion:
             answer = await _answer(piece, limit_seconds - scoring.seconds)
         except RequestRefusedError:
             raise
-        except asyncio.CancelledError:  # the request's whole time is over
+        except asyncio.CancelledError:  # the request's total time has expired
             if piece.answer.running():
                 self._turns.took(size, loop.time() - began_at_seconds)
                 self._count_late(limit_seconds)
@@ -99,13 +99,13 @@ class LoadedVersion:
             self._turns.took(size, limit_seconds)
             self._count_late(limit_seconds)
             raise ModelFailedError(self.model.version, f"no answer within {limit_seconds:.2f} s", 504) from error
-        except Exception as error:  # whatever ONNX Runtime or the graph raises is the version's fault
+        except Exception as error:  # any error of ONNX Runtime or the graph counts against the version
             self.count_error()
             raise ModelFailedError(self.model.version, f"the model failed with {type(error).__name__}", 500) from error
         finally:
             if piece.answer.done():
                 self._turns.give_back(size)
-            else:  # nobody waits for it any more, but it holds its thread until it ends
+            else:  # the request is over, but the piece occupies its thread until it ends
                 piece.answer.add_done_callback(lambda _: _call(loop, partial(self._turns.give_back, size)))
         self._turns.took(size, scoring.seconds if size == "small" else scoring.expected_seconds())
         if size == "small" and scoring.is_one_short_piece():
@@ -113,7 +113,7 @@ class LoadedVersion:
         return answer
 
     def count_error(self) -> None:
-        """Count a request that the version could not answer."""
+        """Record a request that the version could not answer."""
         self.health.erred()
         self.series.failed("error")
 
@@ -123,7 +123,7 @@ class LoadedVersion:
 
 
 async def _answer(piece: Piece, limit_seconds: float) -> Answer | None:
-    """The piece's answer. Raises TimeoutError once its own time, without waiting for a thread, is longer than that."""
+    """Return the piece's answer. Raises TimeoutError after ``limit_seconds`` without the wait for a thread."""
     loop = asyncio.get_running_loop()
     woken = loop.create_future()
     timer: asyncio.TimerHandle

@@ -1,4 +1,4 @@
-"""Bodies of the Open Inference Protocol v2 to feature columns: JSON, with or without the binary tensor extension."""
+"""Parser of Open Inference Protocol v2 bodies (JSON, optionally with binary tensors) into feature columns."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -53,7 +53,7 @@ class _RequestParameters(BaseModel):
     binary_data_output: StrictBool = False
 
 
-# the first fault is enough: thousands of them would take longer to list than a row to score
+# stop at the first error: listing thousands of them would take longer than scoring a row
 _Tensors = TypeAliasType("_Tensors", Annotated[list[_Tensor], Field(max_length=MAX_TENSORS), FailFast()])
 _Outputs = TypeAliasType("_Outputs", Annotated[list[_Output], Field(max_length=MAX_TENSORS), FailFast()])
 
@@ -67,7 +67,7 @@ class _Request(BaseModel):
 
 @dataclass(frozen=True)
 class InferenceRequest:
-    """A request whose form is the protocol's; ``outputs`` are the names to be answered, each with whether in binary."""
+    """Parsed request that conforms to the protocol; ``outputs`` maps each requested output to whether it is binary."""
 
     id: str | None
     tensors: Mapping[str, _Tensor]
@@ -75,10 +75,10 @@ class InferenceRequest:
 
 
 def parse(body: bytes, json_bytes: str | None) -> InferenceRequest:
-    """Read a body; ``json_bytes`` is the header Inference-Header-Content-Length, None where all of it is JSON.
+    """Parse a body; ``json_bytes`` is the header Inference-Header-Content-Length, None if the whole body is JSON.
 
-    Raises RequestRefusedError 400 for a body that is no inference request, and for an output that is asked for twice
-    or that there is none of.
+    Raises RequestRefusedError 400 for a body that is not an inference request, and for an output that is unknown or
+    requested twice.
     """
     size = len(body) if json_bytes is None else _json_size(json_bytes, len(body))
     try:
@@ -93,13 +93,13 @@ def parse(body: bytes, json_bytes: str | None) -> InferenceRequest:
 
 
 def inputs(manifest: ModelManifest) -> list[dict[str, Any]]:
-    """The metadata of the request's tensors: one a feature; -1 stands for the number of rows."""
+    """Return the metadata of the request's tensors, one for each feature; -1 stands for the number of rows."""
     datatype = "BYTES" if manifest.max_length is not None else "FP64"
     return [{"name": feature, "datatype": datatype, "shape": [-1]} for feature in manifest.features]
 
 
 def outputs(manifest: ModelManifest) -> list[dict[str, Any]]:
-    """The metadata of the response's tensors."""
+    """Return the metadata of the response's tensors; -1 stands for the number of rows."""
     return [
         {"name": PROBABILITIES, "datatype": "FP32", "shape": [-1, len(manifest.labels)]},
         {"name": LABELS, "datatype": "BYTES", "shape": [-1]},
@@ -107,10 +107,10 @@ def outputs(manifest: ModelManifest) -> list[dict[str, Any]]:
 
 
 def columns(request: InferenceRequest, manifest: ModelManifest, max_rows: int) -> Columns:
-    """The request's values by feature, each a list of equally many rows.
+    """Return the request's values by feature: lists of equal length, one value for each row.
 
-    A feature is a tensor of shape [n] or [n, 1]; numbers may also come as one "features" matrix of shape
-    [n, features]. Raises RequestRefusedError 400 for anything else and 413 for more than ``max_rows`` rows.
+    Each feature is a tensor of shape [n] or [n, 1]; numeric features may also come as one tensor "features" of shape
+    [n, features]. Raises RequestRefusedError 400 for any other shape, 413 for more than ``max_rows`` rows.
     """
     tensors, features = request.tensors, manifest.features
     if manifest.max_length is None and FEATURES not in features and set(tensors) == {FEATURES}:
@@ -137,7 +137,7 @@ def _json_size(header: str, body_bytes: int) -> int:
 
 
 def _not_the_protocol(error: ValidationError) -> RequestRefusedError:
-    """Where the body departs from the protocol; the validation's own text would repeat values."""
+    """Return an error with the first three violations of the protocol, without the values that pydantic would quote."""
     found = error.errors(include_url=False, include_context=False, include_input=False)
     places = [".".join(str(part)[:100] for part in each["loc"][:6]) + ": " + each["msg"][:200] for each in found[:3]]
     return RequestRefusedError(400, "no inference request of the Open Inference Protocol v2: " + "; ".join(places))
@@ -161,7 +161,7 @@ def _outputs(request: _Request) -> Mapping[str, bool]:
 
 
 def _take_binary(tensors: Sequence[_Tensor], rest: memoryview) -> None:
-    """Cut the bytes behind the JSON into the tensors that announce some, in order."""
+    """Assign the bytes after the JSON to the tensors with a ``binary_data_size``, in order."""
     start = 0
     for tensor in tensors:
         if tensor.data is not None:
@@ -183,7 +183,7 @@ def _from_binary(tensor: _Tensor, data: bytes) -> list[Any]:
             return [value.decode() for value in deserialize_bytes_tensor(data)]
         except UnicodeDecodeError as error:
             raise RequestRefusedError(400, f"input {shown(tensor.name)}: a value is not UTF-8") from error
-        except Exception as error:  # the codec's own, of a length that points behind the end
+        except Exception as error:  # the codec's error for a length beyond the end of the data
             raise RequestRefusedError(
                 400, f"input {shown(tensor.name)}: no BYTES, each behind its length in four bytes"
             ) from error
@@ -245,7 +245,7 @@ def _values(tensor: _Tensor, count: int) -> list[object]:
 
 
 def _flat(data: Sequence[object]) -> Iterator[object]:
-    """Values in row-major order: the protocol lets JSON nest them by dimension or not; no tensor here has over two."""
+    """Yield values in row-major order from flat or nested JSON (the protocol allows both); at most two dimensions."""
     for item in data:
         if isinstance(item, list):
             yield from item

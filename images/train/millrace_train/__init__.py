@@ -1,1 +1,1 @@
-"""The train image: fine-tune on a published dataset version, export to ONNX, judge the exported model."""
+"""Train image: fine-tune on a published dataset version, export to ONNX, evaluate the exported model."""

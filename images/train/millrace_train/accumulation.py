@@ -1,7 +1,7 @@
-"""A batch in parts, for a device that does not hold it whole: the same loss, the same step, the same checkpoint.
+"""Gradient accumulation for a device that cannot hold a whole batch: loss, step and checkpoint stay the same.
 
-Keras adds up the gradients of ``parts`` calls and steps at the last one. Its counter counts calls, so a checkpoint
-keeps the counter of steps and no half-done sums: a run goes on from it with any number of parts.
+Keras sums the gradients of ``parts`` calls and steps at the last one. Its counter counts calls, so a checkpoint keeps
+the counter of steps and no partial sums: a run can resume from it with any number of parts.
 """
 
 import math
@@ -21,20 +21,20 @@ _SUM = "gradient_accumulator"
 
 
 def parts_of(batch_size: int, rows_at_once: int) -> int:
-    """How many calls a batch takes; 1 where it is fed whole."""
+    """Return the number of calls for a batch; 1 if it is fed whole."""
     return math.ceil(batch_size / rows_at_once)
 
 
 def loss_reduction(parts: int) -> str:
-    """The loss's reduction that makes the mean over a batch's real rows of what ``split`` gives."""
+    """Return the loss reduction with which the parts of ``split`` give the mean over a batch's real rows."""
     return "mean_with_sample_weight" if parts == 1 else "sum_over_batch_size"
 
 
 def split(given: ModelInput, parts: int) -> Iterator[ModelInput]:
-    """Equal parts of a batch whose rows are a multiple of ``parts``.
+    """Yield equal parts of a batch whose number of rows is a multiple of ``parts``.
 
-    The mean of the parts' losses is the batch's: real rows may be spread unevenly, so each weighs what it does in the
-    whole batch.
+    Each real row keeps its weight in the whole batch, so that the mean of the parts' losses is the batch's loss even
+    if the parts hold different numbers of real rows.
     """
     if parts == 1:
         yield given
@@ -45,7 +45,7 @@ def split(given: ModelInput, parts: int) -> Iterator[ModelInput]:
 
 
 def read_optimizer(optimizer: Optimizer, parts: int) -> Arrays:
-    """The optimiser's state between two steps."""
+    """Return the optimiser's state between two steps, with its counter in steps."""
     arrays = read_variables(_PREFIX, _lasting(optimizer))
     counter = _counter(optimizer)
     arrays[counter] = np.asarray(arrays[counter] // parts)
@@ -53,7 +53,7 @@ def read_optimizer(optimizer: Optimizer, parts: int) -> Arrays:
 
 
 def assign_optimizer(optimizer: Optimizer, parts: int, arrays: Arrays, where: str) -> None:
-    """Set that state. Raises RefusedError as assign_variables does."""
+    """Set the state that ``read_optimizer`` returned. Raises RefusedError as `assign_variables` does."""
     counter = _counter(optimizer)
     calls = {counter: np.asarray(arrays[counter] * parts)} if counter in arrays else {}
     assign_variables(_PREFIX, _lasting(optimizer), {**arrays, **calls}, where)

@@ -1,4 +1,4 @@
-"""Keras and the backend below it, set up once and the same way for every step."""
+"""Common set-up of Keras and its backend for all steps."""
 
 import os
 import warnings
@@ -12,13 +12,14 @@ _ENVIRONMENT = {
 
 
 def load_keras(precision: str = "float32", backend: Literal["tensorflow", "jax"] = "tensorflow") -> ModuleType:
-    """Keras with ``precision`` as its dtype policy; auto-numbered names start again, so that a rebuilt model's
-    variables are called what they were. Importing it takes several seconds.
+    """Import Keras and set ``precision`` as its dtype policy; the import takes several seconds.
+
+    Automatic numbering of names restarts, so that the variables of a rebuilt model keep their names.
     """
     os.environ["KERAS_BACKEND"] = backend
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
-    # Keras on TensorFlow reads every variable through a way that NumPy 2 warns about, once a variable.
+    # Keras on TensorFlow triggers this NumPy 2 warning for every variable that it reads.
     warnings.filterwarnings(
         "ignore", message="__array__ implementation doesn't accept a copy", category=DeprecationWarning
     )

@@ -1,4 +1,4 @@
-"""Which rows meet in which batch, and at which length: decided by seed and epoch alone."""
+"""Deterministic grouping of rows into batches and padded lengths: training order depends only on seed and epoch."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -13,7 +13,7 @@ from millrace_train.store import RowStore
 
 @dataclass(frozen=True)
 class Batch:
-    """Rows of a store, padded to ``length`` tokens (0 for rows of numbers)."""
+    """Row indexes of a store, to be padded to ``length`` tokens (0 for numeric rows)."""
 
     rows: NDArray[np.int64]
     length: int
@@ -21,7 +21,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class ModelInput:
-    """One step's arrays. ``weights`` is 0 for the rows that only fill the batch up to its full size."""
+    """Arrays of one step; ``weights`` is 0 for rows that only fill up the batch."""
 
     inputs: dict[str, NDArray[Any]]
     targets: NDArray[Any]
@@ -29,17 +29,17 @@ class ModelInput:
 
 
 def bucket_lengths(lengths: Sequence[int], max_length: int | None) -> tuple[int, ...]:
-    """The lengths that batches are padded to: those given below ``max_length``, and ``max_length``; () without text."""
+    """Return the lengths for padding: the given ones below ``max_length``, and ``max_length``; () without text."""
     if max_length is None:
         return ()
     return (*sorted({length for length in lengths if length < max_length}), max_length)
 
 
 def plan_epoch(store: RowStore, buckets: Sequence[int], batch_size: int, seed: int, epoch: int) -> list[Batch]:
-    """Every row once, in batches of ``batch_size`` (the last one may be smaller), in an order of (seed, epoch).
+    """Plan every row once, in batches of ``batch_size`` (one may be smaller), in an order given by (seed, epoch).
 
-    Rows of one bucket meet in one batch; what is left over joins the next longer bucket, so that an epoch has
-    ceil(rows / batch_size) steps. The same keys give the same batches, however the rows were laid out in the store.
+    Batches hold rows of one bucket; the remainder joins the next longer bucket, so that an epoch has
+    ceil(rows / batch_size) steps. The same keys give the same batches for any order of rows in the store.
     """
     rng = np.random.default_rng([seed, epoch])
     order = np.argsort(store.hashes, kind="stable")[rng.permutation(store.rows)]
@@ -48,12 +48,12 @@ def plan_epoch(store: RowStore, buckets: Sequence[int], batch_size: int, seed: i
 
 
 def plan_scoring(store: RowStore, buckets: Sequence[int], batch_size: int) -> list[Batch]:
-    """Every row once, shortest bucket first."""
+    """Plan every row once, in batches of ``batch_size`` (the last may be smaller), shortest bucket first."""
     return _fill(store, np.arange(store.rows), buckets, batch_size)
 
 
 def load_batch(store: RowStore, batch: Batch, batch_size: int) -> ModelInput:
-    """The arrays of one batch, always ``batch_size`` rows: missing ones repeat its first row with weight 0."""
+    """Load the arrays of one batch with exactly ``batch_size`` rows: copies of its first row, weight 0, fill it up."""
     missing = batch_size - len(batch.rows)
     rows = np.concatenate([batch.rows, np.repeat(batch.rows[:1], missing)])
     weights = np.concatenate([np.ones(len(batch.rows), np.float32), np.zeros(missing, np.float32)])
@@ -64,7 +64,7 @@ def load_batch(store: RowStore, batch: Batch, batch_size: int) -> ModelInput:
 
 
 def share(given: ModelInput, index: int, shares: int) -> ModelInput:
-    """One of several equal shares of a batch, whose rows are a multiple of ``shares``."""
+    """Return share ``index`` of ``shares`` equal ones; the batch's number of rows is a multiple of ``shares``."""
     rows = len(given.weights) // shares
     own = slice(index * rows, (index + 1) * rows)
     inputs = {name: array[own] for name, array in given.inputs.items()}

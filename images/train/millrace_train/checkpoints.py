@@ -1,4 +1,4 @@
-"""Two generations of verified checkpoints, so that a torn one never costs more than the time between two."""
+"""Two generations of verified checkpoints, so that a torn one costs at most the time between two checkpoints."""
 
 import logging
 import tempfile
@@ -22,49 +22,49 @@ _KEEP = 2
 
 
 class Position(Contract):
-    """Where the run stands: ``step`` steps are done, ``batch`` of them in ``epoch``."""
+    """Progress of a run: ``step`` steps are done, ``batch`` of them in ``epoch``, which counts from 0."""
 
     fingerprint: str
     epoch: int
     batch: int
     step: int
-    tokens: int = Field(description="fed so far, padding included")
-    seconds: float = Field(description="spent on steps so far, in all tries")
+    tokens: int = Field(description="tokens fed so far, including padding")
+    seconds: float = Field(description="seconds spent on steps so far, in all attempts")
 
 
 class Generation(Contract):
-    """One checkpoint's folder and the digest that its manifest must have."""
+    """Folder of one checkpoint, and the expected digest of its manifest."""
 
     folder: str
     manifest_sha256: Sha256
 
 
 class Pointer(Contract):
-    """The generations, newest first."""
+    """Content of the pointer file: the generations, newest first."""
 
     generations: tuple[Generation, ...]
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a run goes on from."""
+    """Position and arrays from which a run resumes."""
 
     position: Position
     arrays: Arrays
 
 
 class Checkpoints:
-    """The checkpoints of one state folder. One trainer writes at a time."""
+    """The checkpoints of one state folder; only one process may write at a time."""
 
     def __init__(self, state_uri: str) -> None:
         self._state_uri = state_uri
         self._kept: tuple[Generation, ...] = ()
 
     def newest(self, fingerprint: str) -> Checkpoint | None:
-        """The newest checkpoint of this run that is whole; None to begin at the start.
+        """Return the newest complete checkpoint with this fingerprint; None if there is none.
 
-        A torn one is passed over for the one before it, and the log says so. One of other parameters, data or code is
-        never gone on from.
+        A torn checkpoint is skipped for the one before it, with a warning in the log. Checkpoints with another
+        fingerprint (other parameters, data or library versions) are not used.
         """
         for generation in self._read_pointer():
             try:
@@ -81,9 +81,9 @@ class Checkpoints:
         return None
 
     def save(self, position: Position, arrays: Arrays) -> None:
-        """Write a generation whole, then point to it, then remove the oldest.
+        """Write a complete generation, then the pointer file, then remove all but the newest two.
 
-        Raises files.no_room's errors; the generations before it stay.
+        Raises the errors of `files.no_room`; the earlier generations then stay.
         """
         name = f"checkpoint-{position.step:09d}"
         self._remove(name)

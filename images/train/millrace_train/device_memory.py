@@ -1,4 +1,4 @@
-"""A device that has no room for what training feeds it, said in a way that the next try can act on."""
+"""Conversion of a backend's out-of-memory error into DeviceMemoryError, on which the next attempt can act."""
 
 import re
 from collections.abc import Iterator
@@ -6,7 +6,8 @@ from contextlib import contextmanager
 
 from millrace.contracts.errors import DeviceMemoryError
 
-# TensorFlow's class; JAX and XLA have one class for everything and say it in the text; CUDA's own allocator
+# TensorFlow has a class for it; JAX and XLA use one class for all errors and give RESOURCE_EXHAUSTED in the text, and
+# CUDA's allocator gives CUDA_ERROR_OUT_OF_MEMORY
 _EXHAUSTED_TYPE = "ResourceExhaustedError"
 _EXHAUSTED_TEXT = re.compile(r"RESOURCE_EXHAUSTED|CUDA_ERROR_OUT_OF_MEMORY")
 _REASON = re.compile(r"(OOM when allocating|[Oo]ut of memory)[^\n]*")
@@ -14,9 +15,9 @@ _REASON = re.compile(r"(OOM when allocating|[Oo]ut of memory)[^\n]*")
 
 @contextmanager
 def device_memory(rows: int) -> Iterator[None]:
-    """Turn a backend's error for want of memory into DeviceMemoryError; ``rows`` were fed at once.
+    """Turn a backend's out-of-memory error into DeviceMemoryError; ``rows`` is the number of rows fed at once.
 
-    A step that failed halfway may have changed some variables: what is saved is the last checkpoint, and nothing of it.
+    The failed step may have changed some variables, so nothing of it is saved; the last checkpoint stays valid.
     """
     try:
         yield

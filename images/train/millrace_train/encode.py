@@ -1,4 +1,4 @@
-"""A split of a dataset version as a store of encoded rows."""
+"""Encoding of a split of a dataset version into a `RowStore`."""
 
 from pathlib import Path
 
@@ -25,11 +25,10 @@ def encode_rows(
     tokenizer: TextTokenizer | None = None,
     max_length: int | None = None,
 ) -> RowStore:
-    """Tokenise (or take as numbers) the selected rows once, into ``folder``; a whole store of the same fingerprint is
-    used as it is. One batch is in memory at a time.
+    """Encode the selected rows (texts as tokens, or numbers) into ``folder``, one batch in memory at a time.
 
-    Raises BadInputError for a split without rows, an undeclared label or a number that is missing or not finite, and
-    InterruptedStepError when asked to stop.
+    A complete store with the same fingerprint is reused. Raises BadInputError for a split without rows, an undeclared
+    label, or a number that is missing or not finite, and InterruptedStepError if a stop is requested.
     """
     found = open_store(folder, fingerprint)
     if found is not None:
@@ -58,7 +57,10 @@ def encode_rows(
 
 
 def number_matrix(batch: pa.RecordBatch, features: tuple[str, ...], where: str) -> NDArray[np.float32]:
-    """The features as float32 [rows, features]. Raises BadInputError naming the column of a value that is no number."""
+    """Return the features as float32 [rows, features].
+
+    Raises BadInputError, which names the column, for a value that is missing, not finite or beyond float32.
+    """
     matrix = np.empty((batch.num_rows, len(features)), np.float32)
     for index, name in enumerate(features):
         values = pc.cast(batch.column(index), pa.float64(), safe=False)
@@ -75,9 +77,9 @@ def number_matrix(batch: pa.RecordBatch, features: tuple[str, ...], where: str) 
 
 
 def feature_statistics(store: RowStore) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and variance of each feature over the store's rows, in float64 and in pieces; () for text.
+    """Return mean and variance of each feature over the store's rows, computed in float64 and in pieces; () for text.
 
-    Pieces are joined by the pairwise update of Chan, Golub and LeVeque (1983).
+    The pieces are combined by the pairwise update of Chan, Golub and LeVeque (1983).
     """
     if store.features is None:
         return (), ()

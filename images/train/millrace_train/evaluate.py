@@ -1,4 +1,4 @@
-"""The step ``evaluate``: the exported candidate, the live version and a simple baseline on the same test rows."""
+"""The step ``evaluate``: measure the exported candidate, the live version and a baseline on the same test rows."""
 
 import json
 import logging
@@ -36,10 +36,10 @@ _ROWS_AT_A_TIME = 32
 
 
 def evaluate(spec: RunSpec, stop: Stop) -> EvaluateResult:
-    """Judge on all test rows, or, of a run with capped rows, on half as many (1,000 at least) that are always the same.
+    """Evaluate on all test rows; in a run with a limit of rows, on a fixed sample of half the limit, at least 1,000.
 
-    Raises RefusedError where the candidate or the live version cannot be loaded whole, so that no gate is passed by
-    accident, and BadInputError where there are no test rows.
+    Raises RefusedError if the files of the candidate or the live version are not intact, so that the gate cannot pass
+    by accident, and BadInputError if there are no test rows.
     """
     if not isinstance(spec.task, EvaluateTask):
         raise TypeError(spec.task.kind)
@@ -74,7 +74,7 @@ def evaluate(spec: RunSpec, stop: Stop) -> EvaluateResult:
 
 @dataclass(frozen=True)
 class _Trial:
-    """What every version is put through."""
+    """Test rows, replay requests and hardware with which every version is evaluated."""
 
     dataset: Dataset
     test: Selection
@@ -109,9 +109,9 @@ def _judge(model: ModelVersion, trial: _Trial, stop: Stop) -> Quality:
 
 
 def score_rows(scorer: Scorer, test: Selection, dataset: Dataset, stop: Stop) -> Tally:
-    """The version's quality on the rows, judged by the labels that the workload declares now.
+    """Compute the version's quality on the rows, for the labels that the workload declares now.
 
-    A label that the version does not know counts as never given; one that it alone knows is left out.
+    A label that the version does not know counts as never assigned; a label that only the version knows is ignored.
     """
     target = dataset.target
     tally = Tally(target.labels, target.kind == "single_label")
@@ -135,7 +135,7 @@ def score_rows(scorer: Scorer, test: Selection, dataset: Dataset, stop: Stop) ->
 
 
 def _alike(batch: pa.RecordBatch, features: int) -> Iterator[NDArray[np.int64]]:
-    """Rows of a batch in groups of like text length, so that little is padded."""
+    """Yield the batch's row indexes in groups of similar text length, which need little padding."""
     lengths = np.zeros(batch.num_rows, np.int64)
     for index in range(features):
         if pa.types.is_string(batch.schema.field(index).type):
@@ -156,7 +156,7 @@ def _by_label(array: NDArray[Any], known: Sequence[str], wanted: Sequence[str]) 
 
 
 def _replay_rows(selection: Selection, features: tuple[str, ...], spec: RunSpec) -> list[Request]:
-    """Up to 200 test rows whose request the service takes."""
+    """Return the selected test rows that fit the model server's limit: as JSON they take less than half of it."""
     rows: list[Request] = []
     for batch, _ in read_rows(selection, features):
         found = [{name: _as_json(value) for name, value in row.items()} for row in batch.to_pylist()]

@@ -1,4 +1,4 @@
-"""The step ``export``: trained weights become a model version that the service can load."""
+"""The step ``export``: convert trained weights into a model version that the model server can load."""
 
 import logging
 import math
@@ -37,16 +37,16 @@ log = logging.getLogger("millrace.train")
 EXPORT_TOLERANCE = 1e-4
 _ROWS_TO_COMPARE = 48
 _ROWS_AT_A_TIME = 16
-# Rounded up to this, so that the last bits of a difference do not make another version of an equal model.
+# The error is rounded up to a multiple of this, so that rounding noise does not change the version of an equal model.
 _ERROR_GRAIN = 1e-6
 
 
 def export(spec: RunSpec, stop: Stop) -> ExportResult:
     """Write the version's folder below ``models_uri``: model.onnx, weights, tokenizer, and last the sealed manifest.
 
-    A version is named after its manifest's digest, so that exporting the same model again finds the same folder,
-    verifies it and leaves it. Raises RefusedError where a digest differs, the trained folder is of another workload,
-    or ONNX and Keras differ by more than EXPORT_TOLERANCE in a probability.
+    The version's name derives from its manifest's digest: a second export of the same model finds the same folder,
+    verifies it and changes nothing. Raises RefusedError if a digest differs, the trained folder has another trainer,
+    labels or length, or a probability differs between ONNX and Keras by more than EXPORT_TOLERANCE.
     """
     if not isinstance(spec.task, ExportTask):
         raise TypeError(spec.task.kind)
@@ -96,7 +96,7 @@ def export(spec: RunSpec, stop: Stop) -> ExportResult:
 
 
 def rebuild(job: Job, trained: Trained, weights: Arrays, base: BaseModel | None, where: str) -> Model:
-    """The trained Keras model in float32, whatever precision it was trained in."""
+    """Rebuild the trained Keras model in float32, independently of its training precision."""
     load_keras("float32")
     shape = ModelShape(
         labels=len(trained.labels),
@@ -119,7 +119,7 @@ def _rows_to_compare(task: ExportTask, job: Job, base: BaseModel | None, scratch
 
 
 def _comparisons(rows: RowStore, job: Job) -> Iterator[dict[str, NDArray[Any]]]:
-    """Single rows without padding, batches at each length in use, and one padded to the greatest length."""
+    """Yield inputs: up to three single rows without padding, batches at each length, one at the greatest length."""
     lengths = rows.lengths()
     for row in sorted({0, int(lengths.argmin()), int(lengths.argmax())}):
         yield load_batch(rows, Batch(np.asarray([row]), int(lengths[row])), 1).inputs

@@ -1,4 +1,4 @@
-"""Workers that train one model together: Keras on JAX, each with its share of every batch."""
+"""Worker groups: several workers train one model with Keras on JAX, each with its share of every batch."""
 
 import hashlib
 import logging
@@ -18,16 +18,16 @@ from millrace_train.variables import Arrays
 
 log = logging.getLogger("millrace.train")
 
-# A worker that is gone is noticed by its closed connection at once, and by its heartbeat where its whole machine is.
+# A closed connection shows the loss of a worker at once; the heartbeat shows the loss of its whole machine.
 _HEARTBEAT_SECONDS = 30
 _ARRIVAL_SECONDS = 15
 _LEAVE_SECONDS = 10
-# XLA gives a failed collective as the status of its own calls, in whichever Python exception
+# XLA reports a failed collective as a status at the start of the message, in different Python exceptions
 _LOST = re.compile(r"^(UNKNOWN|UNAVAILABLE|ABORTED|CANCELLED|INTERNAL|DEADLINE_EXCEEDED|FAILED_PRECONDITION): ")
 
 
 class Workers:
-    """This process among the workers of its gang; without one it is the only worker and leads itself."""
+    """This process as a member of its worker group; without a group it is the only worker and the leader."""
 
     def __init__(self, gang: Gang | None) -> None:
         self._began = time.monotonic()
@@ -37,18 +37,18 @@ class Workers:
         self.leads = self.index == 0
 
     def load_keras(self, precision: str) -> ModuleType:
-        """Keras as backend.load_keras gives it; in a gang on JAX, and each variable the same in every worker.
+        """Import Keras as `backend.load_keras` does; in a group on JAX, with equal variables in every worker.
 
-        Returns once every worker is there. Raises InterruptedStepError where one does not come.
+        It returns once all workers have joined. Raises InterruptedStepError if one does not join in time.
         """
         if self._gang is None:
             return load_keras(precision)
         import jax
 
         log.info("worker %d of %d, meeting at %s", self.index, self.count, self._gang.coordinator)
-        # JAX would take SIGTERM for itself
+        # JAX would otherwise install its own SIGTERM handler
         jax.config.update("jax_enable_preemption_service", False)
-        # its INFO lines say that there is no TPU
+        # its INFO lines only report that there is no TPU
         logging.getLogger("jax").setLevel(logging.WARNING)
         with self.held_together():
             jax.distributed.initialize(
@@ -64,28 +64,28 @@ class Workers:
         return keras
 
     def _patience_seconds(self, gang: Gang) -> int:
-        """A worker that starts as late as it may takes as long to come here as this one took."""
+        """Return the join timeout: `join_seconds`, twice the time since this worker's start, and 15 s."""
         return math.ceil(gang.join_seconds + 2 * (time.monotonic() - self._began)) + _ARRIVAL_SECONDS
 
     def whole_shares(self, rows: int) -> int:
-        """As many rows, or a few more, so that each worker has an equal share of them."""
+        """Round ``rows`` up to a multiple of the number of workers."""
         return math.ceil(rows / self.count) * self.count
 
     def meet(self, name: str) -> None:
-        """Wait until every worker is here."""
+        """Wait at the barrier ``name`` until every worker has reached it."""
         if self._gang is not None:
             from jax.experimental import multihost_utils
 
             multihost_utils.sync_global_devices(name)
 
     def agree(self, asked: bool) -> bool:
-        """Whether any worker was asked: every worker gets the same answer, at the same step."""
+        """Return whether ``asked`` is true in any worker; every worker gets the same answer at the same step."""
         return asked if self._gang is None else bool(_gather(np.asarray([asked])).any())
 
     def part(self, weights: Arrays) -> None:
-        """Compare the weights that every worker ended with, then take leave of the others.
+        """Compare the final weights of all workers by digest, then leave the group.
 
-        Raises TransientError where they differ: they are copies of one model, or the training was none.
+        Raises TransientError if they differ: all workers must hold copies of one model.
         """
         if self._gang is None:
             return
@@ -106,12 +106,12 @@ class Workers:
             )
         jax.distributed.shutdown()
         keras.distribution.set_distribution(None)
-        # names of variables begin again: the leader builds its own copy of the model next
+        # restart the numbering of variables' names: the leader builds its own copy of the model next
         keras.utils.clear_session()
 
     @contextmanager
     def held_together(self) -> Iterator[None]:
-        """Raises InterruptedStepError where another worker is lost, since this one cannot go on without it."""
+        """Turn an error that shows the loss of another worker into InterruptedStepError: this one cannot continue."""
         try:
             yield
         except (RuntimeError, ValueError) as error:

@@ -1,4 +1,4 @@
-"""A spec as training understands it, and the base model behind it."""
+"""The parsed training job of a spec, its base model, and the fingerprint for checkpoints."""
 
 import hashlib
 import json
@@ -16,14 +16,14 @@ from millrace.storage import folders
 from millrace_train.trainers.registry import Trainer, find_trainer
 
 CONFIG_FILE = "config.json"
-# Enough to choose thresholds by, and few enough to hold their probabilities in memory.
+# Enough rows to choose thresholds; their probabilities fit into memory.
 _VALIDATION_ROWS_AT_MOST = 50_000
 _VALIDATION_ROWS_AT_LEAST = 1_000
 
 
 @dataclass(frozen=True)
 class Job:
-    """The trainer with its options, and what both make of the run's parameters."""
+    """Trainer, parsed options, dataset, and the parameters derived from them."""
 
     trainer: Trainer
     options: TrainerOptions
@@ -33,12 +33,12 @@ class Job:
 
     @property
     def single_label(self) -> bool:
-        """Whether a row has exactly one label."""
+        """Whether each row has exactly one label."""
         return self.dataset.target.kind == "single_label"
 
     @property
     def bucket_lengths(self) -> tuple[int, ...]:
-        """Lengths that batches may be padded to; () for trainers without text."""
+        """Token lengths to which batches may be padded; () for trainers without text."""
         return numbers(self.options.buckets) if isinstance(self.options, BertOptions) else ()
 
 
@@ -51,7 +51,7 @@ class BaseModel:
 
 
 def read_job(spec: RunSpec) -> Job:
-    """Raises BadInputError where trainer, options, features and length do not fit together."""
+    """Parse the spec's training job. Raises BadInputError if trainer, options, features and length do not match."""
     trainer = find_trainer(spec.workload)
     options = parse_options(trainer.options, spec.workload.training.options)
     max_length = spec.parameters.max_length or spec.workload.training.max_length
@@ -68,9 +68,10 @@ def read_job(spec: RunSpec) -> Job:
 
 
 def open_base_model(base: BaseModelRef | None, max_length: int | None, scratch: Path) -> BaseModel | None:
-    """Verify every byte against the recorded digest, then read the tokenizer; None where the job has no text.
+    """Verify the base model's files by their recorded digests, then read the tokenizer; None for jobs without text.
 
-    Raises RefusedError where a digest differs, BadInputError where there is no base model or it is too short.
+    Raises RefusedError if a digest differs or a file is missing, BadInputError if the job names no base model or
+    ``max_length`` exceeds the model's positions.
     """
     if max_length is None:
         return None
@@ -102,7 +103,7 @@ def open_base_model(base: BaseModelRef | None, max_length: int | None, scratch: 
 
 
 def fingerprint(spec: RunSpec, dataset: DatasetVersion, base: BaseModelRef | None) -> str:
-    """A digest of everything that a run's losses follow from: a checkpoint of another one is never gone on from."""
+    """Return a digest of all inputs that determine a run's losses; checkpoints with another digest are not used."""
     workload = spec.workload
     options = {
         name: value

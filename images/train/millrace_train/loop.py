@@ -1,4 +1,4 @@
-"""The training loop: from a checkpoint, always, so that a run that was killed ends as one that was not."""
+"""Training loop: it always starts from a checkpoint, so that an interrupted run ends as an unbroken one does."""
 
 import json
 import math
@@ -24,15 +24,15 @@ from millrace_train.variables import Arrays, assign_variables, read_variables
 
 LOSSES_FILE = "losses.jsonl"
 _LOSSES = "loop/losses"
-# A checkpoint may cost this share of the time between two, however short the asked-for time is.
+# Checkpoints take at most about this share of the time; the interval grows if the configured one is too short.
 _CHECKPOINT_SHARE = 0.02
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """What a run's losses follow from, next to model and rows. ``fingerprint`` names all of it.
+    """Parameters of a training besides model and rows; ``fingerprint`` is the digest of all that determines its losses.
 
-    ``rows_at_once`` is not part of that: a batch that is fed in parts is the same batch.
+    ``rows_at_once`` and ``checkpoint_seconds`` do not: a batch that is fed in parts is the same batch.
     """
 
     epochs: int
@@ -45,12 +45,12 @@ class Recipe:
 
     @property
     def parts(self) -> int:
-        """Calls that a step takes."""
+        """Calls for each optimiser step."""
         return parts_of(self.batch_size, self.rows_at_once)
 
     @property
     def fed_rows(self) -> int:
-        """Rows of a step as they are fed, in equal parts: the batch's, and those that fill it up."""
+        """Rows fed for each step, in equal parts, including the rows that fill up the batch."""
         return self.parts * self.rows_at_once
 
     def steps_per_epoch(self, rows: int) -> int:
@@ -60,9 +60,9 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Outcome:
-    """``losses`` are of every step of the whole run, and ``step_seconds`` of its steps alone, over all tries.
+    """Result of a training: ``losses`` of all steps and ``step_seconds`` spent on them, over all attempts.
 
-    ``loop_seconds`` and ``loop_cpu_seconds`` are this try's, from the compiled step to the last checkpoint.
+    ``loop_seconds`` and ``loop_cpu_seconds`` are of this attempt, from the compiled step to the last checkpoint.
     """
 
     losses: tuple[float, ...]
@@ -75,7 +75,7 @@ class Outcome:
 
 @dataclass
 class _Run:
-    """One try: what stays, and where it stands."""
+    """State of one attempt: its inputs, the position, the losses and the last checkpoint."""
 
     model: Model
     store: RowStore
@@ -93,13 +93,13 @@ class _Run:
 def run_training(
     model: Model, store: RowStore, recipe: Recipe, state_uri: str, stop: Stop, workers: Workers
 ) -> Outcome:
-    """Train a compiled model for all epochs, going on from the newest whole checkpoint in ``state_uri``.
+    """Train a compiled model for all epochs, from the newest complete checkpoint in ``state_uri``.
 
     The same recipe and rows on the same machine give the same losses, interrupted or not: variables, optimiser and
-    random generators are restored, and the compiled step is made from the same shapes in the same order each time.
-    Raises InterruptedStepError after saving when asked to stop, BadInputError naming the step where the loss is not
-    finite, files.no_room's errors where the state cannot be written. Of several ``workers`` the leader alone writes,
-    and all stop after the same step.
+    random generators are restored, and the step is always compiled from the same shapes in the same order.
+    Raises InterruptedStepError after saving if a stop is requested, BadInputError that names the step if the loss is
+    not finite, and the errors of `files.no_room` if the state cannot be written. Of several ``workers`` only the leader
+    writes, and all stop after the same step.
     """
     model.optimizer.build(model.trainable_variables)
     run = _restore(model, store, recipe, state_uri, workers)
@@ -206,9 +206,9 @@ def _feed(model: Model, given: ModelInput, parts: int, workers: Workers) -> floa
 
 
 def _compile_step(model: Model, store: RowStore, recipe: Recipe, workers: Workers) -> None:
-    """Run the step on the two shortest lengths in use: the second makes the backend's step take any length.
+    """Compile the step by running it on the two shortest lengths in use; the second makes it accept any length.
 
-    What it does to the variables is undone by the restore that follows.
+    The restore that follows overwrites its changes to the variables.
     """
     order = np.argsort(store.hashes, kind="stable")[: recipe.batch_size].astype(np.int64)
     longest = recipe.buckets[-1] if recipe.buckets else 0

@@ -1,4 +1,4 @@
-"""A Keras model as an ONNX file: the same bytes for the same weights, and proven equal."""
+"""Conversion of a Keras model into an ONNX file, with the same bytes for the same weights, and their comparison."""
 
 import logging
 from collections.abc import Iterable
@@ -17,11 +17,11 @@ _AXES = ("batch", "tokens")
 
 
 def write_onnx(model: Model, path: Path) -> None:
-    """Export a float32 Keras model with its inputs' names kept, batch and length free, output ``probabilities``.
+    """Export a float32 Keras model with its inputs' names, dynamic batch and length, and the output ``probabilities``.
 
-    The graph is converted with the weights as inputs and they are put in afterwards: with them inside, the converter
-    copies all of them at each of its passes (measured on MiniLM, 91 MB: 6.7 GB and 36 s against 1.4 GB and 5 s).
-    The file holds at most 2 GiB, protobuf's own bound.
+    The graph is converted with the weights as inputs, and they are inserted afterwards: otherwise the converter copies
+    all of them in each of its passes (measured on MiniLM, 91 MB: 6.7 GB and 36 s against 1.4 GB and 5 s).
+    The file can hold at most 2 GiB, the limit of protobuf.
     """
     import keras
     import onnx
@@ -54,7 +54,7 @@ def write_onnx(model: Model, path: Path) -> None:
 
 
 def largest_difference(model: Model, path: Path, batches: Iterable[dict[str, NDArray[Any]]]) -> float:
-    """The largest |Keras - ONNX| probability over all rows of all batches. Raises RefusedError for one not finite."""
+    """Return the largest |Keras - ONNX| over the probabilities of all batches. Raises RefusedError if not finite."""
     import keras
     import onnxruntime
 
@@ -93,9 +93,9 @@ def _put_weights(graph: Message, inputs: set[str], weights: dict[str, NDArray[An
 
 
 def _make_canonical(graph: Message) -> None:
-    """Order nodes by how the output is reached, and number the names in that order.
+    """Sort the nodes topologically from the output, and number the names in that order.
 
-    The converter takes both from hash tables and counters, so that equal models would differ in their bytes.
+    The converter takes both from hash tables and counters, so that the bytes of equal models would differ.
     """
     _replace(graph.node, _in_order(graph))
     kept = {given.name for given in graph.input}

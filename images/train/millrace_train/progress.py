@@ -1,4 +1,4 @@
-"""One line every few seconds: how far, how fast, how long still."""
+"""Progress log of a training: step, epoch, mean loss, rows per second and the remaining time."""
 
 import logging
 import math
@@ -11,7 +11,7 @@ LINE_EVERY_SECONDS = 5.0
 
 
 class Progress:
-    """Logs a line every ``LINE_EVERY_SECONDS``."""
+    """Logs a line every ``LINE_EVERY_SECONDS`` and at the last step."""
 
     def __init__(
         self, total_steps: int, epochs: int, batch_size: int, clock: Callable[[], float] = time.monotonic
@@ -25,7 +25,7 @@ class Progress:
         self._losses: list[float] = []
 
     def step(self, step: int, epoch: int, loss: float) -> None:
-        """Note that ``step`` steps are done."""
+        """Record a completed step: ``step`` counts from 1 over the run, ``epoch`` from 0."""
         self._steps += 1
         self._losses.append(loss)
         now = self._clock()
@@ -47,7 +47,7 @@ class Progress:
 
 
 def duration(seconds: float) -> str:
-    """Seconds as people say them: 42 s, 3 min 05 s, 2 h 10 min."""
+    """Format seconds for a log line: 42 s, 3 min 05 s, 2 h 10 min."""
     whole = math.ceil(seconds)
     if whole < 60:
         return f"{whole} s"

@@ -1,4 +1,4 @@
-"""Rows of a published dataset version, streamed: one split, all of it or a sample that is always the same."""
+"""Streaming reader for one split of a published dataset version: all its rows, or a deterministic sample."""
 
 import zlib
 from collections.abc import Iterator, Sequence
@@ -27,7 +27,7 @@ Hashes: TypeAlias = NDArray[np.uint32]
 
 @dataclass(frozen=True)
 class Selection:
-    """Rows of one split whose key's CRC-32 is at most ``highest_hash``."""
+    """The ``rows`` rows of one split whose key's CRC-32 is at most ``highest_hash``."""
 
     dataset: DatasetVersion
     split: str
@@ -37,11 +37,11 @@ class Selection:
 
 
 def select_rows(dataset: DatasetVersion, split: str, key: str, limit: int = 0) -> Selection:
-    """The rows of ``split`` up to the version's last partition; with a ``limit``, those whose keys hash lowest.
+    """Select the rows of ``split`` up to the version's last partition; with a ``limit``, those with the lowest hashes.
 
-    The choice depends on the keys alone, so that training, baseline and evaluation take the same rows however the
-    files are laid out. Keys that share a hash stay together, so there may be a few rows less than ``limit``. Holds
-    at most ``2 · limit`` hashes in memory. Raises BadInputError for a version that the table does not have.
+    The choice depends only on the keys, so that training, baseline and evaluation use the same rows for any layout of
+    the files. Keys with equal hashes stay together, so there may be a few rows less than ``limit``. It holds about
+    ``2 · limit`` hashes in memory. Raises BadInputError for a version that the table does not have.
     """
     if not limit:
         count = sum(batch.num_rows for batch in _scan(dataset, split, [key]))
@@ -59,7 +59,7 @@ def select_rows(dataset: DatasetVersion, split: str, key: str, limit: int = 0) -
 
 
 def read_rows(selection: Selection, columns: Sequence[str]) -> Iterator[tuple[pa.RecordBatch, Hashes]]:
-    """Batches of the selected rows' ``columns`` with their keys' hashes; at most ROWS_AT_A_TIME rows each."""
+    """Yield batches of the selected rows' ``columns`` with their keys' hashes, at most ROWS_AT_A_TIME rows each."""
     names = list(dict.fromkeys([selection.key, *columns]))
     for batch in _scan(selection.dataset, selection.split, names):
         hashes = key_hashes(batch.column(0))
@@ -70,7 +70,7 @@ def read_rows(selection: Selection, columns: Sequence[str]) -> Iterator[tuple[pa
 
 
 def key_hashes(keys: pa.Array) -> Hashes:
-    """The CRC-32 of the UTF-8 bytes of each key's ``str()``: the same as of the key before it was in the table."""
+    """Return the CRC-32 of the UTF-8 bytes of each key's ``str()``, which equals that of the key before ingest."""
     values = (zlib.crc32(str(key).encode()) for key in keys.to_pylist())
     return np.fromiter(values, np.uint32, count=len(keys))
 
@@ -86,7 +86,7 @@ def _scan(dataset: DatasetVersion, split: str, columns: list[str]) -> Iterator[p
 
 
 def _completed(batch: pa.RecordBatch, columns: list[str], schema: pa.Schema) -> pa.RecordBatch:
-    """The columns in this order; one that the table has only since the batch's file was written is null."""
+    """Return the batch with ``columns`` in this order; a column that is newer than the batch's file is null."""
     if set(columns) <= set(batch.schema.names):
         return batch.select(columns)
     found = {
@@ -97,9 +97,9 @@ def _completed(batch: pa.RecordBatch, columns: list[str], schema: pa.Schema) -> 
 
 
 def _pieces(fragments: Iterator[ArrowFragment], columns: list[str]) -> Iterator[Iterator[pa.RecordBatch]]:
-    """Readers of a few row groups each, whose bytes are fetched together when the first batch is asked for.
+    """Yield readers of a few row groups each; a reader fetches all its bytes when its first batch is read.
 
-    A scan of the whole file would hold all of its bytes in memory, or fetch each column of each row group by itself.
+    A scan of the whole file would hold all its bytes in memory, or fetch each column of each row group separately.
     """
     for fragment in fragments:
         footer = fragment.metadata
@@ -117,7 +117,7 @@ def _pieces(fragments: Iterator[ArrowFragment], columns: list[str]) -> Iterator[
 
 
 def _one_ahead(readers: Iterator[Iterator[pa.RecordBatch]]) -> Iterator[pa.RecordBatch]:
-    """All that they give, in order; each one's first batch is fetched while the one before it is read."""
+    """Yield all batches of the readers in order; fetch each reader's first batch while the previous one is read."""
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="fetch") as fetcher:
         waiting: tuple[Future[pa.RecordBatch | None], Iterator[pa.RecordBatch]] | None = None
         for reader in chain(readers, [None]):
@@ -137,7 +137,7 @@ def _open(dataset: DatasetVersion) -> ArrowDataset:
         ).to_pyarrow_dataset()
     except TableNotFoundError as error:
         raise _missing(dataset, error) from error
-    except Exception as error:  # deltalake has no class of its own for a version that is not there
+    except Exception as error:  # deltalake has no exception class for a missing version
         if "version" in str(error).lower():
             raise _missing(dataset, error) from error
         raise

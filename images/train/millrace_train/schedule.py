@@ -1,4 +1,4 @@
-"""The learning rate of each step, and the optimiser that uses it."""
+"""Learning-rate schedule, and the optimiser that uses it."""
 
 from typing import Any
 
@@ -7,16 +7,16 @@ from millrace_train.untyped import Optimizer, Tensor
 
 
 def warmup_steps(total_steps: int, share: float) -> int:
-    """Steps with a rising rate: ``share`` of all, and never the whole run."""
+    """Return the number of warm-up steps: ``share`` of all steps, and at most all but one."""
     return min(round(total_steps * share), total_steps - 1)
 
 
 def adamw(learning_rate: float, total_steps: int, options: TrainerOptions, parts: int = 1) -> Optimizer:
-    """AdamW whose rate rises in a straight line to ``learning_rate`` and falls in one to 0 at ``total_steps``.
+    """Return AdamW whose rate rises linearly to ``learning_rate`` and then falls linearly to 0 at ``total_steps``.
 
-    Weight decay is decoupled (Loshchilov and Hutter, 2019) and spares biases and normalisation; the warm-up is that
-    of BERT's own fine-tuning (Devlin et al., 2019, appendix A.2). A step takes ``parts`` calls, and Keras asks for the
-    rate by the number of calls.
+    Weight decay is decoupled (Loshchilov and Hutter, 2019) and excludes biases and normalisation; the warm-up is that
+    of BERT (Devlin et al., 2019, appendix A.2). A step takes ``parts`` calls; the schedule converts Keras's count of
+    calls into steps.
     """
     import keras
 

@@ -1,4 +1,4 @@
-"""Quality on labelled rows, added up batch by batch."""
+"""Quality metrics on labelled rows, accumulated batch by batch."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,9 +12,9 @@ CALIBRATION_BINS = 15
 
 
 class Tally:
-    """Counts over rows seen so far; memory does not grow with them.
+    """Accumulator of counts over the rows added so far, in constant memory.
 
-    F1 is 2·TP / (2·TP + FP + FN), 0 where that is 0/0.
+    F1 is 2·TP / (2·TP + FP + FN), and 0 for 0/0.
     """
 
     def __init__(self, labels: Sequence[str], single_label: bool) -> None:
@@ -29,7 +29,7 @@ class Tally:
         self.rows = 0
 
     def add(self, probabilities: NDArray[Any], given: NDArray[np.bool_], truth: NDArray[np.bool_]) -> None:
-        """Count rows; all three are [rows, labels]."""
+        """Add rows; all three arrays are [rows, labels]."""
         self.rows += len(truth)
         self._hits += (given & truth).sum(axis=0)
         self._given += given.sum(axis=0)
@@ -45,20 +45,20 @@ class Tally:
         self._bin_correct += np.bincount(bins, truth.ravel(), minlength=CALIBRATION_BINS)
 
     def micro_f1(self) -> float:
-        """F1 over all pairs of row and label together; of single labels that is the accuracy."""
+        """Return F1 over all pairs of row and label; for single labels this is the accuracy."""
         return _f1(int(self._hits.sum()), int(self._given.sum()), int(self._support.sum()))
 
     def macro_f1(self) -> float:
-        """The plain mean of F1 over the labels that occur in these rows (scikit-learn's with ``labels`` those).
+        """Return the unweighted mean of F1 over the labels that occur in the rows (scikit-learn: ``labels`` = those).
 
-        A label that no row has could only be given wrongly, so that its F1 would be 0 by one mistake and say nothing
-        about the model; what is given wrongly counts in micro-F1.
+        For a label without rows, one false positive would make F1 0 without information about the model; such false
+        positives count in micro-F1.
         """
         scores = [score.f1 for score in self.by_label() if score.support]
         return sum(scores) / len(scores) if scores else 0.0
 
     def by_label(self) -> tuple[LabelScore, ...]:
-        """Precision, recall and F1 of each label; a ratio with nothing below it is 0."""
+        """Return precision, recall and F1 of each label; a ratio with denominator 0 is 0."""
         return tuple(
             LabelScore(
                 label=label,
@@ -73,17 +73,17 @@ class Tally:
         )
 
     def calibration_error(self) -> float:
-        """Expected calibration error over 15 equal bins (Guo et al., 2017, equation 3).
+        """Return the expected calibration error over 15 bins of equal width (Guo et al., 2017, equation 3).
 
-        Of single labels it compares the likeliest label's probability with how often it is right; of label sets every
-        pair of row and label counts, its probability against whether the row has the label.
+        For single labels it compares the most probable label's probability with how often it is correct; for label
+        sets it compares the probability of every pair of row and label with whether the row has the label.
         """
         pairs = self._bin_pairs.sum()
         return float(np.abs(self._bin_correct - self._bin_confidence).sum() / pairs) if pairs else 0.0
 
 
 def decide(probabilities: NDArray[Any], thresholds: Sequence[float], single_label: bool) -> NDArray[np.bool_]:
-    """The labels that are given, bool [rows, labels]: from the threshold upwards, or of single labels the likeliest."""
+    """Return the assigned labels as bool [rows, labels]: those at or above the threshold; single labels by argmax."""
     if not single_label:
         return np.asarray(probabilities >= np.asarray(thresholds, probabilities.dtype))
     given = np.zeros(probabilities.shape, np.bool_)

@@ -1,4 +1,4 @@
-"""What one request costs: time, memory and joules of the exported model, in a process that does nothing else."""
+"""Measurement of an exported model's cost for each request: seconds, memory and joules, in a separate process."""
 
 import multiprocessing
 import time
@@ -20,10 +20,11 @@ Request = Mapping[str, object]
 
 
 def measure_serving(model: ModelVersion, rows: Sequence[Request], requests: int, hardware: Hardware) -> ServingCost:
-    """Ask for one row at a time, ``requests`` times, taking the ``rows`` in turn.
+    """Score ``requests`` requests of one row each, cycling through ``rows``.
 
-    A fresh process loads the version, so that peak memory is the model's and its run time's alone. Joules are those
-    of the requests together, by the meter's method, divided by their number. Raises what Scorer.load raises.
+    A fresh process loads the version, so that peak memory covers only the model and its runtime. Joules are those of
+    all requests, by the meter's method, divided by their number. Raises what `Scorer.load` raises, and OSError if
+    the system does not report a process's memory.
     """
     with ProcessPoolExecutor(max_workers=1, mp_context=multiprocessing.get_context("spawn")) as pool:
         return pool.submit(_measure, model, list(rows), requests, hardware).result()

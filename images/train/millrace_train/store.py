@@ -1,4 +1,4 @@
-"""Encoded rows in flat, memory-mapped files: written once, read in any order."""
+"""Store of encoded rows in flat, memory-mapped files: written once, read in any order."""
 
 import json
 from collections.abc import Sequence
@@ -15,10 +15,10 @@ INDEX_FILE = "store.json"
 
 @dataclass(frozen=True)
 class RowStore:
-    """``rows`` encoded rows.
+    """Read access to ``rows`` encoded rows.
 
-    Text rows are ``tokens[offsets[i] : offsets[i + 1]]`` (int32); number rows are ``features[i]`` (float32). Targets
-    are uint8 [rows, labels] or int32 [rows]; ``hashes`` are of the rows' keys.
+    A text row is ``tokens[offsets[i] : offsets[i + 1]]`` (int32), a numeric row ``features[i]`` (float32). Targets
+    are uint8 [rows, labels] or int32 [rows]; ``hashes`` are the CRC-32 of the rows' keys.
     """
 
     rows: int
@@ -30,14 +30,14 @@ class RowStore:
     pad_id: int = 0
 
     def lengths(self) -> NDArray[np.int64]:
-        """Tokens of each row; all 0 for rows of numbers."""
+        """Return the number of tokens of each row; 0 for numeric rows."""
         if self.offsets is None:
             return np.zeros(self.rows, np.int64)
         return np.diff(self.offsets)
 
 
 class RowWriter:
-    """Appends encoded rows below ``folder``; ``finish`` makes the store whole."""
+    """Writer of encoded rows into ``folder``; the store can be opened only after ``finish``."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -64,7 +64,7 @@ class RowWriter:
         tokens: Sequence[Sequence[int]] | None = None,
         features: NDArray[np.float32] | None = None,
     ) -> None:
-        """Append rows; either ``tokens`` or ``features`` of each."""
+        """Append rows, with either ``tokens`` or ``features``."""
         self._rows += len(hashes)
         self._append("hashes", hashes)
         self._append("targets", targets)
@@ -77,7 +77,7 @@ class RowWriter:
             self._tokens = int(ends[-1]) if len(ends) else self._tokens
 
     def finish(self, fingerprint: str, pad_id: int = 0) -> None:
-        """Close the files and write the index, without which there is no store."""
+        """Close the files, then write the index, which makes the store complete."""
         for stream in self._streams.values():
             stream.close()
         index = {"fingerprint": fingerprint, "rows": self._rows, "pad_id": pad_id, "arrays": self._widths}
@@ -96,7 +96,7 @@ class RowWriter:
 
 
 def open_store(folder: Path, fingerprint: str) -> RowStore | None:
-    """The whole store in ``folder``, or None where there is none of that fingerprint."""
+    """Open the complete store in ``folder``; None if there is none with that fingerprint and at least one row."""
     try:
         index = json.loads((folder / INDEX_FILE).read_text())
     except (FileNotFoundError, ValueError):

@@ -1,4 +1,4 @@
-"""A row's labels as numbers."""
+"""Encoding of labels as arrays."""
 
 from typing import Any
 
@@ -12,9 +12,10 @@ from millrace.contracts.errors import BadInputError
 
 
 def encode_targets(column: pa.Array, target: Target, where: str) -> NDArray[Any]:
-    """Multi-label: uint8 [rows, labels], 1 where the row has the label. Single-label: int32 [rows], the label's index.
+    """Encode labels: as uint8 [rows, labels] with 1 for each label of the row, or for single labels as int32 [rows].
 
-    Raises BadInputError naming the column for a label that is not declared and for a missing one.
+    A single label's number is its index in the target's labels. Raises BadInputError, which names the column, for an
+    undeclared or missing label.
     """
     known = pa.array(target.labels, pa.string())
     if target.kind == "single_label":
@@ -29,7 +30,7 @@ def encode_targets(column: pa.Array, target: Target, where: str) -> NDArray[Any]
 
 
 def as_matrix(targets: NDArray[Any], labels: int) -> NDArray[np.bool_]:
-    """Either kind of targets as bool [rows, labels]."""
+    """Convert encoded targets of either kind to bool [rows, labels]."""
     if targets.ndim == 2:
         return targets.astype(np.bool_)
     matrix = np.zeros((len(targets), labels), np.bool_)

@@ -1,4 +1,4 @@
-"""From which probability a label is given."""
+"""Choice of the decision thresholds: the probability from which a label is assigned."""
 
 from typing import Any
 
@@ -9,9 +9,9 @@ MIN_POSITIVES = 20
 
 
 def best_threshold(probabilities: NDArray[Any], truth: NDArray[np.bool_]) -> tuple[float, float]:
-    """The threshold with the highest F1 over all pairs, and that F1; halfway between two seen probabilities.
+    """Return the threshold with the highest F1 over all pairs, and that F1.
 
-    Without a single positive there is nothing to choose by: 0.5 and F1 0.
+    The threshold lies halfway between two probabilities that occur. Without positives it is 0.5, and F1 is 0.
     """
     scores = np.asarray(probabilities, np.float64).ravel()
     positive = np.asarray(truth).ravel()
@@ -21,7 +21,7 @@ def best_threshold(probabilities: NDArray[Any], truth: NDArray[np.bool_]) -> tup
     order = np.argsort(-scores, kind="stable")
     scores, hits = scores[order], np.cumsum(positive[order])
     f1 = 2 * hits / (np.arange(1, len(scores) + 1) + positives)
-    # Equal probabilities are given or not given together.
+    # A threshold cannot separate equal probabilities.
     f1[:-1][scores[:-1] == scores[1:]] = -1.0
     last = int(np.argmax(f1))
     below = scores[last + 1] if last + 1 < len(scores) else scores[last]
@@ -31,8 +31,8 @@ def best_threshold(probabilities: NDArray[Any], truth: NDArray[np.bool_]) -> tup
 def choose_thresholds(
     probabilities: NDArray[Any], truth: NDArray[np.bool_], min_positives: int = MIN_POSITIVES
 ) -> tuple[float, ...]:
-    """One threshold a label: its own best one, or the best one for all labels together where the label has fewer than
-    ``min_positives`` rows, too few to tell.
+    """Return one threshold for each label: its own best one, or the best one over all labels together for a label with
+    fewer than ``min_positives`` rows.
     """
     together, _ = best_threshold(probabilities, truth)
     return tuple(

@@ -1,4 +1,4 @@
-"""``python -m millrace_train.trace``: a TraceOrder on standard input, a TracedModel on standard output."""
+"""``python -m millrace_train.trace``: read a TraceOrder from standard input, write a TracedModel to standard output."""
 
 import json
 import sys
@@ -18,9 +18,9 @@ _CONFIG_FILE = "config.json"
 
 
 def trace(order: TraceOrder) -> TracedModel:
-    """Build the trainer's model without weights and trace one row at each length.
+    """Build the trainer's model without weights, and trace one row at each requested length.
 
-    Raises BadInputError for a trainer or an option that this image does not know.
+    Raises BadInputError for an unknown trainer or option.
     """
     trainer = TRAINERS.get(order.trainer)
     if trainer is None:
@@ -62,7 +62,7 @@ def _at(model: Model, inputs: traced.Inputs, length: int) -> TracedLength:
 
 
 def main() -> int:
-    """The step protocol's exit code for a refused order, with its reason on standard error."""
+    """Run the trace; return 0, or BadInputError's exit code for a wrong request, with the reason on standard error."""
     try:
         found = trace(TraceOrder.model_validate_json(sys.stdin.read()))
     except BadInputError as error:

@@ -1,6 +1,6 @@
-"""A Keras model's parameters and matrix products, by tracing it: no weight is ever allocated.
+"""Counts of a Keras model's parameters and FLOPs by tracing, without allocating weights.
 
-Needs Keras on JAX. A model is built in a stateless scope, where variables have shapes and no values.
+It needs Keras on JAX. A model is built in a stateless scope, where variables have shapes and no values.
 """
 
 import math
@@ -12,11 +12,11 @@ from millrace_train.untyped import Model
 
 Jaxpr: TypeAlias = Any
 Inputs: TypeAlias = Mapping[str, tuple[tuple[int, ...], str]]
-"""Shape and dtype by the name of the input."""
+"""Shape and dtype by name of the input."""
 
 
 def unbuilt(build: Callable[[], Model]) -> Model:
-    """What ``build`` makes, with no memory behind its variables."""
+    """Return the model that ``build`` creates, without memory for its variables."""
     import keras
 
     with keras.StatelessScope(initialize_variables=False):
@@ -24,23 +24,23 @@ def unbuilt(build: Callable[[], Model]) -> Model:
 
 
 def parameters(model: Model) -> int:
-    """Weights and biases; the state of random generators is none."""
+    """Return the number of weights and biases, without the state of random generators."""
     return sum(math.prod(variable.shape) for variable in model.variables if "seed_generator" not in variable.path)
 
 
 def forward_flops(model: Model, inputs: Inputs) -> float:
-    """Of the matrix products and convolutions of one forward pass; what no output needs is left out."""
+    """Return the FLOPs of the matrix products and convolutions of one forward pass that the outputs depend on."""
     weights, state, given = _shapes(model, inputs)
     return _count(lambda *arguments: model.stateless_call(*arguments, training=False)[0], weights, state, given)
 
 
 def training_flops(model: Model, inputs: Inputs) -> float:
-    """Of one forward pass and the gradients of all weights that are trained."""
+    """Return the FLOPs of one forward pass and of the gradients of all trainable weights."""
     return sum(forward + backward for forward, backward in layer_flops(model, inputs).values())
 
 
 def layer_flops(model: Model, inputs: Inputs) -> dict[str, tuple[float, float]]:
-    """Forward and backward FLOPs by the layer's path in the model, in the order of the forward pass."""
+    """Return forward and backward FLOPs by the layer's path in the model, in the order of the forward pass."""
     import jax
 
     weights, state, given = _shapes(model, inputs)
@@ -55,15 +55,15 @@ def layer_flops(model: Model, inputs: Inputs) -> dict[str, tuple[float, float]]:
 
 
 def _layer(stack: str) -> tuple[str, bool]:
-    """A layer's path, and whether it is gone backwards: jax marks scopes as jvp(…) and transpose(jvp(…)); an einsum's
-    own scope is no layer.
+    """Return a layer's path, and whether the operation is of the backward pass: JAX marks scopes as jvp(…) and
+    transpose(jvp(…)). The scope of an einsum is not a layer.
     """
     path = [re.sub(r"^(?:\w+\()+|\)+$", "", part) for part in stack.split("/")]
     return "/".join(part for part in path if part and "," not in part) or "model", "transpose(" in stack
 
 
 def kept_bytes(model: Model, inputs: Inputs) -> float:
-    """What the backward pass is given by the forward pass, apart from weights and inputs."""
+    """Return the bytes that the forward pass keeps for the backward pass, without weights and inputs."""
     import jax
 
     weights, state, given = _shapes(model, inputs)
@@ -103,7 +103,7 @@ def _count(call: Callable[..., Any], *arguments: Any) -> float:  # noqa: ANN401 
 
 
 def _traced(call: Callable[..., Any], *arguments: Any) -> Iterator[tuple[Any, int]]:  # noqa: ANN401 - jax's trees
-    """The operations that some output needs, and how often each is done."""
+    """Return the operations that the outputs depend on, with the number of their executions."""
     import jax
     from jax.interpreters import partial_eval
 
@@ -113,7 +113,7 @@ def _traced(call: Callable[..., Any], *arguments: Any) -> Iterator[tuple[Any, in
 
 
 def _equations(jaxpr: Jaxpr, times: int) -> Iterator[tuple[Any, int]]:
-    """Every equation with how often it is done; both branches of a condition, and one turn of a loop without end."""
+    """Yield every equation with its number of executions; all branches of a condition, a while loop's body once."""
     for equation in jaxpr.eqns:
         yield equation, times
         inner = times * (equation.params["length"] if equation.primitive.name == "scan" else 1)
@@ -131,7 +131,7 @@ def _flops(equation: Any) -> float:  # noqa: ANN401 - a jaxpr's equation
         (contracted, _), _ = equation.params["dimension_numbers"]
         return float(2 * out * math.prod(shapes[0][axis] for axis in contracted))
     if name == "conv_general_dilated":
-        # the kernel's values for one output feature, of the group it belongs to
+        # kernel size divided by its output features: the products for one output value within its group
         features = shapes[1][equation.params["dimension_numbers"].rhs_spec[0]]
         return float(2 * out * math.prod(shapes[1]) / features)
     return 0.0

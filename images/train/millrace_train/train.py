@@ -1,4 +1,4 @@
-"""The step ``train``: rows in, trained weights with thresholds out."""
+"""The step ``train``: fine-tune on a dataset version, and write trained weights with decision thresholds."""
 
 import logging
 import shutil
@@ -36,12 +36,12 @@ log = logging.getLogger("millrace.train")
 
 
 def train(spec: RunSpec, stop: Stop) -> TrainResult | None:
-    """Fine-tune on the dataset version that the spec names and leave a sealed folder ``out/trained``.
+    """Fine-tune on the dataset version that the spec names, and write the sealed folder ``out/trained``.
 
-    In a gang the leader leaves it, and None is every other worker's result.
+    In a worker group only the leader writes it; the result of every other worker is None.
 
-    Killed and started again with the same state folder it goes on from the last whole checkpoint, and the losses are
-    those of a run that was never killed. Raises BadInputError, RefusedError, TransientError or InterruptedStepError.
+    After a kill, a start with the same state folder resumes from the last complete checkpoint; the losses equal those
+    of an unbroken run. Raises BadInputError, RefusedError, TransientError, InterruptedStepError or DeviceMemoryError.
     """
     if not isinstance(spec.task, TrainTask):
         raise TypeError(spec.task.kind)
@@ -58,7 +58,7 @@ def _train(
 ) -> TrainResult | None:
     workers = Workers(spec.gang)
     digest = fingerprint(spec, task.dataset, task.base_model)
-    # a gang's workers may share a machine's state folder; each encodes for itself
+    # workers of a group may share a machine's state folder, so each one encodes into its own scratch folder
     shared = spec.gang is None and spec.state_uri.startswith("file://")
     local_state = files.local_path(spec.state_uri) if shared else scratch
     limits = {"train": spec.parameters.rows, "validation": job.validation_rows}
@@ -101,7 +101,7 @@ def _train(
     if not workers.leads:
         return None
     if spec.gang is not None:
-        # the leader's own copy, that it judges without the others
+        # rebuild the model in the leader alone: it evaluates without the other workers
         model = build_compiled(job, shape, spec.parameters.learning_rate, total_steps, recipe.parts)
         assign_variables("model", model.variables, weights, spec.state_uri)
     begin_phase("evaluate")
@@ -140,7 +140,7 @@ def _train(
 
 
 def build_compiled(job: Job, shape: ModelShape, learning_rate: float, total_steps: int, parts: int = 1) -> Model:
-    """The trainer's model with its loss (mean over real rows) and optimiser; a step takes ``parts`` calls."""
+    """Return the trainer's model, compiled with loss (mean over real rows) and optimiser for ``parts`` calls a step."""
     import keras
 
     model = job.trainer.build(shape, job.options)
@@ -148,14 +148,14 @@ def build_compiled(job: Job, shape: ModelShape, learning_rate: float, total_step
     model.compile(
         optimizer=adamw(learning_rate, total_steps, job.options, parts),
         loss=kind(reduction=loss_reduction(parts)),
-        # TensorFlow compiles for each new length, which costs more than it gains; other backends cannot do without.
+        # On TensorFlow, XLA would compile for each new length, which costs more than it gains; JAX needs it.
         jit_compile=False if keras.backend.backend() == "tensorflow" else "auto",
     )
     return model
 
 
 def judge_validation(model: Model, store: RowStore, job: Job, recipe: Recipe) -> tuple[tuple[float, ...], float]:
-    """The thresholds chosen on validation rows (0 for single labels: the likeliest is given) and micro-F1 there."""
+    """Return the thresholds chosen on validation rows (0 for single labels, decided by argmax) and micro-F1 on them."""
     labels = job.dataset.target.labels
     probabilities = np.empty((store.rows, len(labels)), np.float32)
     for batch in plan_scoring(store, recipe.buckets, recipe.rows_at_once):

@@ -1,4 +1,4 @@
-"""The folder between train and export: weights and what was learnt beside them."""
+"""The sealed folder that train writes and export reads: weights, and the other results of training."""
 
 import json
 from pathlib import Path
@@ -16,7 +16,7 @@ TRAINED_FILE = "trained.json"
 
 
 class Trained(Contract):
-    """What training learnt besides the weights. ``mean`` and ``variance`` are of the features, () for text."""
+    """Results of training besides the weights; ``mean`` and ``variance`` have one number for a feature, () for text."""
 
     trainer: str
     labels: tuple[str, ...]
@@ -30,7 +30,7 @@ class Trained(Contract):
 
 
 def write_trained(uri: str, trained: Trained, weights: Arrays, scratch: Path) -> str:
-    """Write and seal the folder; returns its manifest's digest. Raises files.no_room's errors."""
+    """Write and seal the folder; return its manifest's digest. Raises the errors of `files.no_room`."""
     path = scratch / WEIGHTS_FILE
     save_arrays(path, weights)
     files.put_file(path, files.join(uri, WEIGHTS_FILE))
@@ -41,7 +41,7 @@ def write_trained(uri: str, trained: Trained, weights: Arrays, scratch: Path) ->
 
 
 def open_trained(uri: str, manifest_sha256: str, scratch: Path) -> tuple[Trained, Arrays]:
-    """Read a sealed folder. Raises RefusedError where a digest differs or it is no trained folder."""
+    """Read a sealed folder. Raises RefusedError if a digest differs or the folder is not one of train."""
     manifest = folders.open_sealed(uri, manifest_sha256, FolderManifest)
     folder = folders.fetch(uri, list(manifest.files), scratch / "trained")
     try:

@@ -1,4 +1,4 @@
-"""Names for objects of libraries that carry no types of their own."""
+"""Type aliases for objects of libraries without type annotations."""
 
 from typing import Any, TypeAlias
 

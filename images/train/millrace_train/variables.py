@@ -1,4 +1,4 @@
-"""A model's and an optimiser's variables as named arrays, and back."""
+"""Conversion of a model's or optimiser's variables to and from named arrays."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -14,7 +14,7 @@ Arrays = dict[str, NDArray[Any]]
 
 
 def read_variables(prefix: str, variables: Iterable[Any]) -> Arrays:
-    """The values under ``prefix/path``, the states of random generators included."""
+    """Return the variables' values, including states of random generators, by the name ``prefix/path``."""
     import keras
 
     named = _named(prefix, variables)
@@ -22,7 +22,7 @@ def read_variables(prefix: str, variables: Iterable[Any]) -> Arrays:
 
 
 def assign_variables(prefix: str, variables: Iterable[Any], arrays: Mapping[str, NDArray[Any]], where: str) -> None:
-    """Set every variable. Raises RefusedError where one is missing, left over or of another shape."""
+    """Set every variable. Raises RefusedError if an array is missing, unexpected or of another shape."""
     named = _named(prefix, variables)
     given = {name for name in arrays if name.startswith(f"{prefix}/")}
     wrong = sorted(given ^ set(named)) or [
@@ -40,7 +40,7 @@ def assign_variables(prefix: str, variables: Iterable[Any], arrays: Mapping[str,
 
 
 def save_arrays(path: Path, arrays: Arrays) -> None:
-    """Write a safetensors file. Raises files.no_room's errors."""
+    """Write a safetensors file. Raises the errors of `files.no_room`."""
     from safetensors import SafetensorError
     from safetensors.numpy import save_file
 

@@ -1,1 +1,1 @@
-"""Model families by name."""
+"""Trainers: model families by name."""

@@ -1,4 +1,4 @@
-"""BERT with a mean over its tokens and one dense layer: text in, probabilities of labels out."""
+"""Text classifier: BERT, mean pooling over tokens, and one dense layer for the labels' probabilities."""
 
 from millrace.contracts.errors import BadInputError
 from millrace.contracts.trainers import BertOptions
@@ -7,11 +7,11 @@ from millrace_train.untyped import Model
 
 
 def build(shape: ModelShape, options: BertOptions) -> Model:
-    """A Keras model from ``token_ids`` (int32 [rows, tokens]) and ``padding_mask`` (bool, True for real tokens).
+    """Build a Keras model from ``token_ids`` (int32 [rows, tokens]) and ``padding_mask`` (bool, True for real tokens).
 
-    The tokens' last hidden states are averaged where the mask is True (as sentence embeddings are made by Reimers
-    and Gurevych, 2019, section 3); BERT's own pooled output is not used and not trained.
-    Raises BadInputError where the base folder is no BERT that KerasHub reads.
+    It averages the last hidden states where the mask is True (mean pooling: Reimers and Gurevych, 2019, section 3);
+    BERT's own pooled output is neither used nor trained.
+    Raises BadInputError if there is no base folder or KerasHub cannot read a BERT from it.
     """
     import keras
     import keras_hub

@@ -1,4 +1,4 @@
-"""Dense layers over standardised numbers: the trainer for tables."""
+"""Table classifier: dense layers over standardised numeric features."""
 
 import numpy as np
 
@@ -8,10 +8,10 @@ from millrace_train.untyped import Model
 
 
 def build(shape: ModelShape, options: MlpOptions) -> Model:
-    """A Keras model from ``features`` (float32 [rows, features]), standardised by the training rows' own figures.
+    """Build a Keras model from ``features`` (float32 [rows, features]), standardised with the training rows' moments.
 
-    A feature that never varied in training, or by less than the smallest normal float32, is only shifted by its mean;
-    the factors of all others are normal floats too: what is smaller, one library takes for zero and another does not.
+    A constant feature, or one whose deviation is below the smallest normal float32, is only shifted by its mean. All
+    factors are normal floats, because libraries differ in whether they treat subnormal ones as zero.
     """
     import keras
 

@@ -1,4 +1,4 @@
-"""How each trainer's model is built; what it asks of a workload is in ``millrace.contracts.trainers``."""
+"""Registry of the trainers' model builders; their options and features are in ``millrace.contracts.trainers``."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,19 +15,19 @@ from millrace_train.trainers.shape import ModelShape
 
 @dataclass(frozen=True)
 class Trainer:
-    """A family of models. ``build`` gives a Keras model whose one output is probabilities [rows, labels]."""
+    """A family of models; ``build`` returns a Keras model with one output, the probabilities [rows, labels]."""
 
     name: str
     build: Callable[[ModelShape, Any], Any]
 
     @property
     def options(self) -> type[TrainerOptions]:
-        """What a workload's options are read as."""
+        """The class that parses a workload's options."""
         return trainers.TRAINERS[self.name].options
 
     @property
     def takes_text(self) -> bool:
-        """Whether features are texts; numbers otherwise."""
+        """Whether the features are texts and not numbers."""
         return trainers.TRAINERS[self.name].takes_text
 
 
@@ -41,7 +41,7 @@ TRAINERS = {
 
 
 def find_trainer(workload: Workload) -> Trainer:
-    """The trainer that the workload names. Raises BadInputError where it is unknown or cannot take these features."""
+    """Return the workload's trainer. Raises BadInputError if it is unknown or does not support the features."""
     require(workload, (trainers.known_trainer, trainers.features))
     name = workload.training.trainer
     if name not in TRAINERS:
@@ -50,7 +50,7 @@ def find_trainer(workload: Workload) -> Trainer:
 
 
 def unknown_trainer(name: str) -> BadInputError:
-    """The error of a trainer that this image does not have."""
+    """Return the error for a trainer that this image does not have."""
     return BadInputError(
         f"unknown trainer {name!r}",
         where="workload.training.trainer",

@@ -1,4 +1,4 @@
-"""What a model is built from besides its weights."""
+"""Parameters from which a model is built, besides its weights."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,10 +6,10 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class ModelShape:
-    """``labels`` outputs from ``features`` inputs.
+    """Shape of a model with ``labels`` outputs and ``features`` inputs.
 
-    ``base_folder`` holds a Hugging Face BERT folder's files; ``pretrained`` loads its weights (export does not: the
-    trained ones follow). ``mean`` and ``variance`` are one number a feature, of the training rows.
+    ``base_folder`` holds the files of a Hugging Face BERT; with ``pretrained`` its weights are loaded (export assigns
+    the trained ones instead). ``mean`` and ``variance`` hold one number for each feature, over the training rows.
     """
 
     labels: int
