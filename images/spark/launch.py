@@ -1,7 +1,7 @@
 """Entry point of the Spark container. Its arguments are Spark's (``driver …``, ``executor …``) or those of a step.
 
 PySpark's wheel has no entry point for containers. A driver is spark-submit in client mode, whose application is this
-file with ``--spec URI``; an executor is a JVM whose options are in the environment variables that the driver sets.
+file with ``--spec URI``; an executor is a JVM whose options are in the environment variables of its pod.
 """
 
 import os

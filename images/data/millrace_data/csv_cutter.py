@@ -15,7 +15,7 @@ _CR, _LF = ord("\r"), ord("\n")
 class CsvCutter:
     """A Cutter. Data are regular if they have no escapes, and quotes only where RFC 4180 allows them.
 
-    Other data, with a quote inside a field without quotes or text after a closing quote, are cut by the grammar.
+    The grammar cuts other data, such as those with a quote inside an unquoted field or text after a closing quote.
     """
 
     def __init__(self, source: Source, grammar: Grammar, uri: str) -> None:

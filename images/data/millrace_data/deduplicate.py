@@ -19,7 +19,7 @@ Hashes: TypeAlias = NDArray[np.uint64]
 
 
 class SeenRows:
-    """Set of rows by the XXH3-128 of their ``unique_by`` columns: 27 to 54 bytes of memory a unique row, min. 64 MiB.
+    """Set of rows by the XXH3-128 of their ``unique_by`` columns: 27 to 54 bytes of memory a unique row, or 64 MiB.
 
     A row with a null in one of them equals no other row; with ``nulls_equal``, nulls are equal to each other. The
     probability that two different rows among n are taken for equal is below n**2 / 2**129: 1.5e-21 for a billion rows.

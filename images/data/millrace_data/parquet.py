@@ -47,7 +47,8 @@ def batches(
     A column is accepted if every value of its type is a value of the declared type (int32 for int64, a dictionary of
     texts for string). Integers for a float, and nanoseconds for a timestamp, are accepted if each value present
     converts exactly. Raises BadInputError if the file is damaged, and for other columns, types and values, with column,
-    found type and rule. ``digest`` is complete after the last batch.
+    found type and rule; TransientError if the store fails while the file is digested. ``digest`` is complete after the
+    last batch.
     """
     if compression(uri):
         raise BadInputError(

@@ -41,7 +41,7 @@ class Rows:
 def sources(staged: Sequence[StagedPartition], published: DatasetVersion | None) -> list[Rows]:
     """Return, sorted by day, the staged files and the files of published partitions that the window does not replace.
 
-    Published partitions count up to the window's last day.
+    Published partitions after the window's last day are left out.
     """
     own = {partition.partition for partition in staged}
     found = [Rows(partition.partition, partition.file_uri, staged=True) for partition in staged]
