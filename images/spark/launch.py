@@ -1,7 +1,7 @@
-"""What the container starts with, as Spark on Kubernetes asks for it: ``driver …``, ``executor``, or the step itself.
+"""Entry point of the Spark container. Its arguments are Spark's (``driver …``, ``executor …``) or those of a step.
 
 PySpark's wheel has no entry point for containers. A driver is spark-submit in client mode, whose application is this
-file again with ``--spec URI``; an executor is a JVM whose options are in the variables that the driver gave its pod.
+file with ``--spec URI``; an executor is a JVM whose options are in the environment variables of its pod.
 """
 
 import os
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 
 def command(arguments: list[str], environment: Mapping[str, str]) -> list[str] | None:
-    """The program that this process becomes; None for the step."""
+    """Return the command line that replaces this process, or None to run the step in this process."""
     home = environment.get("SPARK_HOME", "/opt/spark")
     match arguments:
         case ["driver", *rest]:
@@ -40,4 +40,4 @@ if __name__ == "__main__":
     if program is None:
         runpy.run_module("millrace_data", run_name="__main__", alter_sys=True)
     else:
-        os.execvp(program[0], program)  # noqa: S606 - it takes this process's place, and its signals
+        os.execvp(program[0], program)  # noqa: S606 - the program must receive this process's signals

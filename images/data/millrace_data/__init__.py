@@ -1,14 +1,14 @@
-"""The data image: arrivals into staging, staging into the Delta table."""
+"""Code of the data image: ingest writes arrivals to staging, validate commits staged partitions to the Delta table."""
 
 import logging
 import os
 
-# Set here because the libraries read them when they are imported.
+# Set here because the libraries read these variables when they are imported.
 
-# Nobody's service is told about a run, and what Great Expectations does inside is not this step's log.
+# Great Expectations sends no usage analytics, and its internal messages stay out of the step's log.
 os.environ["GX_ANALYTICS_ENABLED"] = "false"
 logging.getLogger("great_expectations").setLevel(logging.WARNING)
 
-# The memory of Delta's Rust writer grows with these threads, which outrun its encoding (it has threads of its own):
-# with two 0.9 GB for 0.9 GB of rows, with one 0.4 GB in the same time.
+# These threads supply the encoder of Delta's Rust writer, which has its own threads, faster than it encodes: memory
+# grows with their number. For 0.9 GB of rows it is 0.9 GB with two threads and 0.4 GB with one, in the same time.
 os.environ.setdefault("TOKIO_WORKER_THREADS", "1")

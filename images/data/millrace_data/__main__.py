@@ -1,4 +1,4 @@
-"""``python -m millrace_data --spec URI``: the steps ingest and validate."""
+"""Command ``python -m millrace_data --spec URI``: run the step ingest or validate."""
 
 from millrace.contracts.report import Result
 from millrace.contracts.run_spec import RunSpec
@@ -7,7 +7,7 @@ from millrace_data.ingest import ingest
 
 
 def _validate(spec: RunSpec, stop: Stop) -> Result:
-    from millrace_data.validate import validate  # it imports Great Expectations, which takes seconds
+    from millrace_data.validate import validate  # Great Expectations takes seconds to import
 
     return validate(spec, stop)
 

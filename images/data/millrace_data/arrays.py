@@ -1,6 +1,7 @@
-"""What pyarrow's text readers read, in the declared types: whole arrays, where they are surely right.
+"""Conversion of whole arrays, as pyarrow's CSV and JSON readers return them, to the declared types.
 
-A None says nothing about the values: it says that they have to be looked at one by one (``texts``).
+A function returns None if it cannot convert the whole array with certainty; the values may still be valid, and the
+caller parses them one by one (``texts``).
 """
 
 import pyarrow as pa
@@ -16,17 +17,17 @@ _TIMESTAMP = rf"\A{texts.YEAR}-[0-9]{{2}}-[0-9]{{2}}[T ]{texts.TIME}(?:\.[0-9]{{
 
 
 def joined(column: pa.ChunkedArray) -> pa.Array:
-    """A column as one array; ``combine_chunks`` copies a single one."""
+    """Return a column as one array, without a copy if it has a single chunk."""
     return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
 
 
 def csv_type(kind: ColumnKind) -> pa.DataType:
-    """As what a column of CSV is read: a number or a truth value by pyarrow, all else as text."""
+    """Return the type as which pyarrow reads a CSV column: numbers and booleans as such, others as text."""
     return pa.string() if kind.kind in _READ_AS_TEXT | {"list"} else _read_type(kind)
 
 
 def json_type(kind: ColumnKind) -> pa.DataType:
-    """As what a field of JSON is read."""
+    """Return the type as which pyarrow reads a JSON field."""
     return _read_type(kind)
 
 
@@ -35,19 +36,19 @@ def _read_type(kind: ColumnKind) -> pa.DataType:
         return pa.list_(_read_type(item_kind(kind)))
     if kind.kind in _READ_AS_TEXT:
         return pa.string()
-    # of 32 bits: read as 64, since a number is rounded to the nearest double first, wherever it is read
+    # float32 is read as float64: all readers round a number to the nearest double first
     return pa.float64() if kind.kind == "float" else arrow_type(kind)
 
 
 def from_csv(kind: ColumnKind, array: pa.Array, decimal_mark: str) -> pa.Array | None:
-    """A column of ``csv_type`` in the declared type."""
+    """Return a column of ``csv_type`` in the declared type, or None (see the module)."""
     if kind.kind == "list":
         return _split(kind, array, decimal_mark)
     return _converted(kind, array, decimal_mark)
 
 
 def from_json(kind: ColumnKind, array: pa.Array) -> pa.Array | None:
-    """A column of ``json_type`` in the declared type; None where an item of a list is null, too."""
+    """Return a column of ``json_type`` in the declared type, or None (see the module), as for a null list item."""
     if kind.kind != "list":
         return _converted(kind, array, ".")
     values = array.flatten()
@@ -58,7 +59,7 @@ def from_json(kind: ColumnKind, array: pa.Array) -> pa.Array | None:
     if converted is None or converted is values:
         return converted if converted is None else array
     if array.null_count:
-        # offsets of what null lists might hide are not those of the flattened values
+        # null lists may cover values that flatten leaves out, so the offsets do not fit
         return None
     starts = pc.subtract(array.offsets, array.offsets[0]) if len(array) else array.offsets
     return pa.ListArray.from_arrays(starts, converted)

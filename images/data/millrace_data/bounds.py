@@ -1,7 +1,7 @@
-"""A column's minimum and maximum, compared exactly in the column's own type.
+"""Exact comparison of values with a column's minimum and maximum, in the column's own type.
 
-A bound is the number as it is written in the workload. Arrow, NumPy and pandas would compare an integer of 64 bits with
-a float by rounding the integer, which is wrong, or an error, beyond 2**53.
+A bound is the number as written in the workload. Arrow, NumPy and pandas compare a 64-bit integer with a float by
+rounding the integer, which beyond 2**53 gives a wrong result or an error.
 """
 
 import math
@@ -22,27 +22,27 @@ Number: TypeAlias = int | float | Decimal
 
 
 def least(column: Column) -> Number | None:
-    """The smallest number that keeps the minimum, in the column's type or beyond its range; None where any does."""
+    """Return the smallest number that meets the minimum, in the type or beyond its range; None without a minimum."""
     return None if column.minimum is None else _snapped(column.kind, column.minimum, up=True)
 
 
 def most(column: Column) -> Number | None:
-    """The largest number that keeps the maximum, in the column's type or beyond its range; None where any does."""
+    """Return the largest number that meets the maximum, in the type or beyond its range; None without a maximum."""
     return None if column.maximum is None else _snapped(column.kind, column.maximum, up=False)
 
 
 def below(column: Column, array: pa.Array) -> pa.BooleanArray | None:
-    """Which values are under the minimum; None where no value of the type can be."""
+    """Return for each value whether it is below the minimum; None if no value of the type can be."""
     return _beyond(column.kind, least(column), array, pc.less, low=True)
 
 
 def above(column: Column, array: pa.Array) -> pa.BooleanArray | None:
-    """Which values are over the maximum; None where no value of the type can be."""
+    """Return for each value whether it is above the maximum; None if no value of the type can be."""
     return _beyond(column.kind, most(column), array, pc.greater, low=False)
 
 
 def position(column: Column, array: pa.Array) -> pa.Array:
-    """-1 for a value under the minimum, 1 for one over the maximum, or else 0 (int8); null for null."""
+    """Return -1 for a value below the minimum, 1 for one above the maximum, otherwise 0 (int8); null for null."""
     inside = pc.if_else(pc.is_valid(array), pa.scalar(0, pa.int8()), pa.scalar(None, pa.int8()))
     for beyond, code in ((below(column, array), -1), (above(column, array), 1)):
         if beyond is not None:
@@ -51,10 +51,10 @@ def position(column: Column, array: pa.Array) -> pa.Array:
 
 
 def are_plain(column: Column) -> bool:
-    """Whether Great Expectations compares each value of this number's type with its bounds exactly.
+    """Return whether Great Expectations compares the values of a number column exactly with the column's bounds.
 
-    It makes floats of bounds, and pandas of integers among which one is null. Rounded, an integer still lies on its
-    side of a bound below 2**53. Unsigned integers of 64 bits and decimals are none of its engines' own types.
+    It converts bounds to floats, and pandas converts integers to floats if one is null. A rounded integer stays on its
+    side of a bound whose size is below 2**53. Its engines have no uint64 and no decimals.
     """
     kind, ends = column.kind, [Decimal(end) for end in (least(column), most(column)) if end is not None]
     if sorted(ends) != ends:  # no value lies between them
@@ -69,7 +69,7 @@ def _beyond(
 ) -> pa.BooleanArray | None:
     if limit is None:
         return None
-    if kind.kind == "float":  # infinite where no number of the type reaches the bound
+    if kind.kind == "float":  # the limit is infinite if no number of the type reaches the bound
         return compare(array, pa.scalar(limit, array.type))
     first, last = (kind.bounds[0], kind.bounds[1]) if kind.kind == "integer" else _decimal_range(kind)
     if (limit <= first) if low else (limit >= last):
@@ -90,7 +90,7 @@ def _snapped(kind: ColumnKind, bound: int | float, *, up: bool) -> Number:
 
 
 def _float(bits: int, bound: int | float, *, up: bool) -> float:
-    """Of a whole number the next float at its side; a fraction is the float that it is written for."""
+    """Return the nearest float of these bits; if that violates a whole bound, the next one inside. Fractions round."""
     kind = np.float64 if bits == 64 else np.float32
     with np.errstate(over="ignore"):
         try:

@@ -1,4 +1,4 @@
-"""A text cut into pieces of whole rows, so that any of them can be read by itself."""
+"""Chunks of a text: pieces of whole rows, each of which can be read independently."""
 
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -25,10 +25,10 @@ NOWHERE: NDArray[np.int64] = np.empty(0, np.int64)
 
 @dataclass(frozen=True)
 class Chunk:
-    """Whole rows, each line with its end: the first ``end`` bytes of ``text``; ``line`` is the number of the first one.
+    """Whole rows with their line ends: the first ``end`` bytes of ``text``; ``line`` is the first line's number.
 
-    ``regular`` says that its rows can be told apart by the simple rule of the format, which pyarrow has, too;
-    ``marks`` is where a regular one has quotes (CSV), or where its lines end (JSON Lines).
+    ``regular``: the format's simple rule, which pyarrow follows too, separates the rows. ``marks`` holds the positions
+    of a regular chunk's quotes (CSV) or line ends (JSON Lines).
     """
 
     text: bytes | bytearray
@@ -39,25 +39,25 @@ class Chunk:
 
     @property
     def data(self) -> bytes:
-        """The rows; a copy, which the fast reading does without."""
+        """A copy of the rows' bytes; the fast path uses ``buffer``, which copies nothing."""
         return bytes(memoryview(self.text)[: self.end])
 
     @property
     def signs(self) -> NDArray[np.uint8]:
-        """The rows' bytes."""
+        """The rows' bytes as an array (uint8)."""
         return np.frombuffer(self.text, np.uint8, self.end)
 
     @property
     def buffer(self) -> pa.Buffer:
-        """The rows for pyarrow."""
+        """The rows' bytes as a buffer of pyarrow."""
         return pa.py_buffer(self.text).slice(0, self.end)
 
     def has(self, sign: bytes) -> bool:
-        """Whether it is there."""
+        """Return whether the rows contain these bytes."""
         return self.text.find(sign, 0, self.end) >= 0
 
     def is_utf8(self) -> bool:
-        """Whether the rows are UTF-8."""
+        """Return whether the rows are UTF-8."""
         if self.signs.max(initial=0) < _NOT_ASCII:
             return True
         ends = pa.py_buffer(np.array([0, self.end], np.int32))
@@ -70,7 +70,7 @@ class Chunk:
 
 @dataclass(frozen=True)
 class BadRow:
-    """A row that cannot be read."""
+    """A row that cannot be read: its first line's number, its bytes and the error."""
 
     line: int
     text: bytes
@@ -79,7 +79,7 @@ class BadRow:
 
 @dataclass(frozen=True)
 class Rows:
-    """The rows of a chunk in the declared columns, and those that could not be read."""
+    """The rows of a chunk in the declared columns, the unreadable rows, and names of columns that are not declared."""
 
     batch: pa.RecordBatch
     bad: tuple[BadRow, ...] = ()
@@ -92,9 +92,9 @@ R = TypeVar("R")
 def one_by_one(
     rows: Iterable[tuple[int, bytes, R]], values: Callable[[R], list[object]], schema: pa.Schema, first_bad_only: bool
 ) -> tuple[pa.RecordBatch, tuple[BadRow, ...]]:
-    """Rows, each with its line and text, by the ``values`` of each; those for which it raises BadInputError are bad.
+    """Convert rows (line, text, row) with ``values``; return the batch and the rows for which it raises BadInputError.
 
-    Nothing behind the first bad one is looked at where that is the end anyway.
+    With ``first_bad_only``, it stops at the first bad row.
     """
     columns: list[list[object]] = [[] for _ in schema]
     bad: list[BadRow] = []
@@ -102,7 +102,7 @@ def one_by_one(
         try:
             found = values(row)
         except BadInputError as error:
-            # its frames hold the row and more: of a million bad rows that would be gigabytes
+            # the traceback's frames hold the row and more, gigabytes for a million bad rows
             error.__traceback__ = error.__context__ = None
             bad.append(BadRow(line, text, error))
             if first_bad_only:
@@ -115,7 +115,7 @@ def one_by_one(
 
 
 class Cut(NamedTuple):
-    """Where the last whole row ends, 0 where none does; ``lines`` where they were counted. See Chunk for the others."""
+    """End of the last whole row, 0 without one; ``lines`` is 0 if they were not counted. For other fields see Chunk."""
 
     end: int
     regular: bool
@@ -124,18 +124,16 @@ class Cut(NamedTuple):
 
 
 class Cutter(Protocol):
-    """Tells where a format's rows end."""
+    """Finds where a format's rows end."""
 
     def cut(self, data: bytes | bytearray, line: int, at_end: bool) -> Cut:
-        """Of data that begins with a row. Raises BadInputError where no row can be told any more."""
+        """Cut data that begins with a row. Raises BadInputError if rows can no longer be told apart."""
 
 
 def chunks(text: Text, cutter: Cutter, uri: str, dataset: Dataset) -> Iterator[Chunk]:
-    """The text in chunks of about 2 MiB or some ten thousand lines, longer where a row is, up to the limit of a row.
+    """Yield the text in chunks of about 2 MiB or about 32,768 lines, larger if a single row is.
 
-    The last line gets an end.
-
-    Raises BadInputError for a row beyond the limit.
+    A line end is added to the last line if it has none. Raises BadInputError for a row beyond ``row_limit_bytes``.
     """
     limit_bytes = row_limit_bytes(dataset)
     data, line, wanted_bytes, at_end = bytearray(), 1, CHUNK_BYTES // _FIRST_CHUNKS_SHARE + 1, False
@@ -150,19 +148,19 @@ def chunks(text: Text, cutter: Cutter, uri: str, dataset: Dataset) -> Iterator[C
             yield chunk
             lines = lines or int(np.count_nonzero(_is(chunk.signs, _LINE_END)))
             line += lines
-            # each bad row of a chunk is held with its reason
+            # the number of lines is limited too, since each bad row of a chunk is kept in memory with its error
             data, wanted_bytes = data[end:], min(CHUNK_BYTES, end * _CHUNK_LINES // lines)
         elif len(data) > limit_bytes:
             refuse_length(uri, line, dataset)
         elif at_end:
             raise AssertionError("a cutter ends the last row of a text, or refuses it")
         else:
-            # twice as much each time, so that a long row is not scanned over and over
+            # doubling bounds the repeated scans of a long row
             wanted_bytes = min(2 * len(data), limit_bytes + 1)
 
 
 def _filled(text: Text, data: bytearray, wanted_bytes: int) -> tuple[bytearray, bool]:
-    """The data with more behind it, and whether the text has ended."""
+    """Return the data extended to ``wanted_bytes``, and whether the text has ended."""
     whole = bytearray(wanted_bytes)
     size = len(data)
     whole[:size] = data
@@ -178,19 +176,19 @@ def _filled(text: Text, data: bytearray, wanted_bytes: int) -> tuple[bytearray, 
 
 
 def positions(signs: NDArray[np.uint8], sign: int) -> NDArray[np.int64]:
-    """Where the sign is, in order; many times as fast as a loop."""
+    """Return the positions of a byte, ascending; much faster than a loop."""
     mask = _is(signs, sign)
     whole = len(mask) // _WORD_BYTES * _WORD_BYTES
     words = np.flatnonzero(mask[:whole].view(np.uint64) != 0)
     if len(words) > whole // _DENSE:
         return np.flatnonzero(mask)
-    # most words have none: the few others are looked at byte by byte
+    # most words do not contain the byte: only the others are searched byte by byte
     row, column = np.nonzero(mask[:whole].reshape(-1, _WORD_BYTES)[words])
     return np.concatenate([words[row] * _WORD_BYTES + column, whole + np.flatnonzero(mask[whole:])])
 
 
 def _is(signs: NDArray[np.uint8], sign: int) -> NDArray[np.bool_]:
-    """Where the sign is, until the same thread asks again: memory that is new each time costs more than the search."""
+    """Return a mask of the byte, in memory that the thread's next call reuses: allocating costs more than searching."""
     mask: NDArray[np.bool_] | None = getattr(_memory, "mask", None)
     if mask is None or len(mask) < len(signs):
         mask = _memory.mask = np.empty(max(len(signs), 2 * CHUNK_BYTES), np.bool_)

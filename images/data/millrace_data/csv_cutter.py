@@ -1,4 +1,4 @@
-"""Where the rows of CSV and TSV end, at full speed where quotes stand only around whole fields."""
+"""Cutter for CSV and TSV: finds where rows end, by a fast path if quotes occur only around whole fields."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +13,9 @@ _CR, _LF = ord("\r"), ord("\n")
 
 
 class CsvCutter:
-    """A Cutter; what it calls regular has no escapes, and quotes only where RFC 4180 has them.
+    """A Cutter. Data are regular if they have no escapes, and quotes only where RFC 4180 allows them.
 
-    So quotes outside a field's beginning, and text behind a closing quote, are left to the grammar.
+    The grammar cuts other data, such as those with a quote inside an unquoted field or text after a closing quote.
     """
 
     def __init__(self, source: Source, grammar: Grammar, uri: str) -> None:
@@ -28,7 +28,7 @@ class CsvCutter:
         self._uri = uri
 
     def cut(self, data: bytes | bytearray, line: int, at_end: bool) -> Cut:
-        """Where the last whole record ends. Raises BadInputError where no later one can be told."""
+        """Find the end of the last whole record. Raises BadInputError if later records cannot be told apart."""
         if line == 1:
             self._refuse_cr_only(data)
         if (self._escape is None or self._escape not in data) and (cut := self._regular(data)) is not None and cut.end:
@@ -48,21 +48,21 @@ class CsvCutter:
         return Cut(0, False)
 
     def _regular(self, data: bytes | bytearray) -> Cut | None:
-        """The last whole record; None where the quotes before are not as RFC 4180 has them."""
+        """Return the cut at the last whole record, or None if quotes before it are not where RFC 4180 allows them."""
         end = data.rfind(b"\n") + 1
         if self._quote is None or end == 0:
             return Cut(end, True)
         signs = np.frombuffer(data, np.uint8)
         quotes = positions(signs, self._quote)
         while (before := int(np.searchsorted(quotes, end))) % 2:
-            # that line end is inside quotes: the one before the field, unless that is in quotes again
+            # that line end is inside quotes: try the one before the quoted field
             end = data.rfind(b"\n", 0, int(quotes[before - 1])) + 1
         return Cut(end, True, quotes[:before]) if self._surround_fields(signs, quotes[:before]) else None
 
     def _surround_fields(self, signs: NDArray[np.uint8], quotes: NDArray[np.int64]) -> bool:
-        """Whether every opening quote begins a field, and every closing one ends it or is doubled."""
+        """Return whether every opening quote begins a field, and every closing quote ends it or is doubled."""
         opening, closing = quotes[0::2], quotes[1::2]
-        before = signs[opening - 1]  # of the first sign it is the last one, looked at below
+        before = signs[opening - 1]  # wraps around for position 0, which is handled below
         begins = (before == self._delimiter) | (before == _LF)
         doubled = np.zeros(len(opening), bool)
         if self._doubles:

@@ -1,7 +1,7 @@
-"""Where the records and fields of CSV and TSV end, by the dialect alone: the definition of what a file says.
+"""Grammar of CSV and TSV: defines where records and fields end, by the dialect alone.
 
-RFC 4180 with three additions: a quote inside a field that does not begin with one is text, blank lines are no records,
-and a line ends at LF or CR LF, a CR elsewhere belongs to a quoted field. Escapes are as Dialect says.
+RFC 4180 with three additions: a quote inside a field that does not begin with one is text; blank lines are not records;
+a line ends with LF or CR LF, and a CR elsewhere is valid only in a quoted field. Escapes are as Dialect defines them.
 """
 
 import re
@@ -15,7 +15,7 @@ _BLANK = (b"\n", b"\r\n")
 
 @dataclass(frozen=True)
 class FieldError:
-    """What is wrong with the text of a record, before any type."""
+    """An error in the text of a record, found before its values are converted."""
 
     what: str
     rule: str
@@ -24,7 +24,7 @@ class FieldError:
 
 @dataclass(frozen=True)
 class Record:
-    """One record: its fields' texts, or what is wrong with them; ``line`` is the first one that it stands on."""
+    """One record: its fields' texts, and the first error in them if any; ``line`` is the number of its first line."""
 
     line: int
     text: bytes
@@ -34,9 +34,9 @@ class Record:
 
 @dataclass(frozen=True)
 class Break:
-    """The field with which a record leaves the grammar, so that no later one can be told: ``line`` is its first.
+    """A field that violates the grammar, so that later records cannot be told apart; ``line`` is its first line.
 
-    It goes on behind its closing quote, or has none (``is_open``). ``escaped``: a backslash stands before a quote.
+    Text follows its closing quote, or it has none (``is_open``). ``escaped``: a backslash precedes a quote in it.
     """
 
     line: int
@@ -57,7 +57,7 @@ _ORDINARY_ESCAPED = FieldError(
 
 
 class Grammar:
-    """A dialect's grammar."""
+    """The grammar of a dialect, as regular expressions."""
 
     def __init__(self, dialect: Dialect, delimiter: str) -> None:
         self._delimiter = delimiter.encode()
@@ -78,7 +78,7 @@ class Grammar:
         self._allowed = {sign for sign in (self._quote, self._escape, self._delimiter, b"\r", b"\n") if sign}
 
     def _plain(self) -> bytes:
-        """A field without quotes around it."""
+        """Return the pattern of a field without quotes around it."""
         begin = rb"(?!" + re.escape(self._quote) + rb")" if self._quote else b""
         if self._escape is None or self._in_quotes_only:
             return begin + rb"[^" + re.escape(self._delimiter) + rb"\n]*+"
@@ -99,7 +99,7 @@ class Grammar:
         return quote + other + rb"(?:(?>" + pair + rb")" + other + rb")*+" + quote
 
     def _escapes(self) -> tuple[re.Pattern[bytes], re.Pattern[bytes] | None]:
-        """Two signs of which the second, group 1, is text: in a quoted field and in a plain one."""
+        """Return patterns of an escape and the character (group 1) that it makes text: quoted fields, plain fields."""
         quote, escape = re.escape(self._quote or b""), re.escape(self._escape or b"")
         doubled = quote + rb"(" + quote + rb")"
         if self._escape is None:
@@ -110,12 +110,12 @@ class Grammar:
         return re.compile(either, re.DOTALL), re.compile(escape + rb"(.|\Z)", re.DOTALL)
 
     def end_of_records(self, data: bytes | bytearray) -> int:
-        """Where the last record that is whole ends, of data that begins with one; 0 where none is."""
+        """Return the end of the last whole record in data that begin with a record; 0 if there is none."""
         found = self._records.match(data)
         return found.end() if found else 0
 
     def broken(self, data: bytes | bytearray, line: int) -> Break | None:
-        """Why the first record does not end; None where it may end in data to come."""
+        """Return why the first record does not end, or None if it may end in later data."""
         at = 0
         while True:
             if self._quote is not None and data[at : at + 1] == self._quote:
@@ -138,7 +138,7 @@ class Grammar:
         return self._escape is None and b"\\" + (self._quote or b"") in data[start:end]
 
     def records(self, data: bytes, line: int) -> Iterator[Record]:
-        """The records of data that holds whole ones, blank lines left out."""
+        """Yield the records of data that consist of whole records, without blank lines."""
         at = 0
         while at < len(data):
             start = at

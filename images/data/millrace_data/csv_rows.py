@@ -1,4 +1,4 @@
-"""CSV and TSV in rows of the declared columns: by pyarrow where it surely agrees with the grammar, else one by one."""
+"""Reader of CSV and TSV: by pyarrow where it certainly agrees with the grammar, otherwise row by row."""
 
 from codecs import BOM_UTF8
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ _BLOCK_BYTES = 1 << 17
 
 @dataclass(frozen=True)
 class _Field:
-    """A declared column in the file."""
+    """A declared column: its index in the file, its parser and its words for null."""
 
     column: Column
     index: int
@@ -41,7 +41,7 @@ class _Field:
 
 
 class CsvRows:
-    """Reads one file."""
+    """Reads one file of CSV or TSV into the declared columns."""
 
     def __init__(self, uri: str, dataset: Dataset) -> None:
         self._uri = uri
@@ -53,7 +53,7 @@ class CsvRows:
         self._fields: list[_Field] = []
 
     def chunks(self, text: Text) -> Iterator[Chunk]:
-        """The text behind its header in chunks. Raises BadInputError for other columns than the declared ones."""
+        """Yield the text after its header in chunks. Raises BadInputError if the columns are not the declared ones."""
         cutter = CsvCutter(self._dataset.source, self._grammar, self._uri)
         has_header = not self._dialect.header
         if has_header:
@@ -117,14 +117,14 @@ class CsvRows:
             ) from None
 
     def rows(self, chunk: Chunk, first_bad_only: bool) -> Rows:
-        """The rows of a chunk, and those that cannot be read; only the first of these where it is the end anyway."""
+        """Return the rows of a chunk and its unreadable rows; with ``first_bad_only``, stop at the first of these."""
         batch = self._whole(chunk)
         if batch is None:
             return self._one_by_one(chunk, first_bad_only)
         return Rows(batch, extra_names=self.extra_names)
 
     def _whole(self, chunk: Chunk) -> pa.RecordBatch | None:
-        # pyarrow takes a byte order mark off whatever it reads
+        # pyarrow removes a byte order mark at the beginning of any chunk
         if not chunk.regular or chunk.text.startswith(BOM_UTF8) or not chunk.is_utf8():
             return None
         block_bytes = self._block_bytes(chunk)
@@ -145,9 +145,9 @@ class CsvRows:
         return pa.record_batch(held, schema=self._schema)
 
     def _block_bytes(self, chunk: Chunk) -> int | None:
-        """In blocks of how many bytes pyarrow reads it right; None for none.
+        """Return the block size in bytes with which pyarrow reads the chunk correctly; None if there is none.
 
-        It takes half the time in small ones, but where it cuts a CR LF in quotes it loses a sign (apache/arrow 51368).
+        Small blocks halve the time, but a block that ends inside a quoted CR LF loses a byte (apache/arrow 51368).
         """
         if not chunk.has(b"\r"):
             return _BLOCK_BYTES
@@ -201,7 +201,7 @@ class CsvRows:
         return arrays.from_csv(field.column.kind, array, self._dialect.decimal_mark)
 
     def _hexadecimal_integers(self, chunk: Chunk) -> bool:
-        """Whether an integer is written as 0x10, which pyarrow reads and the definition refuses."""
+        """Return whether an integer is written like 0x10, which pyarrow accepts and ``texts`` refuses."""
         indexes = {field.index: pa.string() for field in self._fields if pa.types.is_integer(field.read_as)}
         table = self._read(chunk, indexes, chunk.end + 1)
         return any(pc.any(pc.match_substring(column, "x", ignore_case=True)).as_py() for column in table.columns)

@@ -1,4 +1,4 @@
-"""Rows that were seen before, by 128-bit hashes in a table without Python objects."""
+"""Detection of duplicate rows by 128-bit hashes, in a hash table without Python objects."""
 
 import mmap
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ import xxhash  # type: ignore[import-not-found]
 from numpy.typing import NDArray
 
 _HASH_BYTES = 16
-_FIRST_SLOTS = 1 << 22  # 64 MiB, of which only what is written to takes memory
+_FIRST_SLOTS = 1 << 22  # 64 MiB; only pages that are written to take memory
 _MOVED_SLOTS = 1 << 16
 _MAX_LOAD = 0.6
 
@@ -19,11 +19,10 @@ Hashes: TypeAlias = NDArray[np.uint64]
 
 
 class SeenRows:
-    """Remembers rows by the XXH3-128 of the ``unique_by`` columns; 27 to 54 bytes of memory a unique row, or 64 MiB.
+    """Set of rows by the XXH3-128 of their ``unique_by`` columns: 27 to 54 bytes of memory a unique row, or 64 MiB.
 
-    A row without a value in one of them is like no other, unless ``nulls_equal``: then it is like those without it. Two
-    different rows of a partition of n rows are taken for equal with a probability below n**2 / 2**129: 1.5e-21 for a
-    billion rows.
+    A row with a null in one of them equals no other row; with ``nulls_equal``, nulls are equal to each other. The
+    probability that two different rows among n are taken for equal is below n**2 / 2**129: 1.5e-21 for a billion rows.
     """
 
     def __init__(self, unique_by: Sequence[str], nulls_equal: bool = False) -> None:
@@ -33,7 +32,7 @@ class SeenRows:
         self.unique_rows = 0
 
     def first_seen(self, batch: pa.RecordBatch) -> NDArray[np.bool_]:
-        """Which rows occur for the first time, in this batch and all those before it."""
+        """Return for each row whether it occurs for the first time in this batch and all earlier ones."""
         hashes = row_hashes(batch, self._unique_by)
         first = _first_in_batch(hashes)
         comparable = None if self._nulls_equal else comparable_rows(batch, self._unique_by)
@@ -57,14 +56,14 @@ class SeenRows:
 
 
 def _table(slots: int) -> Hashes:
-    # Pages of its own: of blocks that it was given back, C's allocator would keep twice the largest one's size at hand.
+    # Mapped pages are returned to the system; malloc would retain up to twice the size of the largest freed block.
     empty = mmap.mmap(-1, 2 * slots * np.dtype(np.uint64).itemsize)
     return np.frombuffer(empty, np.uint64).reshape(2, slots)
 
 
 def _first_in_batch(hashes: Hashes) -> NDArray[np.bool_]:
     fixed = pa.FixedSizeBinaryArray.from_buffers(pa.binary(_HASH_BYTES), len(hashes), [None, pa.py_buffer(hashes)])
-    # Arrow numbers distinct values in the order of their first occurrence: a first one is a new highest number.
+    # Arrow numbers distinct values in order of first occurrence: a first occurrence has a new highest number.
     numbers = np.frombuffer(fixed.dictionary_encode().indices.buffers()[1], np.int32)
     first = np.ones(len(numbers), np.bool_)
     np.greater(numbers[1:], np.maximum.accumulate(numbers)[:-1], out=first[1:])
@@ -72,7 +71,7 @@ def _first_in_batch(hashes: Hashes) -> NDArray[np.bool_]:
 
 
 def _insert(slots: Hashes, hashes: Hashes) -> NDArray[np.bool_]:
-    """Put distinct hashes into an open-addressing table with linear probing; which of them were not there."""
+    """Insert distinct hashes into an open-addressing table with linear probing; return for each whether it was new."""
     low, high = slots
     mask = np.uint64(len(low) - 1)
     new = np.zeros(len(hashes), np.bool_)
@@ -81,7 +80,7 @@ def _insert(slots: Hashes, hashes: Hashes) -> NDArray[np.bool_]:
     place = (wanted_low & mask).astype(np.intp)
     while len(rows):
         empty = (low[place] | high[place]) == 0
-        # Of several that claim one empty slot the last write stays; the others find it taken and move on.
+        # If several hashes write to one empty slot, the last write stays; the others probe the next slot.
         low[place[empty]], high[place[empty]] = wanted_low[empty], wanted_high[empty]
         settled = (low[place] == wanted_low) & (high[place] == wanted_high)
         new[rows[settled & empty]] = True
@@ -92,14 +91,14 @@ def _insert(slots: Hashes, hashes: Hashes) -> NDArray[np.bool_]:
 
 
 def comparable_rows(batch: pa.RecordBatch, unique_by: Sequence[str]) -> NDArray[np.bool_] | None:
-    """Which rows have a value in each of these columns; None where all of them do."""
+    """Return for each row whether all these columns have a value; None if that holds for every row."""
     columns = [batch.column(name) for name in unique_by]
     found = [column.is_valid().to_numpy(zero_copy_only=False) for column in columns if column.null_count]
     return np.logical_and.reduce(found) if found else None
 
 
 def row_hashes(batch: pa.RecordBatch, unique_by: Sequence[str]) -> Hashes:
-    """The 128-bit hash of each row's values in these columns, never all zeros: uint64 [rows, 2]."""
+    """Return the 128-bit hash of each row's values in these columns, never all zeros: uint64 [rows, 2]."""
     columns = [_hashes(batch.column(name)) for name in unique_by]
     hashes = columns[0] if len(columns) == 1 else _hash_records(np.hstack(columns))
     hashes[~hashes.any(axis=1), 0] = 1  # zeros mean an empty slot
@@ -114,7 +113,7 @@ def _hashes(array: pa.Array) -> Hashes:
         items = _hashes(array.values)
         hashes = _hash_slices(items, _offsets(array, array.buffers()[1]), _HASH_BYTES)
     elif pa.types.is_decimal128(array.type):
-        # of what is not negative the same as an unsigned integer's, which a Delta table holds as decimals
+        # a non-negative one hashes like the equal uint64, which the Delta table stores as a decimal
         words = np.frombuffer(array.buffers()[1], np.uint64).reshape(-1, 2)
         hashes = _hash_records(words[array.offset : array.offset + len(array)])
     else:
@@ -126,7 +125,7 @@ def _hashes(array: pa.Array) -> Hashes:
 
 
 def _words(array: pa.Array) -> NDArray[np.uint64]:
-    """Values of a fixed width as 64 bits: equal numbers alike, whatever their width; something for a null."""
+    """Return fixed-width values as uint64: equal numbers of any width map to equal words, a null like 0 or false."""
     if pa.types.is_date(array.type):
         array = array.view(pa.int32())
     elif pa.types.is_timestamp(array.type):
@@ -147,7 +146,7 @@ def _hash_records(records: Hashes) -> Hashes:
 
 
 def _hash_slices(data: object, offsets: NDArray[np.integer], scale: int) -> Hashes:
-    # an array without elements has no bytes that could be looked at
+    # memoryview cannot cast an array without elements
     nothing = data is None or (isinstance(data, np.ndarray) and data.size == 0)
     view = memoryview(b"" if nothing else data).cast("B")  # type: ignore[arg-type]
     digest = xxhash.xxh3_128_digest

@@ -1,4 +1,4 @@
-"""The suites that a workload's own declaration makes. Importing this module takes seconds."""
+"""Expectation suites (Great Expectations) built from a workload's declaration. Importing this module takes seconds."""
 
 from collections.abc import Iterator, Sequence
 
@@ -12,13 +12,13 @@ from millrace_data.schema import SPLITS, staged_schema
 
 LABEL, SHARE_CHANGE = "label", "share_change"
 LARGEST_FEATURE = 3.4028235e38
-"""Every trainer takes numbers as floats of 32 bits; this one, like all below it, rounds to a finite one."""
+"""Upper bound of features: trainers read numbers as float32, and this value and smaller ones round to a finite one."""
 
 _LONG = 10**15
 
 
 def row_expectations(dataset: Dataset) -> list[Expectation]:
-    """On a partition's Measurements: row count, columns, completeness, lengths, ranges, vocabularies."""
+    """Return expectations for a partition's Measurements: row count, columns, nulls, lengths, ranges, vocabularies."""
     least, most = dataset.expectations.min_rows, dataset.expectations.max_rows
     names = staged_schema(dataset).names
     rule = f"{least:,} rows or more" if most is None else f"{least:,} to {most:,} rows"
@@ -37,7 +37,7 @@ def row_expectations(dataset: Dataset) -> list[Expectation]:
 
 def _bounds(column: Column, dataset: Dataset) -> Iterator[Expectation]:
     if column.name in {dataset.target.column, dataset.split.column} and column.kind.kind != "list":
-        return  # its values are a vocabulary, which is the stricter rule
+        return  # the rule of its vocabulary is stricter
     if column.kind.is_number:
         yield from _number_bounds(column)
         if column.name in dataset.features and _may_be_too_large(column):
@@ -97,12 +97,15 @@ def _within(column: str, values: Sequence[str], rule: str) -> Expectation:
 
 
 def label_expectations(dataset: Dataset) -> list[Expectation]:
-    """On a partition's distinct labels, one row a label: all of them are the workload's."""
+    """Return the expectation for a partition's distinct labels, one row a label: each is in ``target.labels``."""
     return [_within(LABEL, dataset.target.labels, "one of target.labels")]
 
 
 def balance_expectations(dataset: Dataset) -> list[Expectation]:
-    """On the workload's labels, one row a label: shares close to the live ones. A label may have no row at all."""
+    """Return the expectation for the workload's labels, one row a label: each share is close to the live version's.
+
+    A label may have no rows.
+    """
     most = dataset.expectations.max_label_share_change
     rule = f"a label's share of rows differs by at most {most} from the live version's, beyond what chance may do"
     return [

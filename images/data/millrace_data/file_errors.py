@@ -1,10 +1,10 @@
-"""What is wrong with a file of arrivals as a whole."""
+"""Errors of a whole file of arrivals."""
 
 from millrace.contracts.errors import BadInputError
 
 
 def no_rows(uri: str) -> BadInputError:
-    """The error of a file that is there and holds nothing."""
+    """Return the error of a file without rows."""
     return BadInputError(
         "the file holds no row",
         where=uri,
@@ -14,7 +14,7 @@ def no_rows(uri: str) -> BadInputError:
 
 
 def damaged(uri: str, what: str) -> BadInputError:
-    """The error of a file whose bytes its own format refuses."""
+    """Return the error of a file whose bytes are not valid in its format."""
     return BadInputError(
         f"the {what} file is truncated or damaged",
         where=uri,

@@ -1,4 +1,4 @@
-"""What a file is by its first bytes, where they are not those of the declared format."""
+"""Detection of a file's real format by its first bytes, if they are not those of the declared format."""
 
 import re
 from collections.abc import Callable
@@ -15,7 +15,7 @@ _FORMAT_REMEDY = "declare its format in the workload (source), or export it as t
 
 
 def refuse_foreign(head: bytes, uri: str, declared: str, encoding: str = "utf-8") -> None:
-    """Raises BadInputError where the bytes are surely not text in that encoding, and says what the file is."""
+    """Raise BadInputError, with the detected format, if the bytes are certainly not text in that encoding."""
     found = _binary(head) or _utf16(head, encoding)
     if found is not None:
         what, remedy = found
@@ -28,7 +28,7 @@ def refuse_foreign(head: bytes, uri: str, declared: str, encoding: str = "utf-8"
 
 
 def refuse_unlike_parquet(head: bytes, uri: str) -> None:
-    """Raises BadInputError for a file that does not begin as Parquet does and that can be told what it is."""
+    """Raise BadInputError if the file does not begin like Parquet and its format is detected."""
     if head.startswith(b"PAR1") or not head:
         return
     what, remedy = _binary(head) or _utf16(head, "utf-8") or (likeness(head), _FORMAT_REMEDY)
@@ -39,7 +39,7 @@ def refuse_unlike_parquet(head: bytes, uri: str) -> None:
 
 
 def likeness(head: bytes) -> str | None:
-    """What text looks like by its beginning: "like JSON" and so on; None for what might be any text, or is none."""
+    """Return what the beginning of a text looks like ("like JSON", …); None if undecided or if it is not text."""
     start = head.removeprefix(b"\xef\xbb\xbf").lstrip()
     if not start or _NOT_TEXT.search(head):
         return None
@@ -60,7 +60,7 @@ def _starts(*marks: bytes) -> Callable[[bytes], bool]:
 
 
 def _starts_binary(mark: bytes) -> Callable[[bytes], bool]:
-    # letters that text might begin with too
+    # text may begin with these letters too
     return lambda head: head.startswith(mark) and _NOT_TEXT.search(head) is not None
 
 

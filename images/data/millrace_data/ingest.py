@@ -1,4 +1,4 @@
-"""The step ingest: the window's arrivals into staging, one Parquet file a partition."""
+"""The step ingest: write the window's arrivals to staging, one Parquet file for each partition."""
 
 import logging
 
@@ -20,8 +20,8 @@ _MAX_PARSING_THREADS = 4
 def ingest(spec: RunSpec, stop: Stop) -> IngestResult:
     """Stage every day of the window that has a file of arrivals.
 
-    Raises Skip where no day has one, BadInputError for a file that breaks the workload's declaration and for a full
-    store, TransientError where a store fails, InterruptedStepError on SIGTERM. No reader sees what it writes.
+    Raises Skip if no day has one, BadInputError for a file that violates the workload's declaration or for a full
+    store, TransientError if a store fails, InterruptedStepError on SIGTERM. Staged files are not visible to readers.
     """
     if not isinstance(spec.task, IngestTask):
         raise TypeError(f"not an ingest task: {spec.task.kind}")
@@ -40,11 +40,11 @@ def ingest(spec: RunSpec, stop: Stop) -> IngestResult:
             staged.append(partition)
     result = IngestResult(staged=tuple(staged), absent=tuple(absent), absent_reasons=absent)
     if not staged:
-        # beside other parts that found something, this part's days are known to be absent
+        # the result reports this part's days as absent; other parts of the window may have staged some
         raise Skip(no_new_data(absent), result)
     return result
 
 
 def limit_parsing_memory() -> None:
-    """Cap pyarrow's threads: it reads ahead one block for each, so that memory would grow with the machine's cores."""
+    """Limit pyarrow to 4 threads: it reads one block ahead for each, so memory would grow with the machine's cores."""
     pa.set_cpu_count(min(pa.cpu_count(), _MAX_PARSING_THREADS))

@@ -1,4 +1,4 @@
-"""JSON Lines in rows of the declared columns: by pyarrow where it surely agrees with Python's json, else by that."""
+"""Reader of JSON Lines: by pyarrow where it certainly agrees with Python's json, otherwise row by row with json."""
 
 import json
 import re
@@ -23,11 +23,11 @@ _NAMED_ROWS = 1000
 _DEEPEST = 100
 _BLANKS = b" \t\r"
 _OPEN, _CLOSE, _LIST, _CR, _LF = (ord(sign) for sign in "{}[\r\n")
-_OWN_WORDS = re.compile(rb"(?:Inf|-NaN)(?=[\s,\]}])")  # of pyarrow's reader alone
+_OWN_WORDS = re.compile(rb"(?:Inf|-NaN)(?=[\s,\]}])")  # only pyarrow's reader accepts these
 
 Pairs = tuple[tuple[str, object], ...]
 _decoder = json.JSONDecoder(
-    # an object is a tuple of pairs, so that a name that is there twice is seen
+    # an object is a tuple of pairs, so that duplicate names are detected
     object_pairs_hook=tuple,
     parse_float=NumberText,
     parse_int=integer_of,
@@ -36,7 +36,7 @@ _decoder = json.JSONDecoder(
 
 
 class JsonRows:
-    """Reads one file."""
+    """Reads one file of JSON Lines into the declared columns."""
 
     def __init__(self, uri: str, dataset: Dataset) -> None:
         self._uri = uri
@@ -47,16 +47,16 @@ class JsonRows:
         self._read_schema = pa.schema([(name, arrays.json_type(c.kind)) for name, (c, _) in self._columns.items()])
 
     def chunks(self, text: Text) -> Iterator[Chunk]:
-        """The text in chunks of whole lines."""
+        """Yield the text in chunks of whole lines."""
         return chunks(text, self, self._uri, self._dataset)
 
     def cut(self, data: bytes | bytearray, line: int, at_end: bool) -> Cut:
-        """Where the last whole line ends."""
+        """Find the end of the last whole line."""
         ends = positions(np.frombuffer(data, np.uint8), _LF)
         return Cut(int(ends[-1]) + 1, True, ends, len(ends)) if len(ends) else Cut(0, True)
 
     def rows(self, chunk: Chunk, first_bad_only: bool) -> Rows:
-        """The rows of a chunk, and those that cannot be read; only the first of these where it is the end anyway."""
+        """Return the rows of a chunk and its unreadable rows; with ``first_bad_only``, stop at the first of these."""
         batch = self._whole(chunk)
         found = Rows(batch) if batch is not None else self._one_by_one(chunk, first_bad_only)
         if self._drops and chunk.line <= _NAMED_ROWS:
@@ -161,7 +161,7 @@ class JsonRows:
             raise wrong_field(self._uri, number, name, error.what, error.rule, error.remedy) from None
 
     def _extra_names(self, chunk: Chunk) -> frozenset[str]:
-        """Of the file's first thousand lines, as far as they can be read."""
+        """Return names of fields that are not declared, from the readable ones of the file's first 1,000 lines."""
         found: set[str] = set()
         for number, line in enumerate(chunk.data.split(b"\n", _NAMED_ROWS)[:_NAMED_ROWS], chunk.line):
             if number > _NAMED_ROWS:
@@ -174,10 +174,10 @@ class JsonRows:
 
 
 def _objects(chunk: Chunk) -> int | None:
-    """How many lines are not blank, where each of them begins with { and ends with }; None where one does not.
+    """Return the number of lines that are not blank if each begins with { and ends with }, otherwise None.
 
-    A brace that closes cannot be followed by one that opens inside a value, nor is a line end inside a string: so if
-    pyarrow finds as many objects, each line is one.
+    Inside a JSON value no line that ends with } precedes one that begins with {, and no string contains a line end. So
+    if pyarrow finds this number of objects, each line is one object.
     """
     signs = chunk.signs
     ends = chunk.marks
@@ -191,7 +191,7 @@ def _objects(chunk: Chunk) -> int | None:
 
 
 def _may_disagree(chunk: Chunk) -> bool:
-    """Whether a field that is dropped might hold what one reader takes and the other does not."""
+    """Return whether a dropped field might contain a value that only one of pyarrow and json accepts."""
     if _OWN_WORDS.search(chunk.data):
         return True
     signs = chunk.signs

@@ -1,4 +1,4 @@
-"""The values of each column type in JSON: strings, numbers and lists as they are, other types as their text."""
+"""Conversion of JSON values to column types: strings, numbers and lists as such, other types from their text."""
 
 from collections.abc import Callable
 
@@ -6,29 +6,32 @@ from millrace.contracts.column_types import ColumnKind
 from millrace_data import texts
 from millrace_data.schema import item_kind
 
-_LONGEST_INTEGER_DIGITS = 400  # a double holds none with more
+_LONGEST_INTEGER_DIGITS = 400  # longer integers exceed the range of a double
 
 Take = Callable[[object], object]
 
 
 class NumberText(str):
-    """A number of JSON as it is written: with a fraction or an exponent, too long for an integer, NaN or infinite."""
+    """Text of a JSON number other than a plain integer: fraction, exponent, over 400 digits, -0, NaN or infinity."""
 
     __slots__ = ()
 
 
-_MINUS_ZERO = NumberText("-0")  # of which a float keeps the sign
+_MINUS_ZERO = NumberText("-0")  # a float keeps its sign
 
 
 def integer_of(digits: str) -> int | NumberText:
-    """An integer, where it has no more digits than any type holds."""
+    """Return the integer, or its text if it is -0 or longer than 400 digits."""
     if digits == _MINUS_ZERO:
         return _MINUS_ZERO
     return int(digits) if len(digits) <= _LONGEST_INTEGER_DIGITS else NumberText(digits)
 
 
 def taker(kind: ColumnKind) -> Take:
-    """What makes a value for pyarrow of one of JSON; it raises WrongTextError. Null is none of its business."""
+    """Return the function that converts a JSON value to one for pyarrow; it raises WrongTextError.
+
+    The caller handles null.
+    """
     match kind.kind:
         case "string":
             return lambda value: _string(kind, value)

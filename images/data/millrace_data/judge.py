@@ -1,4 +1,4 @@
-"""Great Expectations over a workload's declaration. Importing this module takes seconds."""
+"""Great Expectations: run suites on data frames and write the Data Docs. Importing this module takes seconds."""
 
 import logging
 import shutil
@@ -17,14 +17,14 @@ from millrace.storage import files
 
 _DOCS_AT_ONCE = 8
 
-# This one sets a level of its own when it is imported, and tells of every temporary folder.
+# This logger sets its own level at import and logs every temporary folder.
 logging.getLogger("great_expectations.data_context.types.base").setLevel(logging.WARNING)
 
 
 class Judge:
-    """Runs suites on frames and keeps what it found for the Data Docs.
+    """Runs suites on data frames and keeps the results for the Data Docs; a context manager.
 
-    A frame is pandas', or Spark's for suites that are added ``on_spark``: Great Expectations' Spark engine runs those.
+    Frames are pandas', or Spark's for suites added with ``on_spark``, which Great Expectations' Spark engine runs.
     """
 
     def __init__(self) -> None:
@@ -34,7 +34,7 @@ class Judge:
         self._site_folder = Path(site["store_backend"]["base_directory"])
         self._source = self._context.data_sources.add_pandas("staging")
         self._definitions: dict[str, Any] = {}
-        # of its own: Great Expectations reads one out of the name otherwise, and a day's "-31" as hours from Greenwich
+        # set here, since Great Expectations otherwise parses a time from the name, and "-31" of a day as a UTC offset
         self._judged_at = datetime.now(UTC)
 
     def __enter__(self) -> Self:
@@ -46,7 +46,7 @@ class Judge:
         shutil.rmtree(self._site_folder, ignore_errors=True)
 
     def add_suite(self, name: str, expectations: list[Expectation], on_spark: bool = False) -> None:
-        """Name a suite; frames are judged by it afterwards."""
+        """Register a suite under the name by which ``judge`` runs it."""
         suite = self._context.suites.add(gx.ExpectationSuite(name=name, expectations=expectations))
         source = self._context.data_sources.add_spark("staging on Spark") if on_spark else self._source
         batch = source.add_dataframe_asset(name).add_batch_definition_whole_dataframe(name)
@@ -55,7 +55,7 @@ class Judge:
         )
 
     def judge(self, suite: str, frame: object, partition: str) -> list[ExpectationOutcome]:
-        """One outcome an expectation: yes or no first, with counts (never values) only where one failed."""
+        """Return one outcome for each expectation. If one failed, the suite runs again for counts, never for values."""
         result = self._run(suite, frame, partition, "BOOLEAN_ONLY")
         if not result.success:
             result = self._run(suite, frame, partition, "SUMMARY")
@@ -69,9 +69,9 @@ class Judge:
         )
 
     def write_docs(self, folder_uri: str) -> str:
-        """Build the site of all that was judged and put it into a folder; returns its index.html."""
+        """Write the Data Docs of all results to a folder; return the URI of its index.html."""
         self._context.build_data_docs()
-        # file by file: pyarrow's own copy would put a marker for each folder above, which a team may not write
+        # file by file: pyarrow's copy writes a marker for each parent folder, for which a team may lack permission
         with ThreadPoolExecutor(_DOCS_AT_ONCE) as pool:
             for _ in pool.map(lambda each: self._put(each, folder_uri), self._site_files()):
                 pass

@@ -1,4 +1,4 @@
-"""What of a partition's rows the suite judges, small enough for memory."""
+"""Compact measurements of a partition's rows, which fit into memory and which the expectation suite checks."""
 
 from collections.abc import Iterator, Sequence
 
@@ -20,9 +20,9 @@ _MAX_BATCH_ROWS = 1 << 14
 def parquet_batches(
     uri: str, columns: Sequence[str] | None = None, groups: Sequence[int] | None = None
 ) -> Iterator[pa.RecordBatch]:
-    """A staged file's rows, or some columns or row groups of them, in batches of about 4 MiB.
+    """Yield a staged file's rows, all or only the given columns and row groups, in batches of about 4 MiB.
 
-    Raises BadInputError for a file that is missing or damaged, TransientError where the store fails.
+    Raises BadInputError if the file is missing or damaged, TransientError if the store fails.
     """
     system, path = files.locate(uri)
     try:
@@ -46,12 +46,12 @@ def _batch_rows(metadata: pq.FileMetaData) -> int:
 
 
 class Measurements:
-    """What the suite judges, some bytes a row: a text or a list by its length, a number as it is.
+    """Collects the values that the suite checks, a few bytes a row: numbers, and lengths of texts, binaries and lists.
 
-    Integers are of 64 bits and floats doubles, each exactly. A number that pandas or Spark would not compare exactly
-    with its bounds (see bounds.are_plain) is -1 below them, 1 above, or else 0; of dates and timestamps 0 says that
-    there is one. The vocabulary columns (target, splits, partition) keep their values. ``frame`` has the file's columns
-    in order.
+    Integers become int64 and floats float64, without loss. A number that pandas or Spark would not compare exactly
+    with its bounds (see bounds.are_plain) becomes -1 below them, 1 above them, otherwise 0; a date or timestamp that is
+    not null becomes 0. The vocabulary columns (target, splits, partition) keep their values as strings. ``frame`` has
+    the file's columns in order.
     """
 
     def __init__(self, dataset: Dataset) -> None:
@@ -61,11 +61,11 @@ class Measurements:
         self._batches: list[pa.RecordBatch] = []
 
     def add(self, batch: pa.RecordBatch) -> None:
-        """Take in a batch's measurements; its texts are not kept."""
+        """Add a batch's measurements; its texts are not kept in memory."""
         self._batches.append(self.measured(batch))
 
     def measured(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """A batch's measurements."""
+        """Return a batch's measurements: the same rows and column names."""
         columns = [self._measured(field.name, batch.column(field.name)) for field in batch.schema]
         return pa.record_batch(columns, names=batch.schema.names)
 
@@ -86,7 +86,7 @@ class Measurements:
         return array.cast(pa.int64() if pa.types.is_integer(array.type) else pa.float64())
 
     def frame(self) -> pd.DataFrame:
-        """One row a row."""
+        """Return the measurements of all batches added, one row for each row."""
         table = pa.Table.from_batches(self._batches).unify_dictionaries()
         frame: pd.DataFrame = table.to_pandas(self_destruct=True, split_blocks=True)
         return frame

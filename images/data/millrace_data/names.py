@@ -1,4 +1,4 @@
-"""Columns' names in errors, which have an end however many there are and however long they are."""
+"""Column names for error messages, limited in number and length."""
 
 from collections.abc import Iterable
 from itertools import islice
@@ -8,12 +8,12 @@ _LONGEST_NAME = 100
 
 
 def shown(name: str) -> str:
-    """The name in quotes, its first hundred characters."""
+    """Return the name in quotes, cut to 100 characters."""
     return repr(name if len(name) <= _LONGEST_NAME else name[:_LONGEST_NAME] + "…")
 
 
 def listed(names: Iterable[str]) -> str:
-    """The first twenty names, and how many there are more."""
+    """Return the first twenty names and the number of the others."""
     rest = iter(names)
     first = [shown(name) for name in islice(rest, _MOST_NAMES)]
     more = sum(1 for _ in rest)

@@ -1,7 +1,6 @@
-"""The same on Spark, of which it takes the shuffle and the workers: files are read and written by our own code.
-
-So executors need no connector of Hadoop's, the credentials are the usual variables, and a row has one hash wherever it
-is looked at. Importing this module needs PySpark.
+"""Deduplication and measurements on Spark. Spark supplies only the shuffle and the executors: Millrace's own code reads
+and writes the files, so that executors need no Hadoop connector, credentials come from the usual environment variables,
+and a row has the same hash with and without Spark. Importing this module needs PySpark.
 """
 
 import os
@@ -24,15 +23,15 @@ from millrace.storage import files
 from millrace_data.measure import Measurements, parquet_batches
 from millrace_data.unique import Rows, keys, without
 
-_GROUPS_A_TASK = 16  # of 8 MiB in memory, as staging writes them
+_GROUPS_A_TASK = 16  # row groups; staging writes them with 8 MiB in memory each
 _LOCAL_SHUFFLE_PARTITIONS = 16
 _SUBMITTED = "PYSPARK_GATEWAY_PORT"
 
 
 class Spark:
-    """A session: the one that spark-submit began, or one of this process with all cores and a quarter of the memory.
+    """Context manager of a Spark session: spark-submit's, or a local one with all cores and a quarter of the memory.
 
-    Raises RefusedError where there is no Java.
+    Entering it raises RefusedError if there is no Java.
     """
 
     def __init__(self, memory_bytes: int) -> None:
@@ -52,7 +51,7 @@ class Spark:
             builder = builder.master("local[*]").config("spark.ui.enabled", "false")
             builder = builder.config("spark.driver.host", "127.0.0.1").config("spark.driver.bindAddress", "127.0.0.1")
             builder = builder.config("spark.driver.memory", f"{max(1024, self._memory_bytes >> 22)}m")
-            # its default is for a cluster; each is a task, and what does not fit into memory is spilled
+            # Spark's default suits a cluster. Each partition is a task; what does not fit into memory is spilled.
             builder = builder.config("spark.sql.shuffle.partitions", _LOCAL_SHUFFLE_PARTITIONS)
         self.session = builder.config("spark.sql.session.timeZone", "UTC").getOrCreate()
         self.session.sparkContext.setLogLevel("ERROR")
@@ -66,7 +65,7 @@ class Spark:
     def once(
         self, found: Sequence[Rows], staged: Sequence[StagedPartition], dataset: Dataset, folder_uri: str
     ) -> tuple[StagedPartition, ...]:
-        """Each staged partition without the rows that an earlier day has; see unique.without."""
+        """Return the staged partitions without rows that an earlier day has; see unique.without."""
         listed = [(rows.day.isoformat(), rows.uri, rows.staged) for rows in found]
         files_ = self._spread(listed, "day string, uri string, staged boolean")
         rows = files_.mapInArrow(_read_keys(dataset), "day string, key binary, staged boolean")
@@ -81,7 +80,7 @@ class Spark:
         return tuple(by_day[partition.partition.isoformat()] for partition in staged)
 
     def measurements(self, uri: str, dataset: Dataset) -> DataFrame:
-        """What the suite judges of a staged file, a row a row; see Measurements."""
+        """Return a staged file's measurements, one row for each row; see Measurements."""
         system, path = files.locate(uri)
         with system.open_input_file(path) as stream:
             footer = pq.read_metadata(stream)
@@ -93,7 +92,7 @@ class Spark:
         return spread.mapInArrow(_measure(dataset), schema)
 
     def _spread(self, listed: list[Any], schema: str) -> DataFrame:
-        """A task for each."""
+        """Return a data frame with one Spark task for each entry."""
         return self.session.createDataFrame(self.session.sparkContext.parallelize(listed, max(1, len(listed))), schema)
 
 
@@ -120,7 +119,7 @@ def _rewrite(by_day: dict[str, StagedPartition], dataset: Dataset, folder_uri: s
         error = None
         try:
             told = without(partition, repeats["key"].to_pylist(), dataset, folder_uri).model_dump_json()
-        except BadInputError as found:  # Spark would turn it into a text of its own
+        except BadInputError as found:  # Spark would replace the exception by its own text
             error = ErrorDetail.of(found).model_dump_json()
         return pa.table({"partition": pa.array([told], pa.string()), "error": pa.array([error], pa.string())})
 
@@ -145,7 +144,7 @@ def _measure(dataset: Dataset) -> Callable[[Batches], Iterator[pa.RecordBatch]]:
 
 
 def _plain(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """Without dictionaries, which Spark does not take."""
+    """Return the batch without dictionary encoding, which Spark does not accept."""
     columns = [
         column.dictionary_decode() if pa.types.is_dictionary(column.type) else column for column in batch.columns
     ]

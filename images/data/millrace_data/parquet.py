@@ -1,4 +1,4 @@
-"""A Parquet file of arrivals as record batches of the declared columns and types."""
+"""Reader of a Parquet file of arrivals, as record batches of the declared columns and types."""
 
 import threading
 from collections.abc import Iterator
@@ -42,12 +42,13 @@ _RULE = "a type each of whose values is one of the declared type"
 def batches(
     uri: str, dataset: Dataset, digest: Digest, block_bytes: int
 ) -> Iterator[tuple[pa.RecordBatch, frozenset[str]]]:
-    """The file's rows in batches of about ``block_bytes``, each with the names of columns that are not declared.
+    """Yield the file's rows in batches of about ``block_bytes``, each with the names of columns that are not declared.
 
-    A column is taken where its type's every value is one of the declared type's (int32 for int64, a dictionary of texts
-    for string); an integer for a float, and nanoseconds for a timestamp, where each value that is there is one. Raises
-    BadInputError for a file that is damaged, and for other columns, types and values, naming column, found type and
-    rule. ``digest`` is complete when the last batch was taken.
+    A column is accepted if every value of its type is a value of the declared type (int32 for int64, a dictionary of
+    texts for string). Integers for a float, and nanoseconds for a timestamp, are accepted if each value present
+    converts exactly. Raises BadInputError if the file is damaged, and for other columns, types and values, with column,
+    found type and rule; TransientError if the store fails while the file is digested. ``digest`` is complete after the
+    last batch.
     """
     if compression(uri):
         raise BadInputError(
@@ -72,7 +73,7 @@ def batches(
 
 
 def _stored(uri: str, dataset: Dataset, block_bytes: int) -> Iterator[tuple[pa.RecordBatch, frozenset[str]]]:
-    """The columns as they are stored, all of types that are taken: what pyarrow refuses here is the file's fault."""
+    """Yield the columns as stored, after checking their types, so that a failure of pyarrow means a damaged file."""
     system, path = files.locate(uri)
     try:
         with (
@@ -90,16 +91,16 @@ def _stored(uri: str, dataset: Dataset, block_bytes: int) -> Iterator[tuple[pa.R
             for group, rows in reads(stored, file, names, uri, block_bytes):
                 for batch in file.iter_batches(batch_size=rows, row_groups=[group], columns=names):
                     yield batch, extra
-    except MemoryError:  # pyarrow's is an ArrowException too, and says nothing about the file
+    except MemoryError:  # pyarrow's is an ArrowException too, but does not mean a damaged file
         raise
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:  # the last one of a column's name
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:  # UnicodeDecodeError: a column's name
         raise damaged(uri, "Parquet") from error
 
 
 def _refuse_another_file(stored: pa.NativeFile, metadata: pq.FileMetaData, uri: str) -> None:
-    """Raises BadInputError where another file's end and this one's begin lie behind the data that the footer names.
+    """Raise BadInputError if one file's end and another's beginning lie between the footer and the data that it names.
 
-    Such a file is two that were joined: its footer is the last one's, and what it points at is in the first one.
+    Such a file is several joined files: the footer is the last one's, but its offsets point into the first one.
     """
     footer = stored.size() - _TAIL_BYTES - metadata.serialized_size
     chunks = (
@@ -124,7 +125,7 @@ def _begin(chunk: pq.ColumnChunkMetaData) -> int:
 
 
 class _Hashing(threading.Thread):
-    """Digests a file that is read out of order, in its own pass beside the reading."""
+    """Thread that digests a file in its own sequential pass, since Parquet is read out of order."""
 
     def __init__(self, uri: str, digest: Digest) -> None:
         super().__init__(name="digest", daemon=True)
@@ -140,7 +141,7 @@ class _Hashing(threading.Thread):
             self._failure = store_failed(self._uri, error)
 
     def finish(self) -> None:
-        """Wait for the pass. Raises TransientError where the store failed it."""
+        """Wait for the end of the pass. Raises TransientError if the store failed."""
         self.join()
         if self._failure is not None:
             raise self._failure
@@ -229,7 +230,7 @@ def _is_convertible(array: pa.Array, kind: ColumnKind) -> bool:
 
 
 def _convert(array: pa.Array, kind: ColumnKind) -> pa.Array:
-    """The same values in the declared type. Raises ArrowInvalid where one of them cannot be."""
+    """Return the values in the declared type. Raises ArrowInvalid if one cannot be converted."""
     wanted = arrow_type(kind)
     if array.type.equals(wanted):
         return array
@@ -243,7 +244,7 @@ def _convert(array: pa.Array, kind: ColumnKind) -> pa.Array:
 
 
 def _convert_lists(array: pa.Array, item: ColumnKind) -> pa.Array:
-    # by their items: pyarrow 26 casts a list view with nulls to empty lists
+    # built from the items, since pyarrow 26 casts a list view with nulls to empty lists
     lengths = pc.fill_null(pc.list_value_length(array), 0).to_numpy(zero_copy_only=False)
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
     missing = array.is_null() if array.null_count else None

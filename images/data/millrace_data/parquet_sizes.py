@@ -1,6 +1,7 @@
-"""What a Parquet file's rows take in memory: a few bytes of a page may be gigabytes of values.
+"""Limits on the memory that a Parquet file's rows take: a few bytes of a page can decode to gigabytes of values.
 
-A dictionary or a run says a value once for many rows, so neither the file's size nor its footer tells.
+Dictionary and run-length encoding store a value once for many rows, so that neither the file's size nor its footer
+shows the decoded size.
 """
 
 from collections.abc import Iterator, Sequence
@@ -21,7 +22,7 @@ _WIDTHS = {"BOOLEAN": 1, "INT32": 4, "FLOAT": 4, "INT64": 8, "DOUBLE": 8, "INT96
 
 
 class Read(NamedTuple):
-    """A row group, and how many of its rows are decoded at once."""
+    """A row group, and the number of its rows that are decoded at once."""
 
     group: int
     rows: int
@@ -30,10 +31,11 @@ class Read(NamedTuple):
 def reads(
     stored: pa.NativeFile, file: pq.ParquetFile, names: Sequence[str], uri: str, block_bytes: int
 ) -> Iterator[Read]:
-    """Each row group, with rows of about ``block_bytes``, and of at most 64 MiB however long their longest values are.
+    """Yield each row group with a number of rows that take about ``block_bytes`` and decode to at most 64 MiB.
 
-    Raises BadInputError for a column of a row group that takes more than a GiB where it cannot be read in parts: pages
-    that are a thousandth of that, and lists.
+    The limit of 64 MiB assumes that every value is as long as the longest one in its column. Raises BadInputError if a
+    column of a row group takes more than 1 GiB in memory and cannot be read in parts: lists, and pages that decompress
+    to more than a thousand times their size.
     """
     metadata = file.metadata
     paths = [file.schema.column(index).path for index in range(metadata.num_columns)]
@@ -63,7 +65,7 @@ def reads(
 
 
 class Expansion:
-    """Counts what a file's rows take in memory. Raises BadInputError beyond a thousand times its size and 4 GiB."""
+    """Counts the memory of a file's rows; its limit is the greater of 4 GiB and a thousand times the file's size."""
 
     def __init__(self, stored_bytes: int, uri: str) -> None:
         self._limit_bytes = max(ALWAYS_TAKEN_BYTES, MAX_EXPANSION * stored_bytes)
@@ -71,7 +73,7 @@ class Expansion:
         self._taken_bytes = 0
 
     def add(self, batch: pa.RecordBatch) -> None:
-        """Take these rows in."""
+        """Count the rows of a batch. Raises BadInputError above the limit."""
         self._taken_bytes += batch.nbytes
         if self._taken_bytes > self._limit_bytes:
             raise BadInputError(
@@ -83,14 +85,14 @@ class Expansion:
 
 
 def _longest(file: pq.ParquetFile, group: int, indexes: Sequence[int]) -> dict[int, int]:
-    """The bytes of the longest value in each of these columns' dictionaries, which come with a first row."""
+    """Return the bytes of the longest value in each column's dictionary, which reading the first row loads."""
     found: dict[int, int] = {}
     for index in indexes:
         path = file.schema.column(index).path
         batch = next(file.iter_batches(batch_size=1, row_groups=[group], columns=[path]), None)
         leaf = None if batch is None else batch.column(0)
         while leaf is not None and pa.types.is_nested(leaf.type):
-            leaf = leaf.values  # of lists: no other nested type is taken
+            leaf = leaf.values  # lists are the only nested type that is accepted
         if isinstance(leaf, pa.DictionaryArray) and len(leaf.dictionary):
             found[index] = pc.max(pc.binary_length(leaf.dictionary)).as_py() or 0
     return found

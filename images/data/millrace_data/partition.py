@@ -1,4 +1,4 @@
-"""One day's arrivals on their way into staging."""
+"""Staging of one day's arrivals: check, deduplicate, assign splits, write Parquet."""
 
 import logging
 import time
@@ -31,10 +31,10 @@ _EPOCH = date(1970, 1, 1)
 
 
 def stage_partition(dataset: Dataset, day: date, out_uri: str, stop: Stop) -> StagedPartition | None:
-    """Check, de-duplicate and deal one day's rows into ``out_uri``; None where its file has not arrived.
+    """Check and deduplicate one day's rows, assign splits and write them to ``out_uri``; None if no file has arrived.
 
-    Of rows equal in ``unique_by`` the first one stays. A file that is written to meanwhile is read again.
-    Raises BadInputError, TransientError and InterruptedStepError; then no file of the partition is left.
+    Of rows equal in ``unique_by`` the first one is kept. A file that changes while it is read is read again.
+    Raises BadInputError, TransientError or InterruptedStepError, and then leaves no file of the partition.
     """
     return settled(
         dataset.source, day, stop, lambda uri: _stage(_Delivery(dataset, day, uri, _size_bytes(uri), out_uri, stop))
@@ -127,7 +127,7 @@ def _refuse_nothing_and_copies(uri: str, dataset: Dataset, rows_read: int, rows:
 
 
 class _Progress:
-    """Counts what was read and says so every few seconds."""
+    """Counts rows and bytes read, and logs them every few seconds."""
 
     def __init__(self, day: date) -> None:
         self._day = day

@@ -1,4 +1,4 @@
-"""A partition's profile, which sizing reads."""
+"""The profile of a partition: counts of rows, bytes, splits and labels, from which the run is sized."""
 
 from collections import Counter
 
@@ -10,9 +10,9 @@ from millrace.contracts.data import SPLIT_COLUMN, Dataset, LengthHistogram, Prof
 
 
 class Profiler:
-    """Counts a partition's rows batch by batch; ``bytes`` are those of the declared columns in Arrow, uncompressed.
+    """Builds a partition's profile batch by batch; ``bytes`` are the declared columns' in Arrow memory, uncompressed.
 
-    A row counts once for each label that it has, however often it names it.
+    A row counts once for each distinct label that it has.
     """
 
     def __init__(self, dataset: Dataset) -> None:
@@ -25,7 +25,7 @@ class Profiler:
         self._train_labels: Counter[str] = Counter()
 
     def add(self, batch: pa.RecordBatch) -> None:
-        """Take in the next rows."""
+        """Count the rows of a batch."""
         self._rows += batch.num_rows
         self._bytes += sum(batch.column(name).nbytes for name in self._columns if name in batch.schema.names)
         splits = batch.column(SPLIT_COLUMN)
@@ -35,7 +35,7 @@ class Profiler:
         self._train_labels.update(_value_counts(labels.filter(pc.equal(splits, "train").take(rows))))
 
     def profile(self, token_lengths: LengthHistogram | None) -> Profile:
-        """The profile of all rows added."""
+        """Return the profile of all rows added."""
         return Profile(
             rows=self._rows,
             bytes=self._bytes,
@@ -47,7 +47,7 @@ class Profiler:
 
 
 def _labels(column: pa.Array) -> tuple[pa.Array, pa.Array]:
-    """The rows that have labels and their labels, each pair once; a null has none."""
+    """Return row indexes and labels, each (row, label) pair once; nulls are left out."""
     if not pa.types.is_list(column.type):
         rows, labels = pa.array(np.arange(len(column))), column.cast(pa.string())
         held = pc.is_valid(labels)

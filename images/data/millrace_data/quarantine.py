@@ -1,4 +1,4 @@
-"""The rows of a text file that cannot be read, kept beside the staged ones with the reason of each."""
+"""Quarantine: a text file's unreadable rows, kept beside the staged file with line and reason."""
 
 import json
 from types import TracebackType
@@ -14,10 +14,11 @@ _EXAMPLES = 5
 
 
 class Quarantine:
-    """Takes rows up to the declared share of a day's; without a share it raises the first one's error.
+    """Collects a day's unreadable rows up to ``max_bad_rows_share``; if that is 0, it raises the first row's error.
 
-    They go into ``uri``, JSON Lines with ``line``, ``what``, ``rule`` and the row's ``text``: it is there when the
-    ``with`` block was left without an exception and there was one. No log and no error has a row's content.
+    The rows are written to ``uri`` as JSON Lines with ``line``, ``what``, ``rule`` and the row's ``text``. The file
+    exists if there was such a row and the ``with`` block ended without an exception. Logs and errors contain no text of
+    rows.
     """
 
     def __init__(self, source_uri: str, dataset: Dataset, uri: str) -> None:
@@ -45,7 +46,7 @@ class Quarantine:
             raise files.no_room(self.uri, failure) from failure
 
     def take(self, rows: tuple[BadRow, ...]) -> None:
-        """Keep rows. Raises the first one's BadInputError where the workload allows none, and no_room's errors."""
+        """Keep rows. Raises the first row's BadInputError if the workload allows none, and no_room's errors."""
         if not rows:
             return
         if not self._share:
@@ -73,7 +74,7 @@ class Quarantine:
             self._file.stream.write(json.dumps(kept, ensure_ascii=False).encode() + b"\n")
 
     def refuse_too_many(self, good_rows: int) -> None:
-        """Raises BadInputError, with the first positions, where it holds more than the declared share."""
+        """Raise BadInputError, with five rows' reasons and positions, if the share exceeds the declared one."""
         if self.rows and self.rows / (good_rows + self.rows) > self._share:
             raise BadInputError(
                 f"{self.rows:,} of {good_rows + self.rows:,} rows cannot be read: {'; '.join(self._examples)}",

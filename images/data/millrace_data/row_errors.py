@@ -1,4 +1,4 @@
-"""The errors of one row of a text file, and how long a row may be."""
+"""Errors of one row of a text file, and the maximum length of a row."""
 
 from typing import NoReturn
 
@@ -11,13 +11,13 @@ _ESCAPED_BYTES_PER_CHARACTER = 12  # a pair of \uXXXX escapes
 
 
 def row_limit_bytes(dataset: Dataset) -> int:
-    """The longest row that is read: 32 MiB, or more where the columns' ``max_length`` allow it."""
+    """Return the maximum length of a row: 32 MiB, or more if the columns' ``max_length`` allow it."""
     lengths = sum(column.max_length or 0 for column in dataset.columns if column.kind.kind in {"string", "binary"})
     return max(MAX_ROW_BYTES, lengths * _ESCAPED_BYTES_PER_CHARACTER)
 
 
 def refuse_length(uri: str, line: int, dataset: Dataset) -> NoReturn:
-    """Raises the BadInputError of a row that is too long to be read."""
+    """Raise the BadInputError of a row that is longer than ``row_limit_bytes``."""
     declared = [f"{column.name}: {column.max_length:,}" for column in dataset.columns if column.max_length]
     raise BadInputError(
         "the row is too long",
@@ -28,12 +28,12 @@ def refuse_length(uri: str, line: int, dataset: Dataset) -> NoReturn:
 
 
 def wrong_row(uri: str, line: int, what: str, rule: str, remedy: str) -> BadInputError:
-    """The error of a row as a whole."""
+    """Return the error of a whole row."""
     return BadInputError(what, where=f"{uri}, line {line}", rule=rule, remedy=remedy)
 
 
 def wrong_field(uri: str, line: int, field: str, what: str, rule: str, remedy: str = "") -> BadInputError:
-    """The error of one field of one row."""
+    """Return the error of one field of a row."""
     return BadInputError(
         what,
         where=f"{uri}, line {line}, field {shown(field)}",
@@ -43,7 +43,7 @@ def wrong_field(uri: str, line: int, field: str, what: str, rule: str, remedy: s
 
 
 def not_utf8(uri: str, line: int, error: UnicodeDecodeError, encoding: str = "utf-8") -> BadInputError:
-    """The error of a row whose bytes are not of the text's encoding."""
+    """Return the error of a row whose bytes are not valid in the text's encoding."""
     name = "UTF-8" if encoding.lower() in {"utf-8", "utf8"} else encoding
     return wrong_row(
         uri,

@@ -1,4 +1,4 @@
-"""The columns' declared rules, checked on whole batches."""
+"""Checks of the columns' declared rules on whole batches; the first violation is reported."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from millrace_data import bounds, made
 
 _UTF8_BYTES_PER_CHARACTER = 4
 LENGTH_UNITS = {"string": "characters", "binary": "bytes", "list": "items"}
-# Python, which hashes keys as text, knows no other years
+# keys are hashed as Python's text of the value, and Python has no other years
 _CALENDAR = {
     "date": (date.min, date.max),
     "timestamp": (datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)),
@@ -23,7 +23,7 @@ _CALENDAR = {
 
 @dataclass(frozen=True)
 class Breach:
-    """A rule that rows of a batch break; ``index`` is the first of them, from 0."""
+    """Violation of a rule by rows of a batch; ``index`` is the first such row, from 0."""
 
     index: int
     column: str
@@ -32,7 +32,7 @@ class Breach:
     remedy: str
 
     def error(self, uri: str, rows_before: int) -> BadInputError:
-        """The error that names the file, the row (from 1) and the field, never the value."""
+        """Return the error, with the file, the row (from 1) and the field, never the value."""
         return BadInputError(
             self.what,
             where=f"{uri}, row {rows_before + self.index + 1}, field {self.column!r}",
@@ -42,7 +42,7 @@ class Breach:
 
 
 def first_breach(batch: pa.RecordBatch, dataset: Dataset) -> Breach | None:
-    """The breach with the lowest row, or None where every row keeps every rule of its columns."""
+    """Return the violation with the lowest row index, or None if no row violates a rule."""
     breaches = [
         breach for column in dataset.columns for breach in _breaches(column, batch.column(column.name), dataset)
     ]
@@ -50,7 +50,7 @@ def first_breach(batch: pa.RecordBatch, dataset: Dataset) -> Breach | None:
 
 
 def _breaches(column: Column, array: pa.Array, dataset: Dataset) -> Iterator[Breach]:
-    # the readers of text have looked at the whole file's
+    # the readers of text formats have checked this already
     if dataset.source.format == "parquet" and (not_utf8 := _not_utf8(column, array)):
         yield not_utf8
         return
@@ -114,7 +114,7 @@ def _min_max(numbers: pa.Array) -> tuple[int, int]:
 
 
 def _character_bounds(array: pa.Array) -> tuple[int, int]:
-    """No text has fewer or more characters than this; by byte lengths, so that most batches need no decoding."""
+    """Return bounds of the texts' lengths in characters, from byte lengths, so that most batches need no decoding."""
     shortest, longest = _min_max(pc.binary_length(array))
     return -(-shortest // _UTF8_BYTES_PER_CHARACTER), longest
 
@@ -147,7 +147,7 @@ def _length_breaches(
 
 
 def _leaf_type(kind: pa.DataType) -> pa.DataType:
-    """The type of a list's innermost items; another type itself."""
+    """Return the type of a list's innermost items, or the type itself if it is no list."""
     return _leaf_type(kind.value_type) if pa.types.is_list(kind) else kind
 
 
@@ -227,7 +227,7 @@ def _unknown_breaches(
     if not pa.types.is_string(values.type):
         values = values.cast(pa.string())
     known = pc.is_in(values, value_set=_with_null(words))
-    if pc.all(known).as_py() is not False:  # None where there is no value at all
+    if pc.all(known).as_py() is not False:  # None if there is no value
         return
     if is_list:
         allowed = set(words)

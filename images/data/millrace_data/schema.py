@@ -1,4 +1,4 @@
-"""What a declared dataset looks like in Arrow."""
+"""Arrow schemas and types of a declared dataset: in arrivals, in staging and in the Delta table."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ _SIGNED: dict[int, pa.DataType] = {8: pa.int16(), 16: pa.int32(), 32: pa.int64()
 
 
 def arrow_type(kind: ColumnKind) -> pa.DataType:
-    """The Arrow type of a column's values as they are staged."""
+    """Return the Arrow type of a column's values in staging."""
     match kind.kind:
         case "integer":
             return getattr(pa, f"{'' if kind.signed else 'u'}int{kind.bits}")()
@@ -38,31 +38,31 @@ def arrow_type(kind: ColumnKind) -> pa.DataType:
 
 
 def table_type(kind: ColumnKind) -> pa.DataType:
-    """The type in the Delta table: as staged, an unsigned integer as the next wider type, of 64 bits decimal(20,0)."""
+    """Return the type in the Delta table: as staged, but unsigned integers one size wider; uint64 is decimal(20,0)."""
     if kind.kind == "list":
         return pa.list_(table_type(item_kind(kind)))
     return _SIGNED[kind.bits] if kind.kind == "integer" and not kind.signed else arrow_type(kind)
 
 
 def item_kind(kind: ColumnKind) -> ColumnKind:
-    """The type of a list's items."""
+    """Return the type of a list's items. Raises TypeError if it has none."""
     if kind.item is None:
         raise TypeError("a list without its items' type")
     return kind.item
 
 
 def source_schema(dataset: Dataset) -> pa.Schema:
-    """The declared columns in their order."""
+    """Return the declared columns in their order."""
     return pa.schema([(column.name, arrow_type(column.kind)) for column in dataset.columns])
 
 
 def staged_schema(dataset: Dataset) -> pa.Schema:
-    """The declared columns, then the split (string) and the partition (date32)."""
+    """Return the declared columns, then the split (string) and the partition (date32)."""
     return _with_own(source_schema(dataset))
 
 
 def table_schema(dataset: Dataset) -> pa.Schema:
-    """The Delta table's columns: the staged ones in the table's types and the content's digest (string)."""
+    """Return the Delta table's columns: the staged ones in the table's types, then the content digest (string)."""
     declared = pa.schema([(column.name, table_type(column.kind)) for column in dataset.columns])
     return _with_own(declared).append(pa.field(CONTENT_COLUMN, pa.string()))
 
@@ -73,14 +73,14 @@ def _with_own(declared: pa.Schema) -> pa.Schema:
 
 
 def text_features(dataset: Dataset) -> tuple[str, ...]:
-    """The features that are text, in the declared order."""
+    """Return the names of the features that are text, in the declared order."""
     return tuple(name for name in dataset.features if dataset.column(name).type == "string")
 
 
 def check_names(found: Sequence[str], dataset: Dataset, uri: str) -> None:
-    """Raises BadInputError unless the arrivals' columns are the declared ones, each once, in any order.
+    """Raise BadInputError unless the arrivals' columns are the declared ones, each once, in any order.
 
-    Where the workload drops others, they do not count.
+    Columns that are not declared are allowed if ``dataset.extra_columns`` is "drop".
     """
     declared = [column.arrives_as for column in dataset.columns]
     known, times = set(declared), Counter(found)
@@ -100,5 +100,5 @@ def check_names(found: Sequence[str], dataset: Dataset, uri: str) -> None:
 
 
 def extra_names(found: Sequence[str], dataset: Dataset) -> frozenset[str]:
-    """Those of the arrivals' columns that are not declared."""
+    """Return the names of arrivals' columns that are not declared."""
     return frozenset(found) - {column.arrives_as for column in dataset.columns}

@@ -1,9 +1,9 @@
-"""A day's file is read when nobody writes to it any more: waited for, compared, read again or refused.
+"""Reading of a day's file only after its writer has finished: wait, read, compare, and read again or refuse.
 
-Before a file is read it has been left alone for ``quiet_seconds``, and ten times as long where its text does not end
-with a line end: it may have been cut short. A file with a marker, and an object, which appears whole, is not waited
-for. What the store says of the file (size, ETag, time of modification) is the same before the first byte and after the
-last one; otherwise the reading does not count, whatever it found.
+A file is read after ``quiet_seconds`` without a change, and ten times as long if its text does not end with a line end,
+since it may be truncated. There is no wait for a file with a marker, nor for an object of S3, which appears complete.
+The file's identity in the store (size, ETag, time of modification) must be the same before the first byte is read and
+after the last one; otherwise the result is discarded, rows or error.
 """
 
 import logging
@@ -29,16 +29,17 @@ _LEAST_PATIENCE_SECONDS = 10.0
 _LEAST_PAUSE_SECONDS = 0.2
 _SLICE_SECONDS = 1.0
 _LOG_EVERY_SECONDS = 10.0
-_TAIL_BYTES = 4  # a line end in any encoding
+_TAIL_BYTES = 4  # the longest line end in any encoding
 
 Read = Callable[[str], StagedPartition]
 
 
 def settled(source: Source, day: date, stop: Stop, read: Read) -> StagedPartition | None:
-    """The day's partition as ``read`` leaves it, its file the same before and after; None where it has not come.
+    """Return the day's partition as ``read`` returns it for an unchanged file; None if the file has not arrived.
 
-    Raises TransientError for a file that is still being written when the patience for it ends, BadInputError where its
-    manifest disagrees, InterruptedStepError, and what ``read`` raises of a file that nobody touched.
+    Raises TransientError if the file is still being written at the deadline, BadInputError if its manifest disagrees,
+    InterruptedStepError, and the errors that ``read`` raises for an unchanged file. The deadline is 60 times
+    ``quiet_seconds``, and at least 10 s, after the call.
     """
     wait = _Wait(source, day, stop)
     while True:
@@ -63,7 +64,7 @@ def settled(source: Source, day: date, stop: Stop, read: Read) -> StagedPartitio
 
 
 def refuse_other_length(uri: str, read_bytes: int, size_bytes: int) -> None:
-    """Raises TransientError where a store sent another number of bytes than it says that the file has."""
+    """Raise TransientError if the store sent another number of bytes than the file's size."""
     if read_bytes != size_bytes:
         raise TransientError(
             f"{read_bytes:,} bytes were read of a file of {size_bytes:,}",
@@ -74,7 +75,7 @@ def refuse_other_length(uri: str, read_bytes: int, size_bytes: int) -> None:
 
 
 def _attempt(read: Read, uri: str) -> tuple[StagedPartition | None, StepError | None]:
-    """What was read, or why it was not: either means nothing of a file that was changed meanwhile."""
+    """Return the partition or the error of ``read``; the caller discards either if the file changed meanwhile."""
     try:
         return read(uri), None
     except (BadInputError, TransientError) as error:
@@ -83,7 +84,7 @@ def _attempt(read: Read, uri: str) -> tuple[StagedPartition | None, StepError | 
 
 @contextmanager
 def _left_nothing(staged: StagedPartition | None) -> Iterator[list[StagedPartition]]:
-    """Removes what was staged of a reading that did not count: what the block does not put into the list."""
+    """Context manager that deletes the staged files at exit unless the block has put the partition into the list."""
     kept: list[StagedPartition] = []
     try:
         yield kept
@@ -109,7 +110,7 @@ def _figures(manifest: ArrivalManifest | None, staged: StagedPartition, uri: str
 
 @dataclass
 class _Wait:
-    """How long a day's file was waited for already."""
+    """The waits for one day's file, with one deadline for all of them."""
 
     source: Source
     day: date
@@ -121,10 +122,10 @@ class _Wait:
         self._logged_at = -_LOG_EVERY_SECONDS
 
     def until_quiet(self, uri: str) -> Identity | None:
-        """The file's identity when it has been left alone for long enough; None where it went away meanwhile.
+        """Return the file's identity once it has not changed for long enough; None if it disappeared meanwhile.
 
-        What the clock of another machine says counts only as far as our own: a file that nobody changes while it is
-        watched for so long is quiet, whatever its time of modification. Raises as ``settled`` does.
+        Modification times come from other machines' clocks: a file that does not change during the whole wait counts as
+        quiet, whatever its time of modification. Raises as ``settled`` does.
         """
         found = _now(uri)
         if found is None and files.exists(uri):
@@ -159,13 +160,13 @@ class _Wait:
         with system.open_input_file(path) as stream:
             stream.seek(max(0, found.size_bytes - _TAIL_BYTES))
             tail = stream.read(_TAIL_BYTES)
-        # in UTF-16 and -32 a line end has zeros around it
+        # in UTF-16 and UTF-32 a line end contains zero bytes
         return not tail.rstrip(b"\0").endswith((b"\n", b"\r"))
 
     def disagrees(self, uri: str, found: Identity, manifest: ArrivalManifest | None, **figures: int | str) -> bool:
-        """Whether the manifest says something else, and one of the two is so new that both are to be looked at again.
+        """Return whether the manifest disagrees while file or manifest is too new to judge; then it has waited.
 
-        Raises BadInputError where neither is.
+        Raises BadInputError if they disagree and neither is new.
         """
         what = manifest.disagreement(**figures) if manifest is not None else None
         if what is None:
@@ -183,7 +184,7 @@ class _Wait:
         )
 
     def pause(self, uri: str, why: str) -> None:
-        """Wait a moment before the file is looked at again. Raises as ``settled`` does."""
+        """Wait for ``quiet_seconds``, at least 0.2 s, before the next check. Raises as ``settled`` does."""
         self._sleep(uri, max(self.source.quiet_seconds, _LEAST_PAUSE_SECONDS), why)
 
     def _sleep(self, uri: str, seconds: float, why: str) -> None:

@@ -1,4 +1,4 @@
-"""A day's file of arrivals as rows, whatever its format, every stored byte digested on the way."""
+"""Reader of a day's file of arrivals in any declared format; it digests every stored byte."""
 
 from collections.abc import Iterator
 
@@ -13,10 +13,10 @@ from millrace_data.text_rows import text_rows
 
 
 def rows(uri: str, dataset: Dataset, digest: Digest) -> Iterator[Rows]:
-    """The file's rows in pieces of about 2 MiB, in the declared columns and types.
+    """Yield the file's rows in pieces of about 2 MiB, in the declared columns and types.
 
-    Raises BadInputError for what is wrong with the file, TransientError for a store that fails. ``digest`` is complete
-    when the last piece was taken.
+    Raises BadInputError if the file violates its declaration, TransientError if the store fails. ``digest`` is complete
+    after the last piece.
     """
     read = _parquet_rows if dataset.source.format == "parquet" else text_rows
     yield from read(uri, dataset, digest)

@@ -1,4 +1,4 @@
-"""Rows dealt to training, validation and test, the same way on every machine."""
+"""Assignment of rows to train, validation and test by a hash of a key: the same on every machine."""
 
 import zlib
 from itertools import pairwise
@@ -18,9 +18,9 @@ _NAMES = made.words(SPLITS)
 
 
 def deal(batch: pa.RecordBatch, split: Split) -> pa.StringArray:
-    """Each row's split, by the CRC-32 of ``str(key)`` over 2**32: below ``test_fraction`` test, then
-    ``validation_fraction`` validation, then train. With ``split.column``, "test" there is test and the hash deals
-    the rest between validation and train. The key and the column hold no nulls.
+    """Return each row's split, by h = CRC-32 of ``str(key)`` / 2**32: test if h < ``test_fraction``, validation if h <
+    ``test_fraction`` + ``validation_fraction``, otherwise train. With ``split.column``, rows with "test" there are
+    test; of the others, validation if h < ``validation_fraction``. The key and the column must hold no nulls.
     """
     shares = crc32(batch.column(split.key)) / _HASHES
     if split.column is None:
@@ -33,7 +33,7 @@ def deal(batch: pa.RecordBatch, split: Split) -> pa.StringArray:
 
 
 def crc32(keys: pa.Array) -> NDArray[np.uint32]:
-    """The CRC-32 of the UTF-8 bytes of each key's ``str()``."""
+    """Return the CRC-32 of the UTF-8 bytes of each key's ``str()``."""
     if pa.types.is_integer(keys.type):
         keys = keys.cast(pa.string())
     if not pa.types.is_string(keys.type):

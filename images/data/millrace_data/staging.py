@@ -1,4 +1,4 @@
-"""A partition's Parquet file in staging: written beside the reading, there whole or not at all."""
+"""Writer of a partition's Parquet file in staging: in its own thread, published complete or not at all."""
 
 import contextlib
 from collections import deque
@@ -18,9 +18,10 @@ _ROW_GROUP_BYTES = 8 << 20
 
 
 class StagedFile:
-    """Takes batches and encodes them in a thread of its own; the file is there when all went well.
+    """Context manager that encodes batches in its own thread and publishes the file at exit.
 
-    Leaving the ``with`` block by an exception leaves nothing. A write that fails raises TransientError.
+    If the ``with`` block ends with an exception, no file remains. If a write fails, it raises TransientError, or
+    BadInputError for a full store.
     """
 
     def __init__(self, folder_uri: str, name: str, schema: pa.Schema, repetitive: list[str]) -> None:
@@ -40,7 +41,7 @@ class StagedFile:
                 self._schema,
                 compression="zstd",
                 compression_level=COMPRESSION_LEVEL,
-                # The reader of a staged file takes all of it: statistics and a dictionary of long texts buy nothing.
+                # A staged file is read whole: statistics are of no use, nor is a dictionary of long texts.
                 use_dictionary=self._repetitive,
                 write_statistics=False,
             )
@@ -49,7 +50,7 @@ class StagedFile:
         return self
 
     def write(self, batch: pa.RecordBatch) -> None:
-        """Queue rows of the schema; blocks while enough is waiting."""
+        """Queue rows of the schema; block while two row groups wait for the encoder."""
         self._group.append(batch)
         self._group_bytes += batch.nbytes
         if self._group_bytes >= _ROW_GROUP_BYTES:
@@ -101,7 +102,7 @@ class StagedFile:
 
 
 def repetitive(dataset: Dataset) -> list[str]:
-    """The Parquet paths of columns with few values."""
+    """Return the Parquet paths of columns with few distinct values: target, split and partition."""
     target = dataset.target.column
     is_list = dataset.column(target).kind.kind == "list"
     return [f"{target}.list.element" if is_list else target, SPLIT_COLUMN, PARTITION_COLUMN]

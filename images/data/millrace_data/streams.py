@@ -1,4 +1,4 @@
-"""A file's bytes on their way: digested as they are stored, then decompressed."""
+"""Streams over a file's bytes: they are digested as stored, then decompressed."""
 
 import hashlib
 from typing import Any, Protocol
@@ -20,14 +20,14 @@ _SHAPING: Any = {
     "unique_by": True,
     "nulls_equal": True,
 }
-"""What of a data set's declaration says which rows a file holds, and in which split each one is."""
+"""The fields of a data set's declaration that determine the rows of a file and the split of each row."""
 
 
 class Digest:
-    """The SHA-256 of what shapes a staged partition: the declared rules, and the file's length and XXH3-128.
+    """Digest of a partition's content: SHA-256 over the declared rules and the file's length and XXH3-128.
 
-    The bytes pass through XXH3 because SHA-256 of them all took a tenth of ingest's processor time. Two different
-    deliveries are taken for the same one with a probability of 2**-128; it is no defence against forgery.
+    The file's bytes are hashed with XXH3 because SHA-256 took a tenth of ingest's processor time. Two different files
+    have the same digest with a probability of 2**-128; the digest does not protect against forgery.
     """
 
     def __init__(self, dataset: Dataset) -> None:
@@ -37,17 +37,17 @@ class Digest:
         self._length = 0
 
     def update(self, data: bytes | memoryview) -> None:
-        """Take in more of the file."""
+        """Add the next bytes of the file."""
         self._bytes.update(data)
         self._length += len(data)
 
     @property
     def length_bytes(self) -> int:
-        """Bytes taken in."""
+        """The number of bytes added."""
         return self._length
 
     def hexdigest(self) -> str:
-        """64 hexadecimal digits."""
+        """Return the digest of all bytes added so far, as 64 hexadecimal digits."""
         whole = self._sha256.copy()
         whole.update(f"{self._length} {self._bytes.hexdigest()}\n".encode())
         return whole.hexdigest()
@@ -57,17 +57,17 @@ class Readable(Protocol):
     """A stream of bytes."""
 
     def read(self, size: int, /) -> bytes:
-        """At most ``size`` bytes; none at the end."""
+        """Return at most ``size`` bytes; none at the end."""
 
     def readinto(self, into: memoryview, /) -> int:
-        """Fill the beginning of ``into``; how many bytes, 0 at the end. A chunk that is read so is not copied."""
+        """Fill the beginning of ``into`` without a copy; return the number of bytes, 0 at the end."""
 
     def close(self) -> None:
-        """Give the stream back."""
+        """Close the stream."""
 
 
 class _Reader:
-    """What pyarrow asks of a Python file; an exception in ``read`` passes through pyarrow unchanged."""
+    """The interface that pyarrow requires of a Python file; exceptions in ``read`` pass through pyarrow unchanged."""
 
     closed = False
 
@@ -92,7 +92,10 @@ class _Reader:
 
 
 class StoredBytes(_Reader):
-    """The file as it is stored, digested. A failing store is a TransientError, so that OSError means a damaged file."""
+    """Stream of a file's stored bytes, which it digests.
+
+    Raises TransientError if the store fails, so that an OSError of a reader above means a damaged file.
+    """
 
     def __init__(self, uri: str, digest: Digest) -> None:
         system, path = files.locate(uri)
@@ -104,7 +107,7 @@ class StoredBytes(_Reader):
         self._digest = digest
 
     def read(self, size: int = -1, /) -> bytes:
-        """The next bytes, as they are stored."""
+        """Return the next stored bytes."""
         try:
             data = self._stream.read(size)
         except OSError as error:
@@ -113,7 +116,7 @@ class StoredBytes(_Reader):
         return data
 
     def readinto(self, into: memoryview, /) -> int:
-        """The next bytes, as they are stored."""
+        """Fill the beginning of ``into`` with the next stored bytes; return their number."""
         try:
             size = self._stream.readinto(into)
         except OSError as error:
@@ -123,7 +126,7 @@ class StoredBytes(_Reader):
 
 
 class Peeked(_Reader):
-    """A stream of which ``head``, the first bytes, is known before it is read."""
+    """Stream whose first ``size`` bytes are available as ``head`` before it is read."""
 
     def __init__(self, stream: Readable, size: int) -> None:
         super().__init__(stream)
@@ -133,7 +136,7 @@ class Peeked(_Reader):
         self._rest = self.head
 
     def read(self, size: int = -1, /) -> bytes:
-        """The next bytes, the first ones included."""
+        """Return the next bytes, beginning with ``head``."""
         if not self._rest:
             return self._stream.read(size)
         end = len(self._rest) if size < 0 else size
@@ -141,7 +144,7 @@ class Peeked(_Reader):
         return data
 
     def readinto(self, into: memoryview, /) -> int:
-        """The next bytes, the first ones included."""
+        """Fill the beginning of ``into`` with the next bytes, beginning with ``head``; return their number."""
         if not self._rest:
             return self._stream.readinto(into)
         data = self.read(len(into))
@@ -150,14 +153,14 @@ class Peeked(_Reader):
 
 
 def store_failed(uri: str, error: OSError) -> TransientError:
-    """The error of a store that could not be read for the moment."""
+    """Return the error of a store that failed to read."""
     return TransientError(
         f"the store failed: {error}", where=uri, rule="the file can be read whole", remedy="let the task be retried"
     )
 
 
 def decompressed(stored: Readable, uri: str) -> Readable:
-    """The bytes behind the compression that the URI's ending says."""
+    """Return the bytes decompressed by the codec of the URI's ending; unchanged if it names none."""
     codec = compression(uri)
     stream: Readable = pa.CompressedInputStream(pa.PythonFile(stored, mode="r"), codec) if codec else stored
     return stream

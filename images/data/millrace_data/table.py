@@ -1,4 +1,4 @@
-"""The Delta table of a workload's dataset: commits by partition, each content once."""
+"""The Delta table of a workload's dataset: commits replace one partition each, and skip content that it holds."""
 
 import logging
 from collections.abc import Iterator, Mapping
@@ -27,10 +27,10 @@ _PARTITIONED_BY = [PARTITION_COLUMN, CONTENT_COLUMN]
 class DatasetTable:
     """The table at a URI, as of the last ``refresh``; it need not exist before the first commit.
 
-    A partition's rows carry the ``content_sha256`` they came from as a second partition column, so that it lives and
-    dies with them: in every checkpoint, after vacuum, a restore or a deletion. The history of the table says for each
-    version which ``run`` made it, of which partition and from which source. A nullable column that the workload has
-    since is added by the next commit; rows of before have no value there.
+    Each row has its partition's ``content_sha256`` as a second partition column, so that the digest exists exactly as
+    long as the rows: in every checkpoint, after vacuum, a restore or a deletion. The table's history records for each
+    version the ``run`` that wrote it, the partition and the source. If the workload gains a nullable column, the next
+    commit adds it to the table; older rows have null there.
     """
 
     def __init__(self, uri: str, dataset: Dataset, run: Mapping[str, str] | None = None) -> None:
@@ -43,8 +43,8 @@ class DatasetTable:
         self.refresh()
 
     def refresh(self) -> None:
-        """See what others committed. Raises BadInputError, with the difference, where the workload's columns are other
-        than the table's and no evolution of them.
+        """Load the table's latest version. Raises BadInputError with the differences if the workload's columns differ
+        from the table's by more than added nullable columns, TransientError if the table cannot be read.
         """
         try:
             there = DeltaTable.is_deltatable(self._uri, self._options)
@@ -75,13 +75,13 @@ class DatasetTable:
 
     @property
     def version(self) -> int:
-        """The version seen. Raises TransientError where there is no table."""
+        """The version as of the last ``refresh``. Raises TransientError if there is no table."""
         if self._table is None:
             raise self._failed(FileNotFoundError("no table"))
         return int(self._table.version())
 
     def contents(self) -> dict[date, str]:
-        """Each partition's content_sha256 at this version."""
+        """Return each partition's content_sha256 at this version; empty if there is no table."""
         if self._table is None:
             return {}
         actions = pa.table(self._table.get_add_actions(flatten=True))
@@ -89,9 +89,10 @@ class DatasetTable:
         return dict(zip(*columns, strict=True))
 
     def commit(self, partition: StagedPartition) -> bool:
-        """Replace one partition by its staged rows; False, and no new version, where the table holds that content.
+        """Replace one partition by its staged rows; return False without a new version if the table holds that content.
 
-        Rows stream from staging. A commit that lost a race is tried again, ten times; then it is a TransientError.
+        Rows stream from staging. A commit that conflicts with another is attempted ten times; then TransientError is
+        raised. Raises also BadInputError if the store is full or the staged file is damaged.
         """
         tries = Retrying(
             retry=retry_if_exception_type(CommitFailedError),
@@ -117,7 +118,7 @@ class DatasetTable:
         try:
             self._write(table, partition, rows)
         except DeltaError:
-            if rows.failure is not None:  # Delta has made a text of it
+            if rows.failure is not None:  # DeltaError holds only the text of the original exception
                 raise rows.failure from None
             raise
         self.refresh()
@@ -125,7 +126,7 @@ class DatasetTable:
         return True
 
     def _evolved(self, table: DeltaTable) -> DeltaTable:
-        """The table with the columns that it did not have yet."""
+        """Add the workload's columns that the table lacks; return the table."""
         held = pa.schema(table.schema()).names
         if added := [field for field in self._schema if field.name not in held]:
             table.alter.add_columns(
@@ -138,7 +139,7 @@ class DatasetTable:
 
     def _write(self, table: DeltaTable, partition: StagedPartition, rows: "_StagedRows") -> None:
         write_deltalake(
-            table,  # as it was looked at: what others committed since then is a conflict
+            table,  # the version that was checked: a commit made since then is a conflict
             pa.RecordBatchReader.from_batches(rows.schema, rows),
             mode="overwrite",
             predicate=f"{PARTITION_COLUMN} = '{partition.partition.isoformat()}'",
@@ -163,9 +164,9 @@ class DatasetTable:
             mode="ignore",
             storage_options=self._options,
             partition_by=_PARTITIONED_BY,
-            # No smallest and largest texts in the log: readers choose files by partition only.
+            # No column statistics in the log: readers choose files by partition only.
             configuration={"delta.dataSkippingNumIndexedCols": "0"},
-            # Retried, a creation that lost the race becomes version 1, over what the winner has begun.
+            # A retry of a creation that lost the race would become version 1, over the table that the winner created.
             commit_properties=CommitProperties(custom_metadata=self._run, max_commit_retries=0),
         )
         return self._refreshed()
@@ -186,9 +187,9 @@ class DatasetTable:
 
 
 class _StagedRows:
-    """A partition's staged rows in the table's columns and types, once through; ``failure`` is what ended them early.
+    """Iterator of a partition's staged rows in the table's columns and types; ``failure`` holds its exception, if any.
 
-    Delta has no unsigned integers: they become wider ones.
+    Unsigned integers become the next wider type, since Delta has signed ones only.
     """
 
     def __init__(self, partition: StagedPartition, schema: pa.Schema) -> None:

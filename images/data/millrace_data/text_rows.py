@@ -1,4 +1,4 @@
-"""A text file of arrivals in rows: cut into chunks, which a few threads read, in the file's order."""
+"""Reader of a text file of arrivals: it is cut into chunks, which threads read; rows come in the file's order."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -22,20 +22,20 @@ _MARKS = {"gzip": b"\x1f\x8b", "zstd": b"\x28\xb5\x2f\xfd"}
 
 
 class _Format(Protocol):
-    """What reads one format."""
+    """A reader of one text format."""
 
     def chunks(self, text: Text) -> Iterator[Chunk]:
-        """The text in chunks of whole rows."""
+        """Yield the text in chunks of whole rows."""
 
     def rows(self, chunk: Chunk, first_bad_only: bool) -> Rows:
-        """The rows of a chunk, by any thread."""
+        """Return the rows of a chunk; safe to call from any thread."""
 
 
 def text_rows(uri: str, dataset: Dataset, digest: Digest) -> Iterator[Rows]:
-    """The file's rows in pieces of about 2 MiB of text. ``digest`` is complete when the last piece was taken.
+    """Yield the file's rows in pieces of about 2 MiB of text. ``digest`` is complete after the last piece.
 
-    Raises BadInputError for a damaged file, for columns that are not the declared ones, and where no row can be told
-    any more: after what comes before was yielded. TransientError is a store that fails.
+    Raises BadInputError if the file is damaged, if its columns are not the declared ones, or where rows can no longer
+    be told apart; the rows before that point are yielded first. Raises TransientError if the store fails.
     """
     stored = StoredBytes(uri, digest)
     reader: _Format = JsonRows(uri, dataset) if dataset.source.format == "jsonl" else CsvRows(uri, dataset)
@@ -48,7 +48,7 @@ def text_rows(uri: str, dataset: Dataset, digest: Digest) -> Iterator[Rows]:
         failure: BadInputError | None = None
         at_end = False
         while waiting or not at_end:
-            # one chunk more than threads, so that none of them waits for the next one to be cut
+            # one chunk more than threads, so that no thread waits until the next chunk is cut
             while not at_end and len(waiting) <= threads:
                 chunk, failure = _next(chunks)
                 at_end = chunk is None
@@ -64,7 +64,7 @@ def text_rows(uri: str, dataset: Dataset, digest: Digest) -> Iterator[Rows]:
 
 
 def _next(chunks: Iterator[Chunk]) -> tuple[Chunk | None, BadInputError | None]:
-    """An error waits until the rows before it were looked at: the first thing wrong is the one to be told."""
+    """Return the next chunk (None at the end) or the error, which is raised after the rows before it are checked."""
     try:
         return next(chunks, None), None
     except BadInputError as error:

@@ -1,8 +1,8 @@
-"""The text of each column type: the one definition, whatever the format and the way it is read.
+"""Text form of each column type: one definition for all formats and readers.
 
 An integer is ASCII digits with an optional "-"; a number or decimal has an optional sign, point and exponent. Spaces
-and tabs may be around them; hexadecimal, NaN and infinite are none. Other types (true or false, dates, Base64) are
-exactly their text.
+and tabs around them are allowed; hexadecimal, NaN and infinity are not. Texts of other types (booleans, dates, Base64)
+must match exactly.
 """
 
 import base64
@@ -39,7 +39,7 @@ Parse = Callable[[str], object]
 
 
 class WrongTextError(ValueError):
-    """A text that is not one of the type."""
+    """The text is not a value of the type: what is wrong, the rule and a remedy."""
 
     def __init__(self, what: str, rule: str, remedy: str = "") -> None:
         super().__init__(what)
@@ -49,9 +49,9 @@ class WrongTextError(ValueError):
 
 
 def parser(kind: ColumnKind, decimal_mark: str = ".") -> Parse:
-    """What makes a value of a text, as pyarrow takes it for the type; it raises WrongTextError.
+    """Return the function that converts a text to a value for pyarrow; it raises WrongTextError.
 
-    A timestamp is microseconds since 1970 in UTC.
+    A timestamp becomes microseconds since 1970 in UTC. Raises WrongTextError for a list of lists, which has no text.
     """
     match kind.kind:
         case "integer":
@@ -66,7 +66,7 @@ def parser(kind: ColumnKind, decimal_mark: str = ".") -> Parse:
 
 
 def described(kind: ColumnKind) -> str:
-    """The type in words, for rules."""
+    """Return the type in words, for the rule in an error."""
     match kind.kind:
         case "integer":
             low, high = kind.bounds
@@ -82,7 +82,7 @@ def described(kind: ColumnKind) -> str:
 
 
 def integer(kind: ColumnKind, text: str) -> int:
-    """An integer that fits the type."""
+    """Return the text's integer. Raises WrongTextError if it is none or beyond the type's range."""
     found = _INTEGER.fullmatch(text)
     if found is None:
         raise WrongTextError("the value is not an integer", described(kind))
@@ -90,7 +90,7 @@ def integer(kind: ColumnKind, text: str) -> int:
 
 
 def in_bounds(kind: ColumnKind, value: int | None) -> int:
-    """The value where it fits the type; None is one that fits none."""
+    """Return the value. Raises WrongTextError if it is beyond the type's range, or None (beyond any type's)."""
     low, high = kind.bounds
     if value is None or not low <= value <= high:
         raise WrongTextError(f"the value is an integer beyond {kind.bits} bits", described(kind))
@@ -98,7 +98,7 @@ def in_bounds(kind: ColumnKind, value: int | None) -> int:
 
 
 def number(kind: ColumnKind, text: str) -> float:
-    """A finite number; of 32 bits the nearest one."""
+    """Return the text's finite number; for 32 bits the nearest float32. Raises WrongTextError if there is none."""
     found = _NUMBER.fullmatch(text)
     if found is None:
         raise WrongTextError("the value is not a number", described(kind))
@@ -106,7 +106,7 @@ def number(kind: ColumnKind, text: str) -> float:
 
 
 def finite(kind: ColumnKind, value: float) -> float:
-    """The value where the type holds it."""
+    """Return the value in the type's precision. Raises WrongTextError if it is NaN, infinite or too large."""
     with np.errstate(over="ignore"):
         held = float(np.float32(value)) if kind.bits == 32 else value
     if not abs(held) < float("inf"):
@@ -115,7 +115,7 @@ def finite(kind: ColumnKind, value: float) -> float:
 
 
 def decimal(kind: ColumnKind, text: str) -> Decimal:
-    """A decimal that loses nothing by the type's scale."""
+    """Return the text's decimal in the type's scale. Raises WrongTextError if it is none or would lose digits."""
     found = _NUMBER.fullmatch(text)
     try:
         value = Decimal(found[1]) if found else None
@@ -188,7 +188,7 @@ def _list_parser(kind: ColumnKind, decimal_mark: str) -> Parse:
 
 
 def _pointed(text: str, decimal_mark: str) -> str:
-    # a point is no mark where the comma is one: it becomes a comma, which no number has
+    # with a decimal comma a point is not valid: it becomes a comma, which the number pattern refuses
     return text if decimal_mark == "." else text.translate(_COMMA_FOR_POINT)
 
 

@@ -1,4 +1,4 @@
-"""How many tokens a partition's texts have."""
+"""Histogram of the token counts of a partition's texts."""
 
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ _UPPER = (8, 16, 32, 64, 128, 256, 512)
 
 
 def open_tokenizer(base_model: BaseModelRef) -> TextTokenizer:
-    """The base model's tokenizer. Raises RefusedError where the folder is not the one that the ledger recorded."""
+    """Return the base model's tokenizer. Raises RefusedError if the folder is not the one that the ledger recorded."""
     name = "tokenizer.json"
     folders.open_sealed(base_model.uri, base_model.manifest_sha256, FolderManifest)
     with tempfile.TemporaryDirectory(prefix="millrace-tokenizer-") as folder:
@@ -25,10 +25,10 @@ def open_tokenizer(base_model: BaseModelRef) -> TextTokenizer:
 
 
 class TokenLengths:
-    """Counts the tokens of a partition of ``rows`` rows: of every row up to 4,096 rows, of 4,096 evenly spread ones
-    beyond, then scaled to the partition (a bucket's share is off by less than 1.6 points 19 times in 20).
+    """Counts the tokens of the texts of a partition of ``rows`` rows: of all rows up to 4,096; of a larger partition's
+    4,096 evenly spaced rows, scaled to all rows (95 % confidence interval of a bucket's share: ±1.6 percentage points).
 
-    A text of more than 512 tokens counts as 512, [CLS] and [SEP] included.
+    A text of more than 512 tokens, [CLS] and [SEP] included, counts as 512.
     """
 
     def __init__(self, tokenizer: TextTokenizer, features: Sequence[str], rows: int) -> None:
@@ -40,7 +40,7 @@ class TokenLengths:
         self._counts = np.zeros(len(_UPPER), np.int64)
 
     def add(self, batch: pa.RecordBatch) -> None:
-        """Take in the next rows."""
+        """Count the tokens of the sampled rows of the next batch."""
         start, end = np.searchsorted(self._wanted, [self._rows_before, self._rows_before + batch.num_rows])
         taken = batch.select(self._features).take(pa.array(self._wanted[start:end] - self._rows_before))
         self._rows_before += batch.num_rows
@@ -50,9 +50,9 @@ class TokenLengths:
         self._counts += np.bincount(buckets, minlength=len(_UPPER))
 
     def histogram(self) -> LengthHistogram:
-        """The lengths of all rows; the counts' sum is the number of rows."""
+        """Return the histogram of all rows; the sum of its counts is the number of rows."""
         exact = self._counts * (self._rows / max(1, self._counts.sum()))
         counts = np.floor(exact).astype(np.int64)
-        # The rows lost to rounding down go where the most was lost, so that the sum stays the number of rows.
+        # Largest remainder method: rows lost by rounding down go to the buckets that lost the most.
         counts[np.argsort(counts - exact, kind="stable")[: self._rows - counts.sum()]] += 1
         return LengthHistogram(upper=_UPPER, counts=tuple(counts.tolist()))

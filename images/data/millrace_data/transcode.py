@@ -1,4 +1,4 @@
-"""A text in its declared encoding as UTF-8, without a byte order mark."""
+"""Conversion of a text from its declared encoding to UTF-8 without a byte order mark."""
 
 import codecs
 from codecs import BOM_UTF8
@@ -12,13 +12,13 @@ _NO_UTF8 = b"\xff"
 
 
 def _undecodable(error: UnicodeError) -> tuple[str | bytes, int]:
-    """What is not of the encoding becomes a byte that no UTF-8 has: its row alone is bad.
+    """Codec error handler: undecodable input becomes a byte that UTF-8 never has, so that only its row is bad.
 
-    Never the byte itself: two of them might be UTF-8 together.
+    The original bytes are not kept, since several of them could form valid UTF-8.
     """
     if isinstance(error, UnicodeDecodeError):
         return _UNDECODABLE, error.end
-    if isinstance(error, UnicodeEncodeError):  # half a surrogate pair, as UTF-7 can write it
+    if isinstance(error, UnicodeEncodeError):  # half of a surrogate pair, which UTF-7 can encode
         return _NO_UTF8, error.end
     raise error
 
@@ -30,18 +30,18 @@ class Text(Protocol):
     """A text as a stream of bytes."""
 
     def readinto(self, into: memoryview, /) -> int:
-        """Fill the beginning of ``into``; how many bytes, 0 at the end."""
+        """Fill the beginning of ``into``; return the number of bytes, 0 at the end."""
 
 
 def as_utf8(text: Readable, encoding: str, uri: str) -> Text:
-    """The same text in UTF-8."""
+    """Return the text in UTF-8. Its ``readinto`` raises BadInputError if the encoding cannot skip undecodable input."""
     if codecs.lookup(encoding).name in {"utf-8", "utf-8-sig"}:
         return _Unmarked(text)
     return _Unmarked(_Decoded(text, codecs.getincrementaldecoder(encoding)("millrace-undecodable"), uri, encoding))
 
 
 class _Unmarked:
-    """Text in UTF-8, its mark left out."""
+    """Stream of UTF-8 text without its byte order mark."""
 
     def __init__(self, text: Text) -> None:
         self._text = text

@@ -1,8 +1,8 @@
-"""Duplicates over a whole data set: a row stays in the earliest partition that has it.
+"""Deduplication over a whole data set: a row stays in the earliest partition that has it.
 
-Earlier partitions are the window's own and the published ones. What an earlier day brings later does not change a
-later partition until that is ingested again: a partition's rows follow from its arrivals and from what lay before it,
-so a backfill in the order of days can be repeated.
+Partitions are compared with earlier ones of the window and with earlier published ones. An earlier day that is ingested
+later does not change a later partition until that is ingested again. A partition's rows depend only on its arrivals and
+on the earlier partitions, so a backfill in the order of days is reproducible.
 """
 
 import hashlib
@@ -31,7 +31,7 @@ KEY = pa.binary(16)
 
 @dataclass(frozen=True)
 class Rows:
-    """A file whose rows count as a day's; ``staged`` ones may lose rows, published ones may not."""
+    """A data file of a day; rows can be removed from ``staged`` files, not from published ones."""
 
     day: date
     uri: str
@@ -39,7 +39,10 @@ class Rows:
 
 
 def sources(staged: Sequence[StagedPartition], published: DatasetVersion | None) -> list[Rows]:
-    """The staged files and those of published partitions before them that the window does not replace, by day."""
+    """Return, sorted by day, the staged files and the files of published partitions that the window does not replace.
+
+    Published partitions after the window's last day are left out.
+    """
     own = {partition.partition for partition in staged}
     found = [Rows(partition.partition, partition.file_uri, staged=True) for partition in staged]
     if published is not None:
@@ -53,8 +56,8 @@ def sources(staged: Sequence[StagedPartition], published: DatasetVersion | None)
 
 
 def keys(uri: str, dataset: Dataset) -> Iterator[pa.Array]:
-    """The 128-bit hash of each row's ``unique_by`` columns, in the file's order, without rows that are like no other:
-    see SeenRows.
+    """Yield the 128-bit hashes of rows' ``unique_by`` columns, in the file's order; rows with a null in one of them are
+    left out unless ``nulls_equal`` (see SeenRows).
     """
     for batch in _compared(uri, dataset):
         found = _keys(batch, dataset.unique_by)
@@ -63,7 +66,7 @@ def keys(uri: str, dataset: Dataset) -> Iterator[pa.Array]:
 
 
 def _compared(uri: str, dataset: Dataset) -> Iterator[pa.RecordBatch]:
-    """The ``unique_by`` columns of a staged or published file; a column that is younger than the file has no values."""
+    """Yield the ``unique_by`` columns of a staged or published file; a column added after the file is all nulls."""
     wanted = [field for field in staged_schema(dataset) if field.name in dataset.unique_by]
     for batch in parquet_batches(uri, dataset.unique_by):
         columns = {
@@ -81,7 +84,7 @@ def _keys(batch: pa.RecordBatch, unique_by: Sequence[str]) -> pa.Array:
 
 
 def repeated(found: Iterable[Rows], dataset: Dataset, stop: Stop) -> dict[date, list[bytes]]:
-    """Of each staged day the keys that an earlier day has: 27 to 54 bytes of memory a row of the whole data set."""
+    """Return for each staged day the keys that an earlier day has. Memory: 27 to 54 bytes a row of the data set."""
     seen = SeenRows(dataset.unique_by, dataset.nulls_equal)
     repeats: dict[date, list[bytes]] = {}
     for rows in found:
@@ -95,9 +98,9 @@ def repeated(found: Iterable[Rows], dataset: Dataset, stop: Stop) -> dict[date, 
 
 
 def without(partition: StagedPartition, repeats: list[bytes], dataset: Dataset, folder_uri: str) -> StagedPartition:
-    """The partition, staged again in ``folder_uri`` without the rows of these keys; itself where there are none.
+    """Write the partition to ``folder_uri`` without the rows of these keys; return it unchanged if there are no keys.
 
-    Its content's digest says which rows are gone: equal means the same rows. Raises BadInputError where none is left.
+    ``content_sha256`` becomes a digest of the old one and the sorted keys. Raises BadInputError if no row is left.
     """
     if not repeats:
         return partition

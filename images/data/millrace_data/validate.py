@@ -1,4 +1,4 @@
-"""The step validate: judge what ingest staged; when all of it passes, and only then, commit it."""
+"""The step validate: check the staged partitions, and commit them to the Delta table only if all of them pass."""
 
 import logging
 import math
@@ -38,10 +38,11 @@ _STANDARD_ERRORS = 3
 
 
 def validate(spec: RunSpec, stop: Stop) -> ValidateResult:
-    """Judge every staged partition by the workload's own declaration, then commit them all to the Delta table.
+    """Check every staged partition against the workload's declaration, then commit them all to the Delta table.
 
-    Raises BadInputError naming partition, column, rule and counts when anything fails, and then commits nothing; the
-    Data Docs are written either way. A partition whose content the table holds already makes no new version.
+    Raises Skip if nothing was staged. Raises BadInputError with partition, column, rule and counts if an expectation
+    fails, and then commits nothing; the Data Docs are written in either case. A partition whose content the table
+    already holds creates no new version. Raises TransientError if another run replaced one of the partitions meanwhile.
     """
     task = spec.task
     if not isinstance(task, ValidateTask):
@@ -69,7 +70,7 @@ def validate(spec: RunSpec, stop: Stop) -> ValidateResult:
 def _engine(spec: RunSpec, task: ValidateTask) -> "AbstractContextManager[Spark | None]":
     if task.engine != "spark":
         return nullcontext()
-    from millrace_data.on_spark import Spark  # it needs PySpark, which only the image's variant for Spark has
+    from millrace_data.on_spark import Spark  # only the image's Spark variant contains PySpark
 
     return Spark(spec.hardware.memory_bytes)
 
@@ -77,7 +78,7 @@ def _engine(spec: RunSpec, task: ValidateTask) -> "AbstractContextManager[Spark 
 def _once(
     task: ValidateTask, dataset: Dataset, spark: "Spark | None", attempt_uri: str, stop: Stop
 ) -> tuple[StagedPartition, ...]:
-    """The staged partitions without the rows that an earlier one has; those that lose none stay as they are."""
+    """Return the staged partitions without rows that an earlier partition has; those that lose none are unchanged."""
     found = unique.sources(task.staged, task.published)
     folder_uri = files.join(attempt_uri, "out", "staged")
     if spark is not None:
@@ -149,7 +150,10 @@ def _judge_partition(
 
 
 def _has_all_columns(partition: StagedPartition, dataset: Dataset) -> bool:
-    """Whether the staged file has the columns that it should. Raises BadInputError for other types or row counts."""
+    """Return whether the staged file has exactly the declared columns and Millrace's own.
+
+    Raises BadInputError if the file is missing or damaged, or if a type or the row count differs.
+    """
     system, path = files.locate(partition.file_uri)
     try:
         with system.open_input_file(path) as stream:
@@ -187,7 +191,7 @@ def _judge_balance(
     days = sorted(partition.partition.isoformat() for partition in task.staged)
     outcomes = judge.judge(_BALANCE, frame, f"{days[0]}..{days[-1]}")
     most = dataset.expectations.max_label_share_change
-    # A declared label is the workload's word, not a row's value: people may read it in the error.
+    # Errors must not contain values of rows; declared labels are part of the workload, so the error may name them.
     named = ", ".join(
         f"{label} {_share(window, label) - _share(live, label):+.3f}"
         for label, change in zip(labels, changes, strict=True)
@@ -200,7 +204,10 @@ def _judge_balance(
 
 
 def _share_change(window: Profile, live: Profile, label: str) -> float:
-    """By how much a label's share of rows differs from the live one, less three standard errors of so few rows."""
+    """Return the label's share of the window's rows less its live share p, shrunk toward 0 by three standard errors.
+
+    The standard error is binomial: sqrt(p * (1 - p) / rows).
+    """
     expected = _share(live, label)
     change = _share(window, label) - expected
     by_chance = _STANDARD_ERRORS * math.sqrt(max(0.0, expected * (1 - expected)) / max(1, window.rows))
@@ -230,7 +237,7 @@ def _refuse_failures(outcomes: list[ExpectationOutcome], dataset_uri: str, docs_
 
 
 def _commit_all(task: ValidateTask, table: DatasetTable, stop: Stop) -> int:
-    """Commit what the table does not hold yet; a version that holds all of the window's partitions."""
+    """Commit partitions that the table does not hold yet; return a table version with all partitions of the window."""
     for partition in task.staged:
         stop.check(f"before committing partition {partition.partition}")
         table.commit(partition)
