@@ -1,4 +1,4 @@
-"""Airflow DAG `retention`: what no live version names any more goes from the store, daily."""
+"""Airflow DAG `retention`: removes files from the store that no version in use names, daily."""
 
 from datetime import UTC, datetime, timedelta
 
