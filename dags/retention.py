@@ -1,4 +1,4 @@
-"""Airflow DAG `retention`: removes files from the store that no version in use names, daily."""
+"""Airflow DAG `retention`: removes what the retention settings do not keep from the store, daily."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -114,7 +114,7 @@ def own_parameters(workload: Workload) -> Parameters:
 
 
 def own_window(workload: Workload, dag_run: Any, schedule: object) -> Window:  # noqa: ANN401 - Airflow's own
-    """Return the days of a run without window parameters; the day before the run if an event names no valid day."""
+    """Return the days of a run without window parameters; the day before the run if its own days are not valid."""
     try:
         return schedules.window(dag_run, own_parameters(workload), schedule)
     except ValueError:

@@ -1,9 +1,9 @@
 """The days of a run, for any schedule, and the runs that a schedule makes.
 
-A run's days are those that end within its data interval or, if none does, the day in which the interval begins: one
-day for a daily schedule (at 06:00, the day before), seven days for a weekly one, the day of the hour for an hourly one.
-So each day belongs to a run. A run without an interval (asset or trigger timetable) has the day before, unless an asset
-event or a partition key names its days.
+A run's days are those that end within its data interval or, if none does, the day in which the interval begins: the
+day for a daily schedule (for one at 06:00, the day in which the interval begins), seven days for a weekly one, the day
+of the hour for an hourly one. So each day belongs to a run. A run without an interval (of an asset or a trigger
+timetable) has the day before it, unless an asset event or a partition key names its days.
 """
 
 from collections.abc import Iterator, Sequence

@@ -26,9 +26,9 @@ _LOOKS_A_WAIT = 10  # the pause before the next look is the time waited so far, 
 class DivideOperator(WorkloadOperator):
     """Plans ingest; the XCom is a list of windows, one for each mapped ingest task.
 
-    The run's ``ingest_parts`` sets their number at most; without it the arrivals' size does. A run of one day gets one
-    window, without a look at sizes. A scheduled run whose source declares ``arrives_within`` is deferred until its
-    files are there or that time is over. It then continues with the files it has; with none it is skipped, and its
+    Their number is at most the run's ``ingest_parts``; without that it depends on the arrivals' size. A run of one day
+    gets one window, without a look at sizes. A scheduled run whose source declares ``arrives_within`` is deferred until
+    its files are there or that time is over. It then continues with the files it has; with none it is skipped, and its
     days are absent.
     """
 

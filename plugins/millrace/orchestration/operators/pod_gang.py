@@ -148,7 +148,7 @@ def _report_uri(spec: RunSpec, index: int) -> str:
 
 
 def _first(ends: Sequence[PodEnd]) -> PodEnd:
-    """Return the end that has a cause of its own, in preference to ends that the job's deletion caused."""
+    """Return the end with a cause of its own, in preference to ends that the loss of another worker caused."""
     order = ("oom", "not_started", "ended", "disrupted")
     own = [end for end in ends if end.exit_code != InterruptedStepError.exit_code]
     return min(own or ends, key=lambda end: order.index(end.kind))

@@ -49,8 +49,8 @@ class PodStepOperator(OrderOperator, KubernetesPodOperator):
 
     Spec and report are files in the store. Within one attempt a new pod follows a pod that was evicted, preempted or
     deleted (it resumes from the checkpoint), one that was killed for lack of memory (with 1.5 times as much), and one
-    whose GPU ran out of memory (with half the rows at once). A training that finishes after such a kill starts a
-    calibration at once, so that later plans of its model family ask for enough memory. A pod that cannot start ends the
+    whose GPU ran out of memory (with half the rows at once). After a training with an OOM correction of its memory, a
+    calibration runs at once, so that later plans of its model family ask for enough. A pod that cannot start ends the
     task within the start timeout, with the scheduler's reason.
     """
 
@@ -242,7 +242,7 @@ class PodStepOperator(OrderOperator, KubernetesPodOperator):
         self.ledger.learn_memory(spec.workload.name, spec.task.kind, enough)
 
     def _plan_better(self, spec: RunSpec) -> None:
-        """Calibrate at once if the training was killed for lack of memory: its family's plans ask for too little."""
+        """Calibrate after a training with an OOM correction of its memory: its family's plans ask for too little."""
         if spec.task.kind != "train" or not self.ledger.memory_lesson(spec.workload.name, "train"):
             return
         for learned in calibrate(self.ledger):

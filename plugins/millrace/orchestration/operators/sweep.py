@@ -22,7 +22,7 @@ class SweepOperator(BaseOperator):
         self.apply = apply
 
     def execute(self, context: Context) -> str:
-        """Sweep once; the XCom is the number of files and bytes removed."""
+        """Sweep once; the XCom is the number of files and bytes removed, or found with ``apply=False``."""
         settings = load_settings()
         reach_stores(settings)
         dag_run = context["dag_run"]

@@ -238,7 +238,7 @@ def answering(settings: Settings, workload: str) -> list[str] | None:
         with InferenceClient(room.address or "", workload, timeout_seconds=5, access=access(settings)) as client:
             return client.versions()
     except RequestFailedError as error:
-        # an HTTP status means that it runs and has no version: 503 before its first one or after a withdrawal
+        # any HTTP error means no version: a server has status 503 before its first one and after a withdrawal
         return None if error.status is None else []
 
 
