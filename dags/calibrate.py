@@ -1,4 +1,4 @@
-"""Airflow DAG `calibrate`: sizing learns from the runs that ended, daily."""
+"""Airflow DAG `calibrate`: fits the calibration of plans to the runs that ended, daily."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -1,4 +1,4 @@
-"""Airflow DAG `late_arrivals`: days whose file comes or changes after their run are taken up, four times an hour."""
+"""Airflow DAG `late_arrivals`: triggers runs for days whose file came or changed after their run, every 15 minutes."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -39,6 +39,6 @@ with DAG(
         task_id="trigger",
         logical_date=None,
         skip_when_already_exists=True,
-        openlineage_inject_parent_info=False,  # a parameter that no workload knows
+        openlineage_inject_parent_info=False,  # it would be a parameter that no workload has
         doc="A run a day, under a name that the same file has once.",
     ).expand_kwargs(look.output)

@@ -1,4 +1,4 @@
-"""Airflow DAG `meters`: what the site's meters saw of the runs that ended, hourly."""
+"""Airflow DAG `meters`: stores the joules that the site's meters recorded for ended runs, hourly."""
 
 from datetime import UTC, datetime, timedelta
 

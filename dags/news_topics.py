@@ -1,4 +1,4 @@
-"""Airflow DAG `news_topics`: which topics a message is about, by BERT, retrained daily."""
+"""Airflow DAG `news_topics`: BERT model that labels messages with their topics, retrained daily."""
 
 from datetime import date
 

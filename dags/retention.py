@@ -1,4 +1,4 @@
-"""Airflow DAG `retention`: what no live version names any more goes from the store, daily."""
+"""Airflow DAG `retention`: removes what the retention settings do not keep from the store, daily."""
 
 from datetime import UTC, datetime, timedelta
 

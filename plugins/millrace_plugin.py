@@ -1,8 +1,8 @@
 """Millrace's plugin: Airflow loads it by its entry point (an installed wheel) or from this folder (a checkout).
 
-Every Airflow process loads it, also a task's of another DAG, so it imports little. Where Airflow is told to load
-plugins at once (``[core] lazy_load_plugins = False``) it imports the pipeline and its operators too: a task that is
-forked from the scheduler is spared the import. With pods that is two seconds, twice a task.
+Every Airflow process loads it, including the task processes of other DAGs, so it imports little. Where Airflow loads
+plugins at start (``[core] lazy_load_plugins = False``) it imports the pipeline and its operators too, so that tasks
+forked from the scheduler need not: with pods the import takes two seconds, twice in each task.
 """
 
 from airflow.plugins_manager import AirflowPlugin
@@ -22,7 +22,7 @@ if not LAZY_LOAD_PLUGINS:
 
 
 class MillracePlugin(AirflowPlugin):
-    """Millrace in Airflow."""
+    """The parts of Millrace that Airflow loads: listener, deadline reference, pages, middleware and views."""
 
     name = "millrace"
     listeners = [PluginListener()]  # noqa: RUF012 - Airflow wants a list

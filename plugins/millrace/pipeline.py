@@ -1,4 +1,4 @@
-"""A workload becomes its DAG: this file is the whole story of a run."""
+"""Build the Airflow DAG of a workload: all tasks of a run and their order."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, time, timedelta
@@ -29,7 +29,7 @@ from millrace.runs import step_specs
 from millrace.settings import load_settings
 
 _SHORT = timedelta(minutes=15)
-# of several parts of ingest one may have found nothing
+# of several mapped ingest tasks, some may be skipped because they found no data
 _SOME_PART = TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS
 _FORM_SECTIONS = {
     "partition_from": "Data",
@@ -51,13 +51,12 @@ def build_dag(
     notifiers: Sequence[BaseNotifier] = (),
     deadline: DeadlineAlert | None = None,
 ) -> DAG:
-    """divide → ingest → validate → size → train → export → evaluate → gate → roll out → watch → close, for all.
+    """Return the DAG of a workload; its tasks are the same for every workload, in the order of ``chain`` below.
 
-    ``schedule`` (cron text, a timetable, assets) takes the place of the workload's own: see
-    millrace.orchestration.schedules.
-    ``notifiers`` are told of a run that failed and of a gate that asks a person; ``deadline`` is Airflow's alert for a
-    run that takes too long (``millrace.orchestration.deadlines`` knows how long it should). Raises BadInputError, with
-    every mistake, for a workload that could not run as it is declared.
+    ``schedule`` (cron text, a timetable, assets) replaces the workload's own: see millrace.orchestration.schedules.
+    ``notifiers`` are called when a run fails and when the gate asks a person. ``deadline`` is Airflow's alert for a
+    run that takes too long; ``millrace.orchestration.deadlines`` has a reference that predicts a run's end. Raises
+    BadInputError, which lists every mistake, for a workload that cannot run as declared.
     """
     if isinstance(schedule, str):
         workload, schedule = workload.model_copy(update={"schedule": schedule}), None
@@ -113,7 +112,7 @@ def build_dag(
         elders = EarlierPartitionsSensor(
             task_id="await_earlier_partitions",
             poke_interval=10,
-            # an earlier day's run may be waiting for its file, and then for a person
+            # an earlier day's run may wait for its file and then for an approval
             timeout=(workload.step_timeout + APPROVAL_TIMEOUT + arrives_within).total_seconds(),
             trigger_rule=_SOME_PART,
             doc="Takes no data set that an earlier day's run is still writing.",
@@ -123,7 +122,7 @@ def build_dag(
             task_id="size",
             execution_timeout=_SHORT,
             doc="Seconds, memory, joules and money, before they are spent.",
-            doc_json=workload.model_dump_json(),  # for who has the DAG from Airflow's database, and not its file
+            doc_json=workload.model_dump_json(),  # for readers of the DAG from Airflow's database, without its file
             **of,
         )
         start = StartSensor(
@@ -197,7 +196,7 @@ def build_dag(
         validate.operator_extra_links = [*validate.operator_extra_links, DataDocsLink()]
         for task in (gate, roll_out, watch):
             task.operator_extra_links = [*task.operator_extra_links, ModelsLink()]
-        # where each row is once in the whole data set, what is validated follows from what earlier days have published
+        # with deduplication over the whole dataset, validation depends on the rows that earlier days published
         overall = workload.dataset.deduplicate == "dataset"
         data = (elders, validate) if overall else (validate, elders)
         chain(ingest, *data, size, start, train, export, evaluate, gate)
@@ -207,9 +206,9 @@ def build_dag(
 
 
 def load_operators() -> tuple[Any, ...]:
-    """What runs a step, one that may be on Spark, and the training, rolls out, watches and closes here.
+    """Return this launcher's operator classes: step, step that may use Spark, training, rollout, watch, close.
 
-    Those of a cluster take seconds to import.
+    The import is here because the classes for Kubernetes take seconds to import.
     """
     if load_settings().launcher == "kubernetes":
         from millrace.orchestration.operators.cluster_close import ClusterCloseOperator
@@ -218,7 +217,7 @@ def load_operators() -> tuple[Any, ...]:
         from millrace.orchestration.operators.pod_gang import PodGangOperator
         from millrace.orchestration.operators.pod_spark import PodSparkOperator
         from millrace.orchestration.operators.pod_step import PodStepOperator
-        from millrace.storage import uploads  # noqa: F401 - a task, forked from here, need not
+        from millrace.storage import uploads  # noqa: F401 - spares tasks forked from this process the import
 
         stepping = PodStepOperator, PodSparkOperator, PodGangOperator
         return *stepping, ClusterRolloutOperator, ClusterWatchOperator, ClusterCloseOperator
@@ -226,7 +225,7 @@ def load_operators() -> tuple[Any, ...]:
 
 
 def trigger_form(workload: Workload) -> dict[str, Param]:
-    """The form's fields: typed, bounded and documented by Parameters, with the workload's defaults."""
+    """Return the fields of Airflow's trigger form: types, bounds and texts of Parameters, defaults of the workload."""
     training = workload.training
     defaults: dict[str, Any] = {
         "epochs": training.epochs,

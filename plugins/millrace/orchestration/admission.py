@@ -1,4 +1,4 @@
-"""May a step begin at all? Asked before anything is requested for it."""
+"""Admission: checks that run before a step requests any resources; they allow, defer, ask a person or refuse."""
 
 import logging
 import time
@@ -31,13 +31,13 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Hold:
-    """The step waits until then, and is admitted again; ``about`` is why."""
+    """Defer the step until ``until``, then call its admission again; ``about`` is the reason."""
 
     until: datetime
     about: str
 
 
-# a question is for a person, whose answer goes to ``answered``; the step is admitted again after a yes
+# None allows the step; a person's answer to a Question goes to ``answered``, and an approval repeats the admission
 Admission = Callable[[Run, Ledger, Context], Question | Hold | None]
 
 _WAIT_SECONDS = 600
@@ -47,14 +47,14 @@ _POWER_PATIENCE = timedelta(hours=24)
 
 
 def anyone(run: Run, ledger: Ledger, context: Context) -> Question | None:
-    """Every run may."""
+    """Allow every run."""
     return None
 
 
 def sole_committer(run: Run, ledger: Ledger, context: Context) -> Question | None:
-    """Where the store cannot say which of several commits was first, one run at a time may commit to a dataset.
+    """Take the dataset's commit lock if the store has no exclusive writes: one run at a time commits to a dataset.
 
-    A store that was never probed is, now. Raises TransientError where another run is at it for too long.
+    Probes a store that was never probed. Raises TransientError if another run holds the lock for ten minutes.
     """
     traits = ledger.store(run.store)
     if traits is None:
@@ -76,18 +76,18 @@ def sole_committer(run: Run, ledger: Ledger, context: Context) -> Question | Non
 
 
 def data_within_budget(run: Run, ledger: Ledger, context: Context) -> Question | None:
-    """Take the price of the run's data steps out of its backfill's budget and its team's.
+    """Take the predicted cost of the run's data steps from its backfill's budget and its team's.
 
-    Past the one a person is asked; what happens past the other, the catalogue says. Raises Skipped where
-    that is "refuse".
+    Over the backfill's budget, return a Question. Over the team's, do what the catalogue's budget action says: warn,
+    return a Question, or raise Skipped ("refuse").
     """
     return _within_budget(run, ledger, None) or _within_team(run, ledger, None)
 
 
 def may_train(run: Run, ledger: Ledger, context: Context) -> Question | None:
-    """``newest_run``, and for one that trains the plan's price out of both budgets.
+    """Check ``newest_run``, then take the plan's predicted cost from both budgets.
 
-    Raises RefusedError for a training that alone draws more than the site may.
+    Raises RefusedError if the training alone draws more than the site's power cap.
     """
     newest_run(run, ledger, context)
     return _may_train(run, ledger, step_specs.planned(run, ledger))
@@ -107,9 +107,10 @@ def _may_train(run: Run, ledger: Ledger, plan: Plan) -> Question | None:
 
 
 def may_begin_training(run: Run, ledger: Ledger, context: Context) -> Question | Hold | None:
-    """``may_train``, and then the site's watts, for which runs wait in the order in which they asked.
+    """Check ``may_train``, then claim the training's watts under the site's power cap, first come, first served.
 
-    Raises RefusedError where they were not to be had until the deadline of the workload's policy, or for 24 hours.
+    Returns a Hold of one minute while the watts are taken. Raises RefusedError if they are not available by the
+    deadline of the workload's start policy or, without a policy, within 24 hours.
     """
     newest_run(run, ledger, context)
     plan = step_specs.planned(run, ledger)
@@ -118,7 +119,7 @@ def may_begin_training(run: Run, ledger: Ledger, context: Context) -> Question |
     if question is not None or isinf(cap):
         return question
     site = load_settings().site
-    # the claim is renewed by each try, but not by a pod that follows another one within a try
+    # each attempt renews the claim; a restart within an attempt does not
     lasts = run.workload.step_timeout * (run.workload.retries + 1)
     claim = ledger.claim_power(run.dag_id, run.run_id, run.repeat, site, watts=watts, cap_watts=cap, lasts=lasts)
     if claim.taken:
@@ -140,16 +141,16 @@ def may_begin_training(run: Run, ledger: Ledger, context: Context) -> Question |
 
 
 def answer(run: Run, event: Mapping[str, Any], why: Reason) -> Decision:
-    """A person's answer to what admission asked, as the audit keeps it."""
+    """Return the audit's entry for a person's answer to an admission Question."""
     of_team = why.code is ReasonCode.OVER_TEAM_BUDGET
     subject = f"budget of team {run.workload.team}" if of_team else f"budget {run.parameters.budget}"
     return decision(RunKey(run.dag_id, run.run_id, run.repeat), subject, event, why.text)
 
 
 def answered(run: Run, ledger: Ledger, event: Mapping[str, Any], why: Reason) -> None:
-    """A person's answer: yes to this run, or to all that is still to come of the backfill.
+    """Record a person's answer: an approval of this run or, with "Approve the rest", also of the backfill's later runs.
 
-    Raises Skipped after a no, or after nobody's answer; the next run that would go past it asks again.
+    Raises Skipped after a rejection or a timeout; the next run over the budget asks again.
     """
     chosen, given = event.get("chosen_options"), answer(run, event, why)
     if why.code is ReasonCode.OVER_TEAM_BUDGET and chosen == [APPROVE]:
@@ -165,7 +166,7 @@ def answered(run: Run, ledger: Ledger, event: Mapping[str, Any], why: Reason) ->
 
 
 def _watts(plan: Plan) -> tuple[float, float]:
-    """What nine trainings in ten draw at most, and what the site may; a plan from before there were caps draws 0."""
+    """Return the training's P90 watts (0 for old plans, which have none) and the site's cap (infinite without one)."""
     cap = load_settings().site_rates().power_cap_watts
     return (plan.train_watts.p90 if plan.train_watts else 0.0), inf if cap is None else cap
 
@@ -243,11 +244,10 @@ def _within_team(run: Run, ledger: Ledger, plan: Plan | None) -> Question | None
 
 
 def newest_run(run: Run, ledger: Ledger, context: Context) -> None:
-    """A dry run stops here; with newer data there a run does not train whose ``train`` is "newest".
+    """Raise Skipped, with a reason for the ledger, if the run is not to train.
 
-    Nor does one of a backfill, unless ``train`` is "always".
-
-    Raises Skipped with a reason that the ledger keeps.
+    That is a dry run, a run with ``train`` "never", and, if newer data exists, a run with ``train`` "newest" or a
+    backfill's run with ``train`` "auto".
     """
     if run.parameters.dry_run:
         raise Skipped("dry run: the plan is in the ledger, nothing is trained", ReasonCode.DRY_RUN)
@@ -263,7 +263,7 @@ def newest_run(run: Run, ledger: Ledger, context: Context) -> None:
 
 
 def _newer_data(run: Run, ledger: Ledger, context: Context) -> bool:
-    """Whether a later day is published, or a run of this backfill is in flight that may still publish one."""
+    """Return whether a later day is staged or committed, or a backfill's run in flight may still publish one."""
     if {"staged", "committed"} & set(later_states(run, ledger).values()):
         return True
     return bool(later_in_flight(run, ledger, context))

@@ -1,6 +1,6 @@
-"""What people did by hand in Airflow, taken over from Airflow's own log into the audit.
+"""Copy manual actions from Airflow's own log (table ``log``) into the audit.
 
-Airflow writes its log before it does what it was asked, so that each row here says what was asked, and by whom.
+Airflow writes its log before it acts, so that each row records what was requested and by whom, not the result.
 """
 
 import json
@@ -18,7 +18,7 @@ from millrace.ledger.records import Actor, Decision, RunKey
 
 _log = logging.getLogger(__name__)
 
-# triggers are known from the run, and answers from the task that asked
+# not listed: triggers, which the run records, and answers, which the asking task records
 _ACTIONS = {
     "patch_task_instance": "mark",
     "patch_task_group_instances": "mark",
@@ -40,7 +40,7 @@ _ACTIONS = {
     "cli_dag_unpause": "pause",
     "cli_dag_delete": "delete",
 }
-# of these, what changes no state is somebody's note
+# the field that such a request must have: without it the request changes only a note
 _NEEDED = {"patch_task_instance": "new_state", "patch_dag_run": "state", "patch_dag": "is_paused"}
 _UNSAID = {"method", "note", "map_index", "host_name"}
 _LOOK_BACK, _FIRST_LOOK = timedelta(hours=1), timedelta(days=1)
@@ -48,14 +48,14 @@ _AT_ONCE = 500
 
 
 def take_over(session: Any, ledger: Ledger) -> int:  # noqa: ANN401 - Airflow's session
-    """Keep what was asked of Airflow since it was last looked, of DAGs that the ledger knows; how many rows are new.
+    """Copy new rows of Airflow's log, for DAGs that the ledger knows, into the audit; return how many are new.
 
-    Each row is kept once, however often, and by however many processes, it is looked for. Where the ledger does not
-    answer, the next look finds it.
+    Each row is recorded once, even if several processes call this at the same time. If the ledger does not answer, log
+    a warning and return 0: the next call finds the rows.
     """
     try:
         newest = ledger.newest_taken_over()
-        # rows of the log become visible out of their order: what is an hour older is looked at again
+        # rows of the log may become visible out of order, so the last hour is read again
         since = newest - _LOOK_BACK if newest else datetime.now(UTC) - _FIRST_LOOK
         dag_ids = ledger.views.dags()
         return sum(_keep(rows, ledger) for rows in _pages(session, since, dag_ids))
@@ -67,7 +67,7 @@ def take_over(session: Any, ledger: Ledger) -> int:  # noqa: ANN401 - Airflow's 
 def _pages(session: Any, since: datetime, dag_ids: list[str]) -> Iterator[list[Any]]:  # noqa: ANN401
     asked = select(Log.id, Log.dttm, Log.event, Log.dag_id, Log.run_id, Log.task_id, Log.owner, Log.extra)
     asked = asked.where(Log.dttm >= since, Log.event.in_(list(_ACTIONS)), Log.dag_id.in_(dag_ids))
-    asked = asked.order_by(Log.id).limit(_AT_ONCE).execution_options(autoflush=False)  # it is Airflow's own session
+    asked = asked.order_by(Log.id).limit(_AT_ONCE).execution_options(autoflush=False)  # Airflow's own session
     last = 0
     while dag_ids and (rows := list(session.execute(asked.where(Log.id > last)))):
         yield rows

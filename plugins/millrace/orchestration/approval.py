@@ -1,4 +1,4 @@
-"""Asks a person in Airflow's own way: the task waits in ``awaiting_input``, with no process and no trigger."""
+"""Approval requests in Airflow: the task waits in the state ``awaiting_input``, without a process or trigger."""
 
 import logging
 from collections.abc import Mapping
@@ -22,14 +22,14 @@ _log = logging.getLogger(__name__)
 APPROVE, APPROVE_REST, REJECT = "Approve", "Approve the rest", "Reject"
 APPROVAL_TIMEOUT = timedelta(hours=24)
 GATE = "gate"
-"""The subject of an answer to what the gate asked."""
+"""The audit's subject of answers to the gate's approval request."""
 
 
 @dataclass(frozen=True)
 class Question:
-    """What a person decides; nobody's answer within 24 h is "Reject".
+    """An approval request to a person; without an answer within 24 h it counts as rejected.
 
-    ``about`` is why it is asked; where an answer leads is decided by ``code``.
+    ``about`` is the reason for the request; ``code`` decides how the answer is handled.
     """
 
     subject: str
@@ -39,8 +39,8 @@ class Question:
     code: ReasonCode | None = None
 
 
-def ask(question: Question, context: Context, method: str, **kwargs: Any) -> NoReturn:  # noqa: ANN401 - what JSON holds
-    """Park the task; Airflow calls its operator's ``method`` with ``kwargs`` and the answer as ``event``."""
+def ask(question: Question, context: Context, method: str, **kwargs: Any) -> NoReturn:  # noqa: ANN401 - JSON values
+    """Make the task await input; Airflow then calls its operator's ``method`` with ``kwargs`` and the ``event``."""
     upsert_hitl_detail(
         ti_id=context["ti"].id,
         options=list(question.options),
@@ -53,19 +53,19 @@ def ask(question: Question, context: Context, method: str, **kwargs: Any) -> NoR
 
 
 def by_whom(event: Mapping[str, Any]) -> str:
-    """Who answered."""
+    """Return a phrase that names the person who answered, or the timeout."""
     if event.get("timedout"):
         return f"nobody answered within {APPROVAL_TIMEOUT.total_seconds() / 3600:g} h"
     return f"by {_person(event)}"
 
 
 def triggered_by(dag_run: Any) -> str | None:  # noqa: ANN401 - Airflow's own
-    """The person who triggered Airflow's run; None where a schedule, an asset or another DAG did."""
+    """Return the person who triggered Airflow's run; None if a schedule, an asset or another DAG did."""
     return getattr(dag_run, "triggering_user_name", None)
 
 
 def decision(run: RunKey, subject: str, event: Mapping[str, Any], about: str) -> Decision:
-    """An answer, yes or no, to what a run asked about a subject, as the audit keeps it."""
+    """Return the audit's entry for an answer to a run's approval request about a subject."""
     chosen = ", ".join(event.get("chosen_options") or ())
     at = event.get("responded_at")
     return Decision(
@@ -81,9 +81,9 @@ def decision(run: RunKey, subject: str, event: Mapping[str, Any], about: str) ->
 
 
 def is_own(workload: Workload, dag_run: Any, given: Decision, ledger: Ledger) -> bool:  # noqa: ANN401 - Airflow's own
-    """Whether an answer counts as none: a yes of the person who triggered the run, where the workload wants two.
+    """Return whether an answer does not count, because the workload wants two people and one person did both.
 
-    That it was refused is in the audit then, and the task asks again.
+    That is an approval by the person who triggered the run. It is recorded as a refusal; the caller asks again.
     """
     own = given.by.is_person and given.by.name == triggered_by(dag_run)
     if not (own and given.action == "approve" and workload.approval.two_people):
@@ -95,7 +95,7 @@ def is_own(workload: Workload, dag_run: Any, given: Decision, ledger: Ledger) ->
 
 
 def same_person(name: str, where: str, what: str) -> RefusedError:
-    """Says that one person may not do both."""
+    """Return the error for a person who triggered a run and may not also do ``what``."""
     return RefusedError(
         f"{name} triggered the run, and may not {what}",
         where=where,

@@ -1,4 +1,4 @@
-"""Tries of a step, whatever runs it: the order, what earlier tries left, and what a report means to Airflow."""
+"""Attempts of a step, independent of the launcher: step specs, earlier reports, and how a report ends the task."""
 
 from collections.abc import Callable, Iterator
 from typing import NoReturn
@@ -22,17 +22,17 @@ Order = Callable[[Run, Ledger], Task]
 Say = Callable[..., None]
 
 ADOPTED = "adopted"
-"""In place of a process: the report is an earlier try's, which did this very order."""
+"""The process UID of a report that an earlier attempt with the same task wrote."""
 
 
 class FewerRowsError(AirflowException):
-    """The device had no room for the rows that it was fed at once; the next order asks for half as many."""
+    """The device had too little memory for the rows fed at once; the next step spec asks for half as many."""
 
 
 class Skipped(AirflowSkipException):
-    """There is nothing to do: ``code`` decides what that makes of the run, the text explains it to people.
+    """The task has nothing to do: ``code`` decides the run's outcome, the text explains it to people.
 
-    ``result`` is what was found out all the same.
+    ``result`` is what the task found nevertheless; it is in the report.
     """
 
     def __init__(self, reason: str, code: ReasonCode, result: Result | None = None) -> None:
@@ -42,7 +42,7 @@ class Skipped(AirflowSkipException):
 
 
 def make_spec(run: Run, key: TryKey, order: Order, settings: Settings, ledger: Ledger) -> RunSpec:
-    """The step's order."""
+    """Return the step spec of an attempt; ``order`` makes its task."""
     return RunSpec(
         key=key,
         workload=run.workload,
@@ -55,7 +55,7 @@ def make_spec(run: Run, key: TryKey, order: Order, settings: Settings, ledger: L
 
 
 def finished_earlier(run: Run, spec: RunSpec) -> Report | None:
-    """The report of an earlier try that did finish this very order."""
+    """Return the "ok" report of an earlier attempt of the same repeat with an equal task; None without one."""
     finished = None
     for uri, order in _earlier(run, spec):
         report = read(files.join(uri, REPORT_FILE), Report)
@@ -73,11 +73,11 @@ def _earlier(run: Run, spec: RunSpec) -> Iterator[tuple[str, RunSpec]]:
 
 
 def conclude(spec: RunSpec, report: Report, uid: str, ledger: Ledger, say: Say) -> str:
-    """Commit the report, then tell Airflow what it means; returns its reason where the step went well.
+    """Commit the report; return its reason if the step succeeded, otherwise raise Airflow's exception for it.
 
-    Of a report that its order contradicts (see runs.report_claims) the measurements count, and nothing else. Raises
-    AirflowSkipException, AirflowFailException for bad input and refusals, AirflowException for what is retried:
-    FewerRowsError after the ledger has learned how many rows to try.
+    Of a report that contradicts its step spec (see runs.report_claims) only the measurements count. Raises
+    AirflowSkipException for "skipped", AirflowFailException for bad input and refusals, AirflowException for errors to
+    be retried, among them FewerRowsError after the number of rows to try is recorded in the ledger.
     """
     report = believed(spec, report)
     ledger.commit_report(spec.key, report, uid)
@@ -95,7 +95,7 @@ def conclude(spec: RunSpec, report: Report, uid: str, ledger: Ledger, say: Say) 
 
 
 def believed(spec: RunSpec, report: Report) -> Report:
-    """The report; of one that its order contradicts a failure with its measurements alone."""
+    """Return the report, or, if it contradicts its step spec, a failed report with its measurements only."""
     try:
         report_claims.check(spec, report)
     except RefusedError as error:
@@ -104,7 +104,7 @@ def believed(spec: RunSpec, report: Report) -> Report:
 
 
 def failed(error: StepError, meter: MeterReading) -> Report:
-    """The report of a try that ended with this error."""
+    """Return the report of an attempt that ended with this error."""
     return Report(outcome="failed", reason=error.what, code=error.code, error=ErrorDetail.of(error), meter=meter)
 
 
@@ -123,5 +123,5 @@ def _feed_fewer(spec: RunSpec, task: TrainTask, said: StepError, ledger: Ledger)
 
 
 def failure(text: str, exit_code: int) -> Exception:
-    """The exception that tells Airflow whether to try again."""
+    """Return the exception by which Airflow retries the task or, for final exit codes, does not."""
     return AirflowFailException(text) if exit_code in FINAL_EXIT_CODES else AirflowException(text)

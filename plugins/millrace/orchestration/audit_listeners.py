@@ -1,6 +1,6 @@
-"""When something happens to a run, what people asked of Airflow until then reaches the audit.
+"""Listener functions that copy manual actions from Airflow's log into the audit on each event of a run or task.
 
-The API server calls these for what is marked by hand, the scheduler for runs that begin, also again, and end.
+The API server calls them when a person marks a state; the scheduler calls them when a run begins, restarts or ends.
 """
 
 from typing import Any
@@ -11,42 +11,42 @@ from millrace.settings import load_settings
 
 
 def on_dag_run_running(dag_run: Any, msg: str) -> None:  # noqa: ANN401 - Airflow's own
-    """A run begins, or begins again after it was cleared."""
+    """Called when a run begins, also after it was cleared."""
     _look(dag_run)
 
 
 def on_dag_run_success(dag_run: Any, msg: str) -> None:  # noqa: ANN401 - Airflow's own
-    """A run ended, or was marked."""
+    """Called when a run ends or is marked."""
     _look(dag_run)
 
 
 def on_dag_run_failed(dag_run: Any, msg: str) -> None:  # noqa: ANN401 - Airflow's own
-    """A run ended, or was marked."""
+    """Called when a run ends or is marked."""
     _look(dag_run)
 
 
 def on_task_instance_success(previous_state: Any, task_instance: Any) -> None:  # noqa: ANN401 - Airflow's own
-    """A task was marked; of one that ends by itself nothing is taken over."""
+    """Called when a task is marked; has no effect in the process of a task that ends by itself."""
     _look(task_instance)
 
 
 def on_task_instance_failed(previous_state: Any, task_instance: Any, error: Any) -> None:  # noqa: ANN401
-    """A task was marked."""
+    """Called when a task is marked."""
     _look(task_instance)
 
 
 def on_task_instance_skipped(previous_state: Any, task_instance: Any) -> None:  # noqa: ANN401 - Airflow's own
-    """A task was marked."""
+    """Called when a task is marked."""
     _look(task_instance)
 
 
-def _look(what: Any) -> None:  # noqa: ANN401 - Airflow's row, or in a task's own process its stand-in
+def _look(what: Any) -> None:  # noqa: ANN401 - Airflow's database row, or its substitute in a task's process
     if not hasattr(type(what), "__mapper__"):
-        return  # a task's process has no database, and people's doings are no affair of it
+        return  # a task's process has no access to Airflow's database
     session = object_session(what)
     if session is not None:
         from millrace.orchestration.airflow_actions import (
-            take_over,  # Airflow's models, which a task's process need not import
+            take_over,  # imports Airflow's models, which a task's process does not need
         )
 
         take_over(session, load_settings().ledger())

@@ -1,4 +1,4 @@
-"""A backfill that Airflow is asked to make: its own dry run says which days, its DAG says of which workload."""
+"""Find the days of an Airflow backfill, by Airflow's dry run, and the workload of its DAG."""
 
 import re
 import subprocess
@@ -18,9 +18,9 @@ _TIMESTAMP = re.compile(r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}:\d{2}(?:\.\d+)?\+00:0
 
 
 def backfill_windows(dag: DAG, arguments: list[str], environment: Mapping[str, str]) -> list[Window]:
-    """The days of each run that ``airflow backfill create`` would make with these arguments, by its own dry run.
+    """Return the days of each run that ``airflow backfill create`` would make with these arguments, by its dry run.
 
-    Raises BadInputError for a DAG of which Airflow makes no backfills, and with its words where it refuses them.
+    Raises BadInputError for a DAG that has no backfills, and with Airflow's message if it refuses the arguments.
     """
     refuse_without_schedule(dag.dag_id, schedules.has_backfills(dag.timetable))
     program = str(Path(sys.executable).with_name("airflow"))
@@ -35,13 +35,13 @@ def backfill_windows(dag: DAG, arguments: list[str], environment: Mapping[str, s
             rule="what `airflow backfill create` takes",
             remedy="correct the arguments as Airflow says",
         )
-    # before them it repeats what it was asked for
+    # the text before this line repeats the arguments, which have dates too
     listed = done.stdout.partition("Runs to be attempted:")[2]
     return schedules.windows(dag.timetable, sorted({datetime.fromisoformat(at) for at in _TIMESTAMP.findall(listed)}))
 
 
 def refuse_without_schedule(dag_id: str, has_backfills: bool) -> None:
-    """Raises BadInputError where Airflow makes no backfills of a DAG."""
+    """Raise BadInputError for a DAG that has no backfills."""
     if not has_backfills:
         raise BadInputError(
             "Airflow makes no backfills of a DAG without a schedule by time",
@@ -53,21 +53,21 @@ def refuse_without_schedule(dag_id: str, has_backfills: bool) -> None:
 
 
 def find_workload(dag_id: str, folder: Path) -> tuple[Workload, dict[str, object]]:
-    """A DAG's workload and its parameters' defaults. Raises as ``find_dag`` does."""
+    """Return a DAG's workload and its parameters' defaults. Raises as ``find_dag`` does."""
     return of_dag(find_dag(dag_id, folder))
 
 
 def of_dag(dag: DAG) -> tuple[Workload, dict[str, object]]:
-    """A workload's DAG taken apart: see ``find_workload``."""
+    """Return the workload and the parameters' defaults of a workload's DAG."""
     workload: Workload = dag.get_task("validate").workload  # type: ignore[union-attr]
     return workload, dict(dag.params.dump())
 
 
 def find_dag(dag_id: str, folder: Path) -> DAG:
-    """A workload's DAG. Raises BadInputError where no such DAG is built from one."""
+    """Return a workload's DAG from a folder. Raises BadInputError if no DAG of a workload has this ID."""
     from airflow.dag_processing.dagbag import DagBag
 
-    # DAG files import each other from there, as in Airflow's own processes
+    # as in Airflow's own processes: DAG files may import each other from this folder
     sys.path.insert(0, str(folder))
     dag = DagBag(str(folder)).dags.get(dag_id)
     workload = getattr(dag.get_task("validate"), "workload", None) if dag and dag.has_task("validate") else None

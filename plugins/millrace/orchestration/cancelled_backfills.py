@@ -1,6 +1,6 @@
-"""A backfill that is cancelled in Airflow ends with its runs.
+"""Middleware of Airflow's API server: when a backfill is cancelled, its running runs are failed too.
 
-Airflow's own cancelling fails the runs that wait, and tells nobody; those that have begun it lets go on to their ends.
+Airflow itself fails only the queued runs, without calling listeners, and lets running runs continue to their ends.
 """
 
 import logging
@@ -16,13 +16,13 @@ _CANCEL = re.compile(r"/api/v2/backfills/(\d+)/cancel/?\Z")
 
 
 class CancelledBackfills:
-    """Stands before Airflow's API: what follows a cancelling that Airflow has answered well."""
+    """ASGI middleware: acts after a request to cancel a backfill that Airflow has answered with status 200."""
 
     def __init__(self, app: "ASGIApp") -> None:
         self.app = app
 
     async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
-        """Pass the request on; once a backfill is cancelled, fail what it had begun."""
+        """Pass the request on; after a successful cancel request, fail the backfill's running runs."""
         cancels = _CANCEL.search(scope["path"]) if scope["type"] == "http" and scope["method"] == "PUT" else None
         if cancels is None:
             await self.app(scope, receive, send)
@@ -36,17 +36,17 @@ class CancelledBackfills:
 
         await self.app(scope, receive, seen)
         if status == 200:
-            # only the API server gets here, and every process of Airflow imports this module
+            # imported here: every process of Airflow imports this module, but only the API server needs this
             from starlette.concurrency import run_in_threadpool
 
             try:
                 await run_in_threadpool(end_runs, int(cancels[1]))
-            except Exception:  # Airflow has answered: nobody is left to be told
+            except Exception:  # Airflow has sent its response already
                 log.exception("runs of the cancelled backfill %s may go on", cancels[1])
 
 
 def end_runs(backfill_id: int) -> None:
-    """Mark each run of this backfill that is under way failed, as a person would; of Millrace's workloads only."""
+    """Mark each running run of this backfill failed, as in Airflow's UI; only runs that are open in the ledger."""
     from airflow.models.backfill import BackfillDagRun
     from airflow.models.dagrun import DagRun
     from airflow.utils.session import create_session

@@ -1,4 +1,4 @@
-"""Credentials of stores from Airflow's connections, for the DAG side; pods have theirs from mounted secrets."""
+"""Store credentials from Airflow's connections, for Airflow's processes; pods have theirs from mounted secrets."""
 
 from airflow.sdk import BaseHook
 from airflow.sdk.exceptions import AirflowNotFoundException
@@ -10,10 +10,10 @@ from millrace.storage import places, s3
 
 
 def reach_stores(settings: Settings) -> None:
-    """Make the buckets of the store and of the arrivals reachable from this process and the steps that it starts.
+    """Give this process, and steps that it starts, access to the buckets of the store and of the arrivals.
 
-    Nothing else can be opened afterwards, but what workloads declare as their sources. Raises BadInputError for a
-    connection that is not there or has no keys. No key is looked for where none is named.
+    Afterwards only these, the forecast's URI and sources that workloads declare can be opened. Raises BadInputError for
+    a connection that does not exist or has no keys. Without a connection's name in the settings no keys are granted.
     """
     places.confine(settings.store, settings.arrivals, settings.forecast_uri)
     named = {settings.store: settings.storage_connection, settings.arrivals: settings.arrivals_connection}

@@ -1,4 +1,4 @@
-"""When a run ought to be over, for Airflow's deadline alerts, by what sizing said of its workload."""
+"""A reference for Airflow's deadline alerts: the predicted end of a run, from the newest plan of its DAG."""
 
 import logging
 from datetime import UTC, datetime, timedelta
@@ -10,21 +10,21 @@ log = logging.getLogger(__name__)
 
 
 class PredictedFinish(BaseDeadlineReference):
-    """The moment until which nine runs in ten have ended, by the newest plan of the run's DAG.
+    """The run's creation plus the P90 seconds in the newest plan of its DAG.
 
-    Counted from the run's creation. Where the workload waits for cleaner or cheaper hours it is those hours' deadline.
-    There is none, and so no alert, before the DAG's first plan and where the ledger does not answer.
+    If that plan waits for cleaner or cheaper hours, the time from the plan to the deadline of that wait is used
+    instead. Without a plan, or if the ledger does not answer, there is no deadline and so no alert.
     """
 
     required_kwargs = frozenset({"dag_id"})
 
     def _evaluate_with(self, *, session: Any, dag_id: str) -> datetime | None:  # noqa: ANN401 - Airflow's own
-        # the plugin has this class, and so every process of Airflow
+        # imported here: the plugin imports this module in every process of Airflow
         from millrace.settings import load_settings
 
         try:
             plan = load_settings().ledger().views.newest_plan(dag_id)
-        except Exception:  # a run begins in any case
+        except Exception:  # a run must begin even if the ledger fails
             log.exception("no deadline for a run of %s", dag_id)
             return None
         if plan is None:

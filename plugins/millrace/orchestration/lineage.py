@@ -1,6 +1,6 @@
-"""What a task and its run took, in OpenLineage's events: ``[openlineage] custom_run_facets``.
+"""Run facets for OpenLineage events with a task's and a run's measurements: ``[openlineage] custom_run_facets``.
 
-Imported by that provider alone, where it is installed.
+Only the OpenLineage provider imports this module, where it is installed.
 """
 
 from typing import Any
@@ -16,7 +16,7 @@ _CLOSE = "close"
 
 @attrs.define
 class TaskEnergyRunFacet(RunFacet):  # type: ignore[misc] # the provider is not in this environment
-    """Sums over the task's tries, lost ones included; what no try knew is None."""
+    """Totals over the task's attempts, lost ones included, with the highest peak memory; None if no attempt has it."""
 
     seconds: float | None
     joules: float | None
@@ -26,13 +26,13 @@ class TaskEnergyRunFacet(RunFacet):  # type: ignore[misc] # the provider is not 
 
 @attrs.define
 class RunEnergyRunFacet(RunFacet):  # type: ignore[misc]
-    """The run's row of run_summary: predicted beside measured."""
+    """The run's row of the ledger's view ``run_summary``, with predicted and measured values."""
 
     run_summary: dict[str, Any]
 
 
 def run_facets(task_instance: Any, state: Any) -> dict[str, RunFacet] | None:  # noqa: ANN401 - Airflow's own
-    """``millrace_task`` once a task with a step of Millrace has ended, ``millrace_run`` once its run has.
+    """Return the facet ``millrace_task`` for an ended task with attempts, or ``millrace_run`` for the task ``close``.
 
     None for tasks of other DAGs, and while a task runs.
     """

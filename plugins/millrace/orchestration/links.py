@@ -1,4 +1,4 @@
-"""Buttons of a task in Airflow's UI that open Millrace's pages about it."""
+"""Operator links: buttons of a task in Airflow's UI that open Millrace's pages."""
 
 from urllib.parse import urlencode, urlsplit
 
@@ -10,34 +10,34 @@ from airflow.sdk.types import TaskInstanceKey
 
 @attrs.define
 class RunLink(BaseOperatorLink):
-    """The run: steps, power, predictions and what was measured."""
+    """Link to the run's page: steps, power, predictions and measurements."""
 
     name = "Energy and cost"
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
-        """Its address, without a host: whatever name the UI was opened by."""
+        """Return the page's URL without a host, so that it works by any host name of the UI."""
         return _page("run", dag_id=ti_key.dag_id, run_id=ti_key.run_id)
 
 
 @attrs.define
 class ModelsLink(BaseOperatorLink):
-    """The workload's versions: what each was made from, its cost, and which is live."""
+    """Link to the page of the workload's model versions: origin and cost of each, and which one is live."""
 
     name = "Models"
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
-        """Its address."""
+        """Return the page's URL without a host."""
         return _page("models", dag_id=ti_key.dag_id)
 
 
 @attrs.define
 class DataDocsLink(BaseOperatorLink):
-    """What Great Expectations said of this run's data, published or not."""
+    """Link to Great Expectations' Data Docs for this run's data, published or not."""
 
     name = "Data Docs"
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
-        """Its address; a run without any says why there."""
+        """Return the page's URL without a host; for a run without Data Docs the page explains why."""
         return _page("docs", dag_id=ti_key.dag_id, run_id=ti_key.run_id)
 
 

@@ -1,4 +1,4 @@
-"""What happens to a run outside its own tasks reaches the ledger too."""
+"""Listener functions that record in the ledger what happens to a run outside its tasks, and end its leftovers."""
 
 import logging
 import sys
@@ -22,7 +22,7 @@ from millrace.settings import Settings, load_settings
 
 log = logging.getLogger(__name__)
 
-# Airflow's own codes for an end, and ours; whatever else it says is a person's doing, in words
+# Airflow's messages for a run's end, and ours; any other message describes a person's action
 _TASKS_FAILED = "task_failure"
 _ENDS = {
     "success": Reason("every task is done, and none of them closed the run", ReasonCode.UNEXPLAINED),
@@ -35,39 +35,39 @@ _ENDS = {
 
 
 def on_dag_run_failed(dag_run: Any, msg: str) -> None:  # noqa: ANN401 - Airflow's own
-    """A run that ended before its `close` could say how is closed here, with what is known of the reason.
+    """Close a failed run in the ledger, with the reason as far as it is known, if its task `close` did not.
 
-    One that never got so far as to be entered is entered first: every end is in the ledger.
+    A run that is not in the ledger yet is entered first, so that the ledger has every end.
     """
     _close(dag_run, "failed", msg or "the DAG run was marked failed in Airflow")
 
 
 def on_dag_run_success(dag_run: Any, msg: str) -> None:  # noqa: ANN401 - Airflow's own
-    """A run that was marked successful before its `close` ran ends with that as its reason."""
+    """Close a run that was marked successful before its task `close` ran, with that as its reason."""
     _close(dag_run, "success", msg or "the DAG run was marked successful in Airflow")
 
 
 def on_task_instance_success(task_instance: Any) -> None:  # noqa: ANN401 - Airflow's own
-    """What works for a task that was marked successful is ended."""
+    """End the process or pod of a task that was marked successful."""
     _stop(task_instance)
 
 
 def on_task_instance_failed(task_instance: Any) -> None:  # noqa: ANN401 - Airflow's own
-    """What works for a task that was marked failed is ended; of one that Airflow lost and tries again it may go on."""
+    """End the process or pod of a task that was marked failed; one that Airflow lost and retries may go on."""
     _stop(task_instance)
 
 
 def on_task_instance_skipped(task_instance: Any) -> None:  # noqa: ANN401 - Airflow's own
-    """What works for a task that was marked skipped is ended."""
+    """End the process or pod of a task that was marked skipped."""
     _stop(task_instance)
 
 
 def _stop(task_instance: Any) -> None:  # noqa: ANN401
-    """End what nobody waits for any more: of a task that ends by itself, in a process of its own, there is nothing.
+    """End the process or pod of a task that has ended; does nothing in the process of a task that ends by itself.
 
-    A task that is marked gets its own signal, unless it waits for a worker just then, or its worker was killed.
+    Airflow signals the process of a marked task, but not if the task waits for a worker or its worker was killed.
     """
-    # loaded where Airflow's database is at hand; a task's own process is spared the second that it takes
+    # only processes with Airflow's database have loaded it; importing it takes a task's process a second
     models = sys.modules.get("airflow.models.taskinstance")
     if models is None or not isinstance(task_instance, models.TaskInstance) or is_wanted(str(task_instance.state)):
         return
@@ -94,12 +94,12 @@ def _close(dag_run: Any, state: EndState, code: str) -> None:  # noqa: ANN401
     folder_uri = run_folder_uri(settings.store, dag_run.dag_id, dag_run.run_id)
     reach_stores(settings)
     attempt_folders.count_lost(folder_uri, repeat, ledger)
-    # what works for its tasks is ended by who waits for it, if anybody still does
+    # also covers tasks without a waiting process that would end their work
     stop_run(folder_uri, repeat, STOPPED, settings)
 
 
 def _open_repeat(dag_run: Any, settings: Settings, ledger: Ledger) -> int | None:  # noqa: ANN401
-    """The run's repeat that has not ended; a run of a workload that was never entered is, now."""
+    """Return the number of the run's open repeat; enter a workload's run that the ledger does not have; else None."""
     for run in ledger.open_runs(dag_run.dag_id):
         if run["run_id"] == dag_run.run_id:
             return int(run["repeat"])
@@ -110,14 +110,14 @@ def _open_repeat(dag_run: Any, settings: Settings, ledger: Ledger) -> int | None
 
 
 def _workload(dag_run: Any) -> Workload | None:  # noqa: ANN401
-    """What the DAG was built from, as Airflow's database has it; None for a DAG that is no workload's."""
+    """Return the workload that the DAG in Airflow's database was built from; None for other DAGs."""
     dag = getattr(dag_run, "dag", None)
     text = dag.get_task("size").doc_json if dag is not None and dag.has_task("size") else None
     return Workload.model_validate_json(text) if text else None
 
 
 def _of_tasks(dag_run: Any, repeat: int, ledger: Ledger) -> Ending:  # noqa: ANN401
-    """How the run ended by its tasks, for which `close` would have asked; and by its parameters, before all of them."""
+    """Return the run's outcome by its tasks' states, as `close` does, or by refused parameters if no task reported."""
     states = {name: state for name, state in by_task(_states(dag_run)).items() if name != "close"}
     reasons = ledger.try_reasons(dag_run.dag_id, dag_run.run_id, repeat)
     if not reasons and (refusal := _refusal(dag_run)):
@@ -126,7 +126,7 @@ def _of_tasks(dag_run: Any, repeat: int, ledger: Ledger) -> Ending:  # noqa: ANN
 
 
 def _states(dag_run: Any) -> Mapping[str, str | None]:  # noqa: ANN401
-    """By task, or part of a mapped one: in the session that this run is read in, which holds Airflow's database."""
+    """Return the states of the run's task instances, read in the run's session, which may hold a database lock."""
     found = dag_run.get_task_instances(session=object_session(dag_run))
     return {
         each.task_id if each.map_index < 0 else f"{each.task_id}_{each.map_index}": str(each.state)
@@ -137,7 +137,7 @@ def _states(dag_run: Any) -> Mapping[str, str | None]:  # noqa: ANN401
 
 
 def _refusal(dag_run: Any) -> str | None:  # noqa: ANN401
-    """Why no task of this run could begin, if that is its parameters: Airflow refuses some before a task is asked."""
+    """Return the reason if the run's parameters are refused: Airflow refuses some before any task starts. Else None."""
     dag = dag_run.dag
     given = {**{name: dag.params.get_param(name).value for name in dag.params}, **(dag_run.conf or {})}
     try:

@@ -1,4 +1,4 @@
-"""Runs of the same workload that are in flight for other days, whatever its schedule is."""
+"""Count runs of the same workload in flight for other days, for any kind of schedule."""
 
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import islice
@@ -13,11 +13,14 @@ _SETTLED = ("committed", "absent", "failed")
 _IN_FLIGHT = ["queued", "running"]
 _LOOK_BACK_DAYS = 400
 _LOOK_AHEAD_DAYS = 370
-_MOST_RUNS = 500  # in one question to Airflow
+_MOST_RUNS = 500  # in one request to Airflow
 
 
 def earlier_in_flight(run: Run, ledger: Ledger, context: Context) -> int:
-    """How many runs in flight still owe a day before this run's first one."""
+    """Return the number of runs in flight whose days lie before this run's first day and are not all settled.
+
+    Settled days are committed, absent or failed.
+    """
     last = run.window.first - timedelta(days=1)
     first = last - timedelta(days=_LOOK_BACK_DAYS)
     states = ledger.settled_partitions(run.workload.name, first, last, run.generation)
@@ -38,7 +41,7 @@ def earlier_in_flight(run: Run, ledger: Ledger, context: Context) -> int:
 
 
 def later_in_flight(run: Run, ledger: Ledger, context: Context) -> int:
-    """How many runs of a backfill are in flight that may still publish a day after this run's last one."""
+    """Return the number of backfill runs in flight that may still publish a day after this run's last day."""
     last = run.window.last
     states = later_states(run, ledger)
 
@@ -51,14 +54,14 @@ def later_in_flight(run: Run, ledger: Ledger, context: Context) -> int:
         rows = ledger.open_runs(run.workload.name)
         later = [row["run_id"] for row in rows if row["partition_last"] > f"{last}" and row["run_type"] == "backfill"]
         return _counted(run, context, later)
-    # Airflow names a run after its type and the end of its interval. This run may have another name: a backfill takes
-    # runs over that were begun by hand or by the schedule
+    # Airflow names a run after its type and the end of its interval. This run may have another name, since a backfill
+    # takes over runs that were triggered by hand or by the schedule
     named = [f"backfill__{slot.run_after.isoformat()}" for slot in islice(filter(may, made), _MOST_RUNS)]
     return _counted(run, context, named)
 
 
 def later_states(run: Run, ledger: Ledger) -> dict[date, str]:
-    """The states of the days after this run's last one."""
+    """Return the ledger's states of the days after this run's last day, up to 370 days ahead."""
     last = run.window.last
     return ledger.settled_partitions(
         run.workload.name, last + timedelta(days=1), last + timedelta(days=_LOOK_AHEAD_DAYS), run.generation

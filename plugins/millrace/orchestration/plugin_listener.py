@@ -1,6 +1,6 @@
-"""What Airflow's processes register as Millrace's listener: it imports nothing until a workload's run is concerned.
+"""The Airflow listener that the plugin registers; it imports the modules that do the work on the first own event.
 
-Airflow loads it in every task's process, of any DAG, and the modules that do the work take most of a second.
+Airflow loads it in every task's process, of any DAG, and importing those modules takes most of a second.
 """
 
 from typing import Any
@@ -11,11 +11,11 @@ _TAG = "millrace"
 
 
 class PluginListener:
-    """Passes each event to ``audit_listeners`` and ``listeners``, where it may concern a workload."""
+    """Passes events that may concern a workload to ``audit_listeners`` and ``listeners``."""
 
     @hookimpl
     def on_dag_run_running(self, dag_run: Any, msg: str) -> None:  # noqa: ANN401 - Airflow's own
-        """A run begins, or begins again after it was cleared."""
+        """Called when a run begins, also after it was cleared."""
         if _may_be_ours(dag_run):
             from millrace.orchestration import audit_listeners
 
@@ -23,7 +23,7 @@ class PluginListener:
 
     @hookimpl
     def on_dag_run_success(self, dag_run: Any, msg: str) -> None:  # noqa: ANN401 - Airflow's own
-        """A run ended, or was marked."""
+        """Called when a run ends or is marked."""
         if _may_be_ours(dag_run):
             from millrace.orchestration import audit_listeners, listeners
 
@@ -32,7 +32,7 @@ class PluginListener:
 
     @hookimpl
     def on_dag_run_failed(self, dag_run: Any, msg: str) -> None:  # noqa: ANN401 - Airflow's own
-        """A run ended, or was marked."""
+        """Called when a run ends or is marked."""
         if _may_be_ours(dag_run):
             from millrace.orchestration import audit_listeners, listeners
 
@@ -41,7 +41,7 @@ class PluginListener:
 
     @hookimpl
     def on_task_instance_success(self, previous_state: Any, task_instance: Any) -> None:  # noqa: ANN401 - Airflow's own
-        """A task was marked; of one that ends by itself there is nothing to do."""
+        """Called when a task is marked; does nothing for a task that ends by itself."""
         if _is_marked(task_instance):
             from millrace.orchestration import audit_listeners, listeners
 
@@ -50,7 +50,7 @@ class PluginListener:
 
     @hookimpl
     def on_task_instance_failed(self, previous_state: Any, task_instance: Any, error: Any) -> None:  # noqa: ANN401
-        """A task was marked, or lost by Airflow."""
+        """Called when a task is marked or lost by Airflow."""
         if _is_marked(task_instance):
             from millrace.orchestration import audit_listeners, listeners
 
@@ -59,7 +59,7 @@ class PluginListener:
 
     @hookimpl
     def on_task_instance_skipped(self, previous_state: Any, task_instance: Any) -> None:  # noqa: ANN401 - Airflow's own
-        """A task was marked."""
+        """Called when a task is marked."""
         if _is_marked(task_instance):
             from millrace.orchestration import audit_listeners, listeners
 
@@ -68,11 +68,11 @@ class PluginListener:
 
 
 def _may_be_ours(dag_run: Any) -> bool:  # noqa: ANN401
-    """False for a run whose DAG Airflow has at hand, and which has not the tag of Millrace's DAGs."""
+    """Return False if the run's DAG is loaded and does not have the tag of Millrace's DAGs."""
     dag = getattr(dag_run, "dag", None)
     return dag is None or _TAG in dag.tags
 
 
 def _is_marked(task_instance: Any) -> bool:  # noqa: ANN401
-    """Whether this is a row of Airflow's database: a task's own process has a stand-in, and no database."""
+    """Return whether this is a row of Airflow's database; a task's process has a substitute, and no database."""
     return hasattr(type(task_instance), "__mapper__")

@@ -1,4 +1,4 @@
-"""Enters a DAG run in the ledger and says what a task needs to know of it."""
+"""Enter a DAG run in the ledger and make the Run that its tasks work with."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -26,24 +26,24 @@ from millrace.settings import Settings
 
 
 def try_key(run: Run, task_id: str, context: Context) -> TryKey:
-    """The key of the try that this context belongs to."""
+    """Return the key of this context's attempt."""
     task_instance = context["ti"]
     index = task_instance.map_index
     return run.key(task_id, task_instance.try_number, -1 if index is None else index)
 
 
 def actor(run: Run) -> Actor:
-    """The run, as the ledger keeps who changed a model version."""
+    """Return the run as the actor that the ledger records for changes of a model version."""
     return Actor.of(RunKey(run.dag_id, run.run_id, run.repeat))
 
 
 def open_run(
     workload: Workload, context: Context, settings: Settings, ledger: Ledger, begins_repeats: bool = True
 ) -> Run:
-    """The run that this task belongs to, entered in the ledger.
+    """Return the run of this task, entered in the ledger.
 
-    Parameters that are refused are this try's reason there, and raise AirflowFailException. Where ``begins_repeats`` is
-    off, as it is in `close`, the run is given the workload's own parameters instead, so that it can be ended.
+    Refused parameters are committed as this attempt's reason and raise AirflowFailException. If ``begins_repeats`` is
+    false, as in `close`, the run gets the workload's own parameters instead, so that it can be closed.
     """
     dag_run, schedule = context["dag_run"], schedules.of_run(context, workload)
     refused: BadInputError | None = None
@@ -74,10 +74,10 @@ def open_run(
 
 
 def enter(workload: Workload, dag_run: Any, window: Window, settings: Settings, ledger: Ledger) -> int:  # noqa: ANN401
-    """The running repeat of Airflow's run, entered if it is new; ``window`` is what it takes, as far as is known."""
+    """Return the open repeat of Airflow's run, entered in the ledger if it is new, with the days of ``window``."""
     try:
         pue = settings.site_rates().pue
-    except BadInputError:  # said by the first step that needs a rate; a run has a row before that
+    except BadInputError:  # the first step that needs a rate raises it; the run's row must exist before that
         pue = None
     repeat = ledger.open_run(
         dag_run.dag_id,
@@ -100,7 +100,7 @@ def enter(workload: Workload, dag_run: Any, window: Window, settings: Settings, 
 
 
 def checked_parameters(given: Mapping[str, Any]) -> Parameters:
-    """The run's parameters. Raises BadInputError that names each one that is refused."""
+    """Return the run's parameters. Raises BadInputError, which names each refused one."""
     try:
         return Parameters.model_validate(dict(given))
     except ValidationError as error:
@@ -108,13 +108,13 @@ def checked_parameters(given: Mapping[str, Any]) -> Parameters:
 
 
 def own_parameters(workload: Workload) -> Parameters:
-    """What a run of this workload takes that asks for nothing else."""
+    """Return the parameters of a run of this workload that sets none."""
     names = set(Parameters.model_fields)
     return Parameters.model_validate(workload.training.model_dump(include=names))
 
 
 def own_window(workload: Workload, dag_run: Any, schedule: object) -> Window:  # noqa: ANN401 - Airflow's own
-    """The days of a run that asks for none; of one whose own days cannot be told, the day before it."""
+    """Return the days of a run without window parameters; the day before the run if its own days are not valid."""
     try:
         return schedules.window(dag_run, own_parameters(workload), schedule)
     except ValueError:
@@ -127,7 +127,7 @@ def _asked_for(
     schedule: object,
     settings: Settings,
 ) -> tuple[Parameters, Window]:
-    """Raises BadInputError for parameters that are refused, with the reason for each."""
+    """Return the run's parameters and window. Raises BadInputError with the reason for each refused parameter."""
     parameters = checked_parameters(given)
     try:
         settings.hardware(parameters.hardware)
@@ -142,7 +142,7 @@ def _asked_for(
 
 
 def _keep_refusal(run: Run, context: Context, refused: BadInputError, ledger: Ledger) -> None:
-    """Its reason is the try's, as that of every other end."""
+    """Commit the refusal as this attempt's failed report, without any use."""
     task = context["ti"]
     nothing = MeterReading(started_at=datetime.now(UTC), wall_seconds=0, cpu_seconds=0)
     report = attempts.failed(refused, nothing)

@@ -1,8 +1,9 @@
-"""Which days a run is for, by its schedule, whatever that is; and which runs a schedule makes.
+"""The days of a run, for any schedule, and the runs that a schedule makes.
 
-Of a data interval a run has the days that end within it, or where none does the day in which it begins: daily that day
-(at six in the morning the day before), weekly seven days, hourly the day of the hour. So each day is some run's. A run
-without an interval, of an asset or a plain time, has the day before, unless an event or a partition key names it.
+A run's days are those that end within its data interval or, if none does, the day in which the interval begins: the
+day for a daily schedule (for one at 06:00, the day in which the interval begins), seven days for a weekly one, the day
+of the hour for an hourly one. So each day belongs to a run. A run without an interval (of an asset or a trigger
+timetable) has the day before it, unless an asset event or a partition key names its days.
 """
 
 from collections.abc import Iterator, Sequence
@@ -24,23 +25,23 @@ _DAY = timedelta(days=1)
 _INSTANT = timedelta(microseconds=1)
 _WITHOUT_BACKFILLS = (AssetTriggeredTimetable, ContinuousTimetable, NullTimetable, OnceTimetable)
 PARTITION = "partition"
-"""Under this name an asset's event says in its extra which day, an ISO date, there is something new of."""
+"""The key in an asset event's ``extra`` for the day (ISO date) that has new data."""
 
 
 def timetable(workload: Workload) -> CronDataIntervalTimetable | None:
-    """The timetable of a workload's own schedule, in UTC."""
+    """Return the timetable of a workload's own schedule, in UTC; None without a schedule."""
     return CronDataIntervalTimetable(workload.schedule, timezone="UTC") if workload.schedule else None
 
 
 def of_run(context: Context, workload: Workload) -> Any:  # noqa: ANN401 - one of Airflow's timetables
-    """The timetable of this task's DAG."""
+    """Return the timetable of this task's DAG; the workload's own if the context has no DAG."""
     dag: Any = context.get("dag")
     return dag.timetable if dag is not None else timetable(workload)
 
 
 def zone(schedule: object) -> tzinfo:
-    """Where its days begin and end: UTC, unless the timetable names another place."""
-    # the scheduler's own timetables keep it under the second name
+    """Return the time zone of a timetable's days; UTC if it names none."""
+    # the scheduler's timetable classes use the second name
     named = getattr(schedule, "timezone", None) or getattr(schedule, "_timezone", None)
     if isinstance(named, str):
         return ZoneInfo(named)
@@ -48,7 +49,7 @@ def zone(schedule: object) -> tzinfo:
 
 
 def days_of(begin: datetime, end: datetime, place: tzinfo) -> Window:
-    """The days of a data interval; see above."""
+    """Return the days of a data interval by the module's rule; of an empty interval, the day before."""
     if end <= begin:
         before = (end - _DAY).astimezone(place).date()
         return Window(first=before, last=before)
@@ -58,19 +59,19 @@ def days_of(begin: datetime, end: datetime, place: tzinfo) -> Window:
 
 
 def window(dag_run: Any, parameters: Parameters, schedule: object) -> Window:  # noqa: ANN401 - one of Airflow's
-    """The days of a run: those that its parameters name, otherwise its own. Raises ValueError where they are none."""
+    """Return the days of a run: those of its parameters, otherwise its own. Raises ValueError if they are invalid."""
     own = _own_days(dag_run, zone(schedule))
     first = parameters.partition_from or own.first
     return Window(first=first, last=parameters.partition_to or max(first, own.last))
 
 
 def day_end(day: date, place: tzinfo) -> datetime:
-    """The moment at which a day is over."""
+    """Return the end of a day in a time zone."""
     return datetime.combine(day + _DAY, time(), place)
 
 
 def _own_days(dag_run: Any, place: tzinfo) -> Window:  # noqa: ANN401
-    # an Airflow before 3.2 has no partition keys
+    # Airflow before 3.2 has no partition keys
     named = [_day(event) for event in getattr(dag_run, "consumed_asset_events", None) or ()]
     key = _iso(getattr(dag_run, "partition_key", None))
     days = sorted(day for day in [*named, key] if day is not None)
@@ -101,7 +102,7 @@ def _iso(key: str | None) -> date | None:
 
 @dataclass(frozen=True)
 class Slot:
-    """A run that a schedule makes: its name's dates, and its days."""
+    """A run that a schedule makes: its logical date, the time after which it runs (in its name), and its days."""
 
     logical_date: datetime
     run_after: datetime
@@ -109,7 +110,7 @@ class Slot:
 
 
 def slots(schedule: object, since: datetime, until: datetime) -> Iterator[Slot] | None:
-    """The runs that a schedule by cron text makes, in order; None for another schedule, which only Airflow can tell."""
+    """Return the runs that a cron schedule makes, in order; None for others, whose runs only Airflow can compute."""
     schedule = _by_time(schedule)
     if not isinstance(schedule, CronDataIntervalTimetable | CronTriggerTimetable):
         return None
@@ -117,12 +118,12 @@ def slots(schedule: object, since: datetime, until: datetime) -> Iterator[Slot] 
 
 
 def has_backfills(schedule: object) -> bool:
-    """Whether Airflow makes backfills of this schedule: not of None, "@once", "@continuous" and assets alone."""
+    """Return whether Airflow makes backfills of this schedule: False for None, "@once", "@continuous", assets only."""
     return not isinstance(_by_time(schedule), _WITHOUT_BACKFILLS)
 
 
 def windows(schedule: object, logical_dates: Sequence[datetime]) -> list[Window]:
-    """The days of the runs with these logical dates; of a schedule that only Airflow can tell, the dates' own days."""
+    """Return the days of the runs with these logical dates; without a cron schedule, the dates' own days."""
     if not logical_dates:
         return []
     made = slots(schedule, min(logical_dates), max(logical_dates) + _DAY)
@@ -141,7 +142,7 @@ def _slots(
     schedule: CronDataIntervalTimetable | CronTriggerTimetable, since: datetime, until: datetime
 ) -> Iterator[Slot]:
     place = zone(schedule)
-    # croniter knows no zones: it counts on the wall clock
+    # croniter does not handle time zones here: it gets local wall-clock times
     times = croniter(schedule.expression, (since.astimezone(place) - _INSTANT).replace(tzinfo=None), datetime)
     begin = times.get_next().replace(tzinfo=place).astimezone(UTC)
     while begin < until:

@@ -1,4 +1,4 @@
-"""What tries leave in their folders (orders, reports, readings of meters), and counting it, without Airflow."""
+"""Read attempts' folders (step specs, reports, meter readings) and count their use in the ledger, without Airflow."""
 
 import hashlib
 from collections.abc import Iterable, Iterator
@@ -17,10 +17,10 @@ from millrace.storage import files
 
 
 def count_lost(folder_uri: str, repeat: int, ledger: Ledger) -> None:
-    """Count what tries of this run used whose end no task saw; once more changes nothing.
+    """Count the use of this repeat's attempts whose end no task saw; idempotent.
 
-    A try without a reading used less than the meter's first five seconds, or nothing (a later try that took an
-    elder's pod over), and leaves no row.
+    An attempt without a meter reading gets no row: it ended within the meter's first five seconds, or used nothing (a
+    later attempt that took over an earlier one's pod).
     """
     for spec in orders_of(folder_uri, repeat):
         reading = _used(spec.attempt_uri, spec.workers)
@@ -30,7 +30,7 @@ def count_lost(folder_uri: str, repeat: int, ledger: Ledger) -> None:
 
 
 def orders_of(folder_uri: str, repeat: int) -> Iterator[RunSpec]:
-    """The order of each try of a run's repeat."""
+    """Yield the step spec of each attempt, and each restart, of a run's repeat."""
     for step in files.names(folder_uri):
         for name in files.names(files.join(folder_uri, step)):
             order = _order_of(folder_uri, step, name) if name.startswith("try-") else None
@@ -39,7 +39,10 @@ def orders_of(folder_uri: str, repeat: int) -> Iterator[RunSpec]:
 
 
 def _order_of(folder_uri: str, step: str, attempt: str) -> RunSpec | None:
-    """The order in a try's folder, where it is of that very try: whoever writes there says nothing about others."""
+    """Return the step spec in an attempt's folder if its key names that folder; None for any other spec.
+
+    So a process that can write to one attempt's folder cannot affect other attempts.
+    """
     uri = files.join(folder_uri, step, attempt)
     order: RunSpec | None = read(files.join(uri, SPEC_FILE), RunSpec)
     if order is None:
@@ -52,7 +55,7 @@ def _order_of(folder_uri: str, step: str, attempt: str) -> RunSpec | None:
 
 
 def ordered(uri: str, sha256: str | None) -> RunSpec:
-    """The order that has this digest, from its file. Raises RefusedError where another one is there now, or none."""
+    """Return the step spec in a file. Raises RefusedError if the file is missing or has another SHA-256 digest."""
     try:
         document = files.read_bytes(uri)
     except FileNotFoundError:
@@ -68,21 +71,21 @@ def ordered(uri: str, sha256: str | None) -> RunSpec:
 
 
 def lost(spec: RunSpec, uid: str, reason: str, ledger: Ledger, code: ReasonCode = ReasonCode.LOST) -> None:
-    """Count what a process, or a gang of them, used that left no report."""
+    """Count the use of a process or worker group that left no report."""
     lost_at(spec.attempt_uri, spec.workers, spec.key, uid, reason, ledger, code)
 
 
 def lost_at(
     attempt_uri: str, workers: int, key: TryKey, uid: str, reason: str, ledger: Ledger, code: ReasonCode
 ) -> None:
-    """The same where nothing but the try's folder is known of what was asked."""
+    """Same as ``lost``, for an attempt of which only the folder, key and number of workers are known."""
     ledger.commit_lost_try(key, _used(attempt_uri, workers), uid, reason, code)
 
 
 def stopped(spec: RunSpec, uid: str, reason: str, ledger: Ledger, code: ReasonCode = ReasonCode.STOPPED) -> None:
-    """Count what worked on an order until its task was ended from outside, and say how it ended; once more is nothing.
+    """Count the use of an attempt whose task was ended from outside, with how it ended as reason; idempotent.
 
-    Its report, if it left one, is the next try's to take, where there is one.
+    A report that it left is not committed: a later attempt of the task may use it.
     """
     report = read(files.join(spec.attempt_uri, REPORT_FILE), Report)
     how = "it left no report" if report is None else f"it ended with {report.outcome!r}: {report.reason}"
@@ -90,7 +93,10 @@ def stopped(spec: RunSpec, uid: str, reason: str, ledger: Ledger, code: ReasonCo
 
 
 def with_workers(report: Report, spec: RunSpec) -> Report:
-    """A leader's report whose meter counts its followers too, by their reports or else by what their meters kept."""
+    """Return a leader's report with a meter reading that covers its followers too.
+
+    A follower's reading comes from its report, or from its meter's file if it left no report.
+    """
     if spec.workers == 1:
         return report
     meter = together([report.meter, *_readings(_followers(spec.attempt_uri, spec.workers))])
@@ -98,7 +104,7 @@ def with_workers(report: Report, spec: RunSpec) -> Report:
 
 
 def worker_uri(attempt_uri: str, index: int) -> str:
-    """The attempt of one follower of a gang."""
+    """Return the folder of one follower of a worker group."""
     return files.join(attempt_uri, WORKERS_FOLDER, str(index))
 
 
@@ -119,8 +125,8 @@ def _readings(uris: Iterable[str]) -> Iterator[MeterReading]:
             yield reading
 
 
-def read(uri: str, kind: Any) -> Any:  # noqa: ANN401 - the contract that was asked for, or None
-    """A contract's file; None where there is none, or a torn one."""
+def read(uri: str, kind: Any) -> Any:  # noqa: ANN401 - an instance of ``kind``, or None
+    """Return a contract read from its JSON file; None if the file is missing or not valid."""
     try:
         return kind.model_validate_json(files.read_bytes(uri))
     except (FileNotFoundError, ValidationError):

@@ -1,4 +1,4 @@
-"""Where Great Expectations' Data Docs of a run are: in its validation's newest attempt, whatever became of it."""
+"""Locate Great Expectations' Data Docs of a run: in its newest attempt of validation, also if that failed."""
 
 import re
 from collections.abc import Collection
@@ -14,20 +14,20 @@ INDEX = ("out", "docs", "index.html")
 
 
 def of_attempt(attempt_uri: str) -> str:
-    """Where a try of validation writes them."""
+    """Return the URI to which an attempt of validation writes its Data Docs."""
     return files.join(attempt_uri, *INDEX)
 
 
 def age(step: str, attempt: str) -> tuple[int, int] | None:
-    """Larger for a later try, or restart, of validation; None for any other folder of a run."""
+    """Return a sort key that grows with later attempts and restarts of validation; None for any other folder."""
     match = _ATTEMPT.fullmatch(attempt) if step == _STEP else None
     return (int(match[1]), int(match[2] or 0)) if match else None
 
 
 def newest(store: str, dag_id: str, run_id: str, try_numbers: Collection[int] | None = None) -> str | None:
-    """The newest Data Docs that a run's validation wrote, also when it failed; None where it came to none.
+    """Return the URI of the newest Data Docs of a run, also of a failed validation; None if there are none.
 
-    ``try_numbers`` are those of one repeat; all of the run's count without them.
+    ``try_numbers`` limits the search to these attempts, such as one repeat's; None searches all of the run's.
     """
     step = files.join(run_folder_uri(store, dag_id, run_id), _STEP)
     found = sorted(((at, name) for name in files.names(step) if (at := age(_STEP, name))), reverse=True)

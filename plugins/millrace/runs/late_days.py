@@ -1,4 +1,4 @@
-"""Days whose file came, or changed, after their run: what the ledger remembers beside what the store has."""
+"""Find days whose file came or changed after their run, by comparing the ledger's days with the store's files."""
 
 import hashlib
 import logging
@@ -23,7 +23,7 @@ LOOKS_A_TURN = 1000
 
 @dataclass(frozen=True)
 class LateDay:
-    """A day to take up, and why. The same file has the same run, whoever finds it and how often."""
+    """A day to run again, and why. ``file`` is the file's URI and identity, from which ``run_id`` is derived."""
 
     dag_id: str
     day: date
@@ -32,13 +32,13 @@ class LateDay:
 
     @property
     def run_id(self) -> str:
-        """The name of the run that takes it up."""
+        """The ID of the run for this day: the same for the same version of the file, so that it runs once."""
         return f"late__{self.day}__{hashlib.sha256(self.file.encode()).hexdigest()[:12]}"
 
 
 @dataclass(frozen=True)
 class _Known:
-    """A day as the ledger remembers it, where its file would be, and the runs of its workload in flight."""
+    """A day's row in the ledger, with the DAG and the source of its workload."""
 
     dag_id: str
     source: Source
@@ -46,12 +46,11 @@ class _Known:
 
 
 def late_days(ledger: Ledger, arrivals: str, now: datetime) -> list[LateDay]:
-    """Days within their source's ``late_days`` that were without data and have some now, or other data than was read.
+    """Return days within their source's ``late_days`` that had no file and have one now, or whose file has changed.
 
-    A day that failed counts if its file was written to since its ingest began. Days that a run in flight has, and files
-    that are still being written, are left for the next time. A turn looks at a thousand days at most: where there are
-    more, the next one goes on with the rest. Raises the error of a store that could not be asked, where nothing was
-    found.
+    A failed day counts if its file was written after its ingest began. Days of runs in flight and files that are still
+    being written are left out. A call looks at 1,000 days at most; if there are more, calls a quarter of an hour apart
+    look at successive parts. An error of a store is logged and skips the day; it is raised if no late day was found.
     """
     found: list[LateDay] = []
     failures: list[Exception] = []
@@ -96,7 +95,7 @@ def _this_turn(known: Sequence[_Known], now: datetime) -> Sequence[_Known]:
 def _late(known: _Known, ledger: Ledger) -> LateDay | None:
     row, day = known.row, date.fromisoformat(known.row["day"])
     if row["state"] == "committed" and row["source_identity"] is None:
-        return None  # read before identities were kept
+        return None  # committed by a version of Millrace that stored no identity
     uri = delivered(known.source, day)
     if uri is None or still_written(known.source, uri):
         return None

@@ -1,4 +1,4 @@
-"""The site's place of arrivals, filled into what a workload declares as its source."""
+"""Fill the site's arrivals URI into the source that a workload declares."""
 
 from millrace.contracts.data import Source
 from millrace.contracts.workload import Workload
@@ -6,13 +6,13 @@ from millrace.storage import places
 
 
 def located(workload: Workload, arrivals: str) -> Workload:
-    """The workload with the site's place of arrivals in its source."""
+    """Return the workload with the site's arrivals URI in its source."""
     source = located_source(workload.dataset.source, arrivals)
     return workload.model_copy(update={"dataset": workload.dataset.model_copy(update={"source": source})})
 
 
 def located_source(source: Source, arrivals: str) -> Source:
-    """The source with the site's place of arrivals, in its marker too; this process may open the folders they name."""
+    """Return the source with ``{arrivals}`` replaced, in its marker too; allow this process to open their folders."""
 
     def placed(template: str) -> str:
         uri = template.replace("{arrivals}", arrivals.rstrip("/"))

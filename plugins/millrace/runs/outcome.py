@@ -1,4 +1,4 @@
-"""How a run ended, from how its tasks did: by their states and their tries' codes, never by a text."""
+"""Derive a run's outcome from its tasks' states and its attempts' reason codes, never from texts."""
 
 import re
 from collections.abc import Mapping
@@ -9,11 +9,11 @@ from millrace.contracts.reasons import Reason, ReasonCode
 
 EndState = Literal["success", "failed", "skipped", "dry_run", "rejected", "rolled_back", "superseded"]
 
-# a run whose training is skipped has published its data, which is what it was for
+# a run whose training is skipped is a success: it has published its data
 _SKIPPED: dict[str, EndState] = {
     "divide": "skipped", "ingest": "skipped", "validate": "skipped", "await_start": "success", "train": "success",
 }  # fmt: skip
-# unless the code says more than that
+# reason codes that take precedence over the states in _SKIPPED
 _BY_CODE: dict[ReasonCode | None, EndState] = {
     ReasonCode.DRY_RUN: "dry_run",
     ReasonCode.OVER_BUDGET: "rejected",
@@ -23,7 +23,7 @@ _BY_CODE: dict[ReasonCode | None, EndState] = {
 
 @dataclass(frozen=True)
 class Ending:
-    """A terminal state, and the reason for it: a text that is never empty, and its code."""
+    """The outcome of a run: its terminal state, the reason as non-empty text, and the reason's code."""
 
     state: EndState
     reason: str
@@ -31,19 +31,19 @@ class Ending:
 
     @classmethod
     def of(cls, state: EndState, why: Reason) -> "Ending":
-        """The state with its reason."""
+        """Return the outcome with this state and reason."""
         return cls(state, why.text, why.code)
 
 
 _MAPPED = re.compile(r"_\d+\Z")
-# of a mapped task's parts, whose state is the task's
+# the first of these states that any instance of a mapped task has is the task's state
 _FIRST = ("failed", "upstream_failed", "success", "skipped")
 
 
 def by_task(states: Mapping[str, str | None]) -> dict[str, str | None]:
-    """One state a task, where Airflow names each part of a mapped one (``ingest_0``): failed if any part is.
+    """Return one state for each task; Airflow's ``states`` has one for each mapped task instance (``ingest_0``).
 
-    A part that an earlier division of the run had, and the last one has not, does not count.
+    A mapped task is failed if any instance is. Instances that the last expansion no longer has do not count.
     """
     parts: dict[str, list[str | None]] = {}
     for name, state in states.items():
@@ -53,7 +53,10 @@ def by_task(states: Mapping[str, str | None]) -> dict[str, str | None]:
 
 
 def ending(states: Mapping[str, str | None], reasons: Mapping[str, Reason]) -> Ending:
-    """``states`` are Airflow's, by task; ``reasons`` are the newest ones that tries left in the ledger, by task."""
+    """Return the run's outcome.
+
+    ``states`` are Airflow's, by task; ``reasons`` are the newest reasons of attempts in the ledger, by task.
+    """
 
     def why(task: str, otherwise: str, code: ReasonCode) -> Reason:
         said = reasons.get(task)
@@ -95,6 +98,6 @@ def _not_rolled_out(states: Mapping[str, str | None], reasons: Mapping[str, Reas
 
 
 def unaccounted(states: Mapping[str, str | None]) -> Ending:
-    """The end of a run whose tasks explain nothing."""
+    """Return the outcome of a run whose tasks' states explain no end: failed, "unexplained"."""
     text = f"the run ended without an outcome; its tasks are {dict(states)}"
     return Ending("failed", text, ReasonCode.UNEXPLAINED)

@@ -1,4 +1,4 @@
-"""What a step's report may not say: where things are, and whose they are. The order, the store's log and digests do."""
+"""Check a step's report against its step spec, the table's log and digests: a report is not trusted for locations."""
 
 import hashlib
 from collections.abc import Iterable
@@ -24,7 +24,7 @@ from millrace.storage import arrivals, files, table_log
 
 _OUT = "out"
 _MANIFEST_BYTES = 16 << 20
-# what only a step can know; every other code is for whoever decided it, on this side
+# by outcome, the codes that a step may give; every other code is set by the Airflow side
 _CODES = {
     "ok": {ReasonCode.DONE},
     "skipped": {ReasonCode.NO_NEW_DATA},
@@ -41,11 +41,11 @@ _CODES = {
 
 
 def check(spec: RunSpec, report: Report) -> None:
-    """Raises RefusedError where a report names another place, workload, version or digest than its order does, or a
-    reason that is not a step's to give (see ``check_code``).
+    """Raise RefusedError if a report names another location, workload, version or digest than its step spec, or a
+    reason code that a step may not give (see ``check_code``).
 
-    What the step wrote itself lies in a folder of this step's own tries. A published version is in the table's log and
-    holds what was published; an exported one lies under the name of its digest and is of the order's labels and data.
+    Outputs must lie in a folder of this step's own attempts. A published version must be in the table's log with the
+    published contents. An exported version must be stored under its digest and have the spec's labels and data.
     """
     check_code(spec, report)
     task = spec.task
@@ -70,9 +70,9 @@ def check(spec: RunSpec, report: Report) -> None:
 
 
 def check_code(spec: RunSpec, report: Report) -> None:
-    """Raises RefusedError where a report says why it ended what only this side decides, or what its outcome is not.
+    """Raise RefusedError for a reason code that does not belong to the report's outcome or that a step may not give.
 
-    Steps that read what has arrived may say that there was nothing; whether a run trains is decided before.
+    Only ingest and validate may report "skipped": for other steps the Airflow side decides that before they start.
     """
     allowed = _CODES[report.outcome]
     _refuse_unless(report.code is None or report.code in allowed, "the reason", report.code, sorted(allowed))
@@ -105,7 +105,7 @@ def _validated(spec: RunSpec, task: ValidateTask, result: ValidateResult) -> Non
     for day, partition in published.items():
         if partition.file_uri != staged[day].file_uri:
             _refuse_elsewhere(spec, partition.file_uri, _OUT)
-        # rows that are in an earlier day are left out, and the rest of it lies elsewhere
+        # validate drops rows that an earlier day has: then the file, the rows and the duplicates differ from ingest's
         ours = {"file_uri": partition.file_uri, "rows": partition.rows, "duplicates": partition.duplicates}
         _same(f"what was staged of {day}", partition, staged[day].model_copy(update=ours))
         _refuse_unless(partition.rows <= staged[day].rows, f"the rows of {day}", partition.rows, staged[day].rows)
@@ -144,7 +144,10 @@ def _exported(spec: RunSpec, task: ExportTask, result: ExportResult) -> None:
 
 
 def _refuse_elsewhere(spec: RunSpec, uri: str, *names: str) -> None:
-    """Outputs lie below ``names`` in the folder of a try of this step of this run, an earlier one's if it had ended."""
+    """Refuse an output outside the subfolder ``names`` of an attempt's folder of this step of this run.
+
+    The attempt may be an earlier one: its report is used if it had finished.
+    """
     step_uri = spec.attempt_uri.rpartition("/")[0]
     attempt, *found = uri.removeprefix(f"{step_uri}/").split("/")
     inside = uri.startswith(f"{step_uri}/") and attempt.startswith("try-") and ".." not in found and "%" not in uri

@@ -1,4 +1,4 @@
-"""What may go from a store: found first, removed on demand, and never what a live version names."""
+"""Find what retention does not keep in a store, and remove it on demand; never files that a live version names."""
 
 import logging
 from collections import defaultdict
@@ -36,14 +36,14 @@ _NO_TIME = datetime.max.replace(tzinfo=UTC)
 
 @dataclass(frozen=True)
 class Retention:
-    """One look at a store, beside what the ledger names in it, by a policy.
+    """Retention of one store by a policy: compares the store's files, listed once, with the ledger.
 
-    ``served`` names the folders of the versions that servers hold, whatever the ledger says of them: they stay.
+    ``served`` returns the folders of the versions that servers hold; they stay, whatever their state in the ledger.
     """
 
     @classmethod
     def of(cls, settings: Settings, held: Callable[[Settings], Iterable[ModelVersion]], by: Actor = SOMEBODY) -> Self:
-        """The site's own store, ledger and policy; ``held`` says which versions its servers have."""
+        """Return the retention of the site's store by its settings; ``held`` returns the versions its servers hold."""
 
         def served() -> list[str]:
             return [version.uri for version in held(settings)]
@@ -66,7 +66,7 @@ class Retention:
         return self.ledger.kept_models()
 
     def sizes(self) -> list[StoredSize]:
-        """What each workload stores."""
+        """Return the number of files and bytes that each workload stores, by kind."""
         counted: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0])
         for each in self._files:
             if len(each.names) > 2 and each.names[0] in _KINDS:
@@ -79,11 +79,14 @@ class Retention:
         ]
 
     def measure(self) -> None:
-        """Keep in the ledger what each workload stores now."""
+        """Record in the ledger what each workload stores now."""
         self.ledger.record_sizes(self.store, self.sizes())
 
     def sweep(self, *, apply: bool) -> list[Found]:
-        """What may go or, with ``apply``, what went; counted in the ledger, with who did it. Raises as both do."""
+        """Return what may be removed or, with ``apply``, what was removed; record it in the ledger with the actor.
+
+        Raises the errors of ``find`` and ``remove``.
+        """
         found = self.find()
         if apply:
             found = self.remove(found)
@@ -91,18 +94,21 @@ class Retention:
         return found
 
     def find(self) -> list[Found]:
-        """All that may go. Raises the store's and the ledger's errors."""
+        """Return all that may be removed. Raises the store's and the ledger's errors."""
         found = [*self._attempts(), *self._old_models(), *self._uploads(), *self._table_files(dry_run=True)]
         folders = tuple(each.uri + "/" for each in found if each.kind in ("attempt", "model"))
         return found + [part for part in self._parts() if not part.uri.startswith(folders)]
 
     def remove(self, found: Iterable[Found]) -> list[Found]:
-        """Remove what was found; what went. Raises RefusedError, before it goes, for what something live names."""
+        """Remove what was found and return what was removed.
+
+        Raises RefusedError before it removes an attempt or model that is in use now.
+        """
         gone = []
         for each in found:
             if each.kind == "table_file":
                 continue
-            if each.kind in ("attempt", "model"):  # a part and an upload are nobody's file yet, wherever they lie
+            if each.kind in ("attempt", "model"):  # unfinished files and uploads belong to no version yet
                 self._check(each.uri)
             if each.kind == "upload":
                 _abort(each.uri)
@@ -116,7 +122,7 @@ class Retention:
         return [*gone, *self._table_files(dry_run=False)]
 
     def _check(self, uri: str) -> None:
-        """The ledger is asked anew: a version may have gone live since it was looked at."""
+        """Raise RefusedError if a folder is in use; asks the ledger again, since a version may have become live."""
         named = [row["uri"] for row in self.ledger.kept_models() if row["state"] not in _ENDED]
         named += [row["uri"] for row in self.ledger.newest_versions()]
         named += self.served()
@@ -149,13 +155,13 @@ class Retention:
                 yield _found("attempt", names[1], uri, inside)
 
     def _with_current_docs(self) -> set[str]:
-        """The tries whose Data Docs are the newest of a run that a partition comes from."""
+        """Return the attempts' folders with the newest Data Docs of each run that current partitions come from."""
         runs = (run_folder_uri(self.store, run["dag_id"], run["run_id"]) for run in self.ledger.publishing_runs())
         return {self._newest_docs[run] for run in runs if run in self._newest_docs}
 
     @cached_property
     def _newest_docs(self) -> dict[str, str]:
-        """By run's folder, the newest try that has Data Docs: looked up for each folder that goes, found once."""
+        """By run's folder, the folder of the newest attempt with Data Docs; cached, since each removal looks it up."""
         newest: dict[str, tuple[tuple[int, int], str]] = {}
         for each in self._files:
             age = data_docs.age(*each.names[3:5]) if each.names[5:] == data_docs.INDEX else None
@@ -177,7 +183,7 @@ class Retention:
                 yield _found("model", names[1], uri, inside)
 
     def _way_back(self) -> set[str]:
-        """The versions before each live one, as far as the policy goes."""
+        """Return the folders of the previously live versions that the policy keeps for a rollback."""
         kept = set()
         for workload in {row["workload"] for row in self._models if row["state"] == "live"}:
             before = [row for row in self._models if row["workload"] == workload and row["state"] == "retired"]
@@ -215,7 +221,7 @@ class Retention:
                 continue
             names = tuple(row["uri"].removeprefix(self.store).strip("/").split("/"))
             gone = _vacuum(row["uri"], self._versions_in_use(row), round(self.policy.table_hours), dry_run)
-            # Delta names files again that an earlier vacuum took
+            # Delta's vacuum also lists files that an earlier vacuum removed
             inside = [each for path in gone if (each := sizes.get((*names, *path.split("/"))))]
             if inside:
                 yield _found("table_file", row["workload"], row["uri"], inside)
@@ -238,7 +244,7 @@ class Retention:
 
 
 def forecast_bytes(measured: list[tuple[datetime, int]], after: timedelta) -> float | None:
-    """What is stored ``after`` the last measurement, if it goes on as it went; None for less than two moments."""
+    """Return the bytes stored ``after`` the last measurement, by linear regression; None for fewer than two times."""
     if len({moment for moment, _ in measured}) < 2:
         return None
     seconds = [(moment - measured[0][0]).total_seconds() for moment, _ in measured]
@@ -247,7 +253,7 @@ def forecast_bytes(measured: list[tuple[datetime, int]], after: timedelta) -> fl
 
 
 def forecasts(sizes: list[Row]) -> list[tuple[str, int, float | None, float | None]]:
-    """Each workload of the ledger's storage_sizes: what it stores, and will in 30 and in 90 days."""
+    """Return, for each workload in the ledger's storage_sizes, the bytes stored last and forecast in 30 and 90 days."""
     by_workload: dict[str, dict[datetime, int]] = defaultdict(lambda: defaultdict(int))
     for row in sizes:
         by_workload[row["workload"]][datetime.fromisoformat(row["measured_at"])] += row["size_bytes"]
@@ -270,7 +276,7 @@ def _vacuum(uri: str, keep: list[int], hours: int, dry_run: bool) -> list[str]:
             retention_hours=hours,
             dry_run=dry_run,
             enforce_retention_duration=False,
-            full=True,  # what a killed commit left is in no version: the log alone does not know it
+            full=True,  # list the folder too: files of a killed commit are in no version of the log
             keep_versions=readable,
         )
     )

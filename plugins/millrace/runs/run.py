@@ -1,4 +1,4 @@
-"""One run of a workload: who it is, which days it takes, where its files go."""
+"""One run of a workload: its key, its window of days, and the URIs of its files."""
 
 import hashlib
 import re
@@ -17,7 +17,7 @@ SERVE_STEP = "serve"
 
 @dataclass(frozen=True)
 class Run:
-    """A DAG run (and which repeat of it) with everything that a step's order is made from."""
+    """A repeat of a DAG run, with all values that its step specs are made from."""
 
     workload: Workload
     parameters: Parameters
@@ -31,24 +31,24 @@ class Run:
 
     @classmethod
     def imagined(cls, workload: Workload, parameters: Parameters, day: date, store: str) -> Self:
-        """A run of one day that nobody began: what it would take is asked."""
+        """Return a run of one day that does not exist, for predictions of what it would take."""
         return cls(workload, parameters, Window(first=day, last=day), workload.name, "imagined", "manual", 0, store)
 
     @property
     def folder_uri(self) -> str:
-        """The run's own folder, which all its repeats share."""
+        """The run's folder, which all its repeats share."""
         return run_folder_uri(self.store, self.dag_id, self.run_id)
 
     @property
     def dataset_uri(self) -> str:
-        """The Delta table of the data set's generation: no two share a folder, and none lies inside another."""
+        """The Delta table of the dataset's generation: no two share a folder, and none lies inside another."""
         if self.generation == 1:
             return files.join(self.store, "datasets", self.workload.name)
         return files.join(self.store, "dataset-generations", self.workload.name, str(self.generation))
 
     @property
     def generation(self) -> int:
-        """Of the workload's data set."""
+        """The generation of the workload's dataset."""
         return self.workload.dataset.generation
 
     @property
@@ -57,7 +57,7 @@ class Run:
         return files.join(self.store, "models", self.workload.name)
 
     def key(self, task_id: str, try_number: int, map_index: int = -1) -> TryKey:
-        """The key of one try of one task of this run."""
+        """Return the key of one attempt of one task of this run."""
         return TryKey(
             dag_id=self.dag_id,
             run_id=self.run_id,
@@ -68,40 +68,40 @@ class Run:
         )
 
     def step_uri(self, key: TryKey) -> str:
-        """The folder of all tries of one step, or of one part of a mapped one: the first part has the step's name."""
+        """Return the folder of all attempts of a step, or of one instance of a mapped step (see ``step_folder``)."""
         return files.join(self.folder_uri, step_folder(key))
 
     def attempt_uri(self, key: TryKey, restart: int = 0) -> str:
-        """One try's folder, or one restart's. Try numbers grow over repeats, so no two tries share one."""
+        """Return the folder of an attempt or a restart. Try numbers grow over repeats, so no two attempts share one."""
         name = f"try-{key.try_number}" + (f"-restart-{restart}" if restart else "")
         return files.join(self.step_uri(key), name)
 
     def next_restart(self, key: TryKey) -> int:
-        """The number of the next restart within a try."""
+        """Return the number of the next restart within an attempt."""
         own = f"try-{key.try_number}"
         return sum(name == own or name.startswith(f"{own}-") for name in self.attempts(key))
 
     def attempts(self, key: TryKey) -> list[str]:
-        """The names of the folders that tries of this step have left."""
+        """Return the names of the folders of this step's attempts and restarts."""
         return [name for name in files.names(self.step_uri(key)) if name.startswith("try-")]
 
     def state_uri(self, key: TryKey) -> str:
-        """What the tries of one step share: its lock and its checkpoints. A repeat starts afresh."""
+        """Return the folder that a step's attempts share (lock, checkpoints); each repeat has its own."""
         return files.join(self.step_uri(key), f"state-{key.repeat}")
 
 
 def step_folder(key: TryKey) -> str:
-    """The name of the folder of a step's tries, below its run's."""
+    """Return the name of a step's folder below its run's: the task ID, with the map index from 1 on."""
     return key.task_id + (f"-{key.map_index}" if key.map_index > 0 else "")
 
 
 def run_folder_uri(store: str, dag_id: str, run_id: str) -> str:
-    """A run's own folder; its name is readable, safe and different for each run."""
+    """Return a run's folder; its name is readable, safe in URIs and different for each run."""
     digest = hashlib.sha256(run_id.encode()).hexdigest()[:8]
     readable = re.sub(r"[^A-Za-z0-9]+", "-", run_id).strip("-")[:48]
     return files.join(store, "runs", dag_id, f"{readable}-{digest}")
 
 
 def base_model_uri(store: str, name: str) -> str:
-    """Where a base model is kept."""
+    """Return the folder of a base model."""
     return files.join(store, "base-models", name)

@@ -1,4 +1,4 @@
-"""Which settings and which declaration are in force, as short texts, so that the audit can say what changed."""
+"""The settings and the workload's declaration in force, as short texts, so that the audit can record changes."""
 
 import hashlib
 import re
@@ -10,7 +10,7 @@ from pydantic_settings import BaseSettings
 from millrace.contracts.workload import Workload
 from millrace.settings import KubernetesSettings, Settings
 
-# where one machine keeps things: it differs between machines and decides nothing
+# folders of one machine: they differ between machines and have no effect on results
 _OF_A_MACHINE = {"home", "environments"}
 _USER = re.compile(r"(?<=//)[^/@\s]*@")
 _QUERY = re.compile(r"(?<=[^\s])\?\S*=\S*")
@@ -18,10 +18,10 @@ _LONGEST = 200
 
 
 def in_force(workload: Workload, settings: Settings) -> dict[str, dict[str, str]]:
-    """By subject, the site's settings (with its catalogue's digest) and the workload's declaration.
+    """Return, by subject, the site's settings (with its catalogue's digest) and the workload's declaration.
 
-    URLs are without users, passwords and queries; of what may be a secret (a setting that has no ``repr``) it is said
-    whether it is set.
+    URLs have no users, passwords or queries. Of a setting that may be a secret (a field with ``repr=False``) the text
+    is only "set" or "not set".
     """
     named = _named(settings, "", _OF_A_MACHINE)
     if settings.launcher == "kubernetes":
@@ -33,7 +33,7 @@ def in_force(workload: Workload, settings: Settings) -> dict[str, dict[str, str]
 
 
 def of_site(settings: Settings) -> str:
-    """The subject that a site's settings have."""
+    """Return the subject under which a site's settings are recorded."""
     return f"settings of site {settings.site}"
 
 
@@ -45,8 +45,8 @@ def _named(settings: BaseSettings, prefix: str, without: set[str]) -> dict[str, 
     return named | {f"{prefix}{name}": "set" if getattr(settings, name) else "not set" for name in secret}
 
 
-def _flat(prefix: str, value: Any) -> Iterator[tuple[str, str]]:  # noqa: ANN401 - what JSON holds
-    """Each leaf by its path."""
+def _flat(prefix: str, value: Any) -> Iterator[tuple[str, str]]:  # noqa: ANN401 - a JSON value
+    """Yield each leaf of a JSON value as its dotted path and its text."""
     if isinstance(value, Mapping) and value:
         for name, part in value.items():
             yield from _flat(f"{prefix}.{name}" if prefix else str(name), part)
@@ -57,7 +57,7 @@ def _flat(prefix: str, value: Any) -> Iterator[tuple[str, str]]:  # noqa: ANN401
         yield prefix, _plain(value)
 
 
-def _plain(value: Any) -> str:  # noqa: ANN401 - what JSON holds
+def _plain(value: Any) -> str:  # noqa: ANN401 - a JSON value
     text = "not set" if value is None or value == "" else str(value)
     text = _USER.sub("", text)
     text = _QUERY.sub("", text) if "://" in text else text

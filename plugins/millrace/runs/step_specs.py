@@ -1,4 +1,4 @@
-"""What each step of a run is asked to do, from what the ledger knows."""
+"""Make the task of each step's spec from the run and the ledger."""
 
 import hashlib
 from datetime import date
@@ -19,14 +19,14 @@ R = TypeVar("R")
 
 
 def ingest(run: Run, ledger: Ledger) -> IngestTask:
-    """Read the run's window, or the part of it that this task has."""
+    """Return the task of ingest: read the files of the run's window, or of this mapped task's part of it."""
     return IngestTask(window=run.window)
 
 
 def staged(run: Run, ledger: Ledger) -> tuple[StagedPartition, ...]:
-    """What ingest left of the run's window, each day by the newest report of a part that had it.
+    """Return the staged partitions of the run's window, each day from the newest ingest report that includes it.
 
-    Raises TransientError where no report says what became of a day.
+    Raises TransientError if no report includes a day.
     """
     told: dict[date, StagedPartition | None] = {}
     for report in ledger.committed_reports(run.dag_id, run.run_id, "ingest"):
@@ -41,9 +41,9 @@ def staged(run: Run, ledger: Ledger) -> tuple[StagedPartition, ...]:
 
 
 def validate(run: Run, ledger: Ledger) -> ValidateTask:
-    """Check what this run's ingest left in staging, beside the data that the live model was trained on.
+    """Return the task of validate: check this run's staged partitions against the data of the live model.
 
-    Where each row is to be once in the whole data set, the data's size says whether that takes Spark.
+    With deduplication over the whole dataset, the engine is Spark from ``spark_from_bytes`` of data on.
     """
     partitions = staged(run, ledger)
     name, until, generation = run.workload.name, run.window.last, run.generation
@@ -64,7 +64,7 @@ def validate(run: Run, ledger: Ledger) -> ValidateTask:
 
 
 def _live_profile(run: Run, ledger: Ledger) -> Profile | None:
-    """What the live version was trained on; None where that was another generation, whose shares are no measure."""
+    """Return the profile of the live version's data; None if that is of another generation and not comparable."""
     live = ledger.live_model(run.workload.name)
     if live is None or live.dataset.generation != run.generation:
         return None
@@ -72,14 +72,17 @@ def _live_profile(run: Run, ledger: Ledger) -> Profile | None:
 
 
 def train(run: Run, ledger: Ledger) -> TrainTask:
-    """Train on the version that was sized, with as many rows at once as the hardware is known to hold."""
+    """Return the task of train: the planned dataset version, with as many rows at once as fit into the hardware.
+
+    That number is the ledger's OOM correction for the workload and hardware; None feeds a whole batch at once.
+    """
     plan = planned(run, ledger)
     rows_at_once = ledger.rows_lesson(run.workload.name, plan.hardware.name)
     return TrainTask(dataset=plan.dataset, base_model=base_model(run), rows_at_once=rows_at_once)
 
 
 def export(run: Run, ledger: Ledger) -> ExportTask:
-    """Export what this run trained."""
+    """Return the task of export: the model that this run trained."""
     trained = result_of(run, ledger, "train", TrainResult)
     return ExportTask(
         dataset=planned(run, ledger).dataset,
@@ -91,7 +94,7 @@ def export(run: Run, ledger: Ledger) -> ExportTask:
 
 
 def evaluate(run: Run, ledger: Ledger) -> EvaluateTask:
-    """Judge what this run exported, beside the live version."""
+    """Return the task of evaluate: the version that this run exported, and the live one if it is comparable."""
     candidate = result_of(run, ledger, "export", ExportResult).model
     live = ledger.live_model(run.workload.name)
     beside = live and live.model.version != candidate.version and is_comparable(run, ledger, live)
@@ -101,14 +104,14 @@ def evaluate(run: Run, ledger: Ledger) -> EvaluateTask:
 
 
 def is_comparable(run: Run, ledger: Ledger, live: LiveModel | None) -> bool:
-    """Whether the live version answers what this run's candidate does: one of another generation may know none of its
-    features.
+    """Return whether the live version can be compared with this run's candidate: both of one dataset generation, since
+    other generations may have other features; True if no version is live.
     """
     return live is None or live.dataset.generation == planned(run, ledger).dataset.generation
 
 
 def newest_dataset(run: Run, ledger: Ledger) -> DatasetVersion:
-    """The newest published version, up to the run's last day. Raises BadInputError where there is none."""
+    """Return the newest published version up to the run's last day. Raises BadInputError if there is none."""
     dataset = ledger.latest_dataset(run.workload.name, until=run.window.last, generation=run.generation)
     if dataset is None:
         raise BadInputError(
@@ -121,7 +124,10 @@ def newest_dataset(run: Run, ledger: Ledger) -> DatasetVersion:
 
 
 def planned(run: Run, ledger: Ledger) -> Plan:
-    """This run's plan: later steps see the data that was sized, not newer data."""
+    """Return this run's plan; later steps use its dataset version, not newer data.
+
+    Raises TransientError if the run has no plan.
+    """
     plan = ledger.plan(run.dag_id, run.run_id)
     if plan is None:
         raise _missing(run, "size")
@@ -129,7 +135,10 @@ def planned(run: Run, ledger: Ledger) -> Plan:
 
 
 def base_model(run: Run) -> BaseModelRef | None:
-    """The workload's pre-trained weights, by the digest of their manifest; None where it has none."""
+    """Return the workload's base model with its manifest's digest; None if it declares none.
+
+    Raises BadInputError if the base model is not in the store.
+    """
     name = run.workload.training.base_model
     if name is None:
         return None
@@ -147,7 +156,7 @@ def base_model(run: Run) -> BaseModelRef | None:
 
 
 def result_of(run: Run, ledger: Ledger, task_id: str, kind: type[R]) -> R:
-    """What an earlier step of this run reported. Raises TransientError where the ledger has no such report."""
+    """Return the result in an earlier step's report of this run. Raises TransientError if the ledger has none."""
     report = ledger.committed_report(run.dag_id, run.run_id, task_id)
     if report is None or not isinstance(report.result, kind):
         raise _missing(run, task_id)

@@ -1,6 +1,6 @@
-"""Ends what works for tasks that Airflow has ended, whatever launched it, and books what it used.
+"""End the processes and pods of tasks that Airflow has ended, and count their use in the ledger.
 
-``python -m millrace.runs.stopping`` is started by millrace.runs.stop_request, which names what it can be asked for.
+millrace.runs.stop_request starts ``python -m millrace.runs.stopping``; its functions list the possible arguments.
 """
 
 import logging
@@ -22,27 +22,27 @@ from millrace.settings import Settings, load_settings
 log = logging.getLogger(__name__)
 
 _AT_ONCE = 16
-# a task in one of these is done for; in any other, the next try goes on with what works for it
+# a task in one of these states has ended; in any other, its next attempt may go on with the running process or pod
 _ENDED = ("success", "failed", "skipped", "upstream_failed", "removed")
 
 
 class Workers(Protocol):
-    """What a launcher has started."""
+    """The processes or pods that a launcher has started."""
 
     def at_work(self, attempt_uri: str) -> str | None:
-        """The name of what works on this try's order; None where nothing does."""
+        """Return the name of the process or pod that works on this attempt; None if there is none."""
 
     def end(self, attempt_uri: str) -> None:
-        """Have it save what it has, then end it; returns once nothing works on this order any more."""
+        """End the attempt's processes or pods after they have saved a checkpoint; return when none is left."""
 
 
 def is_wanted(state: str | None) -> bool:
-    """Whether what works for a task in this state of Airflow's may go on."""
+    """Return whether the process or pod of a task in this Airflow state may go on."""
     return state not in _ENDED
 
 
 def workers(settings: Settings, workload: Workload | None = None) -> Iterator[Workers]:
-    """What this site's launcher has started, in a cluster for this workload, or for any that ever ran."""
+    """Yield what this site's launcher has started: on Kubernetes for this workload, or for all that ever ran."""
     if settings.launcher == "kubernetes":
         from millrace.launchers.pods import StepPods  # its client's import takes a second
 
@@ -59,7 +59,7 @@ def stop(
     ledger: Ledger,
     code: ReasonCode = ReasonCode.STOPPED,
 ) -> None:
-    """End what works on these orders, each at a checkpoint where there is time, and book what it used."""
+    """End the processes and pods of these step specs, after a checkpoint if there is time, and count their use."""
 
     def end(spec: RunSpec) -> None:
         for found in workers(settings, spec.workload):
@@ -69,20 +69,20 @@ def stop(
                 found.end(spec.attempt_uri)
                 attempt_folders.stopped(spec, name, reason, ledger, code)
 
-    # side by side: each may take its time for a checkpoint
+    # in parallel, since each may take time for a checkpoint
     with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
         list(pool.map(end, orders))
 
 
 def main(arguments: list[str]) -> None:
-    """Do what ``millrace.runs.stop_request`` asks for."""
+    """Handle the command line that ``millrace.runs.stop_request`` makes."""
     settings = load_settings()
     ledger = settings.ledger()
     match arguments:
         case ["try", uri, sha256, reason]:
             spec = _order(uri, sha256, settings)
             stop([spec], reason, settings, ledger)
-            # what ended by itself meanwhile is booked all the same
+            # also counts a process or pod that ended by itself before it was stopped
             attempt_folders.stopped(spec, f"stopped:{spec.attempt_uri.rpartition('/')[2]}", reason, ledger)
         case ["deleted", uri, sha256]:
             key = _order(uri, sha256, settings).key
@@ -103,7 +103,7 @@ def main(arguments: list[str]) -> None:
 
 
 def _order(uri: str, sha256: str, settings: Settings) -> RunSpec:
-    """The order that was given; what works on one that was changed since is ended, and nothing is booked by it."""
+    """Return the step spec with this digest; if its file has changed, end its processes and raise RefusedError."""
     try:
         return attempt_folders.ordered(uri, sha256)
     except RefusedError:

@@ -1,1 +1,1 @@
-"""Thin Airflow skins over the trades, one class a file."""
+"""Airflow operators, one class a file: each is a thin wrapper around the packages that do the work."""

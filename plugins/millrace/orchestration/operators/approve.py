@@ -1,4 +1,4 @@
-"""Asks a person whether a candidate may go live that the gate could not judge."""
+"""Asks a person to approve a candidate for which the gate's verdict is inconclusive."""
 
 from functools import cached_property
 from typing import Any
@@ -14,7 +14,10 @@ from millrace.settings import load_settings
 
 
 class ApproveOperator(ApprovalOperator):
-    """Airflow's own approval, whose answer is in the audit. An answer that may not count asks again."""
+    """Airflow's ApprovalOperator that also writes the answer to the audit.
+
+    It asks again after an approval by the person who triggered the run, where the workload wants two people.
+    """
 
     def __init__(self, *, workload: Workload, **kwargs: Any) -> None:  # noqa: ANN401 - Airflow's own
         super().__init__(**kwargs)
@@ -22,11 +25,11 @@ class ApproveOperator(ApprovalOperator):
 
     @cached_property
     def ledger(self) -> Ledger:
-        """The ledger."""
+        """The site's ledger."""
         return load_settings().ledger()
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:  # noqa: ANN401 - Airflow's own
-        """Go on after a yes, skip the rollout after a no."""
+        """Continue after an approval; skip the rollout after a rejection."""
         dag_run = context["dag_run"]
         repeat = self.ledger.last_repeat(dag_run.dag_id, dag_run.run_id) or 0
         given = decision(RunKey(dag_run.dag_id, dag_run.run_id, repeat), GATE, event, self._about(context))

@@ -1,4 +1,4 @@
-"""Learns from the runs that ended."""
+"""Fits the calibration of plans to the runs that ended."""
 
 from airflow.sdk import BaseOperator, Context
 
@@ -7,10 +7,10 @@ from millrace.settings import load_settings
 
 
 class CalibrateOperator(BaseOperator):
-    """Stores new versions of what predictions are made with; a drift is a warning in the log, and in the ledger."""
+    """Stores new calibration versions in the ledger; a drift is recorded there and logged as a warning."""
 
     def execute(self, context: Context) -> str:
-        """Learn once; the XCom says how many versions are new, and what drifted."""
+        """Calibrate once; the XCom is the number of new versions and the drifts found."""
         stored = calibrate(load_settings().ledger())
         for learned in stored:
             for line in describe(learned):

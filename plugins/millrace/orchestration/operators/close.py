@@ -1,4 +1,4 @@
-"""Ends a run in the ledger, with its reason."""
+"""Records a run's terminal state and reason in the ledger."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -21,22 +21,22 @@ from millrace.runs.stop_request import STOPPED
 
 
 class CloseOperator(WorkloadOperator):
-    """Always runs last. Red when a step failed, so that the DAG run is red too; the reason is in the ledger."""
+    """The last task of every run: it fails when a step failed, so that the DAG run fails too."""
 
     begins_repeats = False
 
     def execute(self, context: Context) -> Any:  # noqa: ANN401 - Airflow's own
-        """Fail after the report is committed, where the run failed."""
+        """Close the run and commit this task's report; then raise AirflowFailException if the run failed."""
         end: Ending = super().execute(context)
         if end.state in ("failed", "rolled_back"):
             raise AirflowFailException(f"{end.state}: {end.reason}")
         return f"{end.state}: {end.reason}"
 
     def work(self, run: Run, context: Context) -> Ending:
-        """Derive the ending from the tasks' states and what the ledger knows, and store it.
+        """Derive the run's outcome from its tasks' states and the ledger, and store it.
 
-        What still works for a task that has ended is ended, and what tries used whose end no task saw is counted,
-        before that.
+        Before that, end processes and pods that still work for ended tasks, and count the use of attempts that no task
+        saw the end of. Afterwards, compare the versions that answer requests with the live one.
         """
         found = context["ti"].get_task_states(dag_id=run.dag_id, run_ids=[run.run_id]).get(run.run_id, {})
         states = by_task(found)
@@ -63,11 +63,11 @@ class CloseOperator(WorkloadOperator):
             code=end.code,
         )
         self.log.info("%s: %s", end.state, end.reason)
-        self.compare(run)  # by now none of this run's candidates may answer that is not live
+        self.compare(run)  # after the close: from now on no candidate of this run may answer unless it is live
         return end
 
     def end_leftovers(self, run: Run, states: Mapping[str, str | None]) -> None:
-        """End what works for tasks that have ended: whoever should have ended it was killed, or is at it."""
+        """End processes and pods of tasks that have ended: the process that should end them may have been killed."""
         left = [
             spec
             for spec in attempt_folders.orders_of(run.folder_uri, run.repeat)
@@ -76,34 +76,37 @@ class CloseOperator(WorkloadOperator):
         try:
             stopping.stop(left, STOPPED, self.settings, self.ledger)
         except Exception as error:
-            # a run has an ending in the ledger, whatever the cluster says
+            # the run must be closed in the ledger even if the cluster fails
             self.log.error("something may still work for this run: %s", error)
 
     def settle(self, run: Run, states: Mapping[str, str | None]) -> None:
-        """End what the run's tasks may have left half-way: what answers is what the ledger calls live."""
+        """Undo a rollout that this run left unfinished: the ledger's live version answers alone again."""
         candidate = self.rolled_out(run, states)
         if candidate is None or states.get("watch") == "success":
             return
         try:
             put_back(self.settings, run.workload.name, candidate)
         except (StepError, OSError) as error:
-            # a run has an ending in the ledger, whatever the store says
+            # the run must be closed in the ledger even if the store fails
             self.log.error("the candidate may still have a share of the requests: %s", error)
 
     def compare(self, run: Run) -> None:
-        """Where something else answers than what the ledger calls live, say so, and order that again."""
+        """Log an error if other versions answer than the ledger's live one; make the servers serve that one.
+
+        The servers are left alone while a rollout is under way.
+        """
         try:
             found = answering.divergence(self.settings, run.workload.name)
             if found is None:
                 return
             self.log.error("%s", found)
-            if not answering.is_rolling_out(self.settings, run.workload.name):  # another run's, which ends by itself
+            if not answering.is_rolling_out(self.settings, run.workload.name):  # of another run, which ends it itself
                 live_version.follow(self.settings, run.workload.name)
         except (StepError, OSError) as error:
             self.log.error("what answers may not be what is live: %s", error)
 
     def rolled_out(self, run: Run, states: Mapping[str, str | None]) -> ModelVersion | None:
-        """The candidate that this run's tasks gave requests, or may have."""
+        """Return the candidate that this run's rollout or watch may have given requests; None if there is none."""
         begun = {states.get("roll_out"), states.get("watch")} & {"success", "failed"}
         evaluated = self.ledger.committed_report(run.dag_id, run.run_id, "evaluate")
         if not begun or evaluated is None or not isinstance(evaluated.result, EvaluateResult):

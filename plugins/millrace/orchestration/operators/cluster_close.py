@@ -1,4 +1,4 @@
-"""Ends a run in the ledger, and a rollout that was left half-way."""
+"""Records a run's end in the ledger and undoes a rollout on Kubernetes that was left unfinished."""
 
 from collections.abc import Mapping
 
@@ -10,10 +10,13 @@ from millrace.runs.run import Run
 
 
 class ClusterCloseOperator(CloseOperator):
-    """CloseOperator, for clusters: a canary whose task was killed for good, or ended by hand, loses its share."""
+    """CloseOperator for Kubernetes: a canary whose task was killed or ended by hand loses its share of requests."""
 
     def settle(self, run: Run, states: Mapping[str, str | None]) -> None:
-        """Let what the ledger calls live answer alone where this run's candidate still has servers beside it."""
+        """Make the ledger's live version answer alone if this run's candidate still has servers beside it.
+
+        The candidate is rejected when that takes servers away from it; it stays if the ledger names it live.
+        """
         candidate = self.rolled_out(run, states)
         if candidate is None or states.get("watch") == "success":
             return
@@ -27,5 +30,5 @@ class ClusterCloseOperator(CloseOperator):
             if rollout.abandon(reason):
                 self.ledger.reject(candidate.workload, candidate.version, reason, by=actor(run))
         except StepError as error:
-            # a run has an ending in the ledger, whatever the cluster says
+            # the run must be closed in the ledger even if the cluster fails
             self.log.error("the candidate may still have a share of the requests: %s", error)

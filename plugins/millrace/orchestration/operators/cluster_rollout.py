@@ -1,4 +1,4 @@
-"""Gives a candidate its share of a cluster's requests, step by step, and asks a person where it cannot judge."""
+"""Rolls out a candidate on Kubernetes in canary steps; asks a person when a step cannot be judged."""
 
 import time
 from dataclasses import asdict
@@ -22,17 +22,17 @@ from millrace.serving.shares import contenders
 
 
 class ClusterRolloutOperator(RolloutOperator):
-    """RolloutOperator's promises, kept by Deployments: at any failure the old version's pods alone answer.
+    """RolloutOperator with Deployments as servers: after any failure only the old version's pods answer.
 
-    A step that cannot be judged waits for a person in Airflow's own way (no process, no trigger), for 24 hours; the
-    candidate keeps its share meanwhile. "Approve" goes on with the next step; "Reject", or nobody, goes back. A task
-    that is killed begins with the first step again, and asks again.
+    When a step cannot be judged, the task awaits a person's input in Airflow (no process, no trigger) for 24 hours; the
+    candidate keeps its share meanwhile. "Approve" continues with the next step; "Reject" or no answer reverts the
+    rollout. A task that is killed starts again at the first step, and asks again.
     """
 
     def work(self, run: Run, context: Context) -> Any:  # noqa: ANN401 - Airflow's own
-        """Smoke, then the policy's shares. Skips where a model trained on newer data is live."""
+        """Send smoke requests, then raise the share by the policy. Skips if a model trained on newer data is live."""
         candidate = step_specs.result_of(run, self.ledger, "evaluate", EvaluateResult).candidate.model
-        with self.rejecting(run, candidate):  # an earlier try may have left it servers
+        with self.rejecting(run, candidate):  # an earlier attempt may have left servers of it
             self.admit_candidate(run, candidate)
             self._await_turn(run, candidate)
             self.admit_candidate(run, candidate)
@@ -42,11 +42,11 @@ class ClusterRolloutOperator(RolloutOperator):
         return self._rolled(rollout, candidate, held, context)
 
     def execute_complete(self, context: Context, event: dict[str, Any], **held: Any) -> Any:  # noqa: ANN401
-        """Go on after a person's answer, or after there was none."""
+        """Continue after a person's answer or its timeout."""
         return self.measured(context, lambda run, context: self._answered(run, context, event, Held(**held)))
 
     def cluster_rollout(self, run: Run, candidate: ModelVersion) -> ClusterRollout:
-        """The rollout of this run's candidate over the live version."""
+        """Return the rollout that replaces the live version with this run's candidate."""
         return rollout_of(
             run,
             candidate,
@@ -67,7 +67,7 @@ class ClusterRolloutOperator(RolloutOperator):
         with self.rejecting(run, candidate):
             if event.get("chosen_options") != [APPROVE]:
                 reason = f"not judged and not approved, {by_whom(event)}: {held.reason}"
-                # known before it is done: a task that fails here is tried again, and must not ask again
+                # recorded first: if reverting fails, the retry must not ask again
                 self.ledger.reject(candidate.workload, candidate.version, reason, by=actor(run))
                 raise rollout.reject(held, reason)
             self.log.info("approved %s: %s", by_whom(event), held.reason)
@@ -80,7 +80,7 @@ class ClusterRolloutOperator(RolloutOperator):
         question = approval.Question(
             subject=f"Shall {candidate.workload} {candidate.version} get its next share of the requests?",
             about=held.reason,
-            # Airflow keeps the first question's text for all that one task asks
+            # Airflow keeps the text of a task's first request for its later ones
             body=f"A step could not be judged, first {held.reason}\n\nLater ones are in the log of this task. Approve "
             f"goes on with the next step, Reject lets version {held.stable} answer alone.",
         )
@@ -88,11 +88,11 @@ class ClusterRolloutOperator(RolloutOperator):
         approval.ask(question, context, "execute_complete", **asdict(held))
 
     def put_back(self, run: Run, candidate: ModelVersion, reason: str) -> None:
-        """Let the ledger's live version answer alone; a candidate that it does not call live loses its servers."""
+        """Make the ledger's live version answer alone; a candidate that is not live loses its servers."""
         self.cluster_rollout(run, candidate).abandon(reason)
 
     def _await_turn(self, run: Run, candidate: ModelVersion) -> None:
-        """One rollout at a time: another run's is watched to its end, or taken over once it is overdue."""
+        """Wait for the end of another run's rollout, or until it is overdue: one rollout at a time."""
         cluster, workload = open_cluster(cluster_of_run(run, self.settings)), run.workload.name
         deadline = time.monotonic() + 2 * run.workload.serving.watch_seconds + SLACK_SECONDS
         while time.monotonic() < deadline:

@@ -1,4 +1,4 @@
-"""Watches a version whose pods answer every request, then makes it live."""
+"""Watches a candidate that answers all requests on Kubernetes, then makes it live."""
 
 from typing import Any
 
@@ -12,14 +12,14 @@ from millrace.runs.run import Run
 
 
 class ClusterWatchOperator(ClusterRolloutOperator):
-    """Replays test rows, so that it needs no traffic; the old version's pods stand by until it is over."""
+    """Sends test rows as requests, so that it needs no traffic; the old version's pods stay ready until the end."""
 
     def work(self, run: Run, context: Context) -> Any:  # noqa: ANN401 - Airflow's own
-        """Watch, let the ledger name the new version live, and release the old one's servers only then."""
+        """Watch the candidate, make it live in the ledger, and only then remove the old version's servers."""
         candidate = step_specs.result_of(run, self.ledger, "evaluate", EvaluateResult).candidate.model
         rollout = self.cluster_rollout(run, candidate)
         with self.rejecting(run, candidate):
-            if not self.is_live(candidate):  # or an earlier try came as far as that
+            if not self.is_live(candidate):  # an earlier attempt may have made it live
                 self.admit_candidate(run, candidate)
                 rollout.watch()
             previous = self.ledger.promote(candidate.workload, candidate.version, by=actor(run))

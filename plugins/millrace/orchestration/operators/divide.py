@@ -1,4 +1,4 @@
-"""Divides a run's days between tasks that ingest them side by side, once their files have come."""
+"""Waits for a run's arrivals, then divides its days into windows for parallel ingest tasks."""
 
 import os
 from datetime import UTC, datetime, timedelta
@@ -20,19 +20,20 @@ from millrace.storage.arrivals import arrival, arrived_bytes, no_new_data, still
 
 _FIRST_LOOKS = timedelta(seconds=5)
 _LAST_LOOKS = timedelta(minutes=5)
-_LOOKS_A_WAIT = 10  # the pause is this part of the time that was waited already
+_LOOKS_A_WAIT = 10  # the pause before the next look is the time waited so far, divided by this
 
 
 class DivideOperator(WorkloadOperator):
-    """The XCom is a list of windows, one for each task of ingest: as many as the run asks for, or as the arrivals' size
-    suggests. A window of one day is one part, and nothing is looked at for it.
+    """Plans ingest; the XCom is a list of windows, one for each mapped ingest task.
 
-    A scheduled run whose source has a time of arrival waits for its files until then, without a worker. Then it goes on
-    with what there is; where that is nothing it is skipped, and its days are absent.
+    Their number is at most the run's ``ingest_parts``; without that it depends on the arrivals' size. A run of one day
+    gets one window, without a look at sizes. A scheduled run whose source declares ``arrives_within`` is deferred until
+    its files are there or that time is over. It then continues with the files it has; with none it is skipped, and its
+    days are absent.
     """
 
     def execute(self, context: Context) -> Any:  # noqa: ANN401 - Airflow's own
-        """Wait, be admitted, divide."""
+        """Wait for the arrivals of a scheduled run, then admit the run and divide its window."""
         run = open_run(self.workload, context, self.settings, self.ledger)
         if run.run_type == "scheduled" and run.workload.dataset.source.arrives_within is not None:
             key = try_key(run, self.task_id, context)
@@ -41,12 +42,12 @@ class DivideOperator(WorkloadOperator):
         return super().execute(context)
 
     def await_arrivals(self, run: Run, within: timedelta, context: Context) -> None:
-        """Defer until the next look where a file is still to come. Raises Skipped where none came in time."""
+        """Defer until the next look if a file is missing. Raises Skipped if no file came in time."""
         until = schedules.day_end(run.window.last, schedules.zone(schedules.of_run(context, self.workload))) + within
         now, dag_run = datetime.now(UTC), context["dag_run"]
         try:
             missing = _missing(run)
-        except (OSError, TransientError) as error:  # of so many looks one may find the store away
+        except (OSError, TransientError) as error:  # one failed look out of many is no reason to fail
             if now >= until:
                 raise
             missing = {run.window.first.isoformat(): f"the store did not answer: {error}"}
@@ -67,13 +68,13 @@ class DivideOperator(WorkloadOperator):
             raise Skipped(no_new_data(missing, until), ReasonCode.NO_NEW_DATA, result)
 
     def work(self, run: Run, context: Context) -> list[dict[str, str]]:
-        """Look at the sizes of the window's arrivals."""
+        """Return the run's windows as JSON, divided by the size of the arrivals."""
         windows = [run.window]
         asked = run.parameters.ingest_parts
         if asked != 1 and run.window.first != run.window.last:
             found = {day: arrived_bytes(run.workload.dataset.source, day) for day in run.window.days}
             arrived = {day: size for day, size in found.items() if size is not None}
-            # processes share this machine; pods have a core each
+            # processes share this machine's cores; each pod has its own
             most = os.cpu_count() or 1 if self.settings.launcher == "process" else parts.MOST_PARTS
             windows = parts.divide(run.window, arrived, asked or parts.suggested(sum(arrived.values()), most))
             self.log.info("%s bytes of %s days in %s parts", f"{sum(arrived.values()):,}", len(arrived), len(windows))
@@ -81,12 +82,12 @@ class DivideOperator(WorkloadOperator):
 
 
 def next_look(now: datetime, waited: timedelta, until: datetime) -> datetime:
-    """When a file is looked for again: the longer it was waited for, the later, and in time for the last look."""
+    """Return the time of the next look: after a tenth of the wait so far, 5 s to 5 min, and not after ``until``."""
     return min(until, now + min(max(waited / _LOOKS_A_WAIT, _FIRST_LOOKS), _LAST_LOOKS))
 
 
 def _missing(run: Run) -> dict[str, str]:
-    """What is not there yet, by day."""
+    """Return the days whose file is not there or still being written, each with the reason."""
     source = run.workload.dataset.source
     found = {day.isoformat(): arrival(source, day) for day in run.window.days}
     return {

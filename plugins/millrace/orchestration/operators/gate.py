@@ -1,4 +1,4 @@
-"""Decides whether a candidate may go live."""
+"""Compares a candidate with the gate's floors and the live version, and branches by the verdict."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ from millrace.serving.gate import judge
 
 
 class GateOperator(WorkloadOperator, BranchMixIn):
-    """Passes to ``on_pass``, waits for a person by way of ``on_inconclusive``, or goes straight to ``on_fail``."""
+    """Branches to the task ``on_pass``, ``on_inconclusive`` (which asks a person) or ``on_fail`` by the verdict."""
 
     inherits_from_skipmixin = True
 
@@ -24,13 +24,13 @@ class GateOperator(WorkloadOperator, BranchMixIn):
         self.branches = {"pass": on_pass, "inconclusive": on_inconclusive, "fail": on_fail}
 
     def execute(self, context: Context) -> Any:  # noqa: ANN401 - Airflow's own
-        """Branch after the verdict is in the ledger."""
+        """Judge, then branch; the reasons are in the XCom ``reasons``."""
         verdict = super().execute(context)
         context["ti"].xcom_push(key="reasons", value="\n".join(f"- {reason}" for reason in verdict["reasons"]))
         return self.do_branch(context, self.branches[verdict["outcome"]])
 
     def work(self, run: Run, context: Context) -> Any:  # noqa: ANN401 - Airflow's own
-        """Judge the evaluation's figures."""
+        """Judge the evaluation's metrics and record the verdict; a failed candidate is rejected in the ledger."""
         evaluation = step_specs.result_of(run, self.ledger, "evaluate", EvaluateResult)
         verdict = self._admitted(run, judge(run.workload.gate, evaluation.candidate, evaluation.live), evaluation)
         self.ledger.record_verdict(run.dag_id, run.run_id, run.repeat, verdict)
@@ -43,7 +43,10 @@ class GateOperator(WorkloadOperator, BranchMixIn):
         return {"outcome": verdict.outcome, "reasons": list(verdict.reasons)}
 
     def _admitted(self, run: Run, verdict: Verdict, evaluation: EvaluateResult) -> Verdict:
-        """The verdict, once the ledger takes the version as a candidate; where a person took it back, a failure."""
+        """Return the verdict after making the version a candidate; "fail" if the ledger refuses that.
+
+        The ledger refuses a version that a person took back, or whose files were swept.
+        """
         if verdict.outcome == "fail":
             return verdict
         model = evaluation.candidate.model

@@ -1,4 +1,4 @@
-"""Finds the days that came late."""
+"""Finds days whose file came or changed after their run."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -12,14 +12,14 @@ from millrace.settings import load_settings
 
 
 class LateArrivalsOperator(BaseOperator):
-    """The XCom is a list of runs to trigger, as TriggerDagRunOperator takes them, a run a day.
+    """Lists the runs to trigger, one for each late day; the XCom has TriggerDagRunOperator's arguments.
 
-    Left out are DAGs that are paused or gone, and runs that were triggered already, whatever became of them: a file is
-    taken up once, until it changes again.
+    It leaves out DAGs that are paused or deleted, and runs that were triggered before, whatever their state: each
+    version of a file is processed once.
     """
 
     def execute(self, context: Context) -> list[dict[str, Any]]:
-        """Look once."""
+        """Return the arguments of the runs to trigger."""
         settings = load_settings()
         reach_stores(settings)
         task = context["ti"]
@@ -35,7 +35,7 @@ class LateArrivalsOperator(BaseOperator):
 def _is_on(task: Any, dag_id: str) -> bool:  # noqa: ANN401 - Airflow's own
     try:
         return not task.get_dag(dag_id).is_paused
-    except AirflowRuntimeError:  # there is no such DAG any more
+    except AirflowRuntimeError:  # the DAG was deleted
         return False
 
 

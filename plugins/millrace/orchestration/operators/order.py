@@ -1,4 +1,4 @@
-"""The base of the operators that have a step done by its image."""
+"""The base class of the operators that run a step in its image."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -15,10 +15,11 @@ from millrace.runs.run import Run
 
 
 class OrderOperator(WorkloadOperator):
-    """Admits the run, writes ``image``'s order, and takes the report of an earlier try that had finished it.
+    """Base operator of steps: admits the run and makes the step spec for ``image``.
 
-    ``part``, a window of the run's days, makes it do what a run of those days would. A subclass implements
-    ``carry_out``, for an order that is still to do.
+    If an earlier attempt of the same repeat has finished the same task, its report is used. Otherwise ``carry_out``,
+    which a subclass implements, runs the step. ``part`` is a window of the run's days: the step then handles these
+    days only. ``order`` is a function that returns the step's task (see millrace.runs.step_specs).
     """
 
     def __init__(
@@ -30,18 +31,18 @@ class OrderOperator(WorkloadOperator):
         **kwargs: Any,  # noqa: ANN401
     ) -> None:
         super().__init__(**kwargs)
-        # not `image`: KubernetesPodOperator has a template field of that name
+        # not named `image`: KubernetesPodOperator has a template field of that name
         self.step_image = image
         self.order = order
         self.part = part
 
     def opened(self, context: Context) -> Run:
-        """The run, or this task's part of it."""
+        """Return the run, entered in the ledger; with ``part``, its window is this task's days."""
         run = open_run(self.workload, context, self.settings, self.ledger)
         return run if self.part is None else replace(run, window=Window.model_validate(self.part))
 
     def execute(self, context: Context) -> Any:  # noqa: ANN401 - Airflow's own
-        """Have the order carried out; the XCom is the report's reason."""
+        """Run the step, or use an earlier attempt's report; the XCom is the report's reason."""
         run = self.opened(context)
         key = try_key(run, self.task_id, context)
         with self.reporting(key, f"airflow:{context['ti'].id}", run.parameters.hardware):
@@ -55,8 +56,8 @@ class OrderOperator(WorkloadOperator):
         return self.carry_out(run, spec, context)
 
     def clear_up(self, context: Context) -> None:
-        """End what the earlier try left behind: a process leaves nothing."""
+        """Remove what the earlier attempt left running; the default does nothing, since processes leave nothing."""
 
     def carry_out(self, run: Run, spec: RunSpec, context: Context) -> Any:  # noqa: ANN401 - Airflow's own
-        """Have the image do it, and conclude with its report."""
+        """Run the step in its image and commit its report; returns the report's reason."""
         raise NotImplementedError

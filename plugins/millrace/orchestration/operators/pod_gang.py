@@ -1,4 +1,4 @@
-"""Runs one step of a workload as one pod, or as several that work together."""
+"""Runs one step of a workload as one pod or as a worker group."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
@@ -23,16 +23,17 @@ _LOOK_SECONDS = 0.5
 
 
 class PodGangOperator(PodStepOperator):
-    """PodStepOperator for a step that the run may ask several workers for.
+    """PodStepOperator for a step that may have several workers.
 
-    An Indexed Job holds their pods, and the leader's is the one that is waited for. When a worker is lost the job ends
-    all of them, and another job goes on from the checkpoint; the report is the leader's, its meter that of all.
+    An Indexed Job creates the pods of the worker group; the operator waits for the leader's (index 0). When a worker is
+    lost the job ends all of them, and a new job resumes from the checkpoint. The report is the leader's; its meter
+    reading covers all workers.
     """
 
     _job: str | None = None
 
     def on_kill(self) -> None:
-        """Take the job away too, which may have no pod yet."""
+        """Also delete the job, which may have no pod yet."""
         try:
             super().on_kill()
         finally:
@@ -40,14 +41,17 @@ class PodGangOperator(PodStepOperator):
                 self._delete_job(self._job)
 
     def place(self, pod_request_obj: k8s.V1Pod, context: Context) -> k8s.V1Pod:
-        """Find the leader's pod of an earlier try that still runs, or create a job and wait for its leader's."""
+        """Return the leader's pod: of an earlier attempt if it still runs, otherwise of a new job.
+
+        Raises ApiException with status 403 if not every worker has a node within the start timeout.
+        """
         spec = self._given
         if spec.workers == 1:
             return super().place(pod_request_obj, context)
         found = self.find_pod(self.namespace, context=context)
         if found is not None and kubernetes.at_work(found):
             return found
-        # a job's pods are created out of sight: what forbids one is asked for here
+        # the job controller creates the pods and hides refusals: a dry run shows them
         self.client.create_namespaced_pod(self.namespace, pod_request_obj, dry_run="All")
         name = pod_request_obj.metadata.name
         for uri, order in gang.worker_orders(spec, name, self.team_cluster()).items():
@@ -56,7 +60,7 @@ class PodGangOperator(PodStepOperator):
         job = self._jobs().create_namespaced_job(self.namespace, gang.gang_job(pod_request_obj, spec))
         self.client.create_namespaced_service(self.namespace, gang.gang_service(job))
         self.log.info("job %s: %d workers", name, spec.workers)
-        # awaited here, not in the triggerer: the job takes a pod that waits away when another one gives up
+        # awaited here, not in the triggerer: the job deletes a waiting pod when another worker fails
         pods: dict[int, k8s.V1Pod] = {}
 
         def missing() -> str | None:
@@ -69,7 +73,10 @@ class PodGangOperator(PodStepOperator):
         return pods[0]
 
     def how_it_ended(self, spec: RunSpec, pod_name: str) -> tuple[Report | None, PodEnd]:
-        """The leader's report, and the end of the worker that began it all."""
+        """Return the group's report and the end of the worker that caused the others to end; delete the job.
+
+        The report is the leader's, or a failed follower's where the leader has none or was interrupted.
+        """
         report, end = super().how_it_ended(spec, pod_name)
         if spec.workers == 1:
             return report, end
@@ -91,13 +98,13 @@ class PodGangOperator(PodStepOperator):
         return {int(pod.metadata.labels[gang.INDEX_LABEL]): pod for pod in pods}
 
     def _await_followers(self, spec: RunSpec, followers: Sequence[int]) -> None:
-        """A follower's last reading of its meter is in its report; where that does not come, the one before counts."""
+        """Wait up to 30 s for the followers' reports, which hold their last meter readings."""
         _outlast(
             lambda: [index for index in followers if not files.exists(_report_uri(spec, index))], _LAST_WORD_SECONDS
         )
 
     def _end(self, job: str) -> None:
-        """Delete the job; its pods and its service go with it. Returns once no pod is left of it."""
+        """Delete the job with its pods and service; wait until no pod is left, or the grace time is over."""
         self._delete_job(job)
         _outlast(lambda: self._pods(job), self.team_cluster().stop_grace_seconds + _LAST_WORD_SECONDS)
 
@@ -118,7 +125,7 @@ class PodGangOperator(PodStepOperator):
 
 
 def _outlast(see: Callable[[], T], at_most_seconds: float) -> T:
-    """Look until there is nothing to see any more, or for that long; what was seen last."""
+    """Call ``see`` until its result is falsy or ``at_most_seconds`` have passed; return the last result."""
     look = tenacity.Retrying(
         retry=tenacity.retry_if_result(bool),
         wait=tenacity.wait_fixed(_LOOK_SECONDS),
@@ -129,7 +136,7 @@ def _outlast(see: Callable[[], T], at_most_seconds: float) -> T:
 
 
 def _missing(pods: Mapping[int, k8s.V1Pod], workers: int) -> str | None:
-    """Why not every worker has a node; None where each has."""
+    """Return the reason why not every worker has a node; None if each has one."""
     if len(pods) < workers:
         return f"{len(pods)} of {workers} pods were created: the namespace's quota, or a queue, holds the others"
     waiting = [pod for pod in pods.values() if not pod.spec.node_name]
@@ -141,7 +148,7 @@ def _report_uri(spec: RunSpec, index: int) -> str:
 
 
 def _first(ends: Sequence[PodEnd]) -> PodEnd:
-    """What has a cause of its own, before what the job did to the others."""
+    """Return the end with a cause of its own, in preference to ends that the loss of another worker caused."""
     order = ("oom", "not_started", "ended", "disrupted")
     own = [end for end in ends if end.exit_code != InterruptedStepError.exit_code]
     return min(own or ends, key=lambda end: order.index(end.kind))

@@ -1,4 +1,4 @@
-"""Runs one step of a workload as a pod, or as a Spark application."""
+"""Runs one step of a workload as a pod or as a Spark application."""
 
 from typing import Any
 
@@ -19,15 +19,16 @@ from millrace.storage import files
 
 
 class PodSparkOperator(PodStepOperator):
-    """PodStepOperator for a step whose order may ask for Spark, in a cluster that has the Spark operator.
+    """PodStepOperator for a step whose spec may ask for Spark, in a cluster that has the Spark operator.
 
-    Then provider's SparkKubernetesOperator starts the application and follows its driver, whose report counts as ever.
+    For such a step the provider's SparkKubernetesOperator starts the application and follows its driver, which writes
+    the step's report.
     """
 
     _application: SparkKubernetesOperator | None = None
 
     def carry_out(self, run: Run, spec: RunSpec, context: Context) -> Any:  # noqa: ANN401 - Airflow's own
-        """Have a pod do it, or a Spark application, in this process and not in the triggerer."""
+        """Run the step as a pod, or as a Spark application that this process, not the triggerer, waits for."""
         if spec.variant != "spark":
             return super().carry_out(run, spec, context)
         cluster = self.team_cluster()
@@ -59,7 +60,7 @@ class PodSparkOperator(PodStepOperator):
         return attempts.conclude(spec, report, uid, self.ledger, self.log.info)
 
     def on_kill(self) -> None:
-        """Take the application away too, which may have no driver yet."""
+        """Also delete the Spark application, which may have no driver yet."""
         try:
             super().on_kill()
         finally:

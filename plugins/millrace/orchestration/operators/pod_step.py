@@ -45,16 +45,16 @@ _CODES = {
 
 
 class PodStepOperator(OrderOperator, KubernetesPodOperator):
-    """StepOperator's promises, kept by a pod: deferrable, durable, without an XCom sidecar.
+    """StepOperator with a pod instead of a process: deferrable, durable, without an XCom sidecar.
 
-    Spec and report travel through storage. A pod that was evicted, preempted or deleted is followed by one that goes on
-    from the checkpoint, one that was killed for want of memory by one with 1.5 times as much, one whose GPU had no room
-    by one that feeds it half the rows at once; none of them uses up a retry. What a training took in the end that had
-    been killed for want of memory, its family's next plan knows. A pod that cannot start ends the task within the start
-    budget, with the scheduler's own reason.
+    Spec and report are files in the store. Within one attempt a new pod follows a pod that was evicted, preempted or
+    deleted (it resumes from the checkpoint), one that was killed for lack of memory (with 1.5 times as much), and one
+    whose GPU ran out of memory (with half the rows at once). After a training with an OOM correction of its memory, a
+    calibration runs at once, so that later plans of its model family ask for enough. A pod that cannot start ends the
+    task within the start timeout, with the scheduler's reason.
     """
 
-    # an API server that is away for a minute ends the trigger once; a long training may see several
+    # each outage of the API server of about a minute ends the trigger; a long training may see several
     MAX_REDEFER_ATTEMPTS = 1000
     _given: RunSpec
     _order: dict[str, str] | None = None
@@ -65,31 +65,34 @@ class PodStepOperator(OrderOperator, KubernetesPodOperator):
             poll_interval=_FIRST_POLL_SECONDS,
             startup_check_interval_seconds=_START_POLL_SECONDS,
             logging_interval=_LOG_SECONDS,
-            # each look would read every event of the namespace; the pod's conditions carry the scheduler's reason
+            # each poll would read every event of the namespace; the pod's conditions hold the scheduler's reason
             log_events_on_startup=False,
             log_pod_spec_on_failure=False,
             **kwargs,
         )
 
     def clear_up(self, context: Context) -> None:
-        """Delete the earlier try's pods, which no task waits for any more."""
+        """Delete the earlier attempt's pods, for which no task waits."""
         self._conform()
         selector = self._build_find_pod_label_selector(context, exclude_checked=False)
         for pod in self.client.list_namespaced_pod(self.namespace, label_selector=selector).items:
             self.process_pod_deletion(pod, reraise=False)
 
     def carry_out(self, run: Run, spec: RunSpec, context: Context) -> Any:  # noqa: ANN401 - Airflow's own
-        """Give a pod its order and wait for it in the triggerer."""
+        """Run the step as a pod and wait for it in the triggerer."""
         return self._launch(run, spec, context)
 
     def on_kill(self) -> None:
-        """Have the pods save what they have and end, which may take longer than Airflow lets this process live."""
+        """Start a process that ends the pods, after a checkpoint where they can; this process has only seconds left."""
         if self._order is not None:
             stop_try(**self._order, reason=STOPPED, settings=self.settings)
         super().on_kill()
 
     def trigger_reentry(self, context: Context, event: dict[str, Any]) -> Any:  # noqa: ANN401 - Airflow's own
-        """The pod is over, or the trigger lost sight of it: the report in storage says how the step ended."""
+        """Continue after the trigger's event: the pod has ended or the trigger could not follow it.
+
+        The report in the store decides how the step ended.
+        """
         self._order = {"spec_uri": event["spec_uri"], "spec_sha256": event.get("spec_sha256", "")}
         with self.stoppable():
             return self._reenter(context, event, self._order)
@@ -124,8 +127,8 @@ class PodStepOperator(OrderOperator, KubernetesPodOperator):
         return self._go_on(spec, uid, report, end, context)
 
     def _go_on(self, spec: RunSpec, uid: str, report: Report | None, end: PodEnd, context: Context) -> Any:  # noqa: ANN401
-        """Count what the pod used that did not finish, and have another one do the rest, where that may help."""
-        if report is not None:  # of work that is not finished there is no result yet
+        """Count the use of a pod that did not finish the step; start another pod, or raise if that cannot help."""
+        if report is not None:  # unfinished work has no result
             self.ledger.commit_report(
                 spec.key, attempts.believed(spec, report.model_copy(update={"result": None})), uid
             )
@@ -143,7 +146,7 @@ class PodStepOperator(OrderOperator, KubernetesPodOperator):
         return self._again(spec, context)
 
     def get_or_create_pod(self, pod_request_obj: k8s.V1Pod, context: Context) -> k8s.V1Pod:
-        """Find the pod of an earlier try that still runs, or create this one's once the quota has room for it."""
+        """Return the running pod of an earlier attempt, or a new one, created when the quota has capacity for it."""
         within_quota = tenacity.Retrying(
             retry=tenacity.retry_if_exception(_quota_exceeded),
             wait=tenacity.wait_exponential(max=15),
@@ -164,28 +167,28 @@ class PodStepOperator(OrderOperator, KubernetesPodOperator):
         return pod
 
     def place(self, pod_request_obj: k8s.V1Pod, context: Context) -> k8s.V1Pod:
-        """Find a pod that does this work already, or create one."""
+        """Return a pod that already runs this step, or create one."""
         return super().get_or_create_pod(pod_request_obj, context)
 
     def convert_config_file_to_dict(self) -> None:
-        """Leave the kubeconfig where it is: the trigger's row is plain text, and the triggerer has a KUBECONFIG too."""
+        """Do nothing: the kubeconfig must not enter the trigger's plain-text row, and the triggerer has its own."""
 
     def defer(self, *, trigger: BaseTrigger, **kwargs: Any) -> NoReturn:  # noqa: ANN401 - Airflow's own
-        """Wait by the trigger whose poll interval grows."""
+        """Defer with PodStepTrigger, whose poll interval grows, in place of the provider's trigger."""
         super().defer(trigger=PodStepTrigger(**trigger.serialize()[1]), **kwargs)
 
     def end_pods(self, attempt_uri: str) -> None:
-        """End what still works on this try's order; returns once it has saved what it has."""
+        """End the pods that still work on this attempt; return after they have saved a checkpoint and ended."""
         StepPods(self.team_cluster(), self.client.api_client).end(attempt_uri)
 
     def give(self, spec: RunSpec) -> None:
-        """Write the order down for the pod that is to come."""
+        """Write the step spec to the attempt's folder, where the pod reads it."""
         uri = files.join(spec.attempt_uri, SPEC_FILE)
         self._given, self._order = spec, {"spec_uri": uri, "spec_sha256": spec.sha256}
         files.write_bytes(uri, spec.document)
 
     def how_it_ended(self, spec: RunSpec, pod_name: str) -> tuple[Report | None, PodEnd]:
-        """What the step says itself, and what its pod's status says."""
+        """Return the step's report, if any, and the end that its pod's status shows."""
         return attempt_folders.read(files.join(spec.attempt_uri, REPORT_FILE), Report), kubernetes.pod_end(self.pod)
 
     def _launch(self, run: Run, spec: RunSpec, context: Context) -> Any:  # noqa: ANN401 - Airflow's own
@@ -204,7 +207,7 @@ class PodStepOperator(OrderOperator, KubernetesPodOperator):
             self.execute_async(context)
 
     def _ordered(self, context: Context, uid: str, spec_uri: str, spec_sha256: str) -> RunSpec:
-        """The pod's order; where its file holds another one now, the task fails and what the pod used is booked."""
+        """Return the pod's step spec. If its file has changed, end the pods, count their use and fail the task."""
         try:
             return attempt_folders.ordered(spec_uri, spec_sha256)
         except RefusedError as error:
@@ -239,7 +242,7 @@ class PodStepOperator(OrderOperator, KubernetesPodOperator):
         self.ledger.learn_memory(spec.workload.name, spec.task.kind, enough)
 
     def _plan_better(self, spec: RunSpec) -> None:
-        """A plan that let its training be killed for want of memory errs for its whole family: learn at once."""
+        """Calibrate after a training with an OOM correction of its memory: its family's plans ask for too little."""
         if spec.task.kind != "train" or not self.ledger.memory_lesson(spec.workload.name, "train"):
             return
         for learned in calibrate(self.ledger):
@@ -256,11 +259,11 @@ class PodStepOperator(OrderOperator, KubernetesPodOperator):
         raise attempts.failure(str(error), error.exit_code)
 
     def team_cluster(self) -> Cluster:
-        """The cluster's conventions for this workload and its team."""
+        """Return the cluster's settings for this workload and its team."""
         return self.settings.cluster().for_team(self.workload.team, self.workload.name)
 
     def _conform(self) -> Cluster:
-        """Take the cluster's conventions, which are read when the task runs and never when its DAG is parsed."""
+        """Apply the cluster's settings to this operator: they are read when the task runs, not when a DAG is parsed."""
         cluster = self.team_cluster()
         self.namespace = cluster.namespace
         self.cluster_context = cluster.context or None
@@ -270,7 +273,7 @@ class PodStepOperator(OrderOperator, KubernetesPodOperator):
         return cluster
 
     def _await_api(self) -> None:
-        """An API server that is away is no reason to lose a pod that works."""
+        """Wait up to ten minutes until the API server answers: its outage must not cost a running pod."""
         tenacity.Retrying(
             retry=tenacity.retry_if_exception_type((HTTPError, OSError)),
             wait=tenacity.wait_exponential(max=10),

@@ -1,4 +1,4 @@
-"""Gives a candidate its share of the requests, step by step."""
+"""Rolls out a candidate in canary steps on this machine's model server."""
 
 import time
 from collections.abc import Iterator
@@ -29,16 +29,16 @@ SLACK_SECONDS = 120.0
 
 
 class RolloutOperator(WorkloadOperator):
-    """Ends with every request at the candidate, the old one standing by; at any failure the old one alone answers.
+    """Rolls out a candidate until it answers all requests and the old version is ready to take over again.
 
-    The ledger is asked before a candidate gets any share: what a person took back, and what this run turned down, gets
-    none. What other runs made of the same version is theirs.
+    After any failure the old version answers alone. A candidate that a person took back, or that this run rejected,
+    gets no requests: the ledger is asked before each share. Rejections of the same version by other runs do not count.
     """
 
     def work(self, run: Run, context: Context) -> Any:  # noqa: ANN401 - Airflow's own
-        """Load, smoke, canary steps. Skips where a model trained on newer data is live."""
+        """Load the candidate, send smoke requests, raise its share. Skips if a model trained on newer data is live."""
         candidate = step_specs.result_of(run, self.ledger, "evaluate", EvaluateResult).candidate.model
-        with self.rejecting(run, candidate):  # an earlier try may have given it a share
+        with self.rejecting(run, candidate):  # an earlier attempt may have given it a share
             self.admit_candidate(run, candidate)
             room = ensure_server(run, self.settings)
             self._let_others_finish(run, room, candidate)
@@ -47,7 +47,7 @@ class RolloutOperator(WorkloadOperator):
         return {"address": status.address, "version": candidate.version}
 
     def rollout(self, run: Run, room: ServingRoom, candidate: ModelVersion) -> Rollout:
-        """The rollout of this run's candidate over the live version."""
+        """Return the rollout that replaces the live version with this run's candidate."""
         replay_uri = step_specs.result_of(run, self.ledger, "evaluate", EvaluateResult).replay_uri
         live = self.ledger.live_model(run.workload.name)
         return Rollout(
@@ -64,7 +64,7 @@ class RolloutOperator(WorkloadOperator):
 
     @contextmanager
     def rejecting(self, run: Run, candidate: ModelVersion) -> Iterator[None]:
-        """Have this run turn a candidate down that was reverted; after any error what the ledger calls live answers."""
+        """After any error of the block, make the live version answer alone; reject a candidate that was reverted."""
         try:
             yield
         except BaseException as error:
@@ -78,18 +78,20 @@ class RolloutOperator(WorkloadOperator):
             raise
 
     def is_live(self, candidate: ModelVersion) -> bool:
-        """Whether the ledger calls it live already."""
+        """Return whether the ledger names this version as live."""
         live = self.ledger.live_model(candidate.workload)
         return live is not None and live.model == candidate
 
     def put_back(self, run: Run, candidate: ModelVersion, reason: str) -> None:
-        """Let the ledger's live version answer alone, or nothing where none is live."""
+        """Make the ledger's live version answer alone; without one the server ends."""
         put_back(self.settings, run.workload.name, candidate)
 
     def admit_candidate(self, run: Run, candidate: ModelVersion) -> None:
-        """Raises Skipped where a model trained on newer data is live, RefusedError for a candidate that
-        this run's gate failed or its rollout reverted, that a person took back, or that a second one did not approve
-        where the gate asked and the workload wants two people.
+        """Check that a candidate may get requests, and make it a candidate again in the ledger.
+
+        Raises Skipped if a model trained on newer data is live. Raises RefusedError for a candidate that this run's
+        gate failed, this run's rollout reverted or a person took back, and for one that the gate could not decide and
+        no second person approved, where the workload wants two people.
         """
         verdict = self.ledger.newest_verdict(run.dag_id, run.run_id)
         if verdict is not None and verdict.outcome == "fail":
@@ -122,7 +124,7 @@ class RolloutOperator(WorkloadOperator):
         self.ledger.readmit(candidate.workload, candidate.version, "rolled out", by=actor(run))
 
     def _let_others_finish(self, run: Run, room: ServingRoom, candidate: ModelVersion) -> None:
-        """One rollout at a time: another run's canary is watched to its end, or taken over once it is overdue."""
+        """Wait for the end of another run's canary, or until it is overdue: one rollout at a time."""
         deadline = time.monotonic() + 2 * run.workload.serving.watch_seconds + SLACK_SECONDS
         while time.monotonic() < deadline:
             target, status = room.read_target(), room.read_status()

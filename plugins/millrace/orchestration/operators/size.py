@@ -1,4 +1,4 @@
-"""Prices a run before it is trained."""
+"""Makes a run's plan (seconds, memory, joules, money) before its training."""
 
 from typing import Any
 
@@ -14,12 +14,12 @@ from millrace.runs.run import Run
 
 
 class SizeOperator(WorkloadOperator):
-    """Stores the plan in the ledger, which refuses it once training has begun."""
+    """Stores the run's plan in the ledger, which refuses a plan after the training has begun."""
 
     def work(self, run: Run, context: Context) -> Any:  # noqa: ANN401 - Airflow's own
-        """Plan on the newest published version; the XCom is the plan's summary.
+        """Plan for the newest published dataset version; the XCom is the plan's summary.
 
-        Raises RefusedError for a run that would train without an example of a label that it must have.
+        Raises RefusedError if the run would train without an example of a required label.
         """
         dataset = step_specs.newest_dataset(run, self.ledger)
         profile = self.ledger.profile(run.workload.name, until=dataset.until, generation=dataset.generation)
@@ -32,7 +32,7 @@ class SizeOperator(WorkloadOperator):
         return {"seconds": plan.seconds.p50, "joules": plan.joules.p50, "sha256": plan.sha256}
 
     def _trains(self, run: Run, context: Context) -> bool:
-        """Whether training is what this run is for, as far as it is known yet."""
+        """Return whether this run will train, as far as is known before admission."""
         try:
             newest_run(run, self.ledger, context)
         except Skipped:
@@ -41,7 +41,7 @@ class SizeOperator(WorkloadOperator):
 
 
 def describe(plan: Plan) -> list[str]:
-    """The plan in a few lines, each figure with the value that nine runs in ten stay under."""
+    """Return the plan as lines of text, each prediction as its P50 and P90."""
     return [
         f"dataset version {plan.dataset.version} up to {plan.dataset.until}, {plan.train_rows:,} training rows",
         f"{plan.model_parameters:,} parameters, {plan.training_flops:.3g} FLOPs, bound by {plan.bottleneck}",

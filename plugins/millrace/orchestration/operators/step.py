@@ -1,4 +1,4 @@
-"""Runs one step of a workload in its image."""
+"""Runs one step of a workload as a process on this machine."""
 
 from typing import Any
 
@@ -18,16 +18,16 @@ from millrace.storage import files
 
 
 class StepOperator(OrderOperator):
-    """Gives ``image`` its order, as a process of this machine, and waits for the report.
+    """Runs a step of ``image`` as a process on this machine and waits for its report.
 
-    The task is green when the ledger has committed an "ok" report, and skipped when the step found nothing to do.
-    Bad input and refusals are never retried; a killed or interrupted step is, and goes on from its checkpoint.
+    The task succeeds when the ledger has an "ok" report, and is skipped when the step found nothing to do. Bad input
+    and refusals are not retried; a killed or interrupted step is retried and resumes from its checkpoint.
     """
 
     _given: RunSpec | None = None
 
     def carry_out(self, run: Run, spec: RunSpec, context: Context) -> Any:  # noqa: ANN401 - Airflow's own
-        """Run the step to its end; the XCom is its reason."""
+        """Run the step to its end; the XCom is the report's reason."""
         try:
             if spec.workers > 1:
                 raise BadInputError(
@@ -59,7 +59,7 @@ class StepOperator(OrderOperator):
         return attempts.conclude(spec, report, ended.process_uid, self.ledger, self.log.info)
 
     def on_kill(self) -> None:
-        """Have the process save what it has and end, which may take longer than Airflow lets this one live."""
+        """Start a process that ends the step, after a checkpoint where it can; this process has only seconds left."""
         if self._stoppable and self._given is not None:
             stop_try(files.join(self._given.attempt_uri, SPEC_FILE), self._given.sha256, STOPPED, self.settings)
         super().on_kill()

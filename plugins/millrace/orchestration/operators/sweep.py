@@ -1,4 +1,4 @@
-"""Sweeps the store by the site's policy."""
+"""Removes files from the store by the site's retention policy."""
 
 from typing import Any
 
@@ -12,9 +12,9 @@ from millrace.settings import load_settings
 
 
 class SweepOperator(BaseOperator):
-    """Measures what each workload stores and removes what no live version names any more; all of it is counted.
+    """Records what each workload stores, then removes what retention does not keep and records the counts.
 
-    The policy is the site's settings, MILLRACE_RETENTION_*. ``apply=False`` removes nothing.
+    The policy is the site's settings MILLRACE_RETENTION_*. ``apply=False`` removes nothing.
     """
 
     def __init__(self, *, apply: bool = True, **kwargs: Any) -> None:  # noqa: ANN401 - Airflow's own
@@ -22,7 +22,7 @@ class SweepOperator(BaseOperator):
         self.apply = apply
 
     def execute(self, context: Context) -> str:
-        """Sweep once; the XCom says how much went."""
+        """Sweep once; the XCom is the number of files and bytes removed, or found with ``apply=False``."""
         settings = load_settings()
         reach_stores(settings)
         dag_run = context["dag_run"]

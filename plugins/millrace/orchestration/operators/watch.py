@@ -1,4 +1,4 @@
-"""Watches a version that answers every request, then makes it live."""
+"""Watches a candidate that answers all requests, then makes it live."""
 
 from typing import Any
 
@@ -13,17 +13,17 @@ from millrace.runs.run import Run
 
 
 class WatchOperator(RolloutOperator):
-    """Replays test rows, so that it needs no traffic; the old version answers again when the new one errs or slows."""
+    """Sends test rows as requests, so that it needs no traffic; errors or slowness bring the old version back."""
 
     def work(self, run: Run, context: Context) -> Any:  # noqa: ANN401 - Airflow's own
-        """Watch, let the ledger name the new version live, and release the old one only then."""
+        """Watch the candidate, make it live in the ledger, and only then release the old version."""
         candidate = step_specs.result_of(run, self.ledger, "evaluate", EvaluateResult).candidate.model
         with self.rejecting(run, candidate):
             if not self.is_live(candidate):
-                self.admit_candidate(run, candidate)  # a person may have taken it back since it was rolled out
+                self.admit_candidate(run, candidate)  # a person may have taken it back since the rollout
             room = ensure_server(run, self.settings)
             rollout = self.rollout(run, room, candidate)
-            if not self.is_live(candidate):  # or an earlier try came as far as that
+            if not self.is_live(candidate):  # an earlier attempt may have made it live
                 rollout.watch()
             previous = self.ledger.promote(candidate.workload, candidate.version, by=actor(run))
             status = rollout.finish()

@@ -1,4 +1,4 @@
-"""The base of every Millrace operator."""
+"""The base class of the operators of a workload's DAG."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -30,12 +30,13 @@ from millrace.settings import Settings, load_settings
 
 
 class WorkloadOperator(BaseOperator):
-    """Does one unit of a workload's run under a meter, and has its report committed to the ledger.
+    """Base operator: runs one task of a workload's run under a meter and commits its report to the ledger.
 
-    A subclass implements ``work``. BadInputError and RefusedError end the task for good; any other error is retried.
+    A subclass implements ``work``. BadInputError and RefusedError fail the task without retries; Airflow retries after
+    any other error.
     """
 
-    # a task that runs after the end of a run begins the run's next repeat; `close`, retried, must not
+    # a task that runs after its run has ended begins the run's next repeat; a retry of `close` must not
     begins_repeats = True
     _stoppable = False
     operator_extra_links = (RunLink(),)
@@ -47,14 +48,14 @@ class WorkloadOperator(BaseOperator):
 
     @cached_property
     def settings(self) -> Settings:
-        """The configuration, read when the task runs and never when its DAG is parsed; the stores can be reached."""
+        """The settings, read when the task runs, not when its DAG is parsed. Grants this process access to stores."""
         settings = load_settings()
         reach_stores(settings)
         return settings
 
     @cached_property
     def ledger(self) -> Ledger:
-        """The ledger."""
+        """The site's ledger."""
         return self.settings.ledger()
 
     def execute(self, context: Context) -> Any:  # noqa: ANN401 - Airflow's own
@@ -67,7 +68,7 @@ class WorkloadOperator(BaseOperator):
         return self.measured(context, admitted)
 
     def enter(self, run: Run, context: Context) -> None:
-        """Have the run admitted; where that takes a person, or time, park this task until there is an answer."""
+        """Call ``admit``; defer this task if it returns a `Hold`, await a person's input if it returns a `Question`."""
         question = self.admit(run, self.ledger, context)
         if isinstance(question, Hold):
             self.log.info("%s: looks again at %s UTC", question.about, question.until.strftime("%H:%M:%S"))
@@ -78,7 +79,7 @@ class WorkloadOperator(BaseOperator):
             ask(question, context, "execute_answered", about=question.about, code=code)
 
     def execute_held(self, context: Context, event: Any) -> Any:  # noqa: ANN401 - Airflow's own
-        """Ask for admission again."""
+        """Call ``execute`` again after a deferral: it repeats the admission."""
         return self.execute(context)
 
     def execute_answered(
@@ -88,9 +89,10 @@ class WorkloadOperator(BaseOperator):
         about: str,
         code: str | None = None,
     ) -> Any:  # noqa: ANN401 - Airflow's own
-        """Go on after a person's yes to what admission asked. Skips after a no; a yes that may not count asks again.
+        """Continue after a person's answer to the approval request of admission.
 
-        So does a question without a code, which was asked before there were any.
+        Skips the task after a rejection. Repeats the admission, which asks again, after an approval by the person who
+        triggered the run where the workload wants two people, and for requests of old versions, which have no code.
         """
         if code is None:
             return self.execute(context)
@@ -103,7 +105,7 @@ class WorkloadOperator(BaseOperator):
         return self.execute(context)
 
     def measured(self, context: Context, work: Callable[[Run, Context], Any]) -> Any:  # noqa: ANN401 - Airflow's own
-        """Do a piece of work of this task's run; its report is committed when it is done."""
+        """Return the result of ``work`` for this task's run; its report, with the meter's reading, is committed."""
         run = open_run(self.workload, context, self.settings, self.ledger, self.begins_repeats)
         key, uid = try_key(run, self.task_id, context), f"airflow:{context['ti'].id}"
         with self.reporting(key, uid, run.parameters.hardware) as meter:
@@ -113,7 +115,11 @@ class WorkloadOperator(BaseOperator):
 
     @contextmanager
     def reporting(self, key: TryKey, uid: str, on: str) -> Iterator[Meter]:
-        """Have a skip or an error that ends this task committed, with what was used until then."""
+        """Commit a failed or skipped report, with the meter's reading, when the block raises; then raise again.
+
+        ``on`` names the hardware. A StepError becomes the Airflow exception of its exit code. Other AirflowExceptions
+        pass without a report: their raisers have committed one.
+        """
         with Meter(self.settings.hardware(on)) as meter:
             try:
                 with self.stoppable():
@@ -136,7 +142,7 @@ class WorkloadOperator(BaseOperator):
             except TaskStopped:
                 self.ledger.commit_report(key, failed(self.ended_early(), meter.reading()), uid)
                 raise
-            except AirflowException:  # whoever raised it has told the ledger
+            except AirflowException:  # the code that raised it has committed a report
                 raise
             except Exception as error:
                 self.ledger.commit_report(key, failed(_unforeseen(self.task_id, error), meter.reading()), uid)
@@ -144,7 +150,7 @@ class WorkloadOperator(BaseOperator):
 
     @contextmanager
     def stoppable(self) -> Iterator[None]:
-        """What is done within is left at once, by TaskStopped, when Airflow ends the task."""
+        """Within this block ``on_kill`` raises TaskStopped, so that work ends at once when Airflow ends the task."""
         self._stoppable = True
         try:
             yield
@@ -152,13 +158,17 @@ class WorkloadOperator(BaseOperator):
             self._stoppable = False
 
     def on_kill(self) -> None:
-        """Airflow has ended the task (marked, cleared, deleted), or this worker: kills this process in five seconds."""
+        """Raise TaskStopped within ``stoppable``.
+
+        Airflow calls it when the task is marked, cleared or deleted or its worker ends, and kills this process after
+        five seconds.
+        """
         if self._stoppable:
             self._stoppable = False
             raise TaskStopped(STOPPED)
 
     def ended_early(self) -> StepError:
-        """What a task ends with that Airflow stopped for any other reason than its time."""
+        """Return the error of a task that Airflow stopped for any reason other than its timeout."""
         return TransientError(
             STOPPED,
             where=self.task_id,
@@ -168,7 +178,7 @@ class WorkloadOperator(BaseOperator):
         )
 
     def overdue(self) -> StepError:
-        """What a task ends with that Airflow stopped because it took too long."""
+        """Return the error of a task that Airflow stopped at its execution timeout."""
         return TransientError(
             f"the task was stopped: it took longer than {self.execution_timeout}",
             where=self.task_id,
@@ -178,12 +188,15 @@ class WorkloadOperator(BaseOperator):
         )
 
     def work(self, run: Run, context: Context) -> Any:  # noqa: ANN401 - Airflow's own
-        """Do the unit; what is returned becomes the task's XCom."""
+        """Do the task's work; the return value becomes its XCom."""
         raise NotImplementedError
 
 
 def _unforeseen(task_id: str, error: Exception) -> StepError:
-    """An error that nobody wrote words for; its text may hold anything, and stays in the task's log."""
+    """Return the StepError for an exception without a class of its own.
+
+    It names only the exception's type: the message may contain anything, and stays in the task's log.
+    """
     return TransientError(
         f"an error that was not foreseen: {type(error).__name__}",
         where=task_id,

@@ -1,1 +1,1 @@
-"""What a run waits for."""
+"""Airflow sensors: tasks that wait for a condition or a time."""

@@ -1,4 +1,4 @@
-"""Waits until every earlier partition is committed, absent or failed."""
+"""Waits until no run in flight may still publish an earlier partition."""
 
 from typing import Any
 
@@ -11,10 +11,10 @@ from millrace.settings import load_settings
 
 
 class EarlierPartitionsSensor(BaseSensorOperator):
-    """True once no run in flight still owes a day before this run's last one.
+    """Waits until every day before this run's first one is committed, absent or failed, or has no run in flight.
 
-    Without it a backfill's newest run could train before the earlier runs have published their days. The run is in the
-    ledger since its first task, so that a look writes nothing there.
+    Without it a backfill's newest run could train before earlier runs have published their days. The run's first task
+    has entered it in the ledger, so that a poke writes nothing there.
     """
 
     def __init__(self, *, workload: Workload, **kwargs: Any) -> None:  # noqa: ANN401 - Airflow's own
@@ -22,7 +22,7 @@ class EarlierPartitionsSensor(BaseSensorOperator):
         self.workload = workload
 
     def poke(self, context: Context) -> bool:
-        """Ask the ledger which days are open, and Airflow whether a run of theirs is still in flight."""
+        """Read open days from the ledger, and from Airflow whether runs for them are in flight."""
         settings = load_settings()
         ledger = settings.ledger()
         run = open_run(self.workload, context, settings, ledger, begins_repeats=False)

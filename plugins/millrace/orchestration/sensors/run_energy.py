@@ -1,4 +1,4 @@
-"""Keeps what meters saw of the runs that ended."""
+"""Reads the joules of ended runs from Prometheus and stores them in the ledger."""
 
 from datetime import datetime
 from typing import Any
@@ -14,14 +14,14 @@ _SCRAPES = 2
 
 
 class RunEnergySensor(BaseSensorOperator):
-    """Waits in the triggerer until Prometheus has scraped the newest run's end, then asks once for every run.
+    """Waits in the triggerer until Prometheus has scraped the newest run's end, then reads every unmetered run once.
 
-    It stands beside the runs and not in them: a Prometheus that is away costs no training anything. What it could not
-    say, for want of an answer, is asked again an hour later, for a day.
+    It has a DAG of its own, so that an outage of Prometheus affects no training. Runs for which Prometheus did not
+    answer are read again by the next run of that DAG, until they ended more than a day ago.
     """
 
     def execute(self, context: Context) -> Any:  # noqa: ANN401 - Airflow's own
-        """Defer, where there is something to ask and somebody to ask it."""
+        """Defer until the last scrape; skip the task if no Prometheus is configured or no run is unmetered."""
         settings = load_settings()
         if run_meters(settings) is None:
             raise AirflowSkipException("MILLRACE_PROMETHEUS_URL names no Prometheus")
@@ -33,7 +33,7 @@ class RunEnergySensor(BaseSensorOperator):
         self.defer(trigger=RunEnergyTrigger(at), method_name="record")
 
     def record(self, context: Context, event: dict[str, Any] | None = None) -> str:
-        """Keep each run's joules, or why they are unknown; the XCom is how many of them are known."""
+        """Store each run's joules, or the reason why they are unknown; the XCom counts the runs with known joules."""
         settings = load_settings()
         meters, ledger = run_meters(settings), settings.ledger()
         if meters is None:

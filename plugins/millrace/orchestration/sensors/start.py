@@ -1,4 +1,4 @@
-"""Waits for the hours in which a run's energy emits, or costs, the least."""
+"""Waits for the hours in which a run's energy has the lowest emissions or cost."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -11,14 +11,14 @@ from millrace.orchestration.run_entry import open_run, try_key
 
 
 class StartSensor(WorkloadOperator):
-    """Waits in the triggerer, without a worker, until the plan's start; not at all where there is none or it is past.
+    """Waits in the triggerer, without a worker, until the start in the plan; ends at once if that is absent or past.
 
-    Marked successful in Airflow, it lets the training begin. Admission comes before the waiting: a run that will not
-    train waits for nothing, and who must be asked is asked by day.
+    A person who marks it successful in Airflow lets the training begin at once. Admission comes before the wait, so
+    that a run that will not train does not wait, and a person is asked before the wait and not at its end.
     """
 
     def execute(self, context: Context) -> str:
-        """Defer once, with a time alone."""
+        """Admit the run and defer until the plan's start, if that is in the future."""
         run = open_run(self.workload, context, self.settings, self.ledger)
         plan = self.ledger.plan(run.dag_id, run.run_id)
         start = plan.start if plan else None
@@ -33,5 +33,5 @@ class StartSensor(WorkloadOperator):
         return start.reason
 
     def begin(self, context: Context, event: Any) -> str:  # noqa: ANN401 - Airflow's own
-        """The time has come."""
+        """End the task after the wait."""
         return "waited for its hours"

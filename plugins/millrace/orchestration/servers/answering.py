@@ -1,4 +1,4 @@
-"""What answers a workload's requests, beside what the ledger says should."""
+"""Compare the versions that answer a workload's requests with the ledger's live version."""
 
 import logging
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ _ROLLING_OUT = "candidate"
 
 @dataclass(frozen=True)
 class Divergence:
-    """``answers`` are the versions that have servers, ``live`` the ledger's; ``reason`` says what is wrong."""
+    """A difference: ``answers`` are the versions that answer, ``live`` is the ledger's; ``reason`` describes it."""
 
     workload: str
     live: str | None
@@ -28,17 +28,17 @@ class Divergence:
 
 
 def divergence(settings: Settings, workload: str) -> Divergence | None:
-    """How what answers differs from what the ledger calls live; None where it does not, or a server still begins.
+    """Return how the answering versions differ from the ledger's live one; None without a difference.
 
-    A candidate answers beside the live version while a run of the workload is open, and no longer. Raises the store's,
-    the ledger's and the cluster's errors.
+    None also while a server starts or does not answer. A candidate may answer only while a run of the workload is open.
+    Raises the store's, the ledger's and the cluster's errors.
     """
     answers = answering(settings, workload)
     return None if answers is None else compare(settings.ledger(), workload, answers)
 
 
 def is_rolling_out(settings: Settings, workload: str) -> bool:
-    """Whether a candidate of an open run has, or is about to have, a share of the requests."""
+    """Return whether a candidate of an open run has, or is about to have, a share of the requests."""
     if settings.launcher != "kubernetes":
         return model_server.canary(settings, workload) is not None
     ledger = settings.ledger()
@@ -47,17 +47,17 @@ def is_rolling_out(settings: Settings, workload: str) -> bool:
 
 
 def is_divergent(settings: Settings, workload: str) -> bool | None:
-    """Whether there is a divergence; None where nobody knows, since a server begins or cannot be asked."""
+    """Return whether there is a divergence; None if unknown, since a server starts or does not answer."""
     try:
         answers = answering(settings, workload)
         return None if answers is None else compare(settings.ledger(), workload, answers) is not None
-    except Exception as error:  # whatever the store, the cluster or its client raises: a scrape goes on without it
+    except Exception as error:  # of the store, the cluster or its client: a scrape must continue without this value
         log.warning("what answers for %s is not known: %s", workload, error)
         return None
 
 
 def compare(ledger: Ledger, workload: str, answers: Sequence[str]) -> Divergence | None:
-    """``divergence``, of what is known to answer."""
+    """Return the divergence, as ``divergence`` does, for these answering versions."""
     found = ledger.live_model(workload)
     live = found.model.version if found else None
     rolling_out = bool(ledger.open_runs(workload))
@@ -75,7 +75,7 @@ def compare(ledger: Ledger, workload: str, answers: Sequence[str]) -> Divergence
 
 
 def answering(settings: Settings, workload: str) -> list[str] | None:
-    """The versions that answer when they are asked by name, or without; None where a server still begins."""
+    """Return the versions with servers, or that the server has loaded; None while it starts or does not answer."""
     if settings.launcher == "kubernetes":
         from millrace.orchestration.servers import cluster_server  # seconds of imports
 
@@ -84,9 +84,9 @@ def answering(settings: Settings, workload: str) -> list[str] | None:
 
 
 def held(settings: Settings) -> list[ModelVersion]:
-    """Every version that a server was told to serve, whatever the ledger says of it: its files stay.
+    """Return every version that servers have or are to serve, in any state in the ledger; retention keeps their files.
 
-    Raises the store's, the ledger's and the cluster's errors, so that nobody who asks goes on without knowing.
+    Raises the store's, the ledger's and the cluster's errors, so that no caller continues with an incomplete list.
     """
     if settings.launcher == "kubernetes":
         from millrace.orchestration.servers import cluster_server

@@ -1,4 +1,4 @@
-"""A workload's servers on Kubernetes: the orders that their pods read, and the way to the cluster."""
+"""A workload's model servers on Kubernetes: the signed specs and targets that their pods read, and their rollouts."""
 
 from collections.abc import Callable, Iterable
 
@@ -26,7 +26,7 @@ from millrace.storage.signature import opened
 
 
 def open_cluster(cluster: Cluster) -> ServingCluster:
-    """The serving namespace of a workload's conventions, by Airflow's own connection to Kubernetes."""
+    """Return a client for a cluster's serving namespace, by Airflow's own connection to Kubernetes."""
     hook = KubernetesHook(
         conn_id=KubernetesHook.default_conn_name,
         cluster_context=cluster.context or None,
@@ -36,17 +36,17 @@ def open_cluster(cluster: Cluster) -> ServingCluster:
 
 
 def cluster_of_run(run: Run, settings: Settings) -> Cluster:
-    """The conventions for a run's workload."""
+    """Return the cluster's settings for a run's workload."""
     return settings.cluster().for_team(run.workload.team, run.workload.name)
 
 
 def version_uri(store: str, version: ModelVersion) -> str:
-    """The folder that the servers of one version read their orders from."""
+    """Return the folder from which a version's servers read their spec and serving target."""
     return files.join(store, "serving", version.workload, version.version)
 
 
 def write_orders(run: Run, version: ModelVersion, settings: Settings) -> str:
-    """Tell the servers of one version to serve it; returns the folder. Once more changes nothing."""
+    """Write the signed spec and serving target of a version's servers; return their folder. Idempotent."""
     cluster = cluster_of_run(run, settings)
     folder = version_uri(run.store, version)
     target = files.join(folder, TARGET_FILE)
@@ -83,7 +83,7 @@ def rollout_of(
     say: Callable[[str], None],
     admit: Callable[[], None] = lambda: None,
 ) -> ClusterRollout:
-    """The rollout of a run's candidate over the version that is live now; see ClusterRollout for ``admit``."""
+    """Return the rollout of a run's candidate in place of the live version; see ClusterRollout for ``admit``."""
     replay_uri = step_specs.result_of(run, ledger, "evaluate", EvaluateResult).replay_uri
     live_model = ledger.live_model(run.workload.name)
     comparable = step_specs.is_comparable(run, ledger, live_model)
@@ -91,7 +91,7 @@ def rollout_of(
     room = settings.serving_room(run.workload.name)
 
     def show(percent: int | None) -> None:
-        """Keep for the run's page what a server on this machine would be told; a rollout does without it."""
+        """Write the share as a serving target for the run's page; an error does not stop the rollout."""
         alone = stable if percent is None else candidate if percent >= 100 else None
         try:
             if alone is not None:
@@ -118,21 +118,22 @@ def rollout_of(
 
 
 def live_manifests(settings: Settings, workload: str) -> list[Manifest]:
-    """What the cluster holds for a workload's live version. Raises BadInputError where none is live."""
+    """Return the manifests of a workload's live version. Raises BadInputError if no version is live."""
     version, policy, folder = _live(settings, workload)
     return live.all_of(settings.cluster_of(workload), workload, version, policy, folder)
 
 
 def live_inference_service(settings: Settings, workload: str) -> Manifest:
-    """A workload's live version as KServe's InferenceService. Raises BadInputError where none is live."""
+    """Return a workload's live version as a KServe InferenceService. Raises BadInputError if no version is live."""
     version, policy, folder = _live(settings, workload)
     return kserve.inference_service(settings.cluster_of(workload), workload, version, policy, folder)
 
 
 def serve_live(settings: Settings, workload: str, instead_of: ModelVersion | None) -> None:
-    """Let the live version's pods answer alone: they are ready before they have a request, and the others go then.
+    """Make only the live version's pods answer: wait until they are ready, give them all requests, remove the others.
 
-    Without a live version no version has servers any more. Raises TransientError with what their pods say.
+    Without a live version all of the workload's servers are removed. Raises TransientError with the reason if the pods
+    do not become ready.
     """
     at = open_cluster(settings.cluster_of(workload))
     found = settings.ledger().live_model(workload)
@@ -144,7 +145,7 @@ def serve_live(settings: Settings, workload: str, instead_of: ModelVersion | Non
     _, policy, folder = _live(settings, workload)
     shares = Shares(at, policy, found.model, None if instead_of == found.model else instead_of)
     shares.put(folder)
-    # a version that was replaced has a Deployment without servers; it gets as many as the one that it replaces now
+    # a version that was replaced before has a Deployment with no servers: it gets as many as the version it replaces
     servers = max(1, _servers(at, shares.deployment), _servers(at, shares.stable_deployment))
     at.scale(shares.deployment, servers)
     at.await_ready(shares.deployment, servers, READY_TIMEOUT_SECONDS, lambda _: None)
@@ -153,7 +154,7 @@ def serve_live(settings: Settings, workload: str, instead_of: ModelVersion | Non
 
 
 def refuse_without_server(settings: Settings, version: ModelVersion) -> None:
-    """Raises BadInputError where no rollout has ever written the orders that this version's servers would read."""
+    """Raise BadInputError if no rollout has written the serving target that this version's servers would read."""
     uri = files.join(version_uri(settings.store, version), TARGET_FILE)
     if not files.exists(uri):
         raise BadInputError(
@@ -165,12 +166,12 @@ def refuse_without_server(settings: Settings, version: ModelVersion) -> None:
 
 
 def answering(settings: Settings, workload: str) -> list[str]:
-    """The versions that have servers in the cluster."""
+    """Return the workload's versions that have servers in the cluster."""
     return [version for of, version in _with_servers(open_cluster(settings.cluster_of(workload))) if of == workload]
 
 
 def held(settings: Settings) -> list[ModelVersion]:
-    """Every version that has servers in the cluster, as the ledger knows it."""
+    """Return every version that has servers in the cluster and is known to the ledger."""
     by_namespace = {each.serving_namespace: each for each in settings.clusters()}
     return _known(settings, [open_cluster(each) for each in by_namespace.values()])
 
@@ -192,7 +193,7 @@ def _servers(at: ServingCluster, deployment: str) -> int:
 
 
 def canary(settings: Settings, workload: str) -> str | None:
-    """A version beside the live one that has servers: it is being rolled out."""
+    """Return the name of a Deployment with servers beside the live version's, which is in rollout; None without one."""
     found = settings.ledger().live_model(workload)
     besides = [service_name(workload, found.model.version)] if found else []
     names = contenders(open_cluster(settings.cluster_of(workload)), workload, besides)
@@ -200,7 +201,7 @@ def canary(settings: Settings, workload: str) -> str | None:
 
 
 def _live(settings: Settings, workload: str) -> tuple[str, ServingPolicy, str]:
-    """The live version, the policy that its servers have, and the folder of their orders."""
+    """Return the live version, its servers' serving policy, and the folder of their spec and target."""
     found = settings.ledger().live_model(workload)
     if found is None:
         raise BadInputError(

@@ -1,4 +1,4 @@
-"""A person changes which version is live: the ledger decides and keeps who and why, then the servers follow."""
+"""Manual changes of the live version: the ledger checks and records them with actor and reason, then servers follow."""
 
 from millrace.contracts.errors import RefusedError
 from millrace.contracts.model import ModelVersion
@@ -10,10 +10,10 @@ from millrace.settings import Settings
 
 
 def roll_back(settings: Settings, workload: str, version: str, *, reason: str, actor: str) -> str | None:
-    """Take a version away; what was live before it is live again, and returned. None where nothing is live then.
+    """Roll a version back; return the version that is live afterwards, which is the previous one, or None.
 
-    Raises RefusedError as Ledger.revert does, and while a rollout is under way.
-    Done once more, the servers follow again.
+    Raises RefusedError as Ledger.revert does, and while a rollout is under way. A repeated call makes the servers
+    follow again.
     """
     ledger, by = settings.ledger(), Actor(actor)
     with ledger.refusals_kept(Decision("roll_back", version, by, reason, dag_id=workload)):
@@ -27,11 +27,11 @@ def roll_back(settings: Settings, workload: str, version: str, *, reason: str, a
 def promote(
     settings: Settings, workload: str, version: str, *, reason: str, actor: str, not_own_of: str | None = None
 ) -> str | None:
-    """Make a candidate live without a canary; returns the version that was.
+    """Make a candidate live without a canary; return the version that was live before.
 
-    Raises RefusedError as Ledger.promote does, while its run or a rollout is under way, and where ``not_own_of`` names
-    the person who triggered its run; BadInputError, before anything is changed, where no server could follow.
-    Done once more, the servers follow again.
+    Raises RefusedError as Ledger.promote does, while its run or a rollout is under way, and if ``not_own_of`` names
+    the person who triggered its run. Raises BadInputError, before any change, if no server could serve it. A repeated
+    call makes the servers follow again.
     """
     ledger, by = settings.ledger(), Actor(actor)
     with ledger.refusals_kept(Decision("promote", version, by, reason, dag_id=workload)):
@@ -45,15 +45,15 @@ def promote(
 
 
 def readmit(settings: Settings, workload: str, version: str, *, reason: str, actor: str) -> None:
-    """Let a version be judged again, or promoted, that was rejected or that a person took back; nothing is served yet.
+    """Make a version that was rejected or taken back a candidate again, for a gate or ``promote``; serves nothing.
 
-    Raises RefusedError where its files were swept.
+    Raises RefusedError if its files were swept.
     """
     settings.ledger().readmit(workload, version, reason, by=Actor(actor))
 
 
 def follow(settings: Settings, workload: str, instead_of: ModelVersion | None = None) -> None:
-    """Let the servers serve what the ledger calls live, ``instead_of`` a version that they served; raises theirs."""
+    """Make the servers serve the ledger's live version, ``instead_of`` the one they served. Raises as they do."""
     if settings.launcher == "kubernetes":
         from millrace.orchestration.servers import cluster_server  # seconds of imports
 
@@ -65,7 +65,7 @@ def follow(settings: Settings, workload: str, instead_of: ModelVersion | None = 
 def _refuse_unfit(ledger: Ledger, workload: str, version: str, not_own_of: str | None) -> None:
     model = ledger.model(workload, version)
     if model is None:
-        return  # which the ledger says better
+        return  # the ledger raises a better error for it
     run = model.run
     if any(row["state"] == "running" for row in ledger.views.repeats(run.dag_id, run.run_id)):
         raise RefusedError(
@@ -85,7 +85,7 @@ def _refuse_without_server(settings: Settings, workload: str, version: str) -> N
     from millrace.orchestration.servers import cluster_server
 
     found = settings.ledger().model(workload, version)
-    if found is not None:  # else the ledger says that there is none
+    if found is not None:  # otherwise the ledger raises the error
         cluster_server.refuse_without_server(settings, found.model)
 
 

@@ -1,4 +1,4 @@
-"""Keeps one model server a workload running on this machine."""
+"""Start, stop and query the model servers on this machine, one for each workload."""
 
 import socket
 import time
@@ -26,7 +26,7 @@ _LOOK_SECONDS = 0.2
 
 @dataclass(frozen=True)
 class Serving:
-    """A workload's server on this machine. "silent" is one that lives and has no version ready."""
+    """The state of a workload's server on this machine; "silent" is a running server without a ready version."""
 
     workload: str
     address: str
@@ -42,11 +42,11 @@ class Serving:
 
 
 def ensure_server(run: Run, settings: Settings) -> ServingRoom:
-    """Start the workload's server unless it runs; its address stays the same over restarts.
+    """Start the workload's server unless it runs; return its serving folder. The address is the same after restarts.
 
-    What the status says afterwards is this server's word: one that died says "ready" until its successor speaks.
-    Raises BadInputError when the address is taken by another program, TransientError for a server that ended at once or
-    says nothing.
+    Returns when the status file is the new server's: the file of a server that died still says "ready". Raises
+    BadInputError if another program has taken the address, TransientError if the server ends or writes no status in
+    time.
     """
     room = settings.serving_room(run.workload.name)
     launcher = settings.process_launcher()
@@ -55,7 +55,7 @@ def ensure_server(run: Run, settings: Settings) -> ServingRoom:
     if launcher.service_running(state_uri):
         if begun is not None:
             return room
-        launcher.stop_service(state_uri)  # another version of Millrace began it, and it follows no order of ours
+        launcher.stop_service(state_uri)  # another version of Millrace started it; it does not follow our targets
     spec = RunSpec(
         key=run.key(SERVE_STEP, 1),
         workload=run.workload,
@@ -88,13 +88,13 @@ def ensure_server(run: Run, settings: Settings) -> ServingRoom:
 
 
 def _start(spec: RunSpec, room: ServingRoom, settings: Settings) -> int:
-    """Its process id. It follows what is signed with Airflow's key, and nothing else."""
+    """Start the server, which follows only documents signed with Airflow's key; return its process ID."""
     document = room.key.signed(room.spec_uri, spec)
     return settings.process_launcher().start_service("serve", spec, document, ["--orders-key", room.key.public])
 
 
 def _begun(room: ServingRoom) -> RunSpec | None:
-    """What the workload's server was begun with; None where none was, or by another version of Millrace."""
+    """Return the spec of the workload's server; None without a valid, signed one, such as of another version."""
     try:
         return room.read_spec()
     except (BadInputError, RefusedError):
@@ -102,7 +102,10 @@ def _begun(room: ServingRoom) -> RunSpec | None:
 
 
 def access(settings: Settings) -> Access:
-    """What a client of this machine's servers needs. Raises BadInputError where a file of theirs is missing."""
+    """Return the CA certificate and token for clients of this machine's servers.
+
+    Raises BadInputError if a file in the folder of MILLRACE_SERVING_SECRETS cannot be read.
+    """
 
     def read(name: str) -> str:
         try:
@@ -139,21 +142,21 @@ def _server_of(room: ServingRoom) -> RunSpec:
 
 
 def refuse_without_server(settings: Settings, workload: str) -> None:
-    """Raises BadInputError where no rollout has ever begun a server that could serve what a person promotes."""
+    """Raise BadInputError if no rollout has started a server for this workload."""
     _server_of(settings.serving_room(workload))
 
 
 def withdraw(room: ServingRoom, settings: Settings) -> None:
-    """End the server of a workload that has no live version, and forget what it was told to serve."""
+    """End the server of a workload that has no live version; delete its target and status files."""
     settings.process_launcher().stop_service(files.join(room.uri, _STATE))
     for uri in (room.target_uri, room.status_uri):
         files.delete(uri)
 
 
 def put_back(settings: Settings, workload: str, candidate: ModelVersion) -> None:
-    """Order what the ledger calls live in place of this candidate; where nothing is live its server ends.
+    """Write the ledger's live version as target in place of this candidate; without a live version end the server.
 
-    Another candidate's rollout is left alone. A server that has died is started again; it is not waited for.
+    Does nothing while another candidate is in rollout. A server that has died is started again, without waiting for it.
     """
     room = settings.serving_room(workload)
     target, live = room.read_target(), settings.ledger().live_model(workload)
@@ -166,16 +169,16 @@ def put_back(settings: Settings, workload: str, candidate: ModelVersion) -> None
 
 
 def serve_live(settings: Settings, workload: str) -> None:
-    """Let the workload's server serve the ledger's live version alone; without one it ends.
+    """Make the workload's server serve only the ledger's live version; without one end the server.
 
-    Raises BadInputError for a workload that was never served, TransientError where the server does not follow in time.
+    Raises BadInputError for a workload that was never served, TransientError if the server does not follow in time.
     """
     room = settings.serving_room(workload)
     target, live = room.read_target(), settings.ledger().live_model(workload)
     if live is None:
         withdraw(room, settings)
         return
-    if target is None:  # its server was withdrawn, when nothing was live any more
+    if target is None:  # the server was withdrawn when no version was live
         target = room.write_target(_server_of(room).workload.serving, live.model)
     target = _order_alone(room, target, live.model, settings)
     status = room.wait_for(
@@ -193,7 +196,7 @@ def serve_live(settings: Settings, workload: str) -> None:
 
 
 def _order_alone(room: ServingRoom, target: ServingTarget, version: ModelVersion, settings: Settings) -> ServingTarget:
-    """Order a version alone, unless it is ordered already, of a server that runs; returns the order."""
+    """Return a target with this version alone, written unless it is the target already; start a stopped server."""
     if (target.stable, target.canary) != (version, None):
         target = room.write_target(target.policy, version)
     _start_stopped(settings, room.workload)
@@ -201,7 +204,7 @@ def _order_alone(room: ServingRoom, target: ServingTarget, version: ModelVersion
 
 
 def canary(settings: Settings, workload: str) -> str | None:
-    """The version that is being rolled out now; None where none is, or where the server took it away."""
+    """Return the version in rollout; None if there is none, or the server has reverted it or failed."""
     room = settings.serving_room(workload)
     target, status = room.read_target(), room.read_status()
     if target is None or target.canary is None or (status and status.state in ("reverted", "failed")):
@@ -210,7 +213,7 @@ def canary(settings: Settings, workload: str) -> str | None:
 
 
 def resume_servers(settings: Settings) -> list[Serving]:
-    """Start again every server that once ran here and does not now; what each of them says of itself afterwards."""
+    """Start every server again that ran here before and does not now; return their states once none is starting."""
     begun = _start_stopped(settings)
     deadline = time.monotonic() + _BEGIN_SECONDS
     while True:
@@ -221,12 +224,12 @@ def resume_servers(settings: Settings) -> list[Serving]:
 
 
 def serving(settings: Settings) -> list[Serving]:
-    """Every server that was started here, by its own word and its answer now."""
+    """Return the state of every server that was started here, by its status file and a request for readiness."""
     return [_asked(room, spec, settings) for room, spec in _rooms(settings)]
 
 
 def answering(settings: Settings, workload: str) -> list[str] | None:
-    """The versions that the workload's server has loaded, as it says when it is asked; None while it begins."""
+    """Return the versions that the workload's server reports as loaded; None while it starts or does not answer."""
     room = settings.serving_room(workload)
     spec = _begun(room)
     if spec is None or settings.process_launcher().service_pid(spec.state_uri) is None:
@@ -235,12 +238,12 @@ def answering(settings: Settings, workload: str) -> list[str] | None:
         with InferenceClient(room.address or "", workload, timeout_seconds=5, access=access(settings)) as client:
             return client.versions()
     except RequestFailedError as error:
-        # one that was withdrawn, or has not loaded its first version, says 503
+        # any HTTP error means no version: a server has status 503 before its first one and after a withdrawal
         return None if error.status is None else []
 
 
 def held(settings: Settings) -> list[ModelVersion]:
-    """What each server of this machine was told to serve last. Raises RefusedError for an order that was not signed."""
+    """Return the versions in the targets of this machine's servers. Raises RefusedError for an unsigned target."""
     targets = [room.read_target() for room, _ in _rooms(settings)]
     return [model for target in targets if target for model in (target.stable, target.canary) if model]
 
@@ -252,7 +255,7 @@ def _asked(room: ServingRoom, spec: RunSpec | None, settings: Settings) -> Servi
     if pid is None:
         return Serving(room.workload, "", None, "down", f"its log is {room.log_uri}")
     status = room.read_status()
-    # a status of an earlier server, or whoever else listens at its address, does not speak for this one
+    # the status may be an earlier server's, and another program may listen at its address
     if status is None or status.pid != pid or status.state == "loading":
         return Serving(room.workload, "", None, "starting")
     version = status.stable.version if status.stable else None
@@ -264,12 +267,12 @@ def _asked(room: ServingRoom, spec: RunSpec | None, settings: Settings) -> Servi
 
 
 def _start_stopped(settings: Settings, workload: str | None = None) -> list[str]:
-    """Start every server (or this workload's) that once ran here and does not now; returns their workloads."""
+    """Start every server (or this workload's) that ran here before and does not now; return their workloads."""
     launcher = settings.process_launcher()
     begun = []
     for room, spec in _rooms(settings):
         if spec and workload in (None, room.workload) and not launcher.service_running(spec.state_uri):
-            # what it was begun with may have been replaced since
+            # the settings for TLS and token may have changed since the last start
             task = _with_secrets(spec.task, settings) if isinstance(spec.task, ServeTask) else spec.task
             _start(spec.model_copy(update={"task": task}), room, settings)
             begun.append(room.workload)
@@ -277,7 +280,7 @@ def _start_stopped(settings: Settings, workload: str | None = None) -> list[str]
 
 
 def _rooms(settings: Settings) -> Iterator[tuple[ServingRoom, RunSpec | None]]:
-    """Each server's folder and order; None for an order that another version of Millrace wrote."""
+    """Yield each server's serving folder and spec; None for a spec that cannot be read, such as another version's."""
     root = files.join(settings.store, "serving")
     for name in files.names(root):
         room = settings.serving_room(name)

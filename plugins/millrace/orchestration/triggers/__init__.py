@@ -1,1 +1,1 @@
-"""What deferred tasks wait for, in the triggerer."""
+"""Airflow triggers: the waits of deferred tasks, run by the triggerer."""

@@ -1,4 +1,4 @@
-"""Waits for a step's pod: brisk with short steps, sparing with long ones."""
+"""Trigger that waits for a step's pod: polls short steps often and long steps rarely."""
 
 import asyncio
 import contextlib
@@ -17,7 +17,7 @@ from millrace.orchestration.connections import reach_stores
 from millrace.runs.stop_request import STOPPED, stop_deleted, stop_try
 from millrace.settings import load_settings
 
-# looking adds at most this share to a step's time, within bounds that spare the API server and keep the log flowing
+# polling adds at most this share to a step's time; the bounds limit the API server's load and the log's delay
 _SHARE = 0.05
 _MAX_SECONDS = 5.0
 _BRISK_SECONDS = 10.0
@@ -25,16 +25,16 @@ _STARTED = (PodPhase.RUNNING, *PodPhase.terminal_states)
 
 
 class PodStepTrigger(KubernetesPodTrigger):
-    """The provider's trigger, with a poll interval that grows with the wait.
+    """KubernetesPodTrigger with a poll interval that grows with the wait.
 
-    ``poll_interval`` is the first, and the least; a twentieth of the time that has passed is the next, five seconds the
-    longest. A pod that has not started is looked at as often for its first ten seconds, and then every
+    The interval is a twentieth of the time waited so far, at least the argument ``poll_interval`` and at most five
+    seconds. A pod that has not started is polled every ``poll_interval`` for ten seconds, then every
     ``startup_check_interval``.
     """
 
     @property
     def poll_interval(self) -> float:
-        """Seconds until the next look."""
+        """Seconds until the next poll."""
         waited_seconds = (datetime.now(UTC) - self.trigger_start_time).total_seconds()
         return min(max(self._least_seconds, _SHARE * waited_seconds), _MAX_SECONDS)
 
@@ -43,13 +43,13 @@ class PodStepTrigger(KubernetesPodTrigger):
         self._least_seconds = seconds
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """As the provider's, under this class's name."""
+        """Serialize as the provider's trigger does, with this class's name and the least poll interval."""
         return f"{__name__}.{type(self).__name__}", super().serialize()[1] | {"poll_interval": self._least_seconds}
 
     async def on_kill(self) -> None:
-        """Have the pods end and what they used booked, which may take longer than the triggerer waits for this.
+        """Start a process that ends the pods and counts their use: that may take longer than the triggerer allows.
 
-        Airflow asks for it too where another triggerer has taken the task over: then the pods go on.
+        Does nothing if another triggerer has taken over the task (Airflow calls ``on_kill`` then too).
         """
         uri, sha256 = self.trigger_kwargs.get("spec_uri"), self.trigger_kwargs.get("spec_sha256")
         if self._fired_event or uri is None or sha256 is None:
@@ -65,7 +65,7 @@ class PodStepTrigger(KubernetesPodTrigger):
             await super().on_kill()
 
     async def _states(self) -> dict[str, Any] | None:
-        """Those of the run's tasks: none where the run, or its DAG, was deleted; None where Airflow does not say."""
+        """Return the states of the run's tasks: empty if the run or its DAG was deleted, None if Airflow fails."""
         task = self.task_instance
         if task is None:
             return None
@@ -77,7 +77,7 @@ class PodStepTrigger(KubernetesPodTrigger):
         return dict(found.get(task.run_id, {}))
 
     def _name(self) -> str:
-        """Of the task, as Airflow names it among those of its run."""
+        """Return the task's key in Airflow's task states: the task ID, with the map index of a mapped task."""
         task = self.task_instance
         if task is None:
             return ""
@@ -97,12 +97,15 @@ class PodStepTrigger(KubernetesPodTrigger):
         return event
 
     async def _settle(self) -> None:
-        """A pod's phase follows its container's end; the operator, called before that, sleeps for two seconds."""
+        """Wait for the pod's terminal phase, which follows its container's end.
+
+        Otherwise the operator would resume before it and sleep for two seconds.
+        """
         with contextlib.suppress(ApiException):
             await self._await_phase(PodPhase.terminal_states)
 
     async def _await_phase(self, phases: Collection[str]) -> None:
-        """Look briskly for ten seconds; what is later is for those who wait longer."""
+        """Poll at the least interval until the pod has one of these phases, or ten seconds have passed."""
         began = asyncio.get_running_loop().time()
         while (await self._get_pod()).status.phase not in phases:
             if asyncio.get_running_loop().time() - began > _BRISK_SECONDS:

@@ -1,4 +1,4 @@
-"""Waits until Prometheus has scraped what the newest run did last."""
+"""Trigger that waits until Prometheus has scraped the newest run's end."""
 
 import asyncio
 import time
@@ -9,17 +9,17 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 
 class RunEnergyTrigger(BaseTrigger):
-    """Fires once at ``at`` (Unix seconds). It holds no URL and no password: the task asks."""
+    """Fires once at ``at`` (Unix seconds); it holds no URL or password, since the task itself queries Prometheus."""
 
     def __init__(self, at: float) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.at = at
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """By its own path."""
+        """Return this class's path and ``at``."""
         return f"{type(self).__module__}.{type(self).__qualname__}", {"at": self.at}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """One event."""
+        """Yield one event at the time ``at``."""
         await asyncio.sleep(max(0.0, self.at - time.time()))
         yield TriggerEvent({"at": self.at})  # type: ignore[no-untyped-call]
