@@ -41,7 +41,7 @@ class RequestFailedError(TransientError):
 
     @property
     def is_out_of_reach(self) -> bool:
-        """Whether the request reached no model: no connection, or HTTP 503 or 429 (no version loaded, or overload)."""
+        """Whether the request reached no model: no connection, HTTP 503 (no version or capacity), or 429 (too many)."""
         unasked = (httpx.codes.SERVICE_UNAVAILABLE, httpx.codes.TOO_MANY_REQUESTS)
         return self.lost == "refused" or self.status in unasked
 
