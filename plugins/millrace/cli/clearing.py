@@ -1,4 +1,4 @@
-"""``airflow tasks clear``, which says when it cleared nothing: Airflow's own ends in silence and with success."""
+"""``airflow tasks clear`` that fails if it cleared nothing: Airflow's own command exits 0 without a message."""
 
 import shlex
 import sys
@@ -13,9 +13,9 @@ from millrace.contracts.errors import BadInputError
 
 
 def clear(arguments: Sequence[str]) -> int:
-    """Run Airflow's command; returns how many task instances it cleared, or showed before asking.
+    """Run Airflow's command; return the number of task instances that it cleared, or listed for confirmation.
 
-    Raises BadInputError where the arguments match none.
+    Raises BadInputError if the arguments match none.
     """
     line = ["tasks", "clear", *arguments]
     asked = get_parser().parse_args(line)
@@ -47,7 +47,7 @@ def clear(arguments: Sequence[str]) -> int:
 
 
 def main() -> int:
-    """``python -m millrace airflow tasks clear`` comes here."""
+    """Run ``python -m millrace airflow tasks clear``; exit code 1 if no task instance matches."""
     try:
         matched = clear(sys.argv[1:])
     except BadInputError as error:

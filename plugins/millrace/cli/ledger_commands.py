@@ -1,4 +1,4 @@
-"""``python -m millrace ledger``: what the ledger knows, in lines."""
+"""``python -m millrace ledger``: commands that print what the ledger records, and migrate its tables."""
 
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -15,7 +15,7 @@ commands = typer.Typer(no_args_is_help=True, help="The ledger of plans, reports,
 
 
 def load_settings() -> "Settings":
-    """The settings, imported late: it takes half a second, and not every command needs them."""
+    """Return the settings; the import is late because it takes half a second and not every command needs it."""
     from millrace import settings
 
     return settings.load_settings()
@@ -23,20 +23,20 @@ def load_settings() -> "Settings":
 
 @commands.command()
 def migrate() -> None:
-    """Bring the ledger's tables up to date."""
+    """Apply the ledger's pending migrations."""
     applied = load_settings().ledger().migrate()
     typer.echo(f"applied {', '.join(applied)}" if applied else "nothing to apply")
 
 
 @commands.command()
 def runs(
-    limit: Annotated[int, typer.Option(min=1, max=10_000, help="Runs at most, newest first.")] = 20,
-    dag_id: Annotated[str | None, typer.Option(help="Of this DAG alone.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="Most runs to print, newest first.")] = 20,
+    dag_id: Annotated[str | None, typer.Option(help="Only runs of this DAG.")] = None,
     output: Annotated[Literal["table", "json"], typer.Option(help="json: every column of run_summary.")] = "table",
 ) -> None:
-    """How each run ended and why, what it took beside what was predicted, and where its model answers now.
+    """Print each run's state and reason, measured and predicted seconds, and the address that serves its model now.
 
-    A reason names the file, row or field. A run that was cleared and run again has a row for each repeat (#1 …).
+    A reason names the file, row or field. A cleared run that runs again has a row for each repeat (#1 …).
     """
     import json
 
@@ -62,7 +62,7 @@ def runs(
 
 @commands.command()
 def energy(dag_id: str, run_id: str) -> None:
-    """A run's joules by account and phase, as measured inside and by the site's meters, and what held training up."""
+    """Print a run's joules by account and phase, from sensors and the site's meters, and training's bottleneck."""
     from millrace.telemetry.utilisation import describe, of_run
 
     ledger = load_settings().ledger()
@@ -84,17 +84,17 @@ def energy(dag_id: str, run_id: str) -> None:
 
 @commands.command()
 def audit(
-    limit: Annotated[int, typer.Option(min=0, max=1_000_000, help="Rows at most, newest first.")] = 20,
-    dag_id: Annotated[str | None, typer.Option(help="Of this DAG alone.")] = None,
+    limit: Annotated[int, typer.Option(min=0, max=1_000_000, help="Most rows to print, newest first.")] = 20,
+    dag_id: Annotated[str | None, typer.Option(help="Only rows of this DAG.")] = None,
     expect: Annotated[
-        str | None, typer.Option(help="A digest that was printed here before and kept elsewhere: a row must have it.")
+        str | None, typer.Option(help="Digest that an earlier call printed: fails unless a row has it.")
     ] = None,
     output: Annotated[Literal["table", "json"], typer.Option(help="json: every column of the audit.")] = "table",
 ) -> None:
-    """Who decided, or was refused, what, when and why; whether the whole of it is as it was written.
+    """Print the audit (who decided, or was refused, what, when and why) and verify that no row was changed.
 
-    Exit code 1: a row was edited, removed or moved, and the first such row is named. What was done by hand in Airflow
-    (asked) is here once a run begins or ends, a task is marked or the page Audit is opened.
+    Exit code 1: a row was edited, removed or moved, and the first such row is named. Actions taken by hand in Airflow
+    (asked) are copied here when a run begins or ends, a task is marked or the Audit page is opened.
     """
     import json
 
@@ -119,9 +119,9 @@ def audit(
 
 @commands.command()
 def grant(role: str) -> None:
-    """Give a role of PostgreSQL's what Airflow needs of the ledger, as the owner; of the audit: read, and insert rows.
+    """Grant a PostgreSQL role the rights that Airflow needs on the ledger; on the audit only SELECT and INSERT.
 
-    Say it again after each migration.
+    Run it as the owner of the tables, and again after each migration.
     """
     load_settings().ledger().grant(role)
     typer.echo(f"{role} may use the ledger, and only read and insert rows of the audit")
@@ -129,7 +129,7 @@ def grant(role: str) -> None:
 
 @commands.command()
 def teams() -> None:
-    """What each team that has a budget took of it this month (UTC), runs in flight as predicted."""
+    """Print what each team with a budget has spent this month (UTC); unfinished runs count with their prediction."""
     from dataclasses import asdict
     from datetime import UTC
 
@@ -154,7 +154,7 @@ def closure(
     begin: Annotated[datetime, typer.Option(help="UTC, like 2026-01-02T00:00:00.")],
     end: Annotated[datetime, typer.Option(help="UTC.")],
 ) -> None:
-    """Where a node's joules went: runs, serving, the rest, and what idled unreserved; held against its meter."""
+    """Print a node's energy balance: joules of runs, serving, the rest and unreserved idle, compared with its meter."""
     from datetime import UTC
 
     from millrace.energy.prometheus import PrometheusError

@@ -1,4 +1,4 @@
-"""Airflow on this machine: LocalExecutor, SQLite, its UI on the loopback address."""
+"""Start and stop Airflow on this machine: LocalExecutor, SQLite, its UI on the loopback address."""
 
 import contextlib
 import json
@@ -19,14 +19,14 @@ from millrace.contracts.errors import AirflowDidNotStartError
 from millrace.energy import process_start
 from millrace.storage import packaged
 
-# has airflow_local_settings.py, which Airflow imports by its name
+# folder of airflow_local_settings.py, a module that Airflow imports by that name
 _LOCAL_SETTINGS = Path(__file__).resolve().with_name("embedded_airflow")
-_START_TIMEOUT_SECONDS = 600  # a process that ends is seen at once; a busy machine is given time
+_START_TIMEOUT_SECONDS = 600  # for a busy machine; a process that ends is detected at once
 _STOP_TIMEOUT_SECONDS = 40
 
 
 def dags_folder() -> Path:
-    """The checkout's DAGs; with an installed wheel the site's, as the environment says or in AIRFLOW_HOME."""
+    """Return the checkout's DAGs; with an installed wheel the configured folder, else ``dags`` in AIRFLOW_HOME."""
     if packaged.IS_CHECKOUT:
         return packaged.DAGS
     named = os.environ.get("AIRFLOW__CORE__DAGS_FOLDER")
@@ -35,9 +35,9 @@ def dags_folder() -> Path:
 
 @dataclass(frozen=True)
 class LocalAirflow:
-    """One Airflow below ``home``. ``dags`` defaults to ``dags_folder()``.
+    """Airflow whose files are in ``home``. ``dags`` defaults to ``dags_folder()``.
 
-    ``port`` is the UI's, and the only one that its components listen on.
+    ``port`` serves the UI and the API; Airflow's components listen on no other port.
     """
 
     home: Path
@@ -46,37 +46,41 @@ class LocalAirflow:
 
     @property
     def url(self) -> str:
-        """The UI and the REST API."""
+        """URL of the UI and the REST API."""
         return f"http://127.0.0.1:{self.port}"
 
     @property
     def log(self) -> Path:
-        """What Airflow's components print."""
+        """File with the output of Airflow's components."""
         return self.home / "airflow.log"
 
     def environment(self) -> dict[str, str]:
-        """The environment of every Airflow command of this home; a variable that is set already wins."""
+        """Return the environment variables for an Airflow command of this home.
+
+        A variable that is already set keeps its value, except PATH (extended), PYTHONPATH (extended), MILLRACE_HOME and
+        AIRFLOW_HOME.
+        """
         home = self.home / "airflow"
         ours = {
             "AIRFLOW_HOME": str(home),
             "AIRFLOW__CORE__DAGS_FOLDER": str(self.dags),
             "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-            # the scheduler forks as many workers as this, 32 by default
+            # number of workers that the scheduler forks; Airflow's default is 32
             "AIRFLOW__CORE__PARALLELISM": "6",
-            # a task is forked from the scheduler: what the plugin imported there, it need not import again
+            # a task is forked from the scheduler and inherits the modules that the plugin imported there
             "AIRFLOW__CORE__LAZY_LOAD_PLUGINS": "False",
             "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{self.url}/execution/",
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "admin:admin",
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}?timeout=60",
             "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "5",
             "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.1",
-            # a task whose supervisor was killed is taken up again after this, not after five minutes
+            # a task whose supervisor was killed is retried after 30 s instead of five minutes
             "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "30",
             "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "5",
             "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_SEC": "5",
-            # Airflow 3.3 may see a task's end only at its supervisor's next beat, and takes a task that was deferred
-            # and went on before that for lost
+            # Airflow 3.3 may notice a task's end only at the supervisor's next heartbeat, and treats a deferred task
+            # that was resumed before it as lost
             "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
             "AIRFLOW__WORKERS__API_RETRIES": "10",
             "AIRFLOW__API__HOST": "127.0.0.1",
@@ -100,9 +104,9 @@ class LocalAirflow:
         return {**ours, **os.environ, **always}
 
     def up(self) -> bool:
-        """Start Airflow and wait until its components are healthy; False when it already runs.
+        """Start Airflow and wait until its components are healthy; return False if it already runs.
 
-        Raises AirflowDidNotStartError with the log's path.
+        Raises AirflowDidNotStartError, with the log's path, if it does not become healthy, or if the port is taken.
         """
         if self._running() is not None:
             return False
@@ -132,7 +136,7 @@ class LocalAirflow:
         return True
 
     def down(self) -> list[int]:
-        """End Airflow, the steps and the model servers of this home; returns the process ids that were ended."""
+        """Stop Airflow, the steps and the model servers of this home; return the ids of the stopped processes."""
         ended = []
         running = self._running()
         if running is not None:
@@ -145,13 +149,13 @@ class LocalAirflow:
         return ended
 
     def processes(self) -> dict[int, str]:
-        """What ``down`` would end, by process id: Airflow, and each step and model server in words."""
+        """Return a description, by process id, of each process that ``down`` would stop."""
         running = self._running()
         found = {} if running is None else {running.pid: f"Airflow at {self.url}"}
         return found | {process.pid: _described(process) for process in self._steps()}
 
     def password(self) -> str:
-        """The password that Airflow made for the user admin."""
+        """Return the password that Airflow generated for the user admin."""
         file = self.home / "airflow" / "simple_auth_manager_passwords.json.generated"
         return str(json.loads(file.read_text())["admin"])
 
@@ -166,7 +170,7 @@ class LocalAirflow:
             return None
 
     def _steps(self) -> Iterator[psutil.Process]:
-        """Steps and servers run in sessions of their own, each in its folder below this home, wherever the store is."""
+        """Yield steps and model servers: each runs in its own session, in a folder below this home."""
         home = self.home.resolve()
         for process in psutil.process_iter(["cmdline", "cwd"]):
             place = process.info["cwd"]
@@ -174,12 +178,12 @@ class LocalAirflow:
                 yield process
 
     def _make_private(self) -> None:
-        """It holds passwords, the log that prints one, both databases and the data: for its owner alone."""
+        """Make the home readable by its owner only: it has passwords, a log that contains one, databases and data."""
         self.home.mkdir(parents=True, exist_ok=True)
         self.home.chmod(0o700)
 
     def _secret(self) -> str:
-        """One secret for the components of this home, made at first use and readable by its owner alone."""
+        """Return the JWT secret of this home; it is created at first use, readable by its owner only."""
         file = self.home / "jwt-secret"
         if not file.exists():
             self._make_private()
@@ -201,8 +205,8 @@ def _described(process: psutil.Process) -> str:
 
 
 def healthy(url: str) -> bool:
-    """Whether an Airflow's scheduler, DAG processor and triggerer beat and its API answers."""
-    import httpx  # a fifth of a second, and few commands ask
+    """Return whether Airflow's API answers and reports database, scheduler, DAG processor and triggerer as healthy."""
+    import httpx  # takes 0.2 s, and few commands need it
 
     try:
         health = httpx.get(f"{url}/api/v2/monitor/health", timeout=5).json()

@@ -1,7 +1,7 @@
-"""``python -m millrace.cli.local_components``: Airflow's components on one machine, which share one folder of logs.
+"""``python -m millrace.cli.local_components``: run Airflow's components on one machine with a shared folder of logs.
 
-In place of `airflow standalone`, whose scheduler and triggerer serve logs on every address of the machine, and which
-leaves a component that ended as it is. Nothing serves logs here: the API server reads them from the folder.
+It replaces `airflow standalone`, whose scheduler and triggerer serve logs on every address of the machine and which
+does not restart a component that ended. No log server runs here: the API server reads logs from the folder.
 """
 
 import contextlib
@@ -18,15 +18,15 @@ _COMPONENTS: tuple[tuple[str, ...], ...] = (
     ("api-server",),
     ("triggerer", "--skip-serve-logs"),
 )
-_RESTARTED_AFTER_SECONDS = 60.0  # one that ends sooner would end again
-_STOP_SECONDS = 5.0  # `make down` signals them all at once, and a second signal breaks off what the first one ends
+_RESTARTED_AFTER_SECONDS = 60.0  # a component that ends sooner is not restarted: it would end again
+_STOP_SECONDS = 5.0  # `make down` signals the whole group; a second SIGTERM would interrupt a component's shutdown
 _POLL_SECONDS = 0.5
 
 
 def run(airflow: str) -> int:
-    """Migrate Airflow's database and keep the components running until SIGTERM.
+    """Migrate Airflow's database and keep the components running until SIGTERM; return the exit code.
 
-    One that ends after a minute is started again. Where one ends sooner all do, and the exit code is 1.
+    A component that ends after at least a minute is restarted. If one ends sooner, all are stopped and the code is 1.
     """
     asked = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: asked.set())

@@ -1,4 +1,4 @@
-"""Runs of the ledger as a table of a terminal's width."""
+"""Format runs of the ledger as a table of a terminal's width."""
 
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -13,9 +13,10 @@ _GAP = "  "
 
 
 def run_table(rows: Sequence[Row], addresses: Mapping[tuple[str, str], str], width: int = WIDTH) -> list[str]:
-    """Lines with headings, newest run first. Where the columns leave a reason no room, it stands below them.
+    """Return the table's lines with headings. A reason is on its own line if fewer than 40 characters are left for it.
 
-    ``addresses`` are of models that answer now, by workload and version. Nothing is cut: names can be copied.
+    ``addresses`` maps workload and version to the address that serves it now. Values are never truncated, so that names
+    can be copied.
     """
     if not rows:
         return ["no such run is in the ledger"]

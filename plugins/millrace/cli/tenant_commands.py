@@ -1,4 +1,4 @@
-"""``python -m millrace tenants``: what a site applies so that teams keep to their own."""
+"""``python -m millrace tenants``: bucket policies and cluster manifests that isolate teams from each other."""
 
 import json
 from typing import TYPE_CHECKING, Annotated
@@ -13,24 +13,24 @@ if TYPE_CHECKING:
 
     from millrace.settings import Settings
 
-commands = typer.Typer(no_args_is_help=True, help="What keeps teams apart, in the store and in the cluster.")
+commands = typer.Typer(no_args_is_help=True, help="Bucket policies and manifests that isolate teams from each other.")
 Added = Annotated[
-    list[str] | None, typer.Option("--add", metavar="TEAM/WORKLOAD", help="Beside those that the ledger knows.")
+    list[str] | None, typer.Option("--add", metavar="TEAM/WORKLOAD", help="Workload that the ledger does not have yet.")
 ]
 
 
 @commands.command()
 def policy(
     add: Added = None,
-    bucket: Annotated[str, typer.Option(help="The store's when empty; arrivals may have another.")] = "",
+    bucket: Annotated[str, typer.Option(help="Empty: the store's bucket. Arrivals may be in another bucket.")] = "",
     principal: Annotated[
-        str, typer.Option(help="Who the S3 knows; takes `{team}` and `{role}`: steps or servers.")
+        str, typer.Option(help="S3 principal of a team; may contain `{team}` and `{role}` (steps or servers).")
     ] = PRINCIPAL,
-    airflow: Annotated[str, typer.Option(help="Airflow's own user there.")] = AIRFLOW,
+    airflow: Annotated[str, typer.Option(help="S3 principal of Airflow.")] = AIRFLOW,
 ) -> None:
     """Print a bucket's policy (JSON) for all teams: `… > policy.json; aws s3api put-bucket-policy …`.
 
-    It replaces the bucket's policy of before, so that all teams are in it.
+    An applied policy replaces the bucket's earlier policy, so it contains all teams.
     """
     from millrace.storage import s3
     from millrace.tenancy.bucket_policy import bucket_policy
@@ -45,7 +45,7 @@ def policy(
 
 @commands.command()
 def manifests(
-    team: Annotated[str, typer.Argument(help="Whose.")],
+    team: Annotated[str, typer.Argument(help="Name of the team.")],
     add: Added = None,
     airflow: Annotated[
         str, typer.Option(metavar="NAMESPACE/NAME", help="Airflow's service account.")
@@ -66,10 +66,10 @@ def manifests(
 
 
 def tenants(settings: "Settings", added: "Sequence[str]") -> list[Tenant]:
-    """Each team with its workloads, by the ledger and those added (``team/workload``).
+    """Return each team with its workloads: those in the ledger and those in ``added`` (``team/workload``).
 
-    A workload that has not run yet has its arrivals below its own name. Raises BadInputError for teams that would share
-    their names in the cluster.
+    The arrivals of an added workload are in a folder of its name. Raises BadInputError if two teams have the same
+    name in the cluster.
     """
     from millrace.contracts.cluster import label
     from millrace.contracts.errors import BadInputError

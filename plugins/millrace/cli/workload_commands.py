@@ -1,4 +1,4 @@
-"""``python -m millrace new-workload`` and ``check``: a workload's file, written and looked at."""
+"""``python -m millrace new-workload`` and ``check``: write and check a workload's file."""
 
 from pathlib import Path
 from typing import Annotated
@@ -7,15 +7,18 @@ import typer
 
 
 def new_workload(
-    name: Annotated[str, typer.Argument(help="Of the workload and its file: lower-case letters, digits and '_'.")],
+    name: Annotated[str, typer.Argument(help="Name of the workload and its file: lower-case letters, digits and '_'.")],
     sample: Annotated[
         Path | None,
-        typer.Option("--from", exists=True, dir_okay=False, help="A file of arrivals whose first rows say what it is."),
+        typer.Option(
+            "--from", exists=True, dir_okay=False, help="Sample file: format and columns are guessed from it."
+        ),
     ] = None,
 ) -> None:
-    """Write NAME.py into the folder of DAGs, a workload to fill in; with --from as a file's first rows suggest it.
+    """Write a workload template, NAME.py, into the folder of DAGs; with --from it is filled in from a sample file.
 
-    CSV and TSV of any dialect, JSON Lines and Parquet, plain or with gzip or zstd; at most the first MiB is read.
+    The sample is CSV or TSV of any dialect, JSON Lines or Parquet, uncompressed or with gzip or zstd. At most 1000 rows
+    are read, and of a text file at most the first MiB.
     """
     from millrace.cli.local_airflow import dags_folder
     from millrace.cli.scaffold import write_workload
@@ -31,10 +34,10 @@ def new_workload(
             typer.echo(line)
 
 
-def check(files: Annotated[list[Path], typer.Argument(help="DAG files, or folders of them.")]) -> None:
-    """Say what is wrong with workloads' files, each mistake with its line and remedy; Airflow is not imported.
+def check(files: Annotated[list[Path], typer.Argument(help="DAG files, or folders of DAG files.")]) -> None:
+    """Check workloads' files and print each mistake with its line and remedy; Airflow is not imported.
 
-    The files are run, as Airflow runs them. Exit code 0: nothing is wrong; 1: something is; 2: wrong usage.
+    The files are executed, as Airflow executes them. Exit code 0: no mistake; 1: at least one mistake; 2: wrong usage.
     """
     from millrace.cli.check.files import check, dag_files
 

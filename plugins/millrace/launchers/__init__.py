@@ -1,1 +1,1 @@
-"""What starts a step: a process on this machine, or a pod."""
+"""Launchers of steps: as a process on this machine, a pod, a worker group of pods, or a Spark application."""

@@ -1,4 +1,4 @@
-"""Several pods for one step: an Indexed Job, and the headless service by which its workers find each other."""
+"""Worker group: several pods for one step, as an Indexed Job with a headless Service for the workers' DNS names."""
 
 import copy
 
@@ -12,12 +12,12 @@ from millrace.storage import files
 JOB_LABEL = "batch.kubernetes.io/job-name"
 INDEX_LABEL = "batch.kubernetes.io/job-completion-index"
 PORT = 8476
-# an orphan's lifetime, should nobody be left to delete it
+# lifetime of a finished job that Airflow did not delete
 _FINISHED_SECONDS = 600
 
 
 def worker_orders(spec: RunSpec, job: str, cluster: Cluster) -> dict[str, RunSpec]:
-    """Each worker's order by the URI that its pod reads it from. The leader's folder is the try's own."""
+    """Return each worker's step spec by the URI from which its pod reads it. The leader's folder is the attempt's."""
     orders = {}
     for index in range(spec.workers):
         own = files.join(spec.attempt_uri, WORKERS_FOLDER, str(index))
@@ -33,7 +33,10 @@ def worker_orders(spec: RunSpec, job: str, cluster: Cluster) -> dict[str, RunSpe
 
 
 def gang_job(pod: k8s.V1Pod, spec: RunSpec) -> k8s.V1Job:
-    """The job whose pods are like ``pod`` but for their order; named like it. One pod lost ends them all."""
+    """Return a job with the name of ``pod``; its pods differ from ``pod`` in their step spec only.
+
+    If one pod fails, the job ends all of them.
+    """
     name = pod.metadata.name
     template = copy.deepcopy(pod)
     labels = template.metadata.labels
@@ -49,7 +52,7 @@ def gang_job(pod: k8s.V1Pod, spec: RunSpec) -> k8s.V1Job:
             completions=spec.workers,
             parallelism=spec.workers,
             completion_mode="Indexed",
-            # a worker cannot join a training that has begun: all of them begin again, from the checkpoint
+            # a worker cannot join a running training: all workers start again from the checkpoint
             backoff_limit=0,
             pod_replacement_policy="Failed",
             ttl_seconds_after_finished=_FINISHED_SECONDS,
@@ -62,7 +65,7 @@ def gang_job(pod: k8s.V1Pod, spec: RunSpec) -> k8s.V1Job:
 
 
 def gang_service(job: k8s.V1Job) -> k8s.V1Service:
-    """Names for the pods of ``job``, before they are ready; it goes with the job."""
+    """Return the headless Service of ``job``: DNS names for its pods before they are ready; the job owns it."""
     name = job.metadata.name
     owner = k8s.V1OwnerReference(api_version="batch/v1", kind="Job", name=name, uid=job.metadata.uid)
     return k8s.V1Service(

@@ -1,4 +1,4 @@
-"""Pods for steps: what a platform team would have written by hand. Builds specifications and reads statuses only."""
+"""Build pod specifications for steps and read pod statuses; this module calls no API."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -27,7 +27,7 @@ Kind = Literal["ended", "oom", "disrupted", "not_started"]
 
 @dataclass(frozen=True)
 class PodEnd:
-    """How a pod ended, from its status alone: whether the step succeeded is the report's word."""
+    """How a pod ended, by its status only; whether the step succeeded is decided by its report."""
 
     kind: Kind
     reason: str
@@ -35,9 +35,10 @@ class PodEnd:
 
 
 def step_pod(cluster: Cluster, image: str, spec: RunSpec, request: Request) -> k8s.V1Pod:
-    """The pod of one try; its resources are `resources(…)`, which the operator's templated field carries.
+    """Return the pod of one attempt, without resources: the operator's templated field has them, see ``resources``.
 
-    It passes the restricted Pod Security profile, mounts no service account token and writes to memory and /tmp only.
+    It satisfies the restricted Pod Security profile, mounts no service account token and writes only to /tmp and, for
+    training, to shared memory.
     """
     step = spec.task.kind
     training = step == "train"
@@ -45,7 +46,7 @@ def step_pod(cluster: Cluster, image: str, spec: RunSpec, request: Request) -> k
     labels = step_labels(spec)
     if training and cluster.queue:
         labels[QUEUE_LABEL] = cluster.queue
-    # an autoscaler that empties a node would throw away the work since the last checkpoint
+    # an autoscaler that drains a node would lose the work since the last checkpoint
     annotations = order_annotations(spec) | ({_SAFE_TO_EVICT: "false"} if training else {})
     volumes, mounts = _scratch(cluster.shared_memory_bytes if training else 0)
     if cluster.hadoop_secret:
@@ -88,12 +89,12 @@ def step_pod(cluster: Cluster, image: str, spec: RunSpec, request: Request) -> k
 
 
 def order_annotations(spec: RunSpec) -> dict[str, str]:
-    """Which order a pod was given: where its file lies, and what is in it, since others may write to the store."""
+    """Return annotations with the URI and the SHA-256 of the pod's step spec; others may write to the store."""
     return {SPEC_ANNOTATION: files.join(spec.attempt_uri, SPEC_FILE), DIGEST_ANNOTATION: spec.sha256}
 
 
 def step_labels(spec: RunSpec) -> dict[str, str]:
-    """Whose pod it is, and what it does."""
+    """Return labels with the pod's workload, team and step."""
     name, _, value = STEP_LABEL.partition("=")
     return {
         name: value,
@@ -106,19 +107,19 @@ def step_labels(spec: RunSpec) -> dict[str, str]:
 
 
 def resources(cluster: Cluster, request: Request) -> dict[str, dict[str, str]]:
-    """Requests and limits, as Kubernetes spells them."""
+    """Return requests and limits in Kubernetes' notation; cores have no limit."""
     gpus = {cluster.gpu_resource: str(request.gpus)} if request.gpus else {}
     memory = {"memory": f"{request.memory_bytes >> 20}Mi", **gpus}
     return {"requests": {"cpu": str(request.cores), **memory}, "limits": memory}
 
 
 def at_work(pod: k8s.V1Pod) -> bool:
-    """Whether a pod may still do something."""
+    """Return whether a pod has neither ended nor been marked for deletion."""
     return pod.status.phase not in ("Succeeded", "Failed") and pod.metadata.deletion_timestamp is None
 
 
 def pod_end(pod: k8s.V1Pod | None) -> PodEnd:
-    """Why a pod is no longer at work; ``None`` is a pod that is gone."""
+    """Return why a pod ended or did not start; ``None`` stands for a deleted pod."""
     if pod is None:
         return PodEnd("disrupted", "the pod was deleted")
     status = pod.status or k8s.V1PodStatus()
@@ -161,7 +162,7 @@ def _memory_limit(pod: k8s.V1Pod) -> str:
 
 
 def memory_limit_bytes(pod: k8s.V1Pod | None) -> int | None:
-    """The limit of the step's container, which this module wrote in MiB."""
+    """Return the memory limit of the step's container, which ``resources`` writes in MiB; None if there is none."""
     text = _memory_limit(pod) if pod is not None and pod.spec.containers[0].resources else ""
     return int(text.removesuffix("Mi")) << 20 if text.endswith("Mi") else None
 
@@ -182,7 +183,7 @@ def _tolerations(cluster: Cluster, request: Request) -> list[k8s.V1Toleration] |
 
 
 def _packed() -> k8s.V1Affinity:
-    """Training pods gather, so that whole nodes stay free for those who need many GPUs."""
+    """Return an affinity that places training pods together, so that whole nodes stay free for jobs with many GPUs."""
     term = k8s.V1PodAffinityTerm(
         label_selector=k8s.V1LabelSelector(match_labels={"app.kubernetes.io/component": "train"}),
         topology_key="kubernetes.io/hostname",

@@ -1,4 +1,4 @@
-"""The pods at work in the namespace of steps, and how they are ended."""
+"""Find and delete running pods in the namespaces of steps."""
 
 import time
 from collections.abc import Iterator
@@ -16,20 +16,20 @@ from millrace.launchers.kubernetes import SPEC_ANNOTATION, STEP_LABEL
 from millrace.storage import files
 
 _LOOK_SECONDS = 0.5
-# what the API server and the kubelet take beside the grace
+# time for the API server and the kubelet in addition to the grace period
 _MARGIN_SECONDS = 15.0
 
 
 @dataclass(frozen=True)
 class StepPods:
-    """The pods of steps, by the order that each was given."""
+    """Finds pods of steps by the URI of their step spec."""
 
     cluster: Cluster
     api: client.ApiClient
 
     @classmethod
     def of(cls, cluster: Cluster) -> Self:
-        """As this process may see them: by its service account in the cluster, else by KUBECONFIG."""
+        """Connect with the pod's service account if Airflow runs in the cluster, else with KUBECONFIG."""
         if cluster.in_cluster:
             given = client.Configuration()
             config.load_incluster_config(client_configuration=given)
@@ -37,20 +37,23 @@ class StepPods:
         return cls(cluster, config.new_client_from_config(context=cluster.context or None))
 
     def at_work(self, attempt_uri: str) -> str | None:
-        """The name of the pod, or of a gang's first, that works on this try's order; None where none does."""
+        """Return ``pod:<namespace>/<name>`` of this attempt's running pod; of a worker group the first by name.
+
+        None if no pod of the attempt runs.
+        """
         names = sorted(
             f"{pod.metadata.namespace}/{pod.metadata.name}" for pod in self._pods(attempt_uri) if not _over(pod)
         )
         return f"pod:{names[0]}" if names else None
 
     def end(self, attempt_uri: str) -> None:
-        """Have the pods of this try save what they have, and end; returns once none of them works any more.
+        """Delete the running pods of this attempt (they get SIGTERM and save a checkpoint) and wait until none runs.
 
-        A pod that ended by itself is left to the task that waits for it.
+        Returns after the grace period and 15 s in any case. Ended pods are left to the task that waits for them.
         """
         deadline = time.monotonic() + self.cluster.stop_grace_seconds + _MARGIN_SECONDS
         while left := [pod for pod in self._pods(attempt_uri) if not _over(pod)]:
-            # asked again at each look: a task that was ended a moment ago may still have made one
+            # list pods again each time: a task that has just ended may still have created one
             for pod in left:
                 if pod.metadata.deletion_timestamp is None:
                     self._delete(pod)
@@ -67,7 +70,7 @@ class StepPods:
                     yield pod
 
     def _delete(self, pod: k8s.V1Pod) -> None:
-        """A gang goes with its job, which would take one worker's end for a failure of its own."""
+        """Delete a pod, or the job of a worker group's pod: the job would count one deleted worker as a failure."""
         job = (pod.metadata.labels or {}).get(JOB_LABEL)
         try:
             if job:

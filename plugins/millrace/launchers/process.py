@@ -1,4 +1,4 @@
-"""Runs a step as a process of this machine, in its image's own environment."""
+"""Run a step as a process on this machine, in its image's Python environment."""
 
 import contextlib
 import fcntl
@@ -40,7 +40,7 @@ _PASSED_ON_PREFIXES = ("AWS_", "HADOOP_", "KRB5", "KERAS_", "TF_", "OMP_")
 
 @dataclass(frozen=True)
 class Ended:
-    """How a step's process ended: ``exit_code`` is negative for a signal, as in subprocess."""
+    """How a step's process ended: ``exit_code`` is negative after a signal, as in subprocess."""
 
     exit_code: int
     process_uid: str
@@ -48,13 +48,12 @@ class Ended:
 
 @dataclass
 class ProcessLauncher:
-    """Starts ``python -m millrace_<image>`` with only that image's package and the shared rooms on its path.
+    """Launcher that starts ``python -m millrace_<image>`` with only that image's package and Millrace's on its path.
 
-    One process for each run and step: the lock on ``<state>/lock`` is inherited by the process and so held for as long
-    as it lives, whatever became of its supervisor. A try that finds it held first ends the process that holds it.
-    Lock and log are always on this machine: below ``scratch`` where a run's folders are in another store.
-    A step runs as ``step_user`` and a model server as ``server_user`` where they are given, and so with none of the
-    supervisor's rights; the store is then not this machine's files.
+    Each run and step has one process: it inherits the lock on ``<state>/lock`` and holds it while it lives, even if its
+    supervisor is killed. An attempt that finds the lock taken first ends the process that holds it. Lock and log are
+    always on this machine: below ``scratch`` if the run's folders are in another store. A step runs as ``step_user``
+    and a model server as ``server_user``, if set, without the supervisor's rights; the store is then not local files.
     """
 
     repository: Path
@@ -65,9 +64,9 @@ class ProcessLauncher:
     server_user: str = ""
 
     def run(self, image: str, spec: RunSpec, on_line: Callable[[str], None]) -> Ended:
-        """Run the step to its end, giving each line that it prints to ``on_line``.
+        """Run the step to its end and pass each line that it prints to ``on_line``.
 
-        Raises TransientError when an orphan of an earlier try cannot be ended.
+        Raises TransientError if the process of an earlier attempt cannot be ended.
         """
         attempt, state = self.folder(spec.attempt_uri), self.folder(spec.state_uri)
         attempt.mkdir(parents=True, exist_ok=True)
@@ -84,9 +83,9 @@ class ProcessLauncher:
         return Ended(exit_code, uid)
 
     def answer(self, image: str, module: str, question: str) -> str:
-        """What a module of the image prints when it is given ``question``.
+        """Run a module of the image with ``question`` on its standard input and return its standard output.
 
-        Raises BadInputError with its last words where it fails.
+        Raises BadInputError with the last line of its standard error if it fails.
         """
         done = subprocess.run(
             [str(self._python(image)), "-m", f"millrace_{image}.{module}"],
@@ -102,10 +101,10 @@ class ProcessLauncher:
         return done.stdout
 
     def start_service(self, image: str, spec: RunSpec, document: bytes, arguments: Sequence[str]) -> int:
-        """Start a step that goes on by itself, in a session of its own; returns its process id.
+        """Start a service in its own session, without waiting for it; return its process id.
 
-        ``document`` is its order as it is to be kept, and ``arguments`` what it takes beside it. Airflow ends a task's
-        whole process group, and a service must outlive the task that started it.
+        ``document`` is the step spec as bytes (signed), and ``arguments`` are further command-line arguments. Airflow
+        ends a task's whole process group, and a service must outlive the task that started it.
         """
         attempt, state = self.folder(spec.attempt_uri), self.folder(spec.state_uri)
         attempt.mkdir(parents=True, exist_ok=True)
@@ -117,7 +116,7 @@ class ProcessLauncher:
         return process.pid
 
     def stop_service(self, state_uri: str) -> bool:
-        """End the service that holds this state folder; False when none does."""
+        """Stop the service of this state folder; return False if none runs."""
         holder = _holder(self.folder(state_uri))
         if holder is None:
             return False
@@ -125,27 +124,30 @@ class ProcessLauncher:
         return True
 
     def service_running(self, state_uri: str) -> bool:
-        """Whether the service of this state folder lives."""
+        """Return whether the service of this state folder runs."""
         return self.service_pid(state_uri) is not None
 
     def service_pid(self, state_uri: str) -> int | None:
-        """The process id of the service of this state folder; None where it does not live."""
+        """Return the process id of the service of this state folder; None if it does not run."""
         holder = _holder(self.folder(state_uri))
         return None if holder is None else holder.pid
 
     def at_work(self, attempt_uri: str) -> str | None:
-        """The name of the process that works on this try's order; None where it has ended, or works on another one."""
+        """Return the unique id of the process that runs this attempt's step spec; None if there is none."""
         process = _working_on(attempt_uri)
         return None if process is None else _uid(process_start.remembered(process))
 
     def end(self, attempt_uri: str) -> None:
-        """Have the process of this try save what it has, and end it; returns once it has ended."""
+        """Send SIGTERM to the process of this attempt, so that it saves a checkpoint; after the grace period SIGKILL.
+
+        Returns after the process has ended.
+        """
         process = _working_on(attempt_uri)
         if process is not None:
             self._end(process.pid)
 
     def folder(self, uri: str) -> Path:
-        """This machine's folder for a run's folder."""
+        """Return the local folder for a run's folder: itself if it is local, else one below ``scratch``."""
         if uri.startswith("file://"):
             return files.local_path(uri)
         parts = urlsplit(uri)
@@ -163,7 +165,7 @@ class ProcessLauncher:
         return python
 
     def _packages(self) -> Path:
-        """Has Millrace's package alone: site-packages would also give a step the libraries of Airflow's environment."""
+        """Return a folder with Millrace's package only; site-packages would add the libraries of Airflow."""
         return self.repository / "plugins" if packaged.IS_CHECKOUT else packaged.link_package(self.scratch / "packages")
 
     def _environment(self, image: str) -> dict[str, str]:
@@ -173,7 +175,7 @@ class ProcessLauncher:
             for name, value in os.environ.items()
             if name in _PASSED_ON or name.startswith(_PASSED_ON_PREFIXES)
         }
-        said = {"PYTHONUNBUFFERED": "1", "PYTHONFAULTHANDLER": "1"}  # a crash's log has its place in it
+        said = {"PYTHONUNBUFFERED": "1", "PYTHONFAULTHANDLER": "1"}  # a crash writes its traceback to the log
         return {**variables, **said, "PYTHONPATH": path, "HF_HUB_OFFLINE": "1"}
 
     def _start(
@@ -229,12 +231,12 @@ class ProcessLauncher:
 
 
 def _as(user: str) -> list[str]:
-    """What a command begins with that is to run as this user, and as none of its groups but its own."""
+    """Return the command prefix that runs a command as this user, without supplementary groups; empty for no user."""
     return ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", "--no-new-privs"] if user else []
 
 
 def _signal(process: psutil.Process, number: signal.Signals) -> None:
-    """To the whole group of the process, as its own user where that is another one than this process's."""
+    """Send a signal to the process's group, as the process's user if this user lacks permission."""
     try:
         os.killpg(process.pid, number)
     except PermissionError:
@@ -256,7 +258,10 @@ def _uid(known: Mapping[str, Any]) -> str:
 
 
 def _working_on(attempt_uri: str) -> psutil.Process | None:
-    """The living process that was given this order; it leads its session, and what it forked does not."""
+    """Return the running process that was started with this attempt's step spec.
+
+    It is a session leader; processes that it forked have the same command line and are not.
+    """
     given = ["--spec", files.join(attempt_uri, SPEC_FILE)]
     for process in psutil.process_iter(["cmdline", "status"]):
         if (process.info["cmdline"] or [])[-2:] == given and process.info["status"] != psutil.STATUS_ZOMBIE:
@@ -267,7 +272,7 @@ def _working_on(attempt_uri: str) -> psutil.Process | None:
 
 
 def _holder(state: Path) -> psutil.Process | None:
-    """The living process that this folder remembers; a process id that was given to another one does not count."""
+    """Return the running process that this folder records; None if its process id was reused by another process."""
     try:
         return process_start.recalled(json.loads((state / _PROCESS_FILE).read_text()))
     except (OSError, ValueError, KeyError, TypeError):

@@ -1,4 +1,4 @@
-"""A step on Spark, as the Spark operator's SparkApplication. Builds specifications only."""
+"""Build the SparkApplication (Spark operator) that runs a step; this module calls no API."""
 
 from typing import Any
 
@@ -14,9 +14,10 @@ _PROGRAM = "local:///opt/millrace/launch.py"
 
 
 def spark_application(cluster: Cluster, spec: RunSpec, request: Request) -> dict[str, Any]:
-    """One driver, which is the step, and the cluster's number of executors like it; each within ``request``.
+    """Return a SparkApplication: the driver runs the step; the cluster's settings give the number of executors.
 
-    Half the memory is the JVM's, half Python's. The driver alone has a service account's token, to start executors.
+    Driver and executors each get the resources of ``request``: half of the memory for the JVM, half for Python. Only
+    the driver has a service account, which starts the executors.
     """
     jvm = f"{request.memory_bytes // 2 >> 20}m"
     pod = {
@@ -45,7 +46,7 @@ def spark_application(cluster: Cluster, spec: RunSpec, request: Request) -> dict
             "imagePullSecrets": list(cluster.image_pull_secrets),
             "mainApplicationFile": _PROGRAM,
             "arguments": ["--spec", files.join(spec.attempt_uri, SPEC_FILE)],
-            # a retry is Airflow's, with a folder of its own
+            # Airflow retries; each attempt has its own folder
             "restartPolicy": {"type": "Never"},
             "volumes": _volumes(cluster),
             "driver": {

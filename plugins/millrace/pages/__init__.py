@@ -1,1 +1,1 @@
-"""Pages in Airflow's UI: runs, models, plans and the site, rendered here and shown in frames."""
+"""Pages in Airflow's UI (runs, models, plans, site, audit), rendered on the server and shown in frames."""

@@ -1,4 +1,4 @@
-"""Who may see and do what: Airflow's own answers, by DAG, and proof that a form came from our page."""
+"""Access control of the pages: Airflow's permissions by DAG, and tokens against forged forms (CSRF)."""
 
 from typing import Annotated
 
@@ -18,23 +18,23 @@ def _readable(user: GetUserDep) -> frozenset[str]:
 
 
 ReadableDags = Annotated[frozenset[str], Depends(_readable)]
-"""The DAGs that this person may see."""
+"""Dependency: the ids of the DAGs that this user may read."""
 
 DagReader = Depends(requires_access_dag("GET"))
-"""403 unless this person may see the DAG that the address names."""
+"""Dependency: HTTP 403 unless this user may read the DAG that the address names."""
 
 DagEditor = Depends(requires_access_dag("PUT"))
-"""403 unless this person may change the DAG that the address names."""
+"""Dependency: HTTP 403 unless this user may edit the DAG that the address names."""
 
 
 def may_edit(user: GetUserDep, dag_id: str) -> bool:
-    """Whether this person may change that DAG: buttons are shown by this, and the routes ask again."""
+    """Return whether this user may edit the DAG; it decides which buttons are shown, and the routes check again."""
     details = DagDetails(id=dag_id, team_name=DagModel.get_team_name(dag_id))
     return bool(get_auth_manager().is_authorized_dag(method="PUT", details=details, user=user))
 
 
 def may_trigger(user: GetUserDep, dag_id: str) -> bool:
-    """Whether this person may trigger that DAG: Airflow's own API asks again."""
+    """Return whether this user may trigger the DAG; it decides what is shown, and Airflow's own API checks again."""
     details = DagDetails(id=dag_id, team_name=DagModel.get_team_name(dag_id))
     manager = get_auth_manager()
     return bool(manager.is_authorized_dag(method="POST", access_entity=DagAccessEntity.RUN, details=details, user=user))
@@ -46,16 +46,19 @@ def _reads_audit_of_all(user: GetUserDep) -> bool:
 
 
 ReadsAuditOfAll = Annotated[bool, Depends(_reads_audit_of_all)]
-"""Whether this person may read Airflow's own audit log of all DAGs: what concerns the whole site is shown by this."""
+"""Dependency: whether this user may read Airflow's audit log of all DAGs, and so site-wide rows of the audit."""
 
 
 def form_token(user: GetUserDep, purpose: str) -> str:
-    """Goes into a form as a hidden field; it is good for this person and purpose, for an hour."""
+    """Return a signed token for a form's hidden field, valid for this user and purpose for an hour."""
     return str(_signer(purpose).dumps(user.get_id()))
 
 
 def came_from_our_page(request: Request, user: GetUserDep, token: Annotated[str, Form()] = "") -> None:
-    """403 for a form that another site sent, or that is too old: the browser says whence, and the token proves it."""
+    """Raise HTTP 403 unless the form's token is valid and the browser's Sec-Fetch-Site header, if sent, is same-origin.
+
+    The purpose is the last part of the address.
+    """
     purpose = request.url.path.rpartition("/")[2]
     try:
         known = _signer(purpose).loads(token, max_age=_FORM_SECONDS) == user.get_id()

@@ -1,4 +1,4 @@
-"""The pages' application. Every route asks who comes, before anything else."""
+"""FastAPI application of the pages. Every route authenticates the user."""
 
 from typing import Annotated, Any
 
@@ -15,7 +15,7 @@ from millrace.pages.rendering import HEADERS, STATIC, show
 
 
 def create_app() -> FastAPI:
-    """A new application, to be mounted in Airflow's API server."""
+    """Create the application that is mounted in Airflow's API server."""
     app = FastAPI(dependencies=[Depends(no_nul), Depends(get_user)], docs_url=None, redoc_url=None, openapi_url=None)
     app.add_api_route("/", _first, include_in_schema=False)
     app.add_api_route("/static/{name}", _static)
@@ -36,7 +36,7 @@ def _static(name: Annotated[str, Path(pattern=r"^(pages\.(css|js)|icon(-dark)?\.
 
 
 def _step_error(request: Request, error: Any) -> HTMLResponse:  # noqa: ANN401 - FastAPI's own
-    """What went wrong, where, and what to do about it, as everywhere else."""
+    """Show an error with its place, rule and remedy: HTTP 409 if refused, 400 for bad input, else 503."""
     status = 409 if isinstance(error, RefusedError) else 400 if error.exit_code == 10 else 503
     return show(
         request, "error.html", status=status, what=error.what, where=error.where, rule=error.rule, remedy=error.remedy
@@ -57,7 +57,7 @@ def _http_error(request: Request, error: Any) -> HTMLResponse:  # noqa: ANN401
 
 
 def _bad_address(request: Request, error: Any) -> HTMLResponse:  # noqa: ANN401
-    """A field that does not fit: which one, and why."""
+    """Show which field of the request is invalid, and why, with HTTP 422."""
     first = error.errors()[0]
     return show(
         request,

@@ -1,4 +1,4 @@
-"""Audit: who decided, or was refused, what, when and why."""
+"""Audit page: who decided, or was refused, what, when and why."""
 
 from typing import Annotated
 
@@ -14,7 +14,7 @@ from millrace.settings import load_settings
 router = APIRouter()
 
 _PAGE = 50
-_CHECKED_HERE = 500  # rows of the whole audit up to which a page reads all of it
+_CHECKED_HERE = 500  # largest audit, in rows, of which the page verifies all rows
 
 
 @router.get("/audit")
@@ -26,7 +26,10 @@ def page(
     dag_id: Annotated[str | None, Query()] = None,
     before: Annotated[int | None, Query(ge=1, lt=2**62)] = None,
 ) -> HTMLResponse:
-    """The decisions on the DAGs that this person may see, the newest first; the whole site's for who may read all."""
+    """Show decisions on the DAGs that this user may read, newest first, and site-wide ones if the user may read them.
+
+    Actions taken in Airflow's UI are copied to the audit first.
+    """
     if dag_id and dag_id not in dags:
         raise HTTPException(403, "You may not see this DAG")
     ledger = load_settings().ledger()

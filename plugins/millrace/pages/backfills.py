@@ -1,4 +1,4 @@
-"""The price of a backfill, by Airflow's own dry run, and the lines to copy."""
+"""Backfill page: the price of a backfill, by Airflow's dry run, and commands to copy."""
 
 import json
 import shlex
@@ -39,8 +39,8 @@ Item = TypeVar("Item")
 Interval = tuple[datetime, datetime]
 
 _LONGEST_DAYS = 3661
-_RUNS_AT_ONCE = 8  # of every workload's DAG
-_MOST_RUNS, _MOST_RUNS_OF_OTHERS = 4_000, 400  # ten years of days; Airflow's own dry run takes milliseconds for each
+_RUNS_AT_ONCE = 8  # max_active_runs of every workload's DAG
+_MOST_RUNS, _MOST_RUNS_OF_OTHERS = 4_000, 400  # ten years; Airflow's dry run takes milliseconds per run
 _BOUNDS = backfill_price.Bounds(day_folders=366, plans=16)
 _PLACES = FewAtOnce(2, "prices of backfills")
 _PRICES: Kept[tuple[int, BackfillPrice]] = Kept(most=64, seconds=30)
@@ -56,7 +56,10 @@ def price(
     reprocess: Annotated[Literal["none", "failed", "completed"], Query()] = "none",
     train: Annotated[Literal["auto", "always", "never"], Query()] = "auto",
 ) -> HTMLResponse:
-    """What a backfill would take, by Airflow's own dry run, and the line that starts it."""
+    """Show what a backfill would take, for the runs of Airflow's dry run, and the command that starts it.
+
+    HTTP 404 if the DAG is no workload, 422 for too many days or runs, 503 if two prices are being computed already.
+    """
     found = workloads.find(session, dag_id)
     if found is None:
         raise HTTPException(404, "This DAG is no workload of Millrace's")
@@ -108,7 +111,7 @@ def _windows(session: Any, dag_id: str, first: date, last: date, reprocess: str)
 
     try:
         if cron:
-            next(iter(dry_run(begin)), None)  # what Airflow refuses, it refuses for a day as well
+            next(iter(dry_run(begin)), None)  # raises Airflow's refusals, which do not depend on the days
             found = _without_known(session, dag_id, _bounded(_intervals(cron, begin, end), _MOST_RUNS), behaviour)
         else:
             if dag is not None and schedule is not None and schedule.periodic:
@@ -121,13 +124,13 @@ def _windows(session: Any, dag_id: str, first: date, last: date, reprocess: str)
 
 
 def _cron(schedule: object) -> str | None:
-    """The cron text of a schedule whose data intervals are from one of its times, in UTC, to the next."""
+    """Return the cron expression if data intervals are from one of its times to the next, in UTC; else None."""
     plain = type(schedule) is CronDataIntervalTimetable and schedules.zone(schedule).utcoffset(None) == timedelta(0)
     return str(schedule._expression) if plain else None  # type: ignore[attr-defined]
 
 
 def _intervals(cron: str, begin: datetime, end: datetime) -> Iterator[Interval]:
-    """As Airflow's own dry run finds them, in a thirtieth of the time: those that begin in the days and have ended."""
+    """Yield ended data intervals that begin in the days, as Airflow's dry run does, in a thirtieth of its time."""
     now = datetime.now(UTC)
     times = croniter(cron, (begin - timedelta(microseconds=1)).replace(tzinfo=None), datetime)
     at = times.get_next().replace(tzinfo=UTC)
@@ -145,7 +148,7 @@ def _without_known(
     intervals: list[Interval],
     behaviour: ReprocessBehavior,
 ) -> list[Interval]:
-    """Those of which there is no run, or one that Airflow would do again."""
+    """Return the intervals that have no run, or a run that Airflow would repeat."""
     if not intervals:
         return []
     runs = select(DagRun.logical_date, DagRun.state).where(

@@ -1,4 +1,4 @@
-"""Charts as SVG by pygal. It places lines, axes and labels; colours and type are the style sheet's, light and dark."""
+"""SVG charts by pygal: it draws lines, axes and labels; the style sheet sets colours (light and dark) and fonts."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -18,7 +18,7 @@ Chart = Callable[[dict[str, Any]], Any]
 
 @dataclass(frozen=True)
 class Bar:
-    """What a step did from one second of its run to another."""
+    """A step's bar on the timeline: begin and end in seconds since the run's start, state and mean watts."""
 
     step: str
     begin_seconds: float
@@ -28,7 +28,7 @@ class Bar:
 
 
 def timeline(bars: Sequence[Bar], steps: Sequence[str], title: str) -> Markup:
-    """Steps as bars from top to bottom, and the mean watts of each try drawn over them, scaled on the right."""
+    """Draw steps as bars from top to bottom, and over them each attempt's mean watts, with a scale on the right."""
     rows = {step: len(steps) - index for index, step in enumerate(steps)}
     end = max([1.0, *(bar.end_seconds for bar in bars)])
 
@@ -45,7 +45,7 @@ def timeline(bars: Sequence[Bar], steps: Sequence[str], title: str) -> Markup:
             value_formatter=figures.watts,
             show_y_guides=False,
         )
-        # the scale on the right has a label beside each of these, so they lie evenly
+        # evenly spaced, because the scale on the right has a label beside each of these
         labels = {0: "", **{row: step for step, row in reversed(rows.items())}, len(steps) + 1: ""}
         chart.y_labels = [{"value": row, "label": step} for row, step in labels.items()]
         step = _round_step(end / (3 if options["width"] == _NARROW else 8))
@@ -67,7 +67,7 @@ def timeline(bars: Sequence[Bar], steps: Sequence[str], title: str) -> Markup:
 
 
 def stacked(days: Sequence[str], series: Mapping[str, Sequence[float | None]], title: str, unit: str) -> Markup:
-    """A bar a day, with a part for each series."""
+    """Draw one stacked bar per day (or per week), with a part for each series."""
 
     def make(options: dict[str, Any]) -> Any:  # noqa: ANN401
         narrow = options["width"] == _NARROW
@@ -95,7 +95,7 @@ def stacked(days: Sequence[str], series: Mapping[str, Sequence[float | None]], t
 
 
 def points(found: Sequence[tuple[float, float, str]], title: str, units: tuple[str, str]) -> Markup:
-    """Points with a name each: what is less on both axes is better."""
+    """Draw named points; smaller values are better on both axes."""
 
     def make(options: dict[str, Any]) -> Any:  # noqa: ANN401
         chart = pygal.XY(
@@ -120,12 +120,12 @@ def _short(value: float) -> str:
 
 
 def _round_step(seconds: float) -> float:
-    """The next span of time that people count in."""
+    """Return the next larger common time span: 1, 2, 5, 10, 15, 30 s … or whole days."""
     return next((step for step in _STEPS_SECONDS if step >= seconds), math.ceil(seconds / 86400) * 86400)
 
 
 def _both(make: Chart, title: str, classes: Sequence[str]) -> Markup:
-    """The chart for a wide and for a narrow screen, of which the style sheet shows one."""
+    """Return the chart for wide and for narrow screens; the style sheet shows one of them."""
     texts = []
     for name, width in (("wide", _WIDE), ("narrow", _NARROW)):
         options = {
@@ -143,7 +143,7 @@ def _both(make: Chart, title: str, classes: Sequence[str]) -> Markup:
 
 
 def _named(root: Element, title: str, classes: Sequence[str]) -> Element:
-    """The picture by its name for those who do not see it, and what a part is where a pointer rests on it."""
+    """Add the title for screen readers, a tooltip for each part, and the CSS classes; remove styles and scripts."""
     root.set("role", "img")
     root.set("aria-label", title)
     names: dict[str, str] = {}

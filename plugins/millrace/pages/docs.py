@@ -1,4 +1,4 @@
-"""What validation saw: Great Expectations' Data Docs of a run, from the store; nothing in them runs."""
+"""Page with Great Expectations' Data Docs of a run, read from the store; the browser runs no script in them."""
 
 from typing import Annotated
 
@@ -29,7 +29,7 @@ def docs(
     repeat: Annotated[int | None, Query(ge=0, le=_LARGEST)] = None,
     version: Annotated[int | None, Query(ge=0, le=_LARGEST)] = None,
 ) -> HTMLResponse:
-    """Those of a run, or of the run that published a dataset version; a run without any says why."""
+    """Show the Data Docs of a run, or of the run that published a dataset version; HTTP 404 with the reason if none."""
     settings = load_settings()
     ledger = settings.ledger()
     if run_id is None:
@@ -67,7 +67,7 @@ def _tries(ledger: Ledger, dag_id: str, run_id: str, repeat: int) -> set[int]:
 
 
 def _why_none(reasons: dict[str, Reason], row: Row) -> str:
-    """No Data Docs, in words."""
+    """Return why a run has no Data Docs."""
     if "validate" in reasons:
         why = reasons["validate"].text
         return f"Validation left no Data Docs: {why}. Older ones go with their run's folder when swept"

@@ -1,6 +1,6 @@
-"""What Airflow mounts: the pages' application, made at its first request.
+"""ASGI application that Airflow mounts; the pages are imported at the first request.
 
-Every Airflow process loads the plugin, and only the API server answers requests: the others are spared the import.
+Every Airflow process loads the plugin but only the API server answers requests, so that the others skip the import.
 """
 
 from functools import cache
@@ -8,7 +8,7 @@ from typing import Any
 
 
 async def pages(scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - ASGI
-    """Pass a request on."""
+    """Pass a request to the application."""
     await _application()(scope, receive, send)
 
 
@@ -23,7 +23,7 @@ PREFIX = "/millrace"
 
 
 def _view(name: str, page: str, destination: str, route: str) -> dict[str, Any]:
-    """An entry of Airflow's navigation or a tab; the address is relative, so that it holds behind a sub-path."""
+    """Return a navigation entry or a tab of Airflow; its address is relative, so that it works behind a sub-path."""
     view: dict[str, Any] = {
         "name": name,
         "href": f"{PREFIX[1:]}/{page}",

@@ -1,4 +1,4 @@
-"""What an address may say: values that calendars and both databases take."""
+"""Limits of query parameters: values that calendars and both databases accept."""
 
 from datetime import date
 from typing import Annotated
@@ -6,13 +6,13 @@ from typing import Annotated
 from fastapi import HTTPException, Query, Request
 
 LARGEST = 2**31 - 1
-"""The largest whole number of a column."""
+"""Largest value of an integer column."""
 
 Day = Annotated[date, Query(ge=date(1970, 1, 1), le=date(2999, 12, 31))]
-"""A day; beyond these calendars overflow."""
+"""Query parameter with a day, from 1970 to 2999: date arithmetic overflows near the limits of Python's calendar."""
 
 
 def no_nul(request: Request) -> None:
-    """422 for an address with NUL, which PostgreSQL takes in no text."""
+    """Raise HTTP 422 for an address with NUL, which PostgreSQL does not accept in text."""
     if any("\0" in text for pair in request.query_params.multi_items() for text in pair):
         raise HTTPException(422, "An address has no NUL in it")

@@ -1,4 +1,4 @@
-"""Figures as people read them: with their unit, and in words where they are not known."""
+"""Format numbers with their unit, and unknown values as words (Jinja filters)."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -9,7 +9,7 @@ _BINARY = ("bytes", "KiB", "MiB", "GiB", "TiB")
 
 
 def seconds(value: float | None, unknown: str = UNMEASURED) -> str:
-    """A span of time: 8.2 s, 4 min 12 s, 3 h 05 min."""
+    """Format a duration: 8.2 s, 4 min 12 s, 3 h 05 min."""
     if value is None:
         return unknown
     if value < 10:
@@ -22,7 +22,7 @@ def seconds(value: float | None, unknown: str = UNMEASURED) -> str:
 
 
 def energy(joules: float | None, unknown: str = UNMEASURED) -> str:
-    """Watt-hours, and joules below ten of them."""
+    """Format joules as J below 10 J, else as Wh or kWh."""
     if joules is None:
         return unknown
     if joules < 10:
@@ -34,7 +34,7 @@ def energy(joules: float | None, unknown: str = UNMEASURED) -> str:
 
 
 def size(value: float | None, unknown: str = UNMEASURED) -> str:
-    """Bytes in binary units."""
+    """Format bytes in binary units."""
     if value is None:
         return unknown
     power = 0
@@ -44,41 +44,41 @@ def size(value: float | None, unknown: str = UNMEASURED) -> str:
 
 
 def money(value: float | None, currency: str | None, unknown: str = UNMEASURED) -> str:
-    """An amount with its currency; small amounts keep three digits that count."""
+    """Format an amount with its currency: two decimals, below 1 three significant digits."""
     if value is None or currency is None:
         return unknown
     return f"{value:,.2f} {currency}" if value >= 1 else f"{value:.3g} {currency}"
 
 
 def watts(value: float | None, unknown: str = UNMEASURED) -> str:
-    """Power."""
+    """Format power in watts."""
     return unknown if value is None else f"{value:,.1f} W"
 
 
 def share(value: float | None, unknown: str = UNMEASURED) -> str:
-    """A quality from 0 to 1, three places."""
+    """Format a quality from 0 to 1 with three decimals."""
     return unknown if value is None else f"{value:.3f}"
 
 
 def error(value: float | None) -> str:
-    """How far a measurement is from its prediction, in per cent with its sign; nothing where it is not known."""
+    """Format a prediction's relative error as a percentage with sign; empty if unknown."""
     return "" if value is None else f"{value:+.0%}"
 
 
 def grams(value: float | None, unknown: str = UNMEASURED) -> str:
-    """Carbon dioxide and its equivalents."""
+    """Format grams of CO2 equivalent as g or kg."""
     if value is None:
         return unknown
     return f"{value:,.1f} g CO₂e" if value < 1000 else f"{value / 1000:,.2f} kg CO₂e"
 
 
 def count(value: int | None, unknown: str = UNMEASURED) -> str:
-    """A number of things."""
+    """Format a count."""
     return unknown if value is None else f"{value:,}"
 
 
 def moment(text: str | datetime | None, unknown: str = "not yet") -> str:
-    """A moment to the second, UTC."""
+    """Format a time in UTC to the second."""
     if text is None:
         return unknown
     at = datetime.fromisoformat(text) if isinstance(text, str) else text

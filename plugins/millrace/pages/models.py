@@ -1,4 +1,4 @@
-"""Models: versions, what they were made from and at what cost, and a person's hand on which one is live."""
+"""Models page: versions with their data and cost, and forms by which a person changes the live version."""
 
 from typing import Annotated, Literal
 
@@ -30,7 +30,7 @@ def page(
     before: Annotated[str | None, Query(max_length=120)] = None,
     done: Annotated[str | None, Query(max_length=200)] = None,
 ) -> HTMLResponse:
-    """All workloads with their live versions, or one workload's versions, the newest first."""
+    """Show all workloads with their live versions, or one workload's versions, newest first."""
     if dag_id and dag_id not in dags:
         raise HTTPException(403, "You may not see this DAG")
     settings = load_settings()
@@ -66,7 +66,7 @@ def ask(
     dag_id: Annotated[str, Query()],
     version: Annotated[str, Query()],
 ) -> HTMLResponse:
-    """What the change will do, and a form to confirm it."""
+    """Show what the change will do, and a form to confirm it."""
     ledger = load_settings().ledger()
     model = ledger.model(dag_id, version)
     if model is None:
@@ -93,7 +93,7 @@ def do(
     version: Annotated[str, Query()],
     reason: Annotated[str, Form(min_length=3, max_length=500, pattern=r"^[^\x00]*$")],
 ) -> Response:
-    """Change what is live. Who did it and why is in the ledger's events."""
+    """Promote, roll back or readmit a version; the ledger's events record the user and the reason."""
     settings = load_settings()
     reach_stores(settings)
     actor = f"{user.get_name()} in Airflow's UI"
@@ -115,7 +115,7 @@ def do(
 
 
 def _divergence(settings: Settings, workload: str) -> str | None:
-    """What answers beside what should, in words; None where that is the same, or only a cluster knows."""
+    """Describe the difference between the versions that answer and the live one; None if equal, or on Kubernetes."""
     if settings.launcher != "process":
         return None
     try:
@@ -127,7 +127,7 @@ def _divergence(settings: Settings, workload: str) -> str | None:
 
 
 def _canary(settings: Settings, workload: str) -> str | None:
-    """The version that has a part of the requests now, where that is known without asking a cluster."""
+    """Return the version that is the canary now; None if there is none, on an error, or on Kubernetes."""
     if settings.launcher != "process":
         return None
     try:

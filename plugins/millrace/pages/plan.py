@@ -1,4 +1,4 @@
-"""Plan: what a run will take, before it is triggered."""
+"""Plan page: predictions for a run before it is triggered."""
 
 import itertools
 import json
@@ -41,7 +41,7 @@ _PLACES = FewAtOnce(4, "plans")
 
 @dataclass(frozen=True)
 class Field:
-    """A field of the form, with the bounds that the DAG's own trigger form has."""
+    """A field of the form, with the bounds of the DAG's own trigger form."""
 
     name: str
     value: Any
@@ -54,8 +54,9 @@ class Field:
 
 @dataclass(frozen=True)
 class Option:
-    """One way to run it; ``conf`` is what a trigger is given. No other with its rows beats a ``best`` one in both time
-    and energy.
+    """One choice of hardware, workers and rows with its plan; ``conf`` is the trigger's configuration (JSON).
+
+    A ``best`` one is on the Pareto frontier of time and energy among those with the same rows.
     """
 
     plan: Plan
@@ -73,7 +74,7 @@ def page(
     dags: ReadableDags,
     dag_id: Annotated[str | None, Query()] = None,
 ) -> HTMLResponse:
-    """The form, and with a workload the plan of each choice of hardware."""
+    """Show the form and, for a workload, the plan of each choice of hardware, workers and rows."""
     if dag_id and dag_id not in dags:
         raise HTTPException(403, "You may not see this DAG")
     names = workloads.names(session, dags)
@@ -110,7 +111,7 @@ def page(
 
 
 def _conf(given: Mapping[str, str], defaults: Mapping[str, Any]) -> dict[str, Any]:
-    """The form's values over the defaults. Raises BadInputError for one that does not fit."""
+    """Return the defaults, updated with the form's values. Raises BadInputError for an invalid value."""
     conf = workloads.defaults(defaults)
     conf.update({name: value for name, value in given.items() if name in defaults and value != ""})
     try:
@@ -155,7 +156,10 @@ def _kind(schema: Mapping[str, Any]) -> Literal["yes_or_no", "whole", "number", 
 
 
 def _options(workload: Workload, asked: Mapping[str, Any], settings: Settings) -> list[Option]:
-    """The plan that was asked for; beside it other hardware, more workers, and half and a quarter of the rows."""
+    """Return the requested plan, and plans for other hardware, more workers, and half and a quarter of the rows.
+
+    Raises BadInputError if the ledger has no dataset version or no profile of the workload.
+    """
     ledger = settings.ledger()
     parameters = Parameters.model_validate(dict(asked))
     window_end = parameters.partition_to or date.max
@@ -184,7 +188,7 @@ def _options(workload: Workload, asked: Mapping[str, Any], settings: Settings) -
 
 
 def _distinct(made: list[tuple[Parameters, Plan]], wanted: Parameters, asked: Mapping[str, Any]) -> list[Option]:
-    """Each choice once; the one that was asked for comes first."""
+    """Return each choice of hardware, workers and rows once, the requested one first."""
     kept: dict[tuple[str, int, int], tuple[Parameters, Plan]] = {}
     for one, plan in made:
         kept.setdefault((plan.hardware.name, one.workers, plan.train_rows), (one, plan))

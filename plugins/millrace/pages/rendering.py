@@ -1,4 +1,4 @@
-"""Templates into answers. Everything that a template shows is escaped, whatever it is called."""
+"""Render templates into HTTP responses. Every value is escaped, whatever the template's file name."""
 
 from functools import cache
 from pathlib import Path
@@ -23,7 +23,7 @@ HEADERS = {
 
 
 def show(request: Request, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:  # noqa: ANN401
-    """A page. In a template ``here`` is the pages' own address and ``airflow`` that of Airflow's UI."""
+    """Render a page. In templates ``here`` is the pages' root address and ``airflow`` that of Airflow's UI."""
     here = str(request.scope.get("root_path", ""))
     text = (
         _environment()

@@ -1,4 +1,4 @@
-"""A run: its steps on a time line with their power, predicted beside measured, and why its model is live or not."""
+"""Run page: steps with their power on a timeline, predictions beside measurements, and why its model is live or not."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ _REFRESH_SECONDS = 3
 
 @dataclass(frozen=True)
 class Task:
-    """A task of Airflow's: what it does now, for steps that have not reported yet."""
+    """An Airflow task instance, for steps that have not reported yet."""
 
     task_id: str
     map_index: int
@@ -53,7 +53,7 @@ def page(
     run_id: Annotated[str, Query()],
     repeat: Annotated[int | None, Query(ge=0, le=LARGEST)] = None,
 ) -> HTMLResponse:
-    """The newest repeat, or the one asked for."""
+    """Show a run's newest repeat, or the given one."""
     views = load_settings().ledger().views
     tasks = _tasks(session, dag_id, run_id)
     repeats = views.repeats(dag_id, run_id)
@@ -103,7 +103,7 @@ def _place(task_id: str) -> int:
 
 
 def _bars(row: Row, tries: Sequence[Row], tasks: Sequence[Task]) -> tuple[list[Bar], list[str]]:
-    """Every try that was metered, and what runs now; a row for each task that has begun, in the order of the run."""
+    """Return bars of all metered attempts and of running tasks, and the names of their tasks in the run's order."""
     begin = datetime.fromisoformat(row["started_at"])
     bars = []
     for each in tries:
@@ -120,7 +120,7 @@ def _bars(row: Row, tries: Sequence[Row], tasks: Sequence[Task]) -> tuple[list[B
 
 
 def _steps(tries: Sequence[Row], tasks: Sequence[Task], plan: Plan | None) -> list[dict[str, Any]]:
-    """A row for each try, and for each task without one; the prediction beside a step's first row."""
+    """Return a row for each reported attempt and each task without one; a step's first row has the prediction."""
     predicted = plan.seconds_by_step if plan else {}
     rows: list[dict[str, Any]] = []
     tried = {(each["task_id"], each["map_index"]) for each in tries}
@@ -147,7 +147,7 @@ def _steps(tries: Sequence[Row], tasks: Sequence[Task], plan: Plan | None) -> li
 
 
 def _watts(row: Row) -> float | None:
-    """A try's mean power."""
+    """Return an attempt's mean power."""
     known = row["joules"] is not None and row["wall_seconds"]
     return row["joules"] / row["wall_seconds"] if known else None
 
@@ -157,7 +157,10 @@ def _qualities(evaluations: Sequence[Row]) -> dict[str, Quality]:
 
 
 def _rollout(workload: str, version: str | None) -> dict[str, Any] | None:
-    """What the workload serves now, where that concerns this run's model; a server on this machine says how it is."""
+    """Return the serving target and the server's status if the target has this run's model; else None.
+
+    An error that prevents reading them is returned under ``error``.
+    """
     settings = load_settings()
     if version is None:
         return None

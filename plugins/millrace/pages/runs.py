@@ -1,4 +1,4 @@
-"""Runs: the ledger as a table to filter, to sort and to take away as CSV."""
+"""Runs page: the ledger's runs as a table with filters and sorting, and as CSV."""
 
 import csv
 import io
@@ -49,7 +49,7 @@ def wanted(
     sort: Annotated[Sort, Query()] = "started_at",
     ascending: Annotated[bool | None, BeforeValidator(_none_if_empty), Query()] = None,
 ) -> RunFilter:
-    """What the address asks for, of the DAGs that this person may see; 403 for another DAG."""
+    """Return the address's filter, limited to the DAGs that this user may read; HTTP 403 for another DAG."""
     if dag_id and dag_id not in dags:
         raise HTTPException(403, "You may not see this DAG")
     known = load_settings().ledger().views.dags()
@@ -70,7 +70,7 @@ Wanted = Annotated[RunFilter, Depends(wanted)]
 def page(
     request: Request, wanted: Wanted, dags: ReadableDags, after: Annotated[str | None, Query()] = None
 ) -> HTMLResponse:
-    """The table."""
+    """Show the table, 50 runs per page."""
     views = load_settings().ledger().views
     rows = views.runs(wanted, _read(after, wanted.sort) if after else None, _PAGE + 1)
     asked = {name: value for name, value in request.query_params.items() if value and name != "after"}
@@ -105,7 +105,7 @@ def page(
 
 @router.get("/csv")
 def table(wanted: Wanted) -> StreamingResponse:
-    """All rows of the filter, as run_summary has them, a page at a time."""
+    """Stream all rows of the filter as CSV with the columns of run_summary; the ledger is read page by page."""
     return StreamingResponse(
         _lines(wanted),
         media_type="text/csv; charset=utf-8",
@@ -126,7 +126,7 @@ def _lines(wanted: RunFilter) -> Iterator[str]:
 
 
 def _cell(value: Any) -> Any:  # noqa: ANN401 - of a row
-    """A text that a spreadsheet would take for a formula is kept from it; what is unknown stays empty."""
+    """Prefix a text that a spreadsheet would read as a formula with an apostrophe."""
     return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
 
 
@@ -135,7 +135,7 @@ def _write(at: RunCursor) -> str:
 
 
 def _read(text: str, sort: Sort) -> RunCursor:
-    """What ``_write`` wrote for a table in this order. Raises HTTPException 400 for anything else."""
+    """Parse a cursor that ``_write`` made for a table in this order. Raises HTTPException 400 for anything else."""
     try:
         found = _CURSOR.validate_json(urlsafe_b64decode(text))
         if not 0 <= found.repeat <= LARGEST or isinstance(found.value, str) != (sort == "started_at"):

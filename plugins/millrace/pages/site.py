@@ -1,4 +1,4 @@
-"""Site: where the energy went, by day and workload, what it cost, and how storage grows."""
+"""Site page: energy by day and workload, its cost, budgets, and the growth of storage."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from millrace.settings import load_settings
 
 router = APIRouter()
 
-_SHOWN = 7  # workloads with a colour of their own
+_SHOWN = 7  # workloads with their own colour
 _DAYS_SHOWN = 31
 _STORAGE_DAYS = 90
 _JOULES_PER_WH = 3600
@@ -28,7 +28,7 @@ _JOULES_PER_WH = 3600
 def page(
     request: Request, dags: ReadableDags, days: Annotated[Literal["7", "30", "90", "365"], Query()] = "30"
 ) -> HTMLResponse:
-    """The last days of the DAGs that this person may see."""
+    """Show the last days of the DAGs that this user may read."""
     settings = load_settings()
     views = settings.ledger().views
     today = datetime.now(UTC).date()
@@ -57,7 +57,7 @@ def page(
 
 
 def _chart(rows: Sequence[Row], since: date, today: date) -> Markup | None:
-    """Watt-hours by day, or by week where days are many; the largest workloads by name, the others together."""
+    """Draw watt-hours by day, or by week above 31 days: the seven largest workloads, the others summed up."""
     known = [row for row in rows if row["joules"] is not None]
     if not known:
         return None
@@ -80,7 +80,7 @@ def _chart(rows: Sequence[Row], since: date, today: date) -> Markup | None:
 
 
 def _totals(rows: Sequence[Row]) -> dict[str, Any]:
-    """Sums over all rows; None where no part is known, and money only in one currency."""
+    """Return sums over all rows; None if no value is known; money only if all costs have the same currency."""
     currencies = {row["currency"] for row in rows if row["cost"] is not None}
     measured = _sum(row["joules"] for row in rows)
     estimated = _sum(row["estimated_joules"] for row in rows)
@@ -96,7 +96,7 @@ def _totals(rows: Sequence[Row]) -> dict[str, Any]:
 
 
 def _by_workload(rows: Sequence[Row]) -> list[tuple[str, dict[str, Any]]]:
-    """The same by workload, the largest use first."""
+    """Return the sums by workload, the largest energy first."""
     parts: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
         parts[row["workload"]].append(row)

@@ -1,4 +1,4 @@
-"""Answers that take long: few at once, and each kept for a moment, so that no viewer's page slows the others'."""
+"""Limit and cache slow responses, so that one user's page does not slow down other users' pages."""
 
 import time
 from collections import OrderedDict
@@ -14,7 +14,7 @@ Answer = TypeVar("Answer")
 
 
 class FewAtOnce:
-    """At most so many are answered at once by this API server; who comes while they are is told to come again."""
+    """Limit of concurrent computations in this API server process; further requests get HTTP 503 with Retry-After."""
 
     def __init__(self, most: int, what: str) -> None:
         self._places = BoundedSemaphore(most)
@@ -22,7 +22,7 @@ class FewAtOnce:
 
     @contextmanager
     def place(self) -> Iterator[None]:
-        """Holds one of the places. Raises HTTPException 503 at once where none is free: waiting would hold a thread."""
+        """Hold one of the places. Raises HTTPException 503 at once if none is free: waiting would block a thread."""
         if not self._places.acquire(blocking=False):
             raise HTTPException(503, self._refusal, headers={"Retry-After": f"{_RETRY_AFTER_SECONDS}"})
         try:
@@ -32,7 +32,7 @@ class FewAtOnce:
 
 
 class Kept(Generic[Answer]):
-    """The newest answers, each for so many seconds."""
+    """Cache of the newest ``most`` answers, each for ``seconds``."""
 
     def __init__(self, most: int, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._most, self._seconds, self._clock = most, seconds, clock
@@ -40,7 +40,7 @@ class Kept(Generic[Answer]):
         self._lock = Lock()
 
     def get(self, key: Hashable, make: Callable[[], Answer]) -> Answer:
-        """The answer that is kept for this key, or a new one; errors are not kept."""
+        """Return the cached answer for this key, or make and cache a new one; errors are not cached."""
         with self._lock:
             made_at, answer = self._answers.get(key, (None, None))
             if made_at is not None and self._clock() - made_at < self._seconds:

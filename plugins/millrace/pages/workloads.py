@@ -1,4 +1,4 @@
-"""Workloads as Airflow's database has them: no DAG file is run in the API server."""
+"""Read workloads from Airflow's database, so that the API server executes no DAG file."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,7 +11,7 @@ from millrace.contracts.workload import Workload
 
 
 def names(session: Any, dags: frozenset[str]) -> list[str]:  # noqa: ANN401 - Airflow's session
-    """The DAGs among these that are Millrace's workloads, by their tags."""
+    """Return the ids among ``dags`` that are Millrace's workloads, by their tags, sorted."""
     ours = select(DagModel.dag_id).where(
         DagModel.tags.any(name="millrace"), ~DagModel.tags.any(name="site"), ~DagModel.is_stale
     )
@@ -19,7 +19,7 @@ def names(session: Any, dags: frozenset[str]) -> list[str]:  # noqa: ANN401 - Ai
 
 
 def find(session: Any, dag_id: str) -> tuple[Workload, dict[str, Any]] | None:  # noqa: ANN401
-    """A DAG's workload and the fields of its form, from Airflow's database: no DAG file is run here."""
+    """Return a DAG's workload and the fields of its form, from its serialized DAG; None if it is no workload."""
     dag = SerializedDagModel.get_dag(dag_id, session=session)
     text = dag.get_task("size").doc_json if dag and dag.has_task("size") else None
     if dag is None or not text:
@@ -29,5 +29,5 @@ def find(session: Any, dag_id: str) -> tuple[Workload, dict[str, Any]] | None:  
 
 
 def defaults(form: Mapping[str, Any]) -> dict[str, Any]:
-    """The values that the form begins with."""
+    """Return the form's initial values by field."""
     return {name: param.value for name, param in form.items()}

@@ -1,1 +1,1 @@
-"""Judging a candidate and rolling it out, seen from the orchestrator: files and HTTP, no model in memory."""
+"""Judge a candidate and roll it out, from Airflow's side: by files and HTTP, without a model in memory."""

@@ -1,4 +1,4 @@
-"""Requests that a rollout sends itself, so that it needs no traffic: rows, over and over."""
+"""Requests that a rollout on Kubernetes sends to its servers, so that it needs no traffic: replayed rows."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -16,9 +16,10 @@ _PROXY_SECONDS = 30.0
 
 
 class Asker:
-    """Asks a workload's services, each of which is looked up once. A request that fails raises RolloutRevertedError.
+    """Client that sends replayed rows to a workload's services; the address of each is looked up once.
 
-    ``versions`` says of a version's own service which version answers there: another one's answer is a failure.
+    ``versions`` maps a version's own service to that version: an answer of another version is a failure. A failed
+    request raises RolloutRevertedError; if no server was reached, its subclass ServerLostError.
     """
 
     def __init__(
@@ -39,12 +40,15 @@ class Asker:
         self._access: Access | None = None
 
     def ask(self, name: str) -> None:
-        """One request, by a connection of its own: a kept one would stay with one server."""
+        """Send one request over a new connection: a kept connection would always reach the same server."""
         with self._client(name) as client:
             self._send(client, name)
 
     def await_answer(self, name: str) -> None:
-        """A new service is there before every node's proxy knows of it."""
+        """Wait up to 30 s until a new service answers as ready: each node's proxy learns of it with a delay.
+
+        Raises RolloutRevertedError after that time.
+        """
         deadline = time.monotonic() + _PROXY_SECONDS
         self._renew()
         with self._client(name) as client:
@@ -55,7 +59,10 @@ class Asker:
         raise self._reverted(f"nothing answers within {_PROXY_SECONDS:g} s", name)
 
     def replay(self, name: str, seconds: float, crash: Callable[[], str | None]) -> None:
-        """Ask for that long, by one connection, and look now and then whether a server crashes again and again."""
+        """Send requests for ``seconds`` over one connection; every 5 s call ``crash``.
+
+        Raises RolloutRevertedError if ``crash`` returns a text.
+        """
         ends_at, look_at = time.monotonic() + seconds, time.monotonic() + _LOOK_EVERY_SECONDS
         with self._client(name) as client:
             while time.monotonic() < ends_at:

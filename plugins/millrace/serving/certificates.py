@@ -1,4 +1,4 @@
-"""An authority and the certificates that it signs for servers."""
+"""Certificate authority for model servers' certificates."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,14 +16,14 @@ _LONGEST_COMMON_NAME = 64
 
 @dataclass(frozen=True)
 class Authority:
-    """A self-signed certificate and its key."""
+    """Certificate authority: a self-signed certificate and its private key."""
 
     certificate: x509.Certificate
     key: ec.EllipticCurvePrivateKey
 
     @classmethod
     def create(cls, name: str, days: int) -> "Authority":
-        """A new one, which may sign certificates of servers and no other authority's."""
+        """Create an authority, valid for ``days``; it may sign servers' certificates but no other authority's."""
         key = ec.generate_private_key(ec.SECP256R1())
         builder = _builder(_named(name), _named(name), key, days, is_authority=True)
         identifier = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
@@ -31,22 +31,25 @@ class Authority:
 
     @classmethod
     def load(cls, certificate: bytes, key: bytes) -> "Authority":
-        """One that was kept as PEM. Raises ValueError for anything else."""
+        """Load an authority from PEM. Raises ValueError for anything else, also for a key without elliptic curve."""
         found = serialization.load_pem_private_key(key, None)
         if not isinstance(found, ec.EllipticCurvePrivateKey):
             raise ValueError("the authority's key is none of an elliptic curve")
         return cls(x509.load_pem_x509_certificate(certificate), found)
 
     def pem(self) -> bytes:
-        """The certificate."""
+        """Return the certificate as PEM."""
         return self.certificate.public_bytes(serialization.Encoding.PEM)
 
     def key_pem(self) -> bytes:
-        """The key, not encrypted."""
+        """Return the private key as PEM, not encrypted."""
         return _private(self.key)
 
     def issue(self, names: Sequence[str], days: int) -> tuple[bytes, bytes]:
-        """A server's certificate and key as PEM, for these host names and addresses, the first of which is its own."""
+        """Issue a server's certificate for these host names and addresses; return certificate and key as PEM.
+
+        The first name is the certificate's common name.
+        """
         key = ec.generate_private_key(ec.SECP256R1())
         identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key())
         certificate = (
@@ -60,7 +63,7 @@ class Authority:
 
 
 def alternative_names(names: Sequence[str]) -> list[x509.GeneralName]:
-    """Host names and addresses as a certificate has them."""
+    """Return host names and IP addresses as a certificate's subject alternative names."""
     return [_alternative_name(name) for name in names]
 
 

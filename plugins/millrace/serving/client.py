@@ -1,4 +1,4 @@
-"""A small Open Inference Protocol v2 client: rows in, probabilities and labels out."""
+"""Client of the Open Inference Protocol v2: sends rows of features, returns probabilities and labels."""
 
 import json
 import ssl
@@ -17,19 +17,19 @@ from millrace.storage import files
 Row = Mapping[str, object]
 Lost = Literal["refused", "dropped", "untrusted"]
 
-# a server that nobody reaches for so long is not there
+# a server that cannot be reached for this long counts as lost
 PATIENCE_SECONDS = 30.0
-# what was rotated reaches a server with the kubelet's next look at its pod's secrets
+# a rotated secret reaches a server's pod at the kubelet's next synchronization
 ROTATION_SECONDS = 150.0
 _PAUSE_SECONDS = 0.2
 _ROTATION_PAUSE_SECONDS = 2.0
 
 
 class RequestFailedError(TransientError):
-    """The server gave no answer, or an answer that is none. ``status`` is HTTP's, or None without an answer.
+    """A request without a valid answer. ``status`` is the HTTP status, or None without an answer.
 
-    ``lost`` says how a request without an answer was lost: nothing listened, the connection was closed meanwhile, or
-    the server's certificate is none of the authority's.
+    ``lost`` is the reason for no answer: "refused" (no connection), "dropped" (the connection was closed), "untrusted"
+    (the server's certificate was not verified), or None (such as a timeout).
     """
 
     def __init__(self, what: str, *, where: str, status: int | None, lost: Lost | None = None) -> None:
@@ -41,19 +41,22 @@ class RequestFailedError(TransientError):
 
     @property
     def is_out_of_reach(self) -> bool:
-        """Whether no model was asked at all: nothing listens, or the server has no version, or no room, for it."""
+        """Whether the request reached no model: no connection, HTTP 503 (no version or capacity), or 429 (too many)."""
         unasked = (httpx.codes.SERVICE_UNAVAILABLE, httpx.codes.TOO_MANY_REQUESTS)
         return self.lost == "refused" or self.status in unasked
 
     @property
     def is_stale(self) -> bool:
-        """Whether client and server hold different secrets: one of them was rotated, or they never were the same."""
+        """Whether client and server have different secrets, for example after a rotation: no trust, or HTTP 401."""
         return self.lost == "untrusted" or self.status == httpx.codes.UNAUTHORIZED
 
 
 @dataclass(frozen=True)
 class Answer:
-    """One request's answer: which version gave it, and for each row the labels with their scores, best first."""
+    """Answer to one request: the version that gave it, and for each row all probabilities and the labels with scores.
+
+    Labels are ordered by score, the highest first.
+    """
 
     model_version: str
     probabilities: tuple[tuple[float, ...], ...]
@@ -62,7 +65,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Access:
-    """The certificate authority (PEM) and name that a server is known by, and the token that it asks for."""
+    """What a client needs for a server with TLS and a token: certificate authority (PEM), server name and token."""
 
     ca: str | None = None
     server_name: str | None = None
@@ -70,9 +73,9 @@ class Access:
 
 
 class InferenceClient:
-    """Asks one model at one address. What a model was asked is not asked again: a failure is what a watch looks for.
+    """Client of one model at one address. A request that reached a model is not repeated: its failure counts.
 
-    ``access`` is what a server with TLS and a token needs of its clients; ``renew`` reads it anew after a rotation.
+    ``access`` has the secrets for a server with TLS and a token; ``renew`` reads them again after a rotation.
     """
 
     def __init__(
@@ -104,7 +107,7 @@ class InferenceClient:
         self._http.close()
 
     def ready(self) -> bool:
-        """Whether the server has a loaded stable version; False, too, where nobody answers."""
+        """Return whether the server has loaded its stable version; False also without an answer."""
         try:
             path = f"{self._address}/v2/health/ready"
             return self._http.get(path, extensions=self._extensions).status_code == httpx.codes.OK
@@ -112,7 +115,7 @@ class InferenceClient:
             return False
 
     def versions(self) -> list[str]:
-        """The versions that the server has loaded. Raises RequestFailedError, with 503 where it has none."""
+        """Return the versions that the server has loaded. Raises RequestFailedError, with status 503 if it has none."""
         where = f"{self._address}/v2/models/{self._model}"
         try:
             response = self._http.get(where, extensions=self._extensions)
@@ -130,10 +133,10 @@ class InferenceClient:
         return [str(version)[:100] for version in named]
 
     def infer(self, rows: Sequence[Row], version: str | None = None) -> Answer:
-        """Ask for rows, of one version or of whichever the server chooses.
+        """Send one request for these rows, to the given version or to the version that the server chooses.
 
-        Raises RequestFailedError, also where another version answered than the one that was asked: a verdict on a
-        version counts its own answers alone.
+        Raises RequestFailedError, also if a version other than the given one answered: a verdict on a version counts
+        only its own answers.
         """
         path = f"/v2/models/{self._model}" + (f"/versions/{version}" if version else "") + "/infer"
         try:
@@ -162,10 +165,10 @@ class InferenceClient:
     def infer_patiently(
         self, rows: Sequence[Row], version: str | None = None, patience_seconds: float = PATIENCE_SECONDS
     ) -> Answer:
-        """``infer``, asked again while no model is reached: a server begins, or has closed a connection that was kept.
+        """Call ``infer``, repeated while no model is reached: the server starts, or closed a kept connection (once).
 
-        Secrets that do not fit are read anew, and asked with until every server has had its time to do so as well.
-        Raises RequestFailedError, after ``patience_seconds`` one that ``is_out_of_reach``.
+        If the secrets differ, they are read again by ``renew`` and the request is repeated for up to 150 s, until
+        servers have read them, too. Raises RequestFailedError; if no model was reached, after ``patience_seconds``.
         """
         deadline, dropped = time.monotonic() + patience_seconds, 0
         rotated_by = time.monotonic() + ROTATION_SECONDS
@@ -187,7 +190,7 @@ class InferenceClient:
 
 
 def _lost(error: httpx.HTTPError) -> Lost | None:
-    """A timeout is neither: the model had its time."""
+    """Return how a request was lost; None for other errors, such as a read timeout, which counts as the model's."""
     if _untrusted(error):
         return "untrusted"
     if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
@@ -196,7 +199,7 @@ def _lost(error: httpx.HTTPError) -> Lost | None:
 
 
 def _untrusted(error: BaseException | None) -> bool:
-    """Whether a certificate was not to be verified: httpx tells of it as of any connection that fails."""
+    """Return whether certificate verification failed; httpx reports it as a general connection error."""
     while error is not None:
         if isinstance(error, ssl.SSLCertVerificationError):
             return True
@@ -206,14 +209,14 @@ def _untrusted(error: BaseException | None) -> bool:
 
 @lru_cache(maxsize=16)
 def _trusting(ca: str | None) -> ssl.SSLContext:
-    """One context for each authority: making it takes longer than a request."""
+    """Return the TLS context for an authority, cached: creating it takes longer than a request."""
     return ssl.create_default_context(cadata=ca) if ca else httpx.create_ssl_context(trust_env=False)
 
 
 def request_body(rows: Sequence[Row]) -> dict[str, Any]:
-    """The JSON body for rows of features: a tensor a feature, its datatype after the values.
+    """Return the JSON body for rows of features: one tensor per feature, its datatype derived from the values.
 
-    Raises BadInputError where rows differ in their features or a value is no text, number or truth value.
+    Raises BadInputError if there are no rows, rows differ in their features, or a value is no text, number or bool.
     """
     if not rows or any(set(row) != set(rows[0]) for row in rows):
         raise BadInputError(
@@ -226,7 +229,10 @@ def request_body(rows: Sequence[Row]) -> dict[str, Any]:
 
 
 def read_replay(uri: str, max_rows: int = 500) -> list[dict[str, object]]:
-    """The first rows of a replay file (JSON Lines: a row's features a line). Raises BadInputError naming the line."""
+    """Read the first rows of a replay file (JSON Lines: one row's features per line).
+
+    Raises BadInputError, with the line number of an invalid line, or if the file has no rows.
+    """
     rows: list[dict[str, object]] = []
     for number, line in enumerate(_lines(uri), start=1):
         try:

@@ -1,4 +1,4 @@
-"""The serving namespace of one cluster: server-side apply, scales, selectors, and what pods say of themselves."""
+"""Access to the serving namespace of a cluster: server-side apply, scale, and the state of pods."""
 
 import base64
 import json
@@ -20,7 +20,7 @@ FIELD_MANAGER = "millrace"
 _APPLY = "application/apply-patch+yaml"
 _MERGE = "application/merge-patch+json"
 _LOOK_SECONDS = 0.5
-# Kubernetes's own code
+# reason code that Kubernetes gives a waiting container
 _CRASHES = "CrashLoopBackOff"
 _REQUEST_SECONDS = 30
 _PATHS = {
@@ -34,14 +34,14 @@ _PATHS = {
 
 
 class NotFoundError(BadInputError):
-    """The object is not there."""
+    """The object does not exist (HTTP 404)."""
 
 
 @dataclass(frozen=True)
 class Replicas:
-    """A Deployment's replicas; ``trouble`` is what its pods say that do not become ready.
+    """A Deployment's replicas; ``trouble`` is the state of the first pod that is not ready, as a text.
 
-    ``crashes`` is whether Kubernetes has one of them wait because it crashes again and again.
+    ``crashes`` is true if that pod is in CrashLoopBackOff.
     """
 
     wanted: int
@@ -51,16 +51,16 @@ class Replicas:
 
 
 class ServingCluster:
-    """What the rollout does in the cluster. Every write is idempotent; none waits unless its name says so."""
+    """Operations of a rollout in the cluster. Every write is idempotent; only ``await_ready`` waits."""
 
     def __init__(self, cluster: Cluster, api: client.ApiClient) -> None:
         self.cluster = cluster
         self._api = api
 
     def apply(self, manifest: Manifest) -> str:
-        """Apply one object as the field manager "millrace"; returns its resource version (a no-op keeps it).
+        """Apply one object as the field manager "millrace"; return its resource version (unchanged by a no-op).
 
-        Raises TransientError for an answer of 5xx and BadInputError for any other refusal.
+        Raises BadInputError for HTTP 400, 403, 404 and 422, and TransientError for other errors.
         """
         name = manifest["metadata"]["name"]
         query = [("fieldManager", FIELD_MANAGER), ("force", "true")]
@@ -68,30 +68,30 @@ class ServingCluster:
         return str(answer["metadata"]["resourceVersion"])
 
     def get(self, kind: str, name: str) -> Manifest | None:
-        """An object; None where there is none."""
+        """Return an object; None if it does not exist."""
         try:
             return dict(self._call("GET", kind, name))
         except NotFoundError:
             return None
 
     def listed(self, kind: str, workload: str | None = None) -> list[Manifest]:
-        """A workload's objects of one kind, or those of every workload."""
+        """Return a workload's objects of one kind, or those of every workload."""
         query = [("labelSelector", WORKLOAD_LABEL if workload is None else f"{WORKLOAD_LABEL}={workload}")]
         return list(self._call("GET", kind, "", query=query)["items"])
 
     def delete(self, kind: str, name: str) -> None:
-        """Remove an object and what it owns; one that is not there is no error."""
+        """Delete an object and what it owns; no error if it does not exist."""
         try:
             self._call("DELETE", kind, name, {"propagationPolicy": "Background"}, "application/json")
         except NotFoundError:
             return
 
     def scale(self, deployment: str, replicas: int) -> None:
-        """Say how many replicas there are."""
+        """Set a Deployment's number of replicas."""
         self._call("PATCH", "Deployment", f"{deployment}/scale", {"spec": {"replicas": replicas}}, _MERGE)
 
     def replicas(self, deployment: str) -> Replicas:
-        """How many there are, and why not all are ready."""
+        """Return a Deployment's wanted and ready replicas, and why not all are ready."""
         found = self._call("GET", "Deployment", deployment)
         wanted, ready = found["spec"].get("replicas", 1), found.get("status", {}).get("readyReplicas", 0)
         if ready >= wanted:
@@ -99,7 +99,11 @@ class ServingCluster:
         return Replicas(wanted, ready, *self._trouble(found["spec"]["selector"]["matchLabels"]))
 
     def await_ready(self, deployment: str, replicas: int, timeout_seconds: float, say: Callable[[str], None]) -> None:
-        """Wait for that many ready replicas. Raises TransientError with what the pods say, when the time is over."""
+        """Wait for that many ready replicas; ``say`` receives each change of the pods' state.
+
+        Raises TransientError, with the pods' state, after ``timeout_seconds``, or at once if a pod is in
+        CrashLoopBackOff.
+        """
         deadline = time.monotonic() + timeout_seconds
         said = ""
         while True:
@@ -119,15 +123,15 @@ class ServingCluster:
             time.sleep(_LOOK_SECONDS)
 
     def address(self, name: str) -> str:
-        """Where Airflow reaches a service."""
+        """Return the address at which Airflow reaches a service."""
         found = self._call("GET", "Service", name)
         given = {"service": name, "namespace": self.cluster.serving_namespace, "cluster_ip": found["spec"]["clusterIP"]}
         return self.cluster.serving_address.format(**given)
 
     def access(self, workload: str) -> Access:
-        """What a client of a workload's services, its versions' too, needs now: the secret is read anew.
+        """Read the secret and return the access to a workload's services, those of single versions included.
 
-        Servers are known by the name of the workload's own service.
+        A server's certificate has the name of the workload's own service.
         """
         cluster = self.cluster
         if not (cluster.serving_tls or cluster.serving_token):
@@ -144,7 +148,10 @@ class ServingCluster:
         )
 
     def metrics(self, workload: str, version: str) -> list[str]:
-        """The metrics page of each running server of a version, by way of the API server."""
+        """Return the metrics page of each running server of a version, read through the API server's proxy.
+
+        A server that does not answer is left out.
+        """
         scheme = "https" if self.cluster.serving_tls else "http"
         pages = []
         for pod in self._pods(labels(workload, version)):
@@ -158,7 +165,7 @@ class ServingCluster:
         return pages
 
     def claim(self, workload: str) -> None:
-        """Raises BadInputError where the workload's service name belongs to another workload."""
+        """Raise BadInputError if the workload's service name belongs to another workload."""
         found = self.get("Service", service_name(workload))
         owner = found["metadata"].get("labels", {}).get(WORKLOAD_LABEL) if found else workload
         if owner != workload:

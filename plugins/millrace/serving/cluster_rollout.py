@@ -1,4 +1,4 @@
-"""A candidate's way into service on Kubernetes: a Deployment of its own, shares in steps, one Service in front."""
+"""Rollout of a candidate on Kubernetes: its own Deployment, shares of requests in steps, one Service in front."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -20,9 +20,9 @@ READY_TIMEOUT_SECONDS = 300.0
 
 @dataclass(frozen=True)
 class Held:
-    """A rollout at rest: its last step could not be judged, for ``reason``, and the candidate keeps its share.
+    """A paused rollout: its last step could not be judged, for ``reason``, and the candidate keeps its share.
 
-    ``steps`` of the policy's are taken, over the version ``stable``, of ``replicas`` servers.
+    ``steps`` is the number of steps taken, ``stable`` the stable version, ``replicas`` the number of servers.
     """
 
     stable: str
@@ -32,14 +32,14 @@ class Held:
 
 
 class ClusterRollout:
-    """Smoke requests, then the policy's shares, by weight or by replicas; each is held until its verdict.
+    """Rollout on Kubernetes: smoke requests, then the policy's shares by weight or by replicas, each until its verdict.
 
-    The stable version's pods stay up until the watch is over, so that going back starts none. ``folder`` of a version
-    holds the spec and the target that its servers read; ``source`` is what verdicts rest on, the servers' own metrics
-    where it is None; ``show`` hears the candidate's share in percent whenever it changes, None once it has gone.
-    Where the stable version is not ``comparable``, since it takes other features, the candidate's own errors decide,
-    and no share is between none and all. ``admit`` raises where the candidate may answer nobody; it is asked again once
-    each share is given, so that what a person takes back meanwhile loses it.
+    The stable version's pods stay up until the watch ends, so that a revert starts no pods. ``folder`` returns a
+    version's folder with the spec and the serving target that its servers read; ``source`` has the metrics for verdicts
+    (None: the servers' own); ``show`` gets the candidate's share in percent at each change, and None after a revert.
+    If the stable version is not ``comparable``, because it takes other features, only the candidate's errors decide
+    and it gets all requests in one step. ``admit`` raises if the candidate must not serve; it is called after each
+    change of the share, so that a candidate that a person withdraws meanwhile loses it.
     """
 
     def __init__(
@@ -78,15 +78,15 @@ class ClusterRollout:
 
     @property
     def address(self) -> str:
-        """The workload's Service, which never changes."""
+        """Address of the workload's Service, which never changes."""
         return self._at.address(self._name)
 
     def advance(self) -> Held | None:
-        """Bring the candidate from no request to all of them; None when it answers every request.
+        """Raise the candidate's share from 0 to 100 % of the requests; return None when it answers all of them.
 
-        A step that cannot be judged holds there: ``go_on`` and ``reject`` are a person's answers. Raises
-        RolloutRevertedError when the candidate does not become ready, or a step fails; the stable version alone
-        answers then. Begun again, it begins with the first step.
+        Returns Held at a step that cannot be judged; a person then decides by ``go_on`` or ``reject``. Raises
+        RolloutRevertedError if the candidate does not become ready or a step fails; then only the stable version
+        answers. A second call begins with the first step.
         """
         self._at.claim(self._workload)
         with self._or_back():
@@ -110,19 +110,22 @@ class ClusterRollout:
             return self._steps(0, replicas)
 
     def go_on(self, held: Held) -> Held | None:
-        """A person lets the candidate have its next share; returns and raises as ``advance`` does."""
+        """Continue a held rollout with the next share, after a person's approval; returns and raises as ``advance``."""
         self._refuse_overtaken(held.stable)
         with self._or_back():
             return self._steps(held.steps, held.replicas)
 
     def reject(self, held: Held, reason: str) -> RolloutRevertedError:
-        """A person does not: the stable version alone answers. Returns the error that ends the rollout."""
+        """Revert a held rollout, after a person's rejection; return the error that ends the rollout."""
         self._refuse_overtaken(held.stable)
         self.back(reason)
         return self._reverted(reason)
 
     def watch(self) -> None:
-        """Replay rows for ``policy.watch_seconds`` while the candidate answers alone, the old version standing by."""
+        """Replay rows for ``policy.watch_seconds`` while only the candidate answers; the old version's pods stay up.
+
+        Raises RolloutRevertedError, after a revert, if a request fails or the candidate's servers crash.
+        """
         self._refuse_overtaken()
         with self._or_back():
             self._admit()
@@ -130,16 +133,16 @@ class ClusterRollout:
             self._refuse_errors(lambda: self._asker.replay(self._name, seconds, self._crash))
 
     def _crash(self) -> str | None:
-        """What the candidate's servers say of themselves where one crashes again and again."""
+        """Return the state of the candidate's servers as a text if one is in CrashLoopBackOff, else None."""
         found = self._at.replicas(self._deployment)
         return found.trouble if found.crashes else None
 
     def finish(self) -> None:
-        """Release the old version; the ledger calls the candidate live by now."""
+        """Remove the old version's servers; called after the ledger has made the candidate live."""
         self._shares.settle()
 
     def back(self, reason: str) -> None:
-        """Let the stable version answer alone and take the candidate away, unless the candidate is what is live."""
+        """Send all requests to the stable version and delete the candidate's objects, unless the candidate is live."""
         if self._is_live:
             self._say(f"version {self._candidate.version} is live and stays: {reason}")
             return
@@ -148,14 +151,14 @@ class ClusterRollout:
         self._say(f"back to version {self._stable.version} alone: {reason}" if self._stable else reason)
 
     def abandon(self, reason: str) -> bool:
-        """Go back where this rollout was left half-way, unless another one goes on since; whether it was."""
+        """Revert if this rollout was left unfinished and no other has replaced it; return whether it was reverted."""
         if self._is_live or not self._shares.candidate_servers():
             return False
         self.back(reason)
         return True
 
     def _steps(self, taken: int, replicas: int) -> Held | None:
-        """The policy's shares after the first ``taken``, up to one that cannot be judged."""
+        """Give the policy's shares after the first ``taken`` in turn; stop at one that cannot be judged."""
         assert self._stable is not None
         for number, percent in enumerate(self._shares_in_turn[taken:], start=taken + 1):
             if (reason := self._step(percent, replicas)) is not None:
@@ -163,7 +166,7 @@ class ClusterRollout:
         return None
 
     def _step(self, percent: int, replicas: int) -> str | None:
-        """One share: the candidate's servers become ready, then the stable ones that it replaces go."""
+        """Give one share: wait for the candidate's servers, then remove the stable servers that they replace."""
         ours, theirs = self._shares.servers(percent, replicas)
         self._at.scale(self._deployment, ours)
         self._at.await_ready(self._deployment, ours, READY_TIMEOUT_SECONDS, self._say)
@@ -178,9 +181,9 @@ class ClusterRollout:
         self._admit()
 
     def _judge(self, share: str, names: tuple[str, ...]) -> str | None:
-        """Ask by each service, then let both versions' figures decide; the reason where they cannot.
+        """Send requests to each service and compare both versions' metrics; return a reason if they are inconclusive.
 
-        A failure without an error counts once it is repeated: a machine that stood still for a moment is no verdict.
+        A failure without request errors counts only if a second measurement repeats it: a machine may stall briefly.
         """
         assert self._stable is not None
         if not self._comparable:
@@ -203,7 +206,7 @@ class ClusterRollout:
         return None if verdict.outcome == "pass" else f"at {share}: {verdict.reasons[0]}"
 
     def _verdict(self, ask: Callable[[], None], stable: str) -> tuple[Verdict, bool]:
-        """What the figures say, and whether a request erred. One slow request of twenty is a p99 already."""
+        """Return the verdict on the metrics, and whether a request failed. Of 20 requests one slow one sets the p99."""
         try:
             canary, other = self._measure(ask, self._candidate.version, stable)
             return judge_step(self._policy, canary, other), canary.errors > 0
@@ -219,7 +222,7 @@ class ClusterRollout:
         self._say(f"version {self._candidate.version} answers when asked alone")
 
     def _refuse_errors(self, ask: Callable[[], None]) -> None:
-        """Ask, and go back where others' requests erred meanwhile; ours raise at once."""
+        """Send requests by ``ask``, which raises if one fails; raise, too, if clients' requests failed meanwhile."""
         try:
             (figures,) = self._measure(ask, self._candidate.version)
         except UnmeasuredError as error:
@@ -229,7 +232,7 @@ class ClusterRollout:
             raise self._reverted(f"{figures.errors:.4g} of {figures.requests:.4g} requests erred")
 
     def _measure(self, ask: Callable[[], None], *versions: str) -> list[Measured]:
-        """Versions' figures over what ``ask`` sends, which it does in any case. Raises UnmeasuredError."""
+        """Return the versions' metrics while ``ask`` sends requests. Raises UnmeasuredError after calling ``ask``."""
         reading, unknown = None, UnmeasuredError()
         try:
             reading = self._source.begin(self._workload, versions)
@@ -241,7 +244,7 @@ class ClusterRollout:
         return [reading.of(version) for version in versions]
 
     def _refuse_overtaken(self, stable: str | None = None) -> None:
-        """Raises RolloutRevertedError where another rollout came between: what answers is that one's to say."""
+        """Delete the candidate's objects and raise RolloutRevertedError if another rollout has replaced this one."""
         replaced = stable is not None and (self._stable is None or self._stable.version != stable)
         if replaced or not self._shares.candidate_servers():
             self._shares.take_away()

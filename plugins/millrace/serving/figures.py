@@ -1,4 +1,4 @@
-"""A version's figures over a while, where they come from, and the three-valued verdict on them."""
+"""Metrics of a version over a period, their sources, and the verdict on a canary step: pass, fail or inconclusive."""
 
 import math
 from collections import defaultdict
@@ -17,50 +17,50 @@ _P99 = 0.99
 
 
 class UnmeasuredError(Exception):
-    """There are no figures to judge by, for this reason."""
+    """There are no metrics for a verdict; the text is the reason."""
 
 
 class Measured(Protocol):
-    """What is known of a version over a while; None is unknown. Estimated joules are shown, never judged."""
+    """Metrics of a version over a period; None is unknown. Estimated joules are shown, never judged."""
 
     @property
     def requests(self) -> float:
-        """How many it was asked to answer."""
+        """Number of requests."""
 
     @property
     def errors(self) -> float:
-        """How many of them it did not answer."""
+        """Number of requests that failed."""
 
     @property
     def p99_seconds(self) -> float | None:
-        """The time that 99 % of the answers took at most."""
+        """Time within which 99 % of the answers were given."""
 
     @property
     def joules_per_request(self) -> float | None:
-        """What its servers used, by the request."""
+        """Joules of its servers per request."""
 
     @property
     def joules_are_estimated(self) -> bool:
-        """Whether no sensor measured them."""
+        """Whether the joules are estimated instead of measured by a sensor."""
 
 
 class Reading(Protocol):
-    """Figures from its beginning on."""
+    """Measurement in progress: metrics since its beginning."""
 
     def of(self, version: str) -> Measured:
-        """One version's, with everything in them that was asked before this call. Raises UnmeasuredError."""
+        """Return a version's metrics, with all requests before this call included. Raises UnmeasuredError."""
 
 
 class Source(Protocol):
-    """Where figures come from."""
+    """Source of metrics."""
 
     def begin(self, workload: str, versions: Sequence[str]) -> Reading:
-        """Begin to count for these versions. Raises UnmeasuredError."""
+        """Begin a measurement of these versions. Raises UnmeasuredError."""
 
 
 @dataclass(frozen=True)
 class Figures:
-    """Requests since a version's servers began: how many, how many erred, and how many were done within each bound."""
+    """Counters of a version's servers: requests, errors, and answers within each bound of the latency histogram."""
 
     requests: float = 0.0
     errors: float = 0.0
@@ -70,7 +70,7 @@ class Figures:
 
     @classmethod
     def read(cls, pages: Iterable[str], version: str) -> "Figures":
-        """The sum over the servers' pages (Prometheus text format)."""
+        """Return the sums over the servers' metrics pages (Prometheus text format)."""
         requests = errors = 0.0
         within: dict[float, float] = defaultdict(float)
         for page in pages:
@@ -86,7 +86,7 @@ class Figures:
         return cls(requests, errors, dict(within))
 
     def since(self, before: "Figures") -> "Figures":
-        """What came after ``before``. A server that began anew counts from nothing, so no figure is negative."""
+        """Return the increase since ``before``; 0 where a counter is smaller, because its server was restarted."""
         return Figures(
             max(0.0, self.requests - before.requests),
             max(0.0, self.errors - before.errors),
@@ -98,7 +98,7 @@ class Figures:
 
     @property
     def p99_seconds(self) -> float | None:
-        """The bound that 99 % of the answered requests were done within, as fine as the histogram's buckets."""
+        """Smallest bucket bound within which 99 % of the requests were answered; None without answers."""
         answered = self.done_within_seconds.get(math.inf, 0.0)
         if not answered:
             return None
@@ -107,7 +107,7 @@ class Figures:
 
 @dataclass(frozen=True)
 class PagesSource:
-    """The servers' own metrics; ``pages`` gives those of a workload's version. They know nothing of joules."""
+    """Source that reads the servers' metrics pages; ``pages`` returns those of a version. They have no joules."""
 
     pages: Callable[[str, str], list[str]]
 
@@ -128,11 +128,12 @@ class _PagesReading:
 
 
 def judge_step(policy: ServingPolicy, canary: Measured, stable: Measured) -> Verdict:
-    """May the canary get more requests? "fail" and "inconclusive" as in serving.gate, each with its figures.
+    """Return the verdict on whether the canary may get more requests, with its metrics as reasons.
 
-    Fails above ``policy.max_error_rate``, with a p99 above ``policy.max_slowdown`` times the stable version's, which
-    counts as 20 ms where it is less, or with more joules per request than ``policy.max_joules_increase`` lets it have,
-    where a sensor measured both. Inconclusive with fewer than 20 requests to either: too few to compare.
+    Fails if the error rate is above ``policy.max_error_rate`` with more than one error; if the p99 is above
+    ``policy.max_slowdown`` times the stable version's (at least 20 ms); or, if sensors measured both versions, if the
+    joules per request exceed the stable version's by more than ``policy.max_joules_increase``. Inconclusive if either
+    version has fewer than 20 requests.
     """
     if canary.requests and canary.errors / canary.requests > policy.max_error_rate and canary.errors > 1:
         share = f"{canary.errors:.4g} of {canary.requests:.4g} requests erred"
@@ -161,7 +162,7 @@ def judge_step(policy: ServingPolicy, canary: Measured, stable: Measured) -> Ver
 
 
 def _energy(policy: ServingPolicy, canary: Measured, stable: Measured) -> tuple[bool, str]:
-    """Whether the canary's requests are known to cost too many joules, and a sentence about it."""
+    """Return whether measured joules per request are too many, and a sentence about them."""
     mine, theirs = canary.joules_per_request, stable.joules_per_request
     if mine is None or not theirs:
         return False, "joules per request are not measured, and so not judged"

@@ -1,4 +1,4 @@
-"""May a candidate go live? Absolute floors, and changes against the live version."""
+"""Verdict on whether a candidate may go live, by absolute floors and by changes against the live version."""
 
 from collections.abc import Iterator
 from typing import Literal
@@ -15,12 +15,12 @@ _SEVERITY: tuple[Outcome, ...] = ("fail", "inconclusive", "pass")
 
 
 def judge(policy: GatePolicy, candidate: Quality, live: Quality | None) -> Verdict:
-    """The verdict on a candidate, with a sentence for every rule, the failed ones first.
+    """Return the verdict on a candidate, with a sentence for every rule, the failed ones first.
 
-    Any failed rule fails the candidate; else any inconclusive one makes the verdict inconclusive. Floors fail at
-    once. A change for the worse against the live version is inconclusive beyond the policy's limit and fails beyond
-    twice that limit. A slower p99 counts only where the median is slower, too, and by more than 2 ms: a tail alone
-    is as likely the machine's. Without a live version the floors decide. Estimated joules are shown, never judged.
+    The verdict is "fail" if any rule fails, else "inconclusive" if any rule is inconclusive, else "pass". A missed
+    floor fails. A change for the worse against the live version is inconclusive above the policy's limit and fails
+    above twice that limit. A slower p99 counts only if the median is slower by more than 2 ms, too: a slow tail alone
+    may come from the machine. Without a live version the floors decide. Estimated joules are shown, never judged.
     """
     findings = [*_floors(policy, candidate), *(_changes(policy, candidate, live) if live else [_first(candidate)])]
     findings.sort(key=lambda finding: _SEVERITY.index(finding[0]))
@@ -114,7 +114,7 @@ def _worse(change: float, limit: float) -> Outcome:
 
 
 def _increase(before: float, after: float) -> float:
-    """The change as a share of what was; from zero any growth is infinite."""
+    """Return the change as a share of ``before``; infinite for an increase from zero."""
     if before > 0:
         return after / before - 1
     return float("inf") if after > 0 else 0.0

@@ -1,11 +1,11 @@
-"""A candidate's share by weight, where the cluster has Gateway API."""
+"""Manifest that divides requests by weight, for a cluster with Gateway API."""
 
 from millrace.contracts.cluster import Cluster
 from millrace.serving.manifests import PORT, Manifest, object_of, service_name
 
 
 def http_route(cluster: Cluster, workload: str, shares: dict[str, int]) -> Manifest:
-    """A route from the settings' gateway to each version's own Service; ``shares`` are per cent, by version."""
+    """Return a route from the configured gateway to each version's own Service; ``shares`` maps version to percent."""
     namespace, _, name = cluster.gateway.partition("/")
     backends = [
         {
@@ -22,7 +22,7 @@ def http_route(cluster: Cluster, workload: str, shares: dict[str, int]) -> Manif
             "parentRefs": [
                 {"group": "gateway.networking.k8s.io", "kind": "Gateway", "namespace": namespace, "name": name}
             ],
-            # a gateway has several workloads behind it: each by the protocol's own path
+            # a gateway serves several workloads: the inference protocol's path selects one
             "rules": [
                 {
                     "matches": [{"path": {"type": "PathPrefix", "value": f"/v2/models/{workload}"}}],

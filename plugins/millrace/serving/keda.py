@@ -1,4 +1,4 @@
-"""Replicas by requests in flight, where the cluster has KEDA."""
+"""Autoscaler by requests in flight, for a cluster with KEDA."""
 
 from millrace.contracts.cluster import Cluster
 from millrace.serving.manifests import Manifest, object_of, service_name
@@ -7,9 +7,9 @@ _PAUSED = "autoscaling.keda.sh/paused"
 
 
 def scaled_object(cluster: Cluster, workload: str, version: str, suspended: bool = False) -> Manifest:
-    """As many servers as requests in flight need; suspended while a rollout says how many there are."""
+    """Return a ScaledObject that scales a version's servers by requests in flight; a rollout suspends it."""
     name = service_name(workload, version)
-    # the gauge does not say whose requests they are, its server's other series does
+    # the gauge has no workload and version labels; they come from another series of the same server
     query = (
         "sum(millrace_requests_in_flight and on (instance) "
         f'millrace_version_loaded{{workload="{workload}",version="{version}"}})'

@@ -1,4 +1,4 @@
-"""A workload's live version as KServe's InferenceService, for clusters where KServe runs what serves."""
+"""Manifest of a workload's live version as an InferenceService, for clusters in which KServe runs model servers."""
 
 from millrace.contracts.cluster import Cluster
 from millrace.contracts.workload import ServingPolicy
@@ -8,9 +8,10 @@ _CONTAINER = "kserve-container"
 
 
 def inference_service(cluster: Cluster, workload: str, version: str, policy: ServingPolicy, folder: str) -> Manifest:
-    """Our own server as a custom predictor, by Deployments (no Knative); ``folder`` holds its orders.
+    """Return an InferenceService with Millrace's server as custom predictor, as a Deployment (no Knative).
 
-    It has the restricted pod of any other server, and names the secrets that it needs without holding one.
+    ``folder`` has the server's spec and serving target. The pod is restricted as any other server's; the manifest
+    refers to secrets by name and contains none.
     """
     server = pod(cluster, workload, policy, folder)
     (container,) = server.pop("containers")

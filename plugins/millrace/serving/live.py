@@ -1,4 +1,4 @@
-"""What serves a workload in one cluster, with the means that the cluster has."""
+"""Manifests that serve a workload in one cluster, depending on what the cluster has (Gateway API, KEDA)."""
 
 from millrace.contracts.cluster import Cluster
 from millrace.contracts.workload import ServingPolicy
@@ -7,7 +7,7 @@ from millrace.serving.manifests import Manifest
 
 
 def all_of(cluster: Cluster, workload: str, version: str, policy: ServingPolicy, folder: str) -> list[Manifest]:
-    """Everything that serves a workload whose live version this is, as a rollout leaves it."""
+    """Return all manifests that serve a workload's live version, as they are after a rollout."""
     route = [gateway.http_route(cluster, workload, {version: 100})] if cluster.gateway else []
     return [
         manifests.service(cluster, workload, "", version),
@@ -20,11 +20,11 @@ def all_of(cluster: Cluster, workload: str, version: str, policy: ServingPolicy,
 
 
 def autoscaler(cluster: Cluster, workload: str, version: str, suspended: bool = False) -> Manifest:
-    """What says how many servers a version has; suspended while a rollout says it."""
+    """Return a version's autoscaler: ScaledObject with KEDA, else HorizontalPodAutoscaler; a rollout suspends it."""
     render = keda.scaled_object if cluster.keda_prometheus_url else manifests.autoscaler
     return render(cluster, workload, version, suspended)
 
 
 def autoscaler_kinds(cluster: Cluster) -> tuple[str, ...]:
-    """The kind that is used here, and then the one that an earlier setting may have left."""
+    """Return the autoscaler kind in use, then the kind that an earlier setting may have left behind."""
     return ("ScaledObject", "HorizontalPodAutoscaler") if cluster.keda_prometheus_url else ("HorizontalPodAutoscaler",)

@@ -1,4 +1,4 @@
-"""What a rollout leaves in the cluster: the manifests that a platform team would have written by hand."""
+"""Kubernetes manifests of model servers: Services, Deployments, autoscalers and disruption budgets."""
 
 import re
 from typing import Any
@@ -20,18 +20,18 @@ _SETTLE_SECONDS = 300
 
 
 def service_name(workload: str, version: str = "") -> str:
-    """A DNS label of a workload's service, or of one version's: letters, digits and dashes, 63 at most."""
+    """Return the name of a workload's service, or of a version's, as a DNS label of at most 63 characters."""
     name = re.sub(r"[^a-z0-9]+", "-", f"{workload}-{version}".lower()).strip("-")
     return (name if name[0].isalpha() else f"m-{name}")[:63].rstrip("-")
 
 
 def labels(workload: str, version: str = "") -> dict[str, str]:
-    """The labels that select a workload's pods, or one version's."""
+    """Return the labels that select a workload's pods, or one version's."""
     return {WORKLOAD_LABEL: workload} | ({VERSION_LABEL: version} if version else {})
 
 
 def service(cluster: Cluster, workload: str, version: str, selected: str) -> Manifest:
-    """A service over the pods of the version ``selected``, over all the workload's where that is empty.
+    """Return a Service for the pods of the version ``selected``, or for all the workload's pods if that is empty.
 
     ``version`` is empty for the workload's own service, whose name and address never change.
     """
@@ -52,7 +52,7 @@ def service(cluster: Cluster, workload: str, version: str, selected: str) -> Man
 
 
 def deployment(cluster: Cluster, workload: str, version: str, policy: ServingPolicy, spec_uri_folder: str) -> Manifest:
-    """One version's servers. ``replicas`` is left out: the autoscaler's, or the rollout's, to say."""
+    """Return the Deployment of one version's servers, without ``replicas``: the autoscaler or the rollout sets them."""
     chosen = labels(workload, version)
     return object_of("apps/v1", "Deployment", cluster, service_name(workload, version), workload, version) | {
         "spec": {
@@ -76,7 +76,7 @@ def deployment(cluster: Cluster, workload: str, version: str, policy: ServingPol
 
 
 def autoscaler(cluster: Cluster, workload: str, version: str, suspended: bool = False) -> Manifest:
-    """CPU at 70 % of the request; suspended while a rollout says how many replicas there are."""
+    """Return an autoscaler with a target of 70 % of the CPU request; a rollout suspends it and sets the replicas."""
     behaviour = {"selectPolicy": "Disabled"} if suspended else {"selectPolicy": "Max"}
     return object_of(
         "autoscaling/v2", "HorizontalPodAutoscaler", cluster, service_name(workload, version), workload, version
@@ -104,14 +104,17 @@ def autoscaler(cluster: Cluster, workload: str, version: str, suspended: bool = 
 
 
 def disruption_budget(cluster: Cluster, workload: str) -> Manifest:
-    """A drained node takes one server at a time."""
+    """Return a disruption budget: an eviction, as of a drained node, takes one server at a time."""
     return object_of("policy/v1", "PodDisruptionBudget", cluster, service_name(workload), workload) | {
         "spec": {"maxUnavailable": 1, "selector": {"matchLabels": labels(workload)}}
     }
 
 
 def pod(cluster: Cluster, workload: str, policy: ServingPolicy, folder: str) -> Manifest:
-    """The specification of one server, restricted, without a token; ``folder`` holds its orders."""
+    """Return the restricted pod specification of a server, without a service account token.
+
+    ``folder`` has the server's spec and serving target.
+    """
     scheme = _scheme(cluster)
     secret = cluster.serving_tls or cluster.serving_token
     volumes: list[Manifest] = [{"name": "tmp", "emptyDir": {}}]
@@ -156,7 +159,7 @@ def pod(cluster: Cluster, workload: str, policy: ServingPolicy, folder: str) -> 
                 "startupProbe": probe("/v2/health/ready", periodSeconds=1, failureThreshold=_SETTLE_SECONDS),
                 "readinessProbe": probe("/v2/health/ready", periodSeconds=2, failureThreshold=2),
                 "livenessProbe": probe("/v2/health/live", periodSeconds=10, failureThreshold=3),
-                # endpoints forget the pod first, then it is told to end what is under way
+                # the pod leaves the endpoints before it gets SIGTERM and finishes its open requests
                 "lifecycle": {"preStop": {"sleep": {"seconds": _DRAIN_SECONDS}}},
                 "volumeMounts": mounts,
             }
@@ -171,7 +174,7 @@ def pod(cluster: Cluster, workload: str, policy: ServingPolicy, folder: str) -> 
 
 
 def object_of(api: str, kind: str, cluster: Cluster, name: str, workload: str, version: str = "") -> Manifest:
-    """An object of the serving namespace, with the labels that say whose it is, and nothing in it yet."""
+    """Return an object of the serving namespace with its name and labels, without a spec."""
     metadata = {
         "name": name,
         "namespace": cluster.serving_namespace,

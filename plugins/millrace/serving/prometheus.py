@@ -1,4 +1,4 @@
-"""A version's figures by Prometheus: errors and p99 from the servers' metrics, joules from whoever meters pods."""
+"""Metrics of a version from Prometheus: errors and p99 from the servers, joules from the exporter that meters pods."""
 
 import time
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from millrace.energy.prometheus import Prometheus, PrometheusError
 from millrace.serving.figures import Reading, UnmeasuredError
 from millrace.serving.manifests import service_name
 
-# Kepler (0.10 and later): a pod's own joules. Zones overlap, so that only one may be summed.
+# Kepler (0.10 and later): joules of a pod. Zones overlap, so only one of them may be summed.
 _KEPLER_PODS = 'kepler_pod_cpu_joules_total{pod_namespace="$namespace",pod_name=~"$pods",zone="package"}[$window]'
 KEPLER_JOULES = f"sum(max_over_time({_KEPLER_PODS}) - min_over_time({_KEPLER_PODS}))"
 _LATE_SCRAPES = 4
@@ -29,11 +29,11 @@ class PrometheusFigures:
 
 @dataclass(frozen=True)
 class PrometheusSource:
-    """Prometheus's HTTP API at ``url``, which scrapes the servers every ``scrape_seconds``.
+    """Source that queries the Prometheus at ``url``, which scrapes the servers every ``scrape_seconds``.
 
-    ``joules`` is a query for a version's joules; it takes ``$namespace``, ``$pods`` (a pattern) and ``$window``. A
-    reading begins with a scrape of every server and ends with another one; where there is none within four times
-    ``scrape_seconds``, nothing is known.
+    ``joules`` is a query for a version's joules with the placeholders ``$namespace``, ``$pods`` (a pattern) and
+    ``$window``. A reading begins with a scrape of every server and ends with another one; UnmeasuredError is raised if
+    a scrape is missing after four times ``scrape_seconds``.
     """
 
     url: str
@@ -43,14 +43,17 @@ class PrometheusSource:
     joules_are_estimated: bool = False
 
     def begin(self, workload: str, versions: Sequence[str]) -> Reading:
-        """See figures.Source. Waits for the scrape from which the counters are read."""
+        """See figures.Source. Waits for the scrape at which the reading begins."""
         began_at = self._now()
         for version in versions:
             self._await_scrape(workload, version, began_at)
         return _PrometheusReading(self, workload, began_at)
 
     def read(self, workload: str, version: str, began_at: float) -> PrometheusFigures:
-        """A version's figures since then. Waits for the scrape that holds what was asked before this call."""
+        """Return a version's metrics since ``began_at`` (Unix seconds of Prometheus), after the next scrape.
+
+        Raises UnmeasuredError if a server restarted meanwhile or Prometheus has no answer.
+        """
         scraped_at = self._await_scrape(workload, version, self._now())
         window = f"{max(1, round((scraped_at - began_at) * 1000))}ms"
         chosen = f'workload="{workload}",version="{version}"'
@@ -76,7 +79,7 @@ class PrometheusSource:
         return Template(self.joules).safe_substitute(namespace=self.namespace, pods=pods, window=window)
 
     def _await_scrape(self, workload: str, version: str, since: float) -> float:
-        """When every server of a version had been scraped after that time."""
+        """Wait until every server of a version was scraped after ``since``; return Prometheus's time then."""
         query = f'min(timestamp(millrace_version_loaded{{workload="{workload}",version="{version}"}}))'
         deadline = time.monotonic() + _LATE_SCRAPES * self.scrape_seconds
         while True:
@@ -106,7 +109,7 @@ class PrometheusSource:
 
 
 def _grown(series: str) -> str:
-    """By how much counters grew; ``increase`` would guess beyond the samples, and more so for old counters."""
+    """Return a query for the growth of counters; ``increase`` would extrapolate beyond the samples."""
     return f"max_over_time({series}) - min_over_time({series})"
 
 

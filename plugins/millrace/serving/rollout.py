@@ -1,4 +1,4 @@
-"""From a loaded candidate to the only version: smoke requests, canary steps, watch."""
+"""Rollout of a candidate by one model server of this machine: smoke requests, canary steps, watch."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -21,9 +21,9 @@ _LOOK_EVERY_SECONDS = 1.0
 
 
 class RolloutRevertedError(RefusedError):
-    """The candidate is not served: the server took it away or could not load it, or it failed a request.
+    """The rollout was reverted: the server reverted or could not load the candidate, or a request to it failed.
 
-    The version that answered before goes on answering.
+    The stable version continues to answer.
     """
 
     code = ReasonCode.ROLLOUT_REVERTED
@@ -39,20 +39,19 @@ class RolloutRevertedError(RefusedError):
 
 
 class ServerLostError(RolloutRevertedError):
-    """No server was reached, so that nothing was learned of the candidate: no verdict, and tried again."""
+    """No server was reached: there is no verdict on the candidate, and the step is retried (exit code 20)."""
 
     exit_code = TransientError.exit_code
     code = TransientError.code
 
 
 class Rollout:
-    """One candidate's way into service; ``rows`` are replayed over and over, so that no traffic is needed.
+    """Rollout of one candidate; ``rows`` are replayed in a cycle, so that no traffic is needed.
 
-    What a candidate answers, or does not, is judged. That no server is reached says nothing about it: it is asked again
-    for a while, and then ServerLostError ends the rollout without a verdict. Where the stable version is not
-    ``comparable``, since it takes other features, no request goes to the one or the other: all do at once. ``admit``
-    raises where the candidate may answer nobody; it is asked again once each order is given, so that what a person
-    takes back meanwhile loses it.
+    The candidate is judged by its answers and failures. If no server is reached, requests are repeated for a while, and
+    then ServerLostError ends the rollout without a verdict. If the stable version is not ``comparable``, because it
+    takes other features, the candidate gets all requests in one step. ``admit`` raises if the candidate must not serve;
+    it is called after each write of the serving target, so that a candidate that a person withdraws loses its share.
     """
 
     def __init__(
@@ -82,11 +81,11 @@ class Rollout:
         self._generation = 0
 
     def advance(self) -> ServingStatus:
-        """Load the candidate beside the stable version, ask it directly, then give it each share of the requests.
+        """Load the candidate beside the stable version, send smoke requests, then give it each share of the requests.
 
-        Without a stable version the candidate becomes it at once and is then asked. Returns the server's status with
-        the candidate at the last step's share. Raises RolloutRevertedError, ServingTimeoutError; after any error the
-        target names the stable version alone.
+        Without a stable version the candidate becomes stable at once and then gets smoke requests. Returns the server's
+        status at the last step's share. Raises RolloutRevertedError or ServingTimeoutError; after any error the serving
+        target has only the stable version, if there is one.
         """
         if self._stable is None:
             self._order(self._candidate)
@@ -105,9 +104,9 @@ class Rollout:
             return status
 
     def watch(self) -> ServingStatus:
-        """Send every request to the candidate for ``policy.watch_seconds``, the stable version standing by.
+        """Send every request to the candidate for ``policy.watch_seconds``; the stable version stays loaded.
 
-        Raises as ``advance`` does.
+        Raises as ``advance``.
         """
         if self._stable is None:
             self._order_unless_there(self._candidate, None)
@@ -121,7 +120,7 @@ class Rollout:
             return status
 
     def finish(self) -> ServingStatus:
-        """Make the candidate the only version: the ledger calls it live by now. Raises ServingTimeoutError."""
+        """Make the candidate the only version; called after the ledger has made it live. Raises ServingTimeoutError."""
         return self._order_unless_there(self._candidate, None)
 
     def _order(self, stable: ModelVersion, canary: ModelVersion | None = None, percent: int = 0) -> ServingStatus:
@@ -153,7 +152,7 @@ class Rollout:
         return self._kept(status)
 
     def _settled(self) -> ServingStatus:
-        """The server's judgement of everything that was sent until now."""
+        """Wait for the server's next status, which covers all requests until now; raise if it reports a revert."""
         seen = self._room.wait_for(lambda _: True, "a status", STATUS_TIMEOUT_SECONDS)
         return self._kept(
             self._room.wait_for(
@@ -169,7 +168,7 @@ class Rollout:
         return status
 
     def _smoke(self) -> None:
-        """Ask each version by name, in turns, so that the server can compare them before any share is given."""
+        """Send requests to each version by name, alternating, so that the server can compare them before any share."""
         with self._client() as client:
             for _ in range(max(SMOKE_REQUESTS, self._policy.requests_per_step)):
                 self._send(client, self._candidate)
@@ -188,7 +187,7 @@ class Rollout:
                     look_at = time.monotonic() + _LOOK_EVERY_SECONDS
 
     def _request(self, client: InferenceClient) -> None:
-        """One request as clients send it, and one to the stable version: what slows the machine slows both."""
+        """Send one request as clients do and one to the stable version, so that a slow machine slows both."""
         self._send(client, None)
         self._ask_stable(client)
 
@@ -223,7 +222,7 @@ class Rollout:
             yield
         except BaseException as error:
             target = self._room.read_target()
-            if target is not None and target.generation == self._generation:  # nobody ordered anything since
+            if target is not None and target.generation == self._generation:  # not overwritten since
                 self._room.write_target(self._policy, stable)
                 self._progress(f"back to version {stable.version} alone: {error}")
             raise

@@ -1,4 +1,4 @@
-"""Where a workload's server and its rollout meet: two files, one writer each."""
+"""Serving folder of a workload: the rollout writes the serving target, the model server its status."""
 
 import time
 from collections.abc import Callable
@@ -26,14 +26,14 @@ _PROGRESS_SECONDS = 5.0
 
 
 class ServingTimeoutError(TransientError):
-    """What was awaited of the server did not come in time."""
+    """The server did not reach the awaited status in time."""
 
 
 @dataclass(frozen=True)
 class ServingRoom:
-    """The folder ``<root>/serving/<workload>``: the rollout writes the target, the server the status and its log.
+    """Serving folder ``<root>/serving/<workload>``: the rollout writes the target, the server its status and log.
 
-    What Airflow writes there is signed with ``key``, and read back only where it was; the status is anybody's word.
+    Airflow's files are signed with ``key`` and refused without a valid signature; the status is not signed.
     """
 
     root_uri: str
@@ -42,46 +42,46 @@ class ServingRoom:
 
     @property
     def uri(self) -> str:
-        """The folder."""
+        """URI of the folder."""
         return files.join(self.root_uri, "serving", self.workload)
 
     @property
     def target_uri(self) -> str:
-        """What the server should serve (ServingTarget)."""
+        """URI of the serving target: which versions to load (ServingTarget)."""
         return files.join(self.uri, TARGET_FILE)
 
     @property
     def status_uri(self) -> str:
-        """What the server says (ServingStatus)."""
+        """URI of the server's status (ServingStatus)."""
         return files.join(self.uri, STATUS_FILE)
 
     @property
     def log_uri(self) -> str:
-        """Where the launcher sends the server's output."""
+        """URI of the file with the server's output, written by the launcher."""
         return files.join(self.uri, LOG_FILE)
 
     @property
     def spec_uri(self) -> str:
-        """What the server was begun with (RunSpec)."""
+        """URI of the spec with which the server was started (RunSpec)."""
         return files.join(self.uri, SPEC_FILE)
 
     def read_target(self) -> ServingTarget | None:
-        """The last order; None before the first. Raises BadInputError for a file that is none, RefusedError for one
-        that was not signed.
+        """Return the serving target; None before the first. Raises BadInputError if the file is invalid, RefusedError
+        if it is not signed.
         """
         return _parsed(self._signed(self.target_uri), self.target_uri, ServingTarget)
 
     def read_status(self) -> ServingStatus | None:
-        """The server's last word; None before its first. Raises BadInputError for a file that is none."""
+        """Return the server's last status; None before its first. Raises BadInputError if the file is invalid."""
         return _parsed(_bytes(self.status_uri), self.status_uri, ServingStatus)
 
     def read_spec(self) -> RunSpec | None:
-        """What this workload's server is begun with; None where none ever was. Raises as ``read_target`` does."""
+        """Return the spec of this workload's server; None if none was ever started. Raises as ``read_target``."""
         return _parsed(self._signed(self.spec_uri), self.spec_uri, RunSpec)
 
     @property
     def address(self) -> str | None:
-        """Where the server listens, as it was told to; None where none was ever begun. Raises as ``read_spec`` does."""
+        """Address of the server by its spec; None if none was ever started. Raises as ``read_spec``."""
         spec = self.read_spec()
         if spec is None or not isinstance(spec.task, ServeTask):
             return None
@@ -94,7 +94,7 @@ class ServingRoom:
     def write_target(
         self, policy: ServingPolicy, stable: ModelVersion, canary: ModelVersion | None = None, canary_percent: int = 0
     ) -> ServingTarget:
-        """Order versions, one generation above every earlier order and above what the server last followed."""
+        """Write and return a serving target; its generation is above the last target's and the status's."""
         target, status = self.read_target(), self.read_status()
         last = max(target.generation if target else 0, status.generation if status else 0)
         order = ServingTarget(
@@ -115,10 +115,10 @@ class ServingRoom:
         timeout_seconds: float,
         progress: Progress | None = None,
     ) -> ServingStatus:
-        """The first status that is ``wanted``; ``progress`` hears every five seconds what is still awaited.
+        """Wait for a status that is ``wanted`` and return it; ``progress`` gets a text every five seconds.
 
-        Raises ServingTimeoutError after ``timeout_seconds``, naming what was awaited, what the server said last
-        and the log to read.
+        Raises ServingTimeoutError after ``timeout_seconds``, with what was awaited, the server's last status and the
+        log's URI.
         """
         deadline = time.monotonic() + timeout_seconds
         spoken = time.monotonic()

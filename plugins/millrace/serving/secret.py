@@ -1,4 +1,4 @@
-"""A certificate and a token for model servers, where no cert-manager makes them."""
+"""Secret with certificate and token for model servers, for a cluster without cert-manager."""
 
 import base64
 import secrets
@@ -14,10 +14,10 @@ _DAYS = 365
 
 
 def serving_secret(cluster: Cluster, workload: str = "") -> str:
-    """A Secret (YAML) for the servers of one workload, or for every server of the namespace.
+    """Return a Secret (YAML) for the servers of one workload, or for every server of the namespace.
 
-    It holds a certificate, its key, the authority that signed it and a token. The authority signs this one certificate
-    and its key is dropped, so that nobody who reads the Secret, a server neither, can sign another one.
+    It has a certificate, its key, the authority's certificate and a token. The authority's key signs this certificate
+    and is then dropped, so that a reader of the Secret, such as a server, cannot sign another certificate.
     """
     domain = f"{cluster.serving_namespace}.svc"
     host = service_name(workload) if workload else "*"

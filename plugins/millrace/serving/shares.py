@@ -1,4 +1,4 @@
-"""Whose servers answer a workload in the cluster, how many there are, and what is left of versions gone by."""
+"""Divide a workload's requests and servers between versions in the cluster, and remove old versions."""
 
 import math
 from collections.abc import Callable, Collection
@@ -11,14 +11,14 @@ from millrace.serving.manifests import service_name
 
 
 def contenders(cluster: ServingCluster, workload: str, besides: Collection[str]) -> list[str]:
-    """A workload's Deployments that have servers, besides those named: other rollouts' candidates."""
+    """Return a workload's Deployments with servers, except those in ``besides``: candidates of other rollouts."""
     found = cluster.listed("Deployment", workload)
     names = [each["metadata"]["name"] for each in found if each["spec"].get("replicas", 1)]
     return [name for name in names if name not in besides]
 
 
 class Shares:
-    """A candidate beside the stable version, or alone where there is none. Every change is idempotent."""
+    """Shares of a candidate and of the stable version, if there is one. Every change is idempotent."""
 
     def __init__(
         self, cluster: ServingCluster, policy: ServingPolicy, candidate: ModelVersion, stable: ModelVersion | None
@@ -33,28 +33,28 @@ class Shares:
         self.stable_deployment = service_name(self._workload, stable.version) if stable else ""
 
     def put(self, folder: str) -> None:
-        """The candidate's Deployment and own Service; ``folder`` holds its servers' orders."""
+        """Apply the candidate's Deployment and own Service; ``folder`` has its servers' spec and serving target."""
         version = self._candidate.version
         self._at.apply(manifests.deployment(self._at.cluster, self._workload, version, self._policy, folder))
         self._at.apply(manifests.service(self._at.cluster, self._workload, version, version))
 
     def wanted(self) -> int:
-        """How many servers all versions have together while none is more than the autoscaler would let be.
+        """Return the number of servers for the rollout: stable and candidate servers now, up to ``max_replicas``.
 
-        A rollout that begins again finds the stable version's share, and its own.
+        It is never less than the stable version has, so that a restarted rollout keeps the number.
         """
         both = self._at.replicas(self.stable_deployment).wanted + self.candidate_servers()
         return max(1, self._at.replicas(self.stable_deployment).wanted, min(both, self._at.cluster.max_replicas))
 
     def candidate_servers(self) -> int:
-        """How many servers the candidate is to have; 0 where it was taken away."""
+        """Return the candidate's configured number of servers; 0 if its Deployment does not exist."""
         found = self._at.get("Deployment", self.deployment)
         return int(found["spec"].get("replicas", 1)) if found else 0
 
     def servers(self, percent: int, replicas: int) -> tuple[int, int]:
-        """How many of ``replicas`` a share takes: the candidate's, and what the stable version has then.
+        """Return the candidate's and the stable version's number of servers for a share, of ``replicas`` in all.
 
-        Weights do not count servers, so that a gateway leaves the stable version all of its own.
+        With a gateway, which divides requests by weight, the stable version keeps all ``replicas``.
         """
         if percent >= 100:
             return replicas, replicas
@@ -64,7 +64,7 @@ class Shares:
         return ours, max(1, replicas - ours)
 
     def give(self, percent: int) -> None:
-        """Let the candidate answer that share of the requests: by weight, else with as many servers as it has."""
+        """Give the candidate that share of the requests: by the gateway's weights, else by its number of servers."""
         between = self._stable is not None and percent < 100
         if self._at.cluster.gateway:
             shares = {self._candidate.version: percent}
@@ -78,13 +78,16 @@ class Shares:
             self._select("" if between else self._candidate.version)
 
     def suspend(self, replicas: int) -> None:
-        """The stable version's autoscaler stands still: the rollout says how many servers there are, first so many."""
+        """Suspend the stable version's autoscaler and scale the version to ``replicas``, which the rollout sets now."""
         assert self._stable is not None
         self._autoscale(self._stable, suspended=True)
         self._at.scale(self.stable_deployment, replicas)
 
     def back(self) -> None:
-        """The stable version answers alone, and the candidate is taken away; with no stable version nothing answers."""
+        """Give the stable version all requests and delete the candidate's objects.
+
+        Without a stable version the workload's own Service is deleted, too, so that no server answers.
+        """
         if self._stable is not None:
             if self._at.cluster.gateway:
                 self._at.apply(gateway.http_route(self._at.cluster, self._workload, {self._stable.version: 100}))
@@ -97,18 +100,18 @@ class Shares:
         self.take_away()
 
     def take_away(self) -> None:
-        """Remove what is the candidate's, and touch nothing else."""
+        """Delete the candidate's objects only."""
         for kind in (*live.autoscaler_kinds(self._at.cluster), "Deployment", "Service"):
             self._at.delete(kind, self.deployment)
 
     def take_over(self, say: Callable[[str], None]) -> None:
-        """End other candidates' shares: a rollout that nobody went on with is overtaken by this one."""
+        """Scale other candidates to 0 servers: this rollout replaces a held one that was not continued."""
         for name in contenders(self._at, self._workload, (self.deployment, self.stable_deployment)):
             say(f"{name} was left with a share of the requests, and loses it")
             self._at.scale(name, 0)
 
     def settle(self) -> None:
-        """The candidate is what serves: the old version's servers go, and versions before it altogether."""
+        """Make the candidate the serving version: scale the old version to 0 and delete versions before it."""
         if self._at.cluster.gateway:
             route = gateway.http_route(self._at.cluster, self._workload, {self._candidate.version: 100})
             self._at.apply(route)
@@ -130,7 +133,7 @@ class Shares:
         self._at.apply(live.autoscaler(self._at.cluster, self._workload, version.version, suspended))
 
     def _sweep(self) -> None:
-        """Keep the live version and the one before it, which has no servers; remove the others."""
+        """Delete the objects of versions other than the live one and the one before it, which has no servers."""
         kept = {self.deployment, self.stable_deployment, self.name}
         for kind in ("Deployment", *live.autoscaler_kinds(self._at.cluster), "Service"):
             for found in self._at.listed(kind, self._workload):

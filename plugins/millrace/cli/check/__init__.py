@@ -1,1 +1,1 @@
-"""``python -m millrace check``: what is wrong with workloads' files, told in a second and without Airflow."""
+"""``python -m millrace check``: find mistakes in workloads' files in about a second, without importing Airflow."""

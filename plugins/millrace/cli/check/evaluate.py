@@ -1,4 +1,4 @@
-"""One DAG file: read, parsed and run with stand-ins for Airflow; what stops it is a mistake like any other."""
+"""Check one DAG file: read it, parse it and execute it with stand-ins for Airflow; an exception is a finding, too."""
 
 import ast
 import contextlib
@@ -22,15 +22,15 @@ from millrace.contracts.workload import Workload
 
 _PIPELINE = Path(__file__).parents[2] / "pipeline.py"
 _DECLARED = {name: module.__name__ for module in (workload, data) for name in vars(module) if name[0].isupper()}
-# what is in a DAG file's text where Airflow looks into it at all (airflow.utils.file)
+# Airflow parses a file only if its text has a word of each group (airflow.utils.file)
 _WORDS = (b"airflow",), (b"dag", b"asset")
 
 
 @dataclass(frozen=True)
 class Evaluated:
-    """A file's mistakes, and the names of its workloads with their lines; without either it is no workload's file.
+    """Result for one file: its mistakes, and its workloads' names with their lines; both are empty for other files.
 
-    ``remarks`` say what could not be looked at.
+    ``remarks`` name what could not be checked.
     """
 
     findings: list[Finding]
@@ -39,7 +39,7 @@ class Evaluated:
 
 
 def evaluate(file: Path) -> Evaluated:
-    """Look at one file. It is run, as Airflow runs it; a file that cannot be read is a mistake too."""
+    """Check one file. It is executed, as Airflow executes it; a file that cannot be read is a finding, too."""
     shown = file
     file = file.resolve()
     recorder = Recorder(file.parent)
@@ -76,7 +76,7 @@ def evaluate(file: Path) -> Evaluated:
             whole, "no DAG is declared here", "a workload's file calls build_dag(Workload(…))",
             "`python -m millrace new-workload NAME` writes one",
         )  # fmt: skip
-    # a neighbour's own workload, made where it is imported, is that file's
+    # a workload that an imported file makes at module level belongs to that file
     own = [made for made in recorder.workloads if "name" in vars(made) and _is_own(recorder.sites[id(made)], file)]
     for made in own:
         _name(file, made, recorder)
@@ -114,7 +114,7 @@ def _run(file: Path, recorder: Recorder) -> None:
 
 
 def _stopped(error: BaseException, file: Path, recorder: Recorder) -> None:
-    """What ended the file before its end, at the line of the file that it came from."""
+    """Record the exception that stopped the file, at the line of the file where it was raised."""
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(file)]
     site = Site(file, (frames[-1].lineno if frames else None) or 1)
     if isinstance(error, NameError) and error.name:
@@ -172,7 +172,7 @@ def _name(file: Path, made: Workload, recorder: Recorder) -> None:
 
 
 def _imports_airflow(tree: ast.Module) -> bool:
-    """Whether the file may make a DAG of Airflow's own, which is not a workload."""
+    """Return whether the file imports Airflow and so may define a DAG that is not a workload."""
     for node in ast.walk(tree):
         names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
         names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
@@ -182,7 +182,7 @@ def _imports_airflow(tree: ast.Module) -> bool:
 
 
 def _functions() -> dict[str, list[str]]:
-    """The pipeline's public functions with their parameters' names."""
+    """Return the names of the pipeline's public functions with their parameters' names."""
     tree = ast.parse(_PIPELINE.read_bytes())
     return {
         node.name: [argument.arg for argument in (*node.args.args, *node.args.kwonlyargs)]

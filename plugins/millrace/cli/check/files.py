@@ -1,4 +1,4 @@
-"""Workloads' files together: each on its own, and no name twice."""
+"""Check several workload files: each alone, and that no two workloads have the same name."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -9,13 +9,13 @@ from millrace.cli.check.recorder import Finding
 
 
 def dag_files(paths: Sequence[Path]) -> list[Path]:
-    """The files that are named, and of each folder its Python files."""
+    """Return the given files, with each folder replaced by its Python files (not those of its subfolders)."""
     return [file for path in paths for file in (sorted(path.glob("*.py")) if path.is_dir() else [path])]
 
 
 @dataclass(frozen=True)
 class Checked:
-    """Every mistake, by file and line; each file's workloads by name; and what could not be looked at."""
+    """Result of a check: all mistakes by file and line, the workloads' names by file, and what could not be checked."""
 
     findings: list[Finding]
     workloads: dict[Path, list[str]]
@@ -23,12 +23,12 @@ class Checked:
 
 
 def check(files: Iterable[Path]) -> Checked:
-    """Look at the files, each on its own and all together. They are run, as Airflow runs them."""
+    """Check each file, and that names of workloads are unique. The files are executed, as Airflow executes them."""
     evaluated: dict[Path, Evaluated] = {file: evaluate(file) for file in files}
     findings: list[Finding] = []
     first: dict[str, tuple[Path, int]] = {}
     for file, found in evaluated.items():
-        # what two files import has its mistakes once
+        # a mistake in a module that several files import is reported once
         new = [finding for finding in found.findings if finding not in findings]
         findings += sorted(new, key=lambda finding: (str(finding.file), finding.line))
         for name, line in found.names:

@@ -1,4 +1,4 @@
-"""Where in a DAG file a value was written."""
+"""Locate the file and line of a DAG file at which a value was written."""
 
 import ast
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ Span = tuple[int | None, int | None, int | None, int | None]
 
 @dataclass(frozen=True)
 class Site:
-    """The call that made a document, what it was given, and whether it is of a module's own code, in no function."""
+    """Call that made a document: its position, its arguments, and whether it is module-level code (in no function)."""
 
     file: Path
     line: int
@@ -23,14 +23,14 @@ class Site:
 
 
 class Calls:
-    """The calls of files below a folder, by their spans, each file parsed once."""
+    """Index of the calls in a folder's files by their source positions; each file is parsed once."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._spans: dict[str, dict[Span, ast.Call]] = {}
 
     def site(self, frame: FrameType | None) -> Site | None:
-        """The innermost call of this frame's that is written in one of the files; None where there is none."""
+        """Return the innermost call on this frame's stack that is in one of the files; None if there is none."""
         while frame is not None:
             name = frame.f_code.co_filename
             if Path(name).parent == self._folder:
@@ -53,7 +53,7 @@ class Calls:
 
 
 def locate(document: object, place: Place, sites: Mapping[int, Site]) -> Site:
-    """The file and line where the value at ``place`` of this document stands, as near as can be told."""
+    """Return the file and line of the value at ``place`` of this document, or of its nearest known parent."""
     site = sites[id(document)]
     node: ast.AST | None = site.call
     line, file, value = site.line, site.file, document
@@ -69,7 +69,7 @@ def locate(document: object, place: Place, sites: Mapping[int, Site]) -> Site:
 
 
 def passed(document: object, place: Place, sites: Mapping[int, Site]) -> list[object]:
-    """The values that the place leads through, from the document on."""
+    """Return the values along the path ``place``, beginning with the document; None for a part that does not exist."""
     values = [document]
     for part in place:
         values.append(_part(values[-1], part, sites))

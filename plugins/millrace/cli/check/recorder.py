@@ -1,4 +1,4 @@
-"""Runs one DAG file and notes what it declares: every mistake, not the first alone."""
+"""Record what a DAG file declares while it is executed, with all of its mistakes instead of the first only."""
 
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -20,7 +20,7 @@ from millrace.contracts.workload import Workload
 
 @dataclass(frozen=True)
 class Finding:
-    """A mistake and the line that it is on."""
+    """A mistake with its file and line."""
 
     file: Path
     line: int
@@ -35,8 +35,8 @@ class Finding:
 
 
 class Recorder:
-    """What one file makes of contracts. A document with a mistake is kept with what is sound of it, so that the file
-    goes on and tells its other mistakes too.
+    """Recorder of the contracts that one file makes. An invalid document keeps its valid values, so that the file runs
+    on and its other mistakes are found, too.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -53,7 +53,7 @@ class Recorder:
 
     @contextmanager
     def recording(self) -> Iterator[None]:
-        """Within it contracts that a file makes are noted, and none of them is refused."""
+        """Context manager: contracts that the file makes are recorded, and a mistake in one raises no error."""
         original = Contract.__init__
 
         def noted(document: Contract, *values: object, **fields: object) -> None:
@@ -70,7 +70,7 @@ class Recorder:
             Contract.__init__ = original  # type: ignore[method-assign]
 
     def build_dag(self, *values: object, **keywords: object) -> StandIn:
-        """Stands in for ``millrace.pipeline.build_dag``."""
+        """Replace ``millrace.pipeline.build_dag``: record the workload and its mistakes; return a stand-in."""
         workload = values[0] if values else keywords.get("workload")
         for name in set(keywords) - set(self.takes):
             site, rule = self._calls.site(sys._getframe(1)), f"it takes {', '.join(self.takes)}"
@@ -94,18 +94,18 @@ class Recorder:
         return StandIn()
 
     def add(self, document: object, mistake: Mistake) -> None:
-        """A mistake at its place in a document that the file made."""
+        """Record a mistake at its place in a document that the file made."""
         where = type(document).__name__ + (f".{written(mistake.place)}" if mistake.place else "")
         self.at(locate(document, mistake.place, self.sites), mistake.what, mistake.rule, mistake.remedy, where)
 
     def at(self, site: Site | None, what: str, rule: str, remedy: str, where: str = "") -> None:
-        """A mistake on a line."""
+        """Record a mistake at a line, once; without a site it has no file and line 1."""
         finding = Finding(site.file if site else Path(), site.line if site else 1, what, rule, remedy, where)
         if finding not in self.findings:
             self.findings.append(finding)
 
     def line_of(self, document: object, field: str) -> int:
-        """The line of one of a document's values."""
+        """Return the line of one of a document's values."""
         return locate(document, (field,), self.sites).line
 
     def _make(
@@ -136,10 +136,10 @@ class Recorder:
         except ValidationError as error:
             unknown = {name for name, value in given.items() if isinstance(value, StandIn)}
             found = [each for each in mistakes_of(error, kind) if not unknown.intersection(each.place[:1])]
-            # pydantic judges a part again, whose mistakes are noted already
+            # pydantic validates a nested document again, whose mistakes are recorded already
             found = [each for each in found if not self._is_broken(passed(document, each.place, self.sites)[1:])]
         except (AttributeError, TypeError, ValueError, LookupError):
-            # a rule that trips over a part whose own mistake is noted already
+            # a rule failed on a nested document whose mistakes are recorded already
             if not self.broken:
                 raise
         else:
@@ -168,9 +168,9 @@ class Recorder:
 
 
 def _fill(document: Contract, given: dict[str, Any], wrong: set[str | int]) -> None:
-    """The document with what was given, under the names that were meant, and with defaults; unchecked.
+    """Fill the document with the given values and defaults, without validation; misspelled names are corrected.
 
-    A value that is wrong is left out: a rule that needs it has nothing to say.
+    Invalid values are left out, so that a rule that needs one reports nothing.
     """
     fields = type(document).model_fields
     values = {

@@ -1,4 +1,4 @@
-"""Modules that stand in for Airflow's while a DAG file is looked at: importing the real ones takes seconds."""
+"""Stand-in modules for Airflow while a DAG file is checked, because importing Airflow takes seconds."""
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -15,7 +15,7 @@ _REAL = ("millrace.contracts", "millrace.cli.check")
 
 
 class StandIn:
-    """Anything that Airflow would give: it can be called, entered, subclassed and asked for any attribute."""
+    """Stand-in for any object of Airflow: it can be called, entered and subclassed, and has every attribute."""
 
     def __init__(self, *_: object, **__: object) -> None: ...
 
@@ -25,7 +25,7 @@ class StandIn:
         return self
 
     def __call__(self, *_: object, **__: object) -> "StandIn":
-        """Itself, whatever it is called with."""
+        """Return itself for any arguments."""
         return self
 
     def __mro_entries__(self, bases: tuple[object, ...]) -> tuple[type, ...]:
@@ -52,7 +52,7 @@ class StandIn:
 
 
 class _Module(ModuleType):
-    """A module, and a package, that has whatever is imported from it."""
+    """Module and package that has every name that is imported from it."""
 
     __path__: list[str] = []  # noqa: RUF012 - a module's own attribute
 
@@ -80,8 +80,8 @@ class _Finder(MetaPathFinder):
 
 @contextmanager
 def standing_in(pipeline: dict[str, Callable[..., Any] | StandIn]) -> Iterator[None]:
-    """Within it ``airflow`` and all of ``millrace`` but its contracts are stand-ins, and ``millrace.pipeline`` holds
-    these names alone.
+    """Context manager: ``airflow`` and ``millrace``, except its contracts and this check, are stand-ins, and
+    ``millrace.pipeline`` has only the given names. ``sys.modules`` is restored at the end.
     """
     before = dict(sys.modules)
     attributes = vars(sys.modules["millrace"])
@@ -112,12 +112,12 @@ def _stands_in(name: str) -> bool:
 
 
 def _exists(name: str) -> bool:
-    """Whether there is such a module of ours; of Airflow's it is taken on trust."""
+    """Return whether this Millrace module exists; every Airflow module is assumed to exist."""
     path = _PACKAGES.joinpath(*name.split("."))
     return name.startswith("airflow") or path.is_dir() or path.with_suffix(".py").exists()
 
 
 def _is_library(module: ModuleType) -> bool:
-    """Installed for good; a module beside a DAG file may be another one for the next file."""
+    """Return whether a module is installed. One beside a DAG file is not: for the next file it may be another one."""
     file = getattr(module, "__file__", None)
     return file is None or module.__name__.startswith("millrace.") or "lib/python" in file

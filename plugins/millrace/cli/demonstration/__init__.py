@@ -1,1 +1,1 @@
-"""`make demo`: real documents and real weights, from two commands to a served model."""
+"""`make demo`: train a model on real documents, from real weights, and serve it."""

@@ -1,4 +1,4 @@
-"""Triggers a run through Airflow's REST API and shows one line a task."""
+"""Trigger a run through Airflow's REST API and print one line per task."""
 
 import re
 import secrets
@@ -22,14 +22,14 @@ _ENDED = ("success", "failed", "skipped", "upstream_failed", "removed")
 _POLL_SECONDS = 1.0
 _PERSON_SECONDS = 3.0
 _SIGN_OF_LIFE_SECONDS = 30.0
-# what a step logs begins with date and time; libraries print other lines between
+# a step's log lines begin with date and time; libraries print other lines between them
 _LOG_LINE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} ")
 _STAMP = len("2026-01-01 00:00:00,000 ")
 _MARK = {"success": "ok", "skipped": "--", "failed": "FAILED", "upstream_failed": "not run"}
 
 
 def _passes(error: BaseException) -> bool:
-    """A lost answer, or a server whose database was busy for too long: the same request may do better."""
+    """Return whether a request can be repeated: its answer was lost, or the server had an error (a busy database)."""
     return isinstance(error, httpx.TransportError) or (
         isinstance(error, httpx.HTTPStatusError) and error.response.is_server_error
     )
@@ -39,18 +39,18 @@ _AGAIN = retry(retry=retry_if_exception(_passes), stop=stop_after_attempt(5), wa
 
 
 class Reachable(Protocol):
-    """An Airflow with Airflow's simple auth manager."""
+    """An Airflow that uses the simple auth manager."""
 
     @property
     def url(self) -> str:
-        """Its UI and its REST API."""
+        """URL of the UI and the REST API."""
 
     def password(self) -> str:
-        """That of the user admin."""
+        """Return the password of the user admin."""
 
 
 class AirflowApi:
-    """The few calls that the demonstration needs, with the token of the user admin."""
+    """Client of Airflow's REST API with the calls that the demonstration needs, as the user admin."""
 
     def __init__(self, airflow: Reachable) -> None:
         self._client = httpx.Client(base_url=airflow.url, timeout=60)
@@ -60,11 +60,11 @@ class AirflowApi:
 
     @property
     def headers(self) -> dict[str, str]:
-        """What makes a request the user's."""
+        """Header that authorizes a request as the user."""
         return {"Authorization": self._client.headers["Authorization"]}
 
     def await_dag(self, dag_id: str, timeout_seconds: float = 120) -> None:
-        """Wait until the DAG processor has the DAG. Raises TimeoutError with the import errors, if any."""
+        """Wait until Airflow has parsed the DAG. Raises TimeoutError, with the import errors, after the timeout."""
         deadline = time.monotonic() + timeout_seconds
         while self._client.get(f"/api/v2/dags/{dag_id}").status_code != 200:
             if time.monotonic() > deadline:
@@ -73,11 +73,11 @@ class AirflowApi:
             time.sleep(_POLL_SECONDS)
 
     def unpause(self, dag_id: str) -> None:
-        """Let the DAG's runs begin."""
+        """Unpause the DAG."""
         self._patch(f"/api/v2/dags/{dag_id}", {"is_paused": False})
 
     def trigger(self, dag_id: str, conf: dict[str, object]) -> str:
-        """Start a run and return its id. Raises httpx.HTTPStatusError for parameters that the form refuses."""
+        """Unpause the DAG, start a run and return its id. Raises httpx.HTTPStatusError if parameters are refused."""
         self.unpause(dag_id)
         run_id = f"manual__{datetime.now(UTC).isoformat()}_{secrets.token_hex(4)}"
         self._post_run(dag_id, {"dag_run_id": run_id, "conf": conf, "logical_date": None})
@@ -90,48 +90,51 @@ class AirflowApi:
     @_AGAIN
     def _post_run(self, dag_id: str, run: dict[str, object]) -> None:
         answer = self._client.post(f"/api/v2/dags/{dag_id}/dagRuns", json=run)
-        # a conflict: the answer to an earlier try was lost, not the run
+        # a conflict means that an earlier request made the run and only its answer was lost
         if answer.is_error and answer.status_code != httpx.codes.CONFLICT:
             raise httpx.HTTPStatusError(answer.text, request=answer.request, response=answer)
 
     def run_state(self, dag_id: str, run_id: str) -> str:
-        """The DAG run's state."""
+        """Return the DAG run's state."""
         return str(self._client.get(f"/api/v2/dags/{dag_id}/dagRuns/{run_id}").raise_for_status().json()["state"])
 
     def mark(self, dag_id: str, run_id: str, state: str) -> None:
-        """Set the run's state by hand, which ends its tasks."""
+        """Set the run's state, as a person does; this ends its tasks."""
         self._patch(f"/api/v2/dags/{dag_id}/dagRuns/{run_id}", {"state": state})
 
     def mark_task(self, dag_id: str, run_id: str, task_id: str, state: str) -> None:
-        """Set one task's state by hand."""
+        """Set one task's state, as a person does."""
         self._patch(f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}", {"new_state": state})
 
     def tasks(self, dag_id: str, run_id: str) -> dict[str, dict[str, Any]]:
-        """The run's task instances by task."""
+        """Return the run's task instances by task id."""
         answer = self._client.get(f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances").raise_for_status()
         return {task["task_id"]: task for task in answer.json()["task_instances"]}
 
     def decide(self, dag_id: str, run_id: str, option: str, task_id: str = "approve") -> None:
-        """Answer a task's question, the gate's by default, which waits already: "Approve" or "Reject"."""
-        # Airflow 3.3 takes an answer that comes before its executor has seen the task pause for a task that was
-        # ended from outside: it tries it again, and the answer is lost. No person is that quick.
+        """Answer the approval request of a waiting task: "Approve" or "Reject"."""
+        # If the answer comes before Airflow 3.3's executor has seen the task pause, Airflow treats the task as ended
+        # from outside and retries it, and the answer is lost. A person is never that fast.
         time.sleep(_PERSON_SECONDS)
         path = f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/-1/hitlDetails"
         self._patch(path, {"chosen_options": [option]})
 
     def backfills_running(self, dag_id: str) -> bool:
-        """Whether Airflow still counts a backfill of this DAG as running: it takes no second one until then."""
+        """Return whether a backfill of this DAG has not completed; until then Airflow accepts no second one."""
         answer = self._client.get("/api/v2/backfills", params={"dag_id": dag_id}).raise_for_status()
         return any(backfill["completed_at"] is None for backfill in answer.json()["backfills"])
 
     def xcom(self, dag_id: str, run_id: str, task_id: str) -> float:
-        """What a task returned, as a number."""
+        """Return a task's return value (XCom) as a number."""
         path = f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/xcomEntries/return_value"
         return float(self._client.get(path).raise_for_status().json()["value"])
 
 
 def follow(api: AirflowApi, dag_id: str, run_id: str, runs: Path) -> str:
-    """Print a line as each task ends, and a sign of life of the one at work; returns the run's final state."""
+    """Print a line when a task ends, and every 30 s without one the running task's last log line.
+
+    Returns the run's final state. ``runs`` is the folder with the runs' logs.
+    """
     shown: set[str] = set()
     spoke_at = time.monotonic()
     while True:

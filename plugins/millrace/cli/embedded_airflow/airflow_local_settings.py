@@ -1,14 +1,15 @@
-"""SQLite's workarounds for the Airflow that `millrace up` starts; no other Airflow gets them.
+"""SQLite workarounds for the Airflow that `millrace up` starts; no other Airflow uses them.
 
-Airflow imports a module of this name from the Python path before it opens its database, and ``LocalAirflow`` puts this
-folder on the path of its own processes alone.
+Airflow imports a module of this name from the Python path before it opens its database. ``LocalAirflow`` adds this
+folder to the path of its own processes only.
 
-SQLite refuses at once to let a transaction write that began by reading, when another process wrote in between: so
-`airflow backfill create` beside a busy scheduler ended with "database is locked". It takes the write lock first here.
+SQLite fails at once, without the busy timeout, if a transaction that began with a read writes after another process
+wrote. `airflow backfill create` beside a busy scheduler failed with "database is locked" for this reason. Here its
+transactions take the write lock when they begin (BEGIN IMMEDIATE).
 
-Airflow 3.3's API server writes its audit log on its event loop. Where one of its own handlers holds SQLite's write
-lock, and its commit waits for that loop, each waits for the other until the busy timeout: a minute, in which nothing is
-answered. There it is five seconds; who asked gets an error, and may ask again.
+Airflow 3.3's API server writes its audit log on its event loop. If one of its handlers holds SQLite's write lock and
+its commit waits for that loop, the two wait for each other until the busy timeout of one minute, and no request is
+answered. In the API server the timeout is five seconds; the client gets an error and can repeat its request.
 """
 
 import sqlite3

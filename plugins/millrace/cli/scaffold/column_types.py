@@ -1,4 +1,4 @@
-"""A column's type, guessed from its first values."""
+"""Guess the types of columns from their first values."""
 
 import re
 from collections import Counter
@@ -11,7 +11,7 @@ from millrace.contracts.column_types import column_kind
 from millrace.contracts.data import Column
 from millrace.contracts.names import MAX_LENGTH, field_name
 
-# what others write for a missing value; of "-" and "?" nobody can tell in a column of texts
+# usual texts for a missing value; in a column of texts "-" and "?" are ambiguous
 _NULL_WORDS = frozenset({
     "", " ", "-", "--", "?", ".", "NA", "N/A", "n/a", "na", "#N/A", "#NA", "<NA>", "NULL", "Null", "null", "None",
     "none", "NaN", "nan", "NAN", "-nan", "NaT", "\\N", "(null)", "missing", "unknown",
@@ -26,7 +26,7 @@ _INT64, _UINT64 = (-(1 << 63), (1 << 63) - 1), (0, (1 << 64) - 1)
 
 @dataclass(frozen=True)
 class GuessedColumn:
-    """A column as it will be declared, with what was seen of it. ``distinct`` counts its values, nulls left out."""
+    """A column's guessed declaration. ``distinct`` counts its values without nulls; ``nulls`` counts nulls."""
 
     column: Column
     distinct: Counter[object]
@@ -35,13 +35,13 @@ class GuessedColumn:
 
     @property
     def unique(self) -> bool:
-        """Whether no value was seen twice, and none was missing."""
+        """Whether at least two values were seen, none of them twice, and none was missing."""
         return not self.nulls and len(self.distinct) > 1 and max(self.distinct.values(), default=0) == 1
 
 
 @dataclass(frozen=True)
 class Guessed:
-    """All columns, with the null words and the decimal mark that they need."""
+    """Guessed columns, with the texts that mean null and the decimal mark that they need."""
 
     columns: tuple[GuessedColumn, ...]
     null_words: tuple[str, ...] = ("",)
@@ -49,7 +49,7 @@ class Guessed:
 
 
 def guess_columns(found: FirstRows) -> Guessed:
-    """Each column's name, type and gaps."""
+    """Guess each column's name, type and whether it has nulls."""
     names = _names([column.name for column in found.columns])
     if found.format not in {"csv", "tsv"}:
         columns = [_of_values(column, name) for column, name in zip(found.columns, names, strict=True)]
@@ -61,7 +61,7 @@ def guess_columns(found: FirstRows) -> Guessed:
 
 
 def _names(given: Sequence[str]) -> list[str]:
-    """A name that tables take for each, none twice even where only case differs."""
+    """Return a valid column name for each text; names are unique without regard to case."""
     made: list[str] = []
     for number, text in enumerate(given, start=1):
         name = plain = field_name(text) or f"column_{number}"
@@ -83,7 +83,7 @@ def _decimal_comma(columns: Sequence[FoundColumn]) -> bool:
 
 
 def _null_words(columns: Sequence[FoundColumn], comma: bool) -> tuple[str, ...]:
-    """Words that stand for a missing value: those without which a column would be numbers, dates or times."""
+    """Return texts that mean null: the usual ones without which a column has a type other than string."""
     words = {""}
     for column in columns:
         texts = {str(value) for value in column.values}
@@ -99,7 +99,7 @@ def _of_texts(column: FoundColumn, name: str, words: tuple[str, ...], comma: boo
     kind = _text_type(set(present), comma) or "string"
     remark = "" if present else "no value was seen"
     if kind == "string":
-        # an empty text is a text; any other null word is none
+        # in a column of texts the empty text is a value; any other null word is null
         present = [text for text in texts if text not in words or not text]
         if not remark:
             remark = _unlike(set(present))
@@ -108,7 +108,7 @@ def _of_texts(column: FoundColumn, name: str, words: tuple[str, ...], comma: boo
 
 
 def _text_type(texts: set[str], comma: bool) -> str:
-    """The narrowest type of all these texts; "" where there are none."""
+    """Return the narrowest type that holds all these texts; "" if there are none."""
     if not texts:
         return ""
     if comma and any("," in text for text in texts) and not any("." in text for text in texts):
@@ -116,7 +116,7 @@ def _text_type(texts: set[str], comma: bool) -> str:
     if all(_INTEGER.match(text) for text in texts):
         return _integer_type(min(map(int, texts)), max(map(int, texts)))
     if all(_NUMBER.match(text) for text in texts):
-        # a number with a leading zero is a code, such as a postal one
+        # a number with a leading zero is a code, such as a postal code
         coded = any(re.match(r"[ \t]*[+-]?0\d", text) for text in texts)
         return "string" if coded else "float64"
     if texts <= _TRUTH:
@@ -142,7 +142,7 @@ def _is_date(text: str) -> bool:
 
 
 def _unlike(texts: set[str]) -> str:
-    """What a column of texts nearly is, and what keeps it from being that."""
+    """Return a remark if all texts look like another type but differ in one respect; else ""."""
     some = [text for text in texts if text.strip()]
     if some and all(re.match(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d", text) for text in some):
         return "times without an offset: a timestamp is written with one, such as Z"

@@ -1,7 +1,7 @@
-"""How a text of delimited rows is written, guessed from its first rows.
+"""Guess the dialect (delimiter, quote, escape) of delimited text from its first rows.
 
-Each candidate is tried on the text, and scored as van den Burg, Nazábal and Sutton do (Wrangling messy CSV files by
-detecting row and type patterns, 2019): rows of equal length, times the share of fields that have a type.
+Each candidate is tried on the text and scored as by van den Burg, Nazábal and Sutton (Wrangling messy CSV files by
+detecting row and type patterns, 2019): the regularity of row lengths times the share of fields with a known type.
 """
 
 import csv
@@ -13,7 +13,7 @@ from typing import Literal
 
 from millrace.contracts.source import Dialect
 
-_DELIMITERS = ("\t", "|", ";", ",", ":", "^", "~")  # of equals the one that texts hold more seldom
+_DELIMITERS = ("\t", "|", ";", ",", ":", "^", "~")  # rarer in texts first: with equal scores the first wins
 _QUOTES = ('"', "'")
 _ROWS_TRIED = 200
 _TYPED = re.compile(
@@ -28,7 +28,7 @@ csv.field_size_limit(1 << 24)
 
 
 def guess_dialect(text: str, encoding: str) -> Dialect:
-    """The likeliest dialect; a file of one column has the defaults."""
+    """Return the dialect with the highest score; the default dialect for a file with one column."""
     lines = text[: 1 << 18]
     escapes = (None, "\\") if '\\"' in lines or "\\'" in lines else (None,)
     tried = [
@@ -37,19 +37,19 @@ def guess_dialect(text: str, encoding: str) -> Dialect:
         if delimiter in lines and (quote == _QUOTES[0] or quote in lines)
     ]
     scored = [(_score(parse(lines, each, _ROWS_TRIED)), each) for each in tried]
-    # of equals the first, which is the plainest
+    # with equal scores the first wins, which is the simplest
     best, dialect = max(scored, key=lambda pair: pair[0], default=(0.0, Dialect(encoding=encoding)))
     return dialect if best > 0 else Dialect(encoding=encoding)
 
 
 def _dialect(delimiter: str, quote: str, escape: str | None, encoding: str, text: str) -> Dialect:
-    # Spark's escape stands in quotes alone, and for itself before any other sign
+    # Spark escapes only within quotes; before another character its escape character is literal
     within: Literal["anywhere", "quotes"] = "quotes" if escape and f"{escape}{delimiter}" not in text else "anywhere"
     return Dialect(delimiter=delimiter, quote=quote, escape=escape, escape_in=within, encoding=encoding)
 
 
 def parse(text: str, dialect: Dialect, rows: int) -> list[list[str]]:
-    """The first rows under a dialect, by Python's csv; lines without anything are left out."""
+    """Return at most ``rows`` rows, parsed by Python's csv up to its first error; empty lines are left out."""
     reader = csv.reader(
         io.StringIO(text, newline=""),
         delimiter=dialect.delimiter or ",",
@@ -70,7 +70,7 @@ def parse(text: str, dialect: Dialect, rows: int) -> list[list[str]]:
 
 
 def header_row(rows: list[list[str]]) -> bool:
-    """Whether the first row names columns: it has no number where numbers stand below, and no value of those below."""
+    """Return whether the first row is a header: no number above a column of numbers, and no value of the rows below."""
     if len(rows) < 2:
         return True
     first = rows[0]

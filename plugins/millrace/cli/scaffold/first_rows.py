@@ -1,4 +1,4 @@
-"""The first rows of a file, whatever it is: format, dialect and columns as they are written there."""
+"""Read the first rows of a file of unknown format: detect format, dialect and columns."""
 
 import gzip
 import io
@@ -25,9 +25,9 @@ _FOREIGN = {
 
 @dataclass(frozen=True)
 class FoundColumn:
-    """A column by its name in the file, with its first values: texts of CSV, else what JSON or Parquet hold.
+    """A column by its name in the file, with its first values: texts from CSV, typed values from JSON or Parquet.
 
-    ``type`` is what the format itself says, "" where it says nothing.
+    ``type`` is the type that the format declares, "" if it declares none.
     """
 
     name: str
@@ -38,7 +38,10 @@ class FoundColumn:
 
 @dataclass(frozen=True)
 class FirstRows:
-    """What a file begins with. ``left_out`` has columns that no workload can declare, each with the reason."""
+    """Format, dialect and columns of a file's first rows; ``rows`` counts them.
+
+    ``left_out`` names columns that a workload cannot declare, each with the reason.
+    """
 
     format: Literal["jsonl", "csv", "tsv", "parquet"]
     columns: tuple[FoundColumn, ...]
@@ -49,7 +52,7 @@ class FirstRows:
 
 
 def read_first_rows(path: Path) -> FirstRows:
-    """At most ROWS rows of the first MiB. Raises BadInputError for a file that holds no table that Millrace reads."""
+    """Read at most ROWS rows, from a text file's first MiB. Raises BadInputError if the file is no supported table."""
     try:
         start, whole = _beginning(path)
     except OSError as error:
@@ -74,7 +77,7 @@ def read_first_rows(path: Path) -> FirstRows:
 
 
 def file_ending(path: Path) -> str:
-    """How the name of a day's file ends that holds what this one does, such as ``.csv.gz``."""
+    """Return the file name's ending for this file's format and compression, such as ``.csv.gz``."""
     with path.open("rb") as file:
         head = file.read(4)
     packed = ".gz" if head.startswith(_GZIP) else ".zst" if head == _ZSTD else ""
@@ -82,7 +85,7 @@ def file_ending(path: Path) -> str:
 
 
 def _beginning(path: Path) -> tuple[bytes, bool]:
-    """The first MiB, decompressed, and whether that is all of it."""
+    """Return the first MiB, decompressed, and whether the file has no more."""
     with path.open("rb") as file:
         head = file.read(4)
     if head.startswith(_GZIP):
@@ -103,7 +106,7 @@ def _decoded(start: bytes) -> tuple[str, str, list[str]]:
     if start.startswith((b"\xff\xfe", b"\xfe\xff")):
         return start.decode("utf-16", "ignore"), "utf-16", []
     try:
-        # a character may be cut at the end
+        # the last character may be incomplete
         text = io.TextIOWrapper(io.BytesIO(start[:-4]), "utf-8-sig", newline="").read() + start[-4:].decode(
             "utf-8", "ignore"
         )
@@ -202,7 +205,7 @@ def _parquet(path: Path) -> FirstRows:
 
 
 def _arrow_type(kind: object) -> str | None:
-    """The name of an Arrow type in a workload; None for one that has none."""
+    """Return the workload's name for an Arrow type; None if a workload cannot declare it."""
     import pyarrow as pa
 
     if pa.types.is_dictionary(kind):

@@ -1,4 +1,4 @@
-"""A workload's file as its first rows suggest it, with a comment wherever something is a guess."""
+"""Generate a workload's file from the first rows of a sample, with a comment at each guess."""
 
 import json
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ _TRAINERS = {
 
 
 def workload_from(name: str, sample: Path, start: date) -> str:
-    """The text of a workload's file. Raises BadInputError for a file from which none can be made."""
+    """Return the text of a workload's file. Raises BadInputError if the sample has no target or no feature column."""
     found = read_first_rows(sample)
     guessed = guess_columns(found)
     roles = guess_roles(guessed.columns, found.rows)
@@ -204,5 +204,5 @@ def _literal(value: object) -> str:
 
 
 def _plain(text: str) -> str:
-    """Text of a file in a comment: one line of it, and nothing that could end a docstring."""
+    """Make a text safe for a comment or docstring: at most 80 printable characters without quotes and backslashes."""
     return "".join(letter if letter.isprintable() and letter not in '"\\' else "·" for letter in text)[:80]

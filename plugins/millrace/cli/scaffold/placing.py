@@ -1,4 +1,4 @@
-"""Where a new workload's arrivals belong, and what to do next."""
+"""Shell commands to run after a new workload's file is written."""
 
 import shlex
 from datetime import date, timedelta
@@ -9,7 +9,7 @@ from millrace.storage import files
 
 
 def placing(name: str, sample: Path, workload: Path, arrivals: str) -> list[str]:
-    """Lines of a shell that bring the sample in as yesterday's arrivals, check the workload and run the day."""
+    """Return shell commands that copy the sample to yesterday's arrivals, check the workload and run that day."""
     day = date.today() - timedelta(days=1)
     uri = files.join(arrivals, name, f"{day}{file_ending(sample)}")
     given = shlex.quote(str(sample))

@@ -1,4 +1,4 @@
-"""Which column is the target, which are features, which is the key: guesses that a person looks at."""
+"""Guess which columns are target, features and key; a person reviews the guesses."""
 
 import re
 from collections.abc import Sequence
@@ -20,8 +20,8 @@ _WORDS_OF_A_TEXT, _WORDS_BESIDE_NUMBERS = 4.0, 8.0
 
 @dataclass(frozen=True)
 class Roles:
-    """``targets`` are candidates, the likeliest first. ``key`` deals rows to splits; it is ``named`` if it is
-    called like one, and no value of it came twice.
+    """Guessed roles. ``targets`` are candidates, the most likely first. Rows are assigned to splits by ``key``;
+    ``named`` is true if the key's name looks like a key and its values are unique. ``left_out`` has names and reasons.
     """
 
     targets: tuple[GuessedColumn, ...]
@@ -33,7 +33,7 @@ class Roles:
 
 
 def labels_of(column: GuessedColumn) -> tuple[str, ...]:
-    """The labels seen in a column, as a workload writes them."""
+    """Return the sorted labels seen in a column, as a workload declares them."""
     if column.column.type.startswith("list"):
         return tuple(sorted({str(item) for value in column.distinct for item in value if isinstance(value, tuple)}))  # type: ignore[attr-defined]
     if column.column.type == "bool":
@@ -44,7 +44,7 @@ def labels_of(column: GuessedColumn) -> tuple[str, ...]:
 
 
 def guess_roles(columns: Sequence[GuessedColumn], rows: int) -> Roles | None:
-    """None where no column has labels."""
+    """Guess the columns' roles from ``rows`` rows; None if no column can be a target."""
     candidates = [each for each in columns if _has_labels(each, rows)]
     if not candidates:
         return None

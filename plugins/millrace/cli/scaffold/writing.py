@@ -1,4 +1,4 @@
-"""Writes a new workload's one file."""
+"""Write a new workload's file."""
 
 import keyword
 from datetime import date, timedelta
@@ -50,9 +50,9 @@ class _NewWorkload(Contract):
 
 
 def write_workload(name: str, dags: Path, sample: Path | None = None) -> Path:
-    """Write ``<dags>/<name>.py``, from a template or as the first rows of ``sample`` suggest it.
+    """Write ``<dags>/<name>.py`` from a template or from the first rows of ``sample``; return its path.
 
-    Raises BadInputError for an unsafe or taken name, and for a sample that no workload can be made from.
+    Raises BadInputError if the name is invalid or taken, or if no workload can be made from the sample.
     """
     _check_name(name)
     path = dags / f"{name}.py"
@@ -60,7 +60,7 @@ def write_workload(name: str, dags: Path, sample: Path | None = None) -> Path:
         raise BadInputError(
             "the workload exists", where=str(path), rule="one file a workload", remedy="take another name"
         )
-    # the day before today, at least, is a day that can be run
+    # the start is at most yesterday, so that at least one day can be run
     start = (date.today() - timedelta(days=1)).replace(day=1)
     text = _TEMPLATE.format(name=name, start=start) if sample is None else workload_from(name, sample, start)
     dags.mkdir(parents=True, exist_ok=True)
