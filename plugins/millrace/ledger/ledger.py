@@ -63,7 +63,7 @@ class Ledger(ModelLedger):
     # --- calibrations ---
 
     def trained_runs(self) -> list[Row]:
-        """Return plan and measurements of every successful training, oldest first; only memory after several attempts."""
+        """Return plan and measurements of successful trainings, oldest first; memory only after several attempts."""
         return calibrations.trained_runs(self._database)
 
     def store_calibration(self, learned: Calibration) -> bool:
