@@ -58,7 +58,7 @@ def publish(transaction: Transaction, run: RunKey, row: Row, result: ValidateRes
 
 
 def fail(transaction: Transaction, run: RunKey, row: Row, step: str, reason: str) -> None:
-    """Mark the days of a run as failed whose ingest or validation failed permanently, except committed days.
+    """Mark a run's days as failed after its ingest or validation failed permanently; committed days stay.
 
     A failed ingest also marks absent days; a failed validation leaves them absent.
     """

@@ -63,7 +63,7 @@ class Ledger(ModelLedger):
     # --- calibrations ---
 
     def trained_runs(self) -> list[Row]:
-        """Return plan and measurements of successful trainings, oldest first; memory only after several attempts."""
+        """Return successful trainings, oldest first: plan and measurements, or only memory after several attempts."""
         return calibrations.trained_runs(self._database)
 
     def store_calibration(self, learned: Calibration) -> bool:
@@ -93,7 +93,7 @@ class Ledger(ModelLedger):
         source: str | None = None,
         triggered_by: str | None = None,
     ) -> int:
-        """Return the run's repeat that is running; the first call, and the first after a close, opens a new repeat.
+        """Enter the run and return its running repeat; the first call, and the first after close_run, starts a new one.
 
         ``quality_metric`` is shown by run_summary: micro_f1 or macro_f1, BadInputError for others. ``pue`` is the
         site's current PUE, for the building's share in run_energy. ``generation`` is that of the dataset that holds the
@@ -118,7 +118,7 @@ class Ledger(ModelLedger):
         )
 
     def last_repeat(self, dag_id: str, run_id: str) -> int | None:
-        """Return the run's newest repeat, finished or not; None if the run was never opened."""
+        """Return the run's newest repeat, finished or not; None if the run is not in the ledger."""
         with self._database.read() as transaction:
             row = transaction.one("select_last_repeat", dag_id=dag_id, run_id=run_id)
         return None if row is None or row["repeat"] is None else int(row["repeat"])
@@ -164,7 +164,7 @@ class Ledger(ModelLedger):
 
         A second commit with the same key and uid changes nothing. A process, identified by the start of its meter,
         counts once: its report replaces its row as a lost attempt; a report that another attempt adopts adds no joules.
-        Raises BadInputError for a run that was never opened, RefusedError if a result breaks a rule.
+        Raises BadInputError for a run without open_run, RefusedError if a result breaks a rule.
         """
         tries.commit_report(self._database, key, report, process_uid)
 
@@ -184,7 +184,7 @@ class Ledger(ModelLedger):
         return tries.committed_reports(self._database, dag_id, run_id, task_id)
 
     def try_reasons(self, dag_id: str, run_id: str, repeat: int) -> dict[str, Reason]:
-        """Return the reason of each task's newest attempt; for a mapped task that of a failed index if there is one."""
+        """Return the reason of each task's newest attempt; of a mapped task that of a failed index, if there is one."""
         return tries.reasons(self._database, dag_id, run_id, repeat)
 
     def tries(self, dag_id: str, run_id: str, repeat: int) -> list[Row]:
@@ -303,7 +303,7 @@ class Ledger(ModelLedger):
         """Reserve watts of a site for a training if no earlier claim is waiting and the power cap covers them.
 
         The reservation ends when the training is committed, when the run ends, or after ``lasts``; a repeated claim
-        keeps it and restarts ``lasts``. Concurrent claims never exceed the cap together.
+        keeps it and restarts ``lasts``. Of concurrent claims no more are granted than the cap covers.
         """
         key = RunKey(dag_id, run_id, repeat)
         return power.claim(self._database, key, site, watts=watts, cap_watts=cap_watts, lasts=lasts)
@@ -313,7 +313,7 @@ class Ledger(ModelLedger):
     # methods with ``generation`` read one generation of the workload's dataset
 
     def latest_dataset(self, workload: str, until: date, generation: int = 1) -> DatasetVersion | None:
-        """Return the newest published version up to ``until`` or its last committed day; None if that holds no day."""
+        """Return the newest published version, up to ``until`` or its last committed day; None if no day is left."""
         return datasets.latest_dataset(self._database, workload, until, generation)
 
     def profile(

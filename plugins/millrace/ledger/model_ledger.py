@@ -20,10 +20,10 @@ class ModelLedger(AuditLedger):
     def promote(self, workload: str, version: str, *, by: Actor, reason: str = "rolled out") -> str | None:
         """Make a version live, retire the live one and return its name; a repeated call changes nothing.
 
-        A run promotes a version that it has judged, whatever other runs decided about it; a person promotes a
+        A run promotes a version that it has judged, whatever other runs decided about it; a person promotes only a
         candidate. Raises RefusedError if the live version was trained on newer data (a later last day, or the same day
-        in a later dataset version), if a person rolled the version back or this run rejected it; BadInputError if it is
-        unknown.
+        in a later dataset version), if a person rolled the version back, this run rejected it or its files were swept;
+        BadInputError if it is unknown.
         """
         with self.refusals_kept(Decision("promote", version, by, reason, dag_id=workload)):
             return model_states.promote(self._database, workload, version, by, reason)

@@ -1,4 +1,4 @@
-"""Runs: opened, judged by the gate and closed."""
+"""Runs: entered, judged by the gate and finished."""
 
 from datetime import UTC, date, datetime, timedelta
 from typing import get_args
@@ -78,7 +78,7 @@ def open_run(
 
 
 def lock_run(transaction: Transaction, run: RunKey) -> Row:
-    """Return the run's row, locked until the transaction ends. Raises BadInputError if the run was never opened."""
+    """Return the run's row, locked until the transaction ends. Raises BadInputError if open_run was never called."""
     row = transaction.one("lock_run", dag_id=run.dag_id, run_id=run.run_id, repeat=run.repeat)
     if row is None:
         raise BadInputError(

@@ -1,4 +1,4 @@
-"""Constants of a plan's seconds and bytes that are no coefficients, each with its source.
+"""Constants of a plan's seconds and bytes other than the coefficients, each with its source.
 
 "Measured" means: for this project, on two cores of an AVX-512 Xeon, TensorFlow 2.21, float32, while the machine had no
 other load. "Assumed" means an estimate of the order of magnitude, until the ledger has measurements.

@@ -11,9 +11,9 @@ class Coefficients:
 
     ``unfused`` is the share of element-wise memory traffic that compilers leave. ``overlapped`` is the share of the
     gradient exchange that overlaps with the backward pass. ``kernel_seconds`` is the host's time per kernel,
-    ``optimiser_bytes`` the bytes moved per parameter and step. ``kept_overhead`` is memory over the kept activations,
-    ``parameter_bytes`` memory per parameter: weight, gradient, moments and copies. The last three are ratios of P90 to
-    P50.
+    ``optimiser_bytes`` the bytes moved per parameter and step. ``kept_overhead`` is the ratio of memory to kept
+    activations, ``parameter_bytes`` memory per parameter: weight, gradient, moments and copies. The last three are
+    ratios of P90 to P50.
     """
 
     products: float

@@ -155,7 +155,7 @@ def data_walls(size_bytes: int) -> dict[str, float]:
 def serving(job: Job, length: int, rows: int, hardware: Hardware) -> tuple[Quantity, float]:
     """Return seconds of a request of ``rows`` rows at a length (``p90`` holds the P99), and joules of a request.
 
-    Idle power is not included: it counts for the reservation of the machine.
+    Idle power is not included: it is attributed to the machine's reservation.
     """
     seconds = request_seconds(job.size, length, rows, hardware, prior(hardware)) + known.REQUEST_SECONDS
     if hardware.device is None:

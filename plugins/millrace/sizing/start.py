@@ -44,9 +44,9 @@ def best_start(
 ) -> Choice:
     """Return the start that takes the least, the earlier of equals; the earliest if none saves ``least_saving``.
 
-    Never after ``latest``, unless that is past; nor so late that the run would outlast the forecast, which covers a run
-    from the earliest start. Between hour boundaries the total is linear in the start, so the minimum lies where an edge
-    of the profile meets a full hour, or at either end.
+    The start is not after ``latest`` (the earliest start if that is past), nor so late that the run would outlast the
+    forecast, which covers a run from the earliest start. Between hour boundaries the total is linear in the start, so
+    the minimum lies where an edge of the profile meets a full hour, or at either end.
     """
     lasts = sum(stretch.seconds for stretch in profile)
     latest = min(latest, forecast.end - timedelta(seconds=lasts))

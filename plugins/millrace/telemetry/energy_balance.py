@@ -15,7 +15,7 @@ _SYSTEM, _NOBODY = "system", "unallocated"
 
 @dataclass(frozen=True)
 class Closure:
-    """Joules of one node in a window: active by owner of the pods, idle by owner of the reservations.
+    """Joules of one node in a window by owner: active as drawn, idle as reserved (GPUs: idle without a pod).
 
     ``node_joules`` is the node's meter, None without one; ``gap`` is the share of it that no part explains, negative if
     the parts exceed the meter.
