@@ -29,7 +29,7 @@ class LedgerCollector:
 
     While the ledger does not answer, ``millrace_ledger_up`` is 0 and there are no other series. The number of series is
     proportional to the workloads, plus ten budgets and the hundred oldest runs in flight. ``divergent`` returns whether
-    a workload's server answers with another version than the ledger's live one, None if unknown.
+    a workload's servers answer with other versions than the ledger's live one, None if unknown.
     """
 
     def __init__(self, ledger: Ledger, divergent: Callable[[str], bool | None] = lambda _: None) -> None:
