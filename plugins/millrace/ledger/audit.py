@@ -1,4 +1,4 @@
-"""The audit: one row for each decision and refusal, inserted only, each with the digest of the row before."""
+"""The audit: one insert-only row per decision or refusal, each with the digest of the previous row."""
 
 import hashlib
 import heapq
@@ -21,15 +21,15 @@ _BEYOND = 2**62
 
 
 def digest_of(row: Mapping[str, Value]) -> str:
-    """SHA-256 over the row's fields, the digest of the row before among them, as JSON with sorted names."""
+    """Return the SHA-256 of a row's fields as JSON with sorted names; ``previous`` is one of them."""
     fields = {name: row[name] for name in _FIELDS}
     return hashlib.sha256(json.dumps(fields, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 def append(transaction: Transaction, decision: Decision) -> bool:
-    """Write a decision down in the transaction that carries it out; False where its ``once`` is known already.
+    """Insert a decision in the transaction that carries it out; False if its ``once`` is already recorded.
 
-    The chain's end is locked until the transaction ends: this is its last lock, so that no two wait for each other.
+    Locks the chain's end until the transaction ends. It must be the last lock of a transaction, to exclude deadlocks.
     """
     head = transaction.one("lock_audit")
     if head is None:
@@ -71,13 +71,13 @@ def record(database: Database, decision: Decision) -> bool:
 
 
 def once_for(run: RunKey, *what: str) -> str:
-    """A name for what one repeat of a run decides, or is refused, once, however often its task is tried."""
+    """Return the ``once`` of a decision or refusal that one repeat of a run makes, the same for each attempt."""
     digest = hashlib.sha256("\0".join(what).encode("utf-8", "replace")).hexdigest()[:32]
     return f"{run.dag_id} / {run.run_id} / {run.repeat}: {digest}"
 
 
 def known(database: Database, names: Sequence[str]) -> set[str]:
-    """Which of these ``once`` are in the audit."""
+    """Return the given ``once`` names that are in the audit."""
     found: set[str] = set()
     with database.read() as transaction:
         for first in range(0, len(names), _NAMES_AT_ONCE):
@@ -100,7 +100,7 @@ def check(database: Database, expect: str | None) -> Chain:
                 if before == (count, digest):
                     before = (0, NO_DIGEST)
         after = _head(transaction)
-    # rows may come while this reads; each of them moves the head
+    # rows may be inserted during this check; each moves the head
     if before != (0, NO_DIGEST) or after[0] < count or (after[0] == count and after[1] != digest):
         wrong = (
             f"the head is at row {after[0]:,} with digest {after[1]}: rows were taken from the end, or the head moved"
@@ -112,7 +112,7 @@ def check(database: Database, expect: str | None) -> Chain:
 
 
 def fault(row: Row, sequence: int, previous: str | None) -> str:
-    """What is wrong with a row that is to have this number and come after a row of that digest; "" for nothing."""
+    """Return the fault of a row that should have this number and follow this digest; "" if it has none."""
     if row["sequence"] != sequence:
         return f"row {sequence:,} is missing: row {row['sequence']:,} follows"
     if row["previous"] != (previous if sequence > 1 else NO_DIGEST):
@@ -163,7 +163,7 @@ def note_settings(
         effects = {}
         for subject in sorted(changed):
             before, content = _seen(transaction, subject), contents[subject]
-            # or else another process saw it first
+            # no row changes if another process recorded it first
             if transaction.execute("upsert_settings_seen", subject=subject, content=content, at=now()):
                 effects[subject] = _difference(before, content)
         for subject, effect in effects.items():
@@ -177,7 +177,7 @@ def _seen(transaction: Transaction, subject: str) -> str | None:
 
 
 def _difference(before: str | None, after: str) -> str:
-    """What changed, by name; of what was never seen, a digest that says which it is."""
+    """Return what changed, by name; for settings seen for the first time, their digest."""
     if before is None:
         return f"seen for the first time, with digest {hashlib.sha256(after.encode()).hexdigest()}"
     old, new = json.loads(before), json.loads(after)

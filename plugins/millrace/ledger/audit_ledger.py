@@ -1,4 +1,4 @@
-"""The ledger's part for who decided what."""
+"""The ledger's methods for the audit."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -11,22 +11,22 @@ from millrace.ledger.records import Actor, Chain, Decision, RunKey
 
 
 class AuditLedger:
-    """Decisions and refusals, inserted only; see Ledger, which is one."""
+    """Decisions and refusals, insert-only; a base class of Ledger."""
 
     _database: Database
 
     def record_decision(self, decision: Decision) -> bool:
-        """Keep a decision that changes nothing else in the ledger; False where its ``once`` is known already.
+        """Record a decision that changes nothing else in the ledger; False if its ``once`` is already recorded.
 
-        What the ledger's own methods decide they record themselves, in the same transaction.
+        Methods of the ledger record their own decisions in the same transaction.
         """
         return audit.record(self._database, decision)
 
     @contextmanager
     def refusals_kept(self, decision: Decision) -> Iterator[None]:
-        """Record that a decision was refused where the block raises RefusedError, which goes on.
+        """Record a refusal if the block raises RefusedError, and re-raise it.
 
-        The same refusal of one repeat of a run is kept once, however often its task is tried; a person's each time.
+        The same refusal of one repeat of a run is recorded once for all attempts; a person's refusals each time.
         """
         try:
             yield
@@ -48,47 +48,48 @@ class AuditLedger:
     def note_settings(
         self, in_force: Mapping[str, Mapping[str, str]], by: Actor, site_wide: Collection[str] = ()
     ) -> None:
-        """Record what changed in settings and declarations since a run last looked; by subject, name and text.
+        """Record changes in settings and declarations since the last run; ``in_force`` is by subject, name and text.
 
-        The subjects in ``site_wide`` are no DAG's.
+        The subjects in ``site_wide`` belong to no DAG.
         """
         audit.note_settings(self._database, in_force, by, site_wide)
 
     def audit(self, dag_id: str | None = None, limit: int = 100) -> list[Row]:
-        """The audit's rows, the newest first."""
+        """Return rows of the audit, newest first."""
         return audit.rows(self._database, dag_id, limit)
 
     def audit_page(
         self, dag_ids: Sequence[str], *, site_wide: bool, before: int | None = None, limit: int = 50
     ) -> tuple[list[Row], int, str]:
-        """Rows of these DAGs, and where asked of the whole site, the newest first; and the head's count and digest.
+        """Return rows of these DAGs, with ``site_wide`` also those of no DAG, newest first; then the head.
 
-        ``wrong`` says of each row what is wrong with it, "" for nothing; ``before`` is a row's number.
+        The head is the audit's row count and last digest. ``wrong`` is the fault of a row, "" if it has none;
+        ``before`` is a row's number.
         """
         return audit.page(self._database, dag_ids, site_wide, before, limit)
 
     def check_audit(self, expect: str | None = None) -> Chain:
-        """Read the whole audit: whether each row is as it was written and follows the one before, to the head's.
+        """Check the whole audit: each row matches its digest and follows the previous row, up to the head.
 
-        ``expect`` is a digest that was kept elsewhere: a row must have it.
+        ``expect`` is a digest that was kept elsewhere: one of the rows must have it.
         """
         return audit.check(self._database, expect)
 
     def triggered_by(self, dag_id: str, run_id: str) -> str | None:
-        """The person who triggered a run; None for one that nobody did, or that is older than the audit."""
+        """Return the person who triggered a run; None if no person did, or if the run is older than the audit."""
         return audit.triggered_by(self._database, RunKey(dag_id, run_id, 0))
 
     def newest_answer(self, dag_id: str, run_id: str, subject: str) -> Row | None:
-        """The newest answer (approve or reject, and the actor) to what a run asked since its last judged repeat."""
+        """Return the newest answer (approve or reject, and actor) to a run's request since its last judged repeat."""
         with self._database.read() as transaction:
             return transaction.one("select_newest_answer", dag_id=dag_id, run_id=run_id, subject=subject)
 
     def newest_taken_over(self) -> datetime | None:
-        """When the newest thing happened that was taken over from Airflow's own log."""
+        """Return the time of the newest event that was copied from Airflow's log; None if there is none."""
         with self._database.read() as transaction:
             row = transaction.one("select_newest_taken")
         return None if row is None or row["decided_at"] is None else datetime.fromisoformat(row["decided_at"])
 
     def known_decisions(self, names: Sequence[str]) -> set[str]:
-        """Which of these ``once`` are in the audit."""
+        """Return the given ``once`` names that are in the audit."""
         return audit.known(self._database, names)

@@ -1,4 +1,4 @@
-"""Budgets: what the runs of one backfill may spend together."""
+"""Budgets: the total that the runs of one backfill may spend."""
 
 from dataclasses import asdict
 

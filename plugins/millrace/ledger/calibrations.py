@@ -1,4 +1,4 @@
-"""What sizing learned, and the runs that it learns from."""
+"""Calibrations, and the measured runs that they are learned from."""
 
 from millrace.contracts.calibration import Calibration
 from millrace.ledger.database import Database, Row, written

@@ -1,4 +1,4 @@
-"""Transactions on SQLite or PostgreSQL, with statements from files."""
+"""Transactions on SQLite or PostgreSQL, with statements from SQL files."""
 
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,19 +24,19 @@ Row = dict[str, Any]
 
 
 def written(moment: datetime) -> str:
-    """A moment in UTC as the ledger keeps it: ISO-8601, always of one width, so that times sort as text."""
+    """Return a UTC time as the ledger stores it: ISO-8601 text of constant width, so that it sorts by time."""
     return moment.isoformat(timespec="microseconds")
 
 
 def now() -> str:
-    """This moment, as ``written``."""
+    """Return the current time in the format of ``written``."""
     return written(datetime.now(UTC))
 
 
 class Transaction:
-    """Runs statements by their names in the folder ``sql``; every value is bound, none is written into the text.
+    """Runs statements by name from the folder ``sql``; all values are bound parameters.
 
-    A tuple is bound as the list behind IN.
+    A tuple is bound as the list of an IN clause.
     """
 
     def __init__(self, connection: sa.Connection, folder: Path) -> None:
@@ -44,7 +44,7 @@ class Transaction:
         self._folder = folder
 
     def execute(self, query: str, **values: Value) -> int:
-        """Run a statement; how many rows it changed."""
+        """Run a statement and return how many rows it changed."""
         return self._connection.execute(self._text(query, values), values).rowcount
 
     def execute_each(self, query: str, rows: Sequence[Mapping[str, Value]]) -> None:
@@ -53,28 +53,28 @@ class Transaction:
             self._connection.execute(self._text(query, {}), [dict(row) for row in rows])
 
     def all(self, query: str, **values: Value) -> list[Row]:
-        """The rows that a statement gives."""
+        """Return the rows of a query."""
         return [dict(row) for row in self._connection.execute(self._text(query, values), values).mappings()]
 
     def all_by(self, query: str, words: Mapping[str, str], **values: Value) -> list[Row]:
-        """As ``all``, of a statement with ``{names}`` for the caller's own words: a table, a column to sort by.
+        """Return the rows of a query whose text has ``{names}`` for identifiers, such as a table or a sort column.
 
-        What comes from outside is never one of them.
+        ``words`` come from the calling code only, never from external input.
         """
         text = sa.text(statement(self._folder, query).format_map(words))
         return [dict(row) for row in self._connection.execute(text, values).mappings()]
 
     def one(self, query: str, **values: Value) -> Row | None:
-        """The first row that a statement gives."""
+        """Return the first row of a query; None if it has none."""
         row = self._connection.execute(self._text(query, values), values).mappings().first()
         return None if row is None else dict(row)
 
     def script(self, text: str) -> None:
         """Run the statements of a migration, which end in ``;`` and take no values."""
-        # PostgreSQL takes a script whole where it has no parameters; SQLite's driver takes one statement at a time
+        # psycopg runs a whole script if it has no parameters; SQLite's driver runs one statement at a time
         of_sqlite = self._connection.dialect.name == "sqlite"
         for each in split_for_sqlite(text) if of_sqlite else (text,):
-            # without parameters a driver takes no % for one
+            # otherwise a driver would read a % as a parameter
             self._connection.exec_driver_sql(each, execution_options={"no_parameters": True})
 
     def _text(self, query: str, values: Mapping[str, Value]) -> sa.TextClause:
@@ -89,7 +89,7 @@ class Transaction:
 
 
 class Database:
-    """A lazily opened database. Connections are not kept, so that a process may fork and a file may be replaced."""
+    """A lazily opened database. It pools no connections, so that a process may fork and a file may be replaced."""
 
     def __init__(self, url: str, sql: Path | None = None) -> None:
         self.sql = sql or packaged.SQL
@@ -97,17 +97,17 @@ class Database:
 
     @property
     def where(self) -> str:
-        """The URL for people, without its password."""
+        """The URL for messages, without its password."""
         return self._url.render_as_string(hide_password=True)
 
     @property
     def is_sqlite(self) -> bool:
-        """Whether this is a file of this machine."""
+        """Whether the database is a SQLite file."""
         return self._url.get_backend_name() == "sqlite"
 
     @property
     def file(self) -> Path | None:
-        """SQLite's file."""
+        """The SQLite file; None for PostgreSQL."""
         return Path(str(self._url.database)) if self.is_sqlite else None
 
     @cached_property
@@ -120,7 +120,7 @@ class Database:
         return engine
 
     def set_write_ahead(self) -> None:
-        """SQLite's write-ahead log, which belongs to the file and not to a connection. Raises TransientError."""
+        """Switch SQLite's file to write-ahead logging. Raises TransientError if it cannot be opened or is busy."""
         try:
             with self._engine.connect() as connection:
                 driver: sqlite3.Connection = connection.connection.driver_connection  # type: ignore[assignment]
@@ -135,16 +135,16 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Transaction]:
-        """A transaction that changes nothing. Raises TransientError where the database does not answer."""
+        """Open a read transaction. Raises TransientError if the database does not answer."""
         with self._transaction(write=False) as transaction:
             yield transaction
 
     @contextmanager
     def write(self) -> Iterator[Transaction]:
-        """A transaction, committed as a whole at the end or not at all.
+        """Open a write transaction, committed as a whole at the end or not at all.
 
-        Raises TransientError where the database does not answer (or has no tables yet), RefusedError where a
-        constraint forbids the change.
+        Raises TransientError if the database does not answer (or has no tables yet), RefusedError if a constraint or
+        the role's rights forbid the change.
         """
         with self._transaction(write=True) as transaction:
             yield transaction
@@ -182,7 +182,7 @@ class Database:
                 rule="migrations are applied before the first run",
                 remedy="python -m millrace ledger migrate",
             )
-        read_only = type(error.orig).__name__ == "ReadOnlySqlTransaction"  # a standby, or a server told to be
+        read_only = type(error.orig).__name__ == "ReadOnlySqlTransaction"  # a standby, or a server set to read only
         if isinstance(error, ProgrammingError) or not (read_only or isinstance(error, OperationalError)):
             return error
         return TransientError(
@@ -212,7 +212,7 @@ def _checked(url: str) -> sa.URL:
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
-    connection.isolation_level = None  # transactions begin where _begin_sqlite says, not where the driver guesses
+    connection.isolation_level = None  # _begin_sqlite begins transactions, not the driver
     connection.execute("PRAGMA foreign_keys = ON")
 
 

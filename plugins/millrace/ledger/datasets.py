@@ -14,7 +14,7 @@ _NO_DAY = date.max
 
 
 def stage(transaction: Transaction, run: RunKey, row: Row, result: IngestResult) -> None:
-    """Staged and absent days; a day that is committed stays so."""
+    """Store staged and absent days; a committed day stays committed."""
     rows = [{**_mark(run, row, staged.partition, "staged"), **_content(staged)} for staged in result.staged]
     reasons = result.absent_reasons
     rows += [
@@ -25,7 +25,7 @@ def stage(transaction: Transaction, run: RunKey, row: Row, result: IngestResult)
 
 
 def publish(transaction: Transaction, run: RunKey, row: Row, result: ValidateResult) -> None:
-    """The row of a dataset version, which is what makes it one, and its partitions."""
+    """Insert the row that publishes a dataset version, and commit its partitions."""
     at = now()
     key: dict[str, Value] = {"dag_id": run.dag_id, "run_id": run.run_id, "repeat": run.repeat}
     transaction.execute(
@@ -58,9 +58,9 @@ def publish(transaction: Transaction, run: RunKey, row: Row, result: ValidateRes
 
 
 def fail(transaction: Transaction, run: RunKey, row: Row, step: str, reason: str) -> None:
-    """The days of a run whose ingest or validation failed for good: those that hold nothing good from before.
+    """Mark a run's days as failed after its ingest or validation failed permanently; committed days stay.
 
-    A failed ingest says nothing about any of its days; a failed validation leaves absent days absent.
+    A failed ingest also marks absent days; a failed validation leaves them absent.
     """
     states = _states(transaction, row)
     keep = {"committed"} if step == "ingest" else {"committed", "absent"}
@@ -69,9 +69,9 @@ def fail(transaction: Transaction, run: RunKey, row: Row, step: str, reason: str
 
 
 def give_up(transaction: Transaction, run: RunKey, row: Row, reason: str) -> None:
-    """The days that a failed run leaves open, so that no later run waits for them; another run's staged days stay.
+    """Mark the days that a failed run leaves open as failed, so that no later run waits for them.
 
-    A run that was refused before it looked at any day leaves none open.
+    Days that another run staged stay staged. A run that was refused before it read any day leaves none open.
     """
     if transaction.one("select_refused_run", dag_id=run.dag_id, run_id=run.run_id, repeat=run.repeat):
         return

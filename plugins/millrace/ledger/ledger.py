@@ -1,4 +1,4 @@
-"""The ledger's door: everything that Millrace remembers passes through here."""
+"""The ledger: the one class through which Millrace reads and writes its database."""
 
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime, timedelta
@@ -34,12 +34,12 @@ from millrace.ledger.views import Views
 
 
 class Ledger(ModelLedger):
-    """Plans, reports, dataset and model versions and measurements.
+    """Plans, reports, dataset and model versions and measurements, in one database.
 
-    ``url`` is SQLAlchemy's, for SQLite or PostgreSQL; nothing is opened before the first call. ``sql`` is the folder
-    of statements, the repository's own by default. Every method is one transaction: it happened as a whole or not at
-    all. All of them raise TransientError where the database does not answer. Times are UTC ISO-8601 text.
-    ``views`` is what pages show of many runs.
+    ``url`` is a SQLAlchemy URL of SQLite or PostgreSQL; the first call opens it. ``sql`` is the folder of statements,
+    by default the repository's own. Every method is one transaction, applied as a whole or not at all, and raises
+    TransientError if the database does not answer. Times are UTC ISO-8601 text. ``views`` holds the queries over many
+    runs that web pages and monitors show.
     """
 
     def __init__(self, url: str, sql: Path | None = None) -> None:
@@ -47,31 +47,31 @@ class Ledger(ModelLedger):
         self.views = Views(self._database)
 
     def migrate(self) -> list[str]:
-        """Apply missing migrations; their names. Several processes may call it at once.
+        """Apply missing migrations and return their names. Several processes may call it at the same time.
 
-        Raises RefusedError for a ledger that a newer version made, or whose applied migrations were edited.
+        Raises RefusedError if a newer version made the ledger, or if an applied migration was edited afterwards.
         """
         return migrations.migrate(self._database)
 
     def grant(self, role: str) -> None:
-        """Give a role of PostgreSQL's what an application needs: of the audit no more than reading and inserting rows.
+        """Grant a PostgreSQL role the rights that an application needs; on the audit, only to read and insert rows.
 
-        The owner of the tables calls it, after each migration. Raises BadInputError on SQLite, which has no roles.
+        The owner of the tables calls it after each migration. Raises BadInputError on SQLite, which has no roles.
         """
         migrations.grant(self._database, role)
 
-    # --- what sizing learned ---
+    # --- calibrations ---
 
     def trained_runs(self) -> list[Row]:
-        """Plan and measurements of every run whose training took one try, the oldest first."""
+        """Return successful trainings, oldest first: plan and measurements, or only memory after several attempts."""
         return calibrations.trained_runs(self._database)
 
     def store_calibration(self, learned: Calibration) -> bool:
-        """Keep a version; False where another process was first."""
+        """Store a calibration version; False if another process stored it first."""
         return calibrations.store(self._database, learned)
 
     def calibration(self, hardware: str, family: str) -> Calibration | None:
-        """The newest version; None where nothing was learned yet."""
+        """Return the newest calibration of a hardware and model family; None if there is none yet."""
         return calibrations.newest(self._database, hardware, family)
 
     # --- runs ---
@@ -93,12 +93,12 @@ class Ledger(ModelLedger):
         source: str | None = None,
         triggered_by: str | None = None,
     ) -> int:
-        """The run's repeat that is running; the first call, and the first after a close, open a new one.
+        """Enter the run and return its running repeat; the first call, and the first after close_run, starts a new one.
 
-        ``quality_metric`` is the one that run_summary shows: micro_f1 or macro_f1. ``pue`` is the site's now,
-        by which run_energy tells the building's share. ``generation`` of the data set is where its days are kept.
-        ``source`` is the workload's, as JSON (see ``sources``). ``triggered_by`` is the person who did, for the audit,
-        which names each run that the schedule did not begin.
+        ``quality_metric`` is shown by run_summary: micro_f1 or macro_f1, BadInputError for others. ``pue`` is the
+        site's current PUE, for the building's share in run_energy. ``generation`` is that of the dataset that holds the
+        days. ``source`` is the workload's, as JSON (see ``sources``). ``triggered_by`` is the person who triggered the
+        run, for the audit, which records every run that the schedule did not start.
         """
         return runs.open_run(
             self._database,
@@ -118,7 +118,7 @@ class Ledger(ModelLedger):
         )
 
     def last_repeat(self, dag_id: str, run_id: str) -> int | None:
-        """The run's newest repeat, ended or not; None for a run that was never opened."""
+        """Return the run's newest repeat, finished or not; None if the run is not in the ledger."""
         with self._database.read() as transaction:
             row = transaction.one("select_last_repeat", dag_id=dag_id, run_id=run_id)
         return None if row is None or row["repeat"] is None else int(row["repeat"])
@@ -127,44 +127,44 @@ class Ledger(ModelLedger):
         self, dag_id: str, run_id: str, repeat: int, *, state: str, reason: str, decision: str | None = None,
         code: ReasonCode | None = None,
     ) -> None:  # fmt: skip
-        """End a run in a terminal state with its reason and code; a run that has ended keeps its first ending.
+        """Set a run's terminal state with its reason and code; a run that has ended keeps its first outcome.
 
-        A failed run's days that are neither committed nor absent become failed, so that no later run waits for them.
-        Raises BadInputError for another state, an empty reason or an unknown run.
+        If the run failed, its days that are neither committed nor absent become failed, so that no later run waits for
+        them. Raises BadInputError for a state that is not terminal, an empty reason or an unknown run.
         """
         key = RunKey(dag_id, run_id, repeat)
         runs.close_run(self._database, key, state=state, reason=reason, decision=decision, code=code)
 
     def record_verdict(self, dag_id: str, run_id: str, repeat: int, verdict: Verdict) -> None:
-        """Keep the gate's verdict; its outcome is the run's decision. Raises BadInputError for an unknown run."""
+        """Store the gate's verdict; its outcome becomes the run's decision. Raises BadInputError for an unknown run."""
         runs.record_verdict(self._database, RunKey(dag_id, run_id, repeat), verdict)
 
     def verdict(self, dag_id: str, run_id: str, repeat: int) -> Verdict | None:
-        """The gate's verdict on a run."""
+        """Return the gate's verdict on a run; None if it has none."""
         return runs.verdict(self._database, RunKey(dag_id, run_id, repeat))
 
     def newest_verdict(self, dag_id: str, run_id: str) -> Verdict | None:
-        """The gate's verdict in the run's newest repeat that has one."""
+        """Return the gate's verdict from the newest repeat of the run that has one."""
         return runs.newest_verdict(self._database, dag_id, run_id)
 
     def open_runs(self, workload: str | None = None) -> list[Row]:
-        """The runs that have not ended, oldest first."""
+        """Return the runs that have not ended, oldest first."""
         with self._database.read() as transaction:
             return transaction.all("select_open_runs", workload=workload)
 
     def run_summary(self, dag_id: str | None = None, run_id: str | None = None, limit: int = 100) -> list[Row]:
-        """Rows of the public view run_summary, newest first. What is unknown is None."""
+        """Return rows of the public view run_summary, newest first. Unknown values are None."""
         with self._database.read() as transaction:
             return transaction.all("select_run_summary", dag_id=dag_id, run_id=run_id, row_limit=limit)
 
-    # --- tries ---
+    # --- attempts ---
 
     def commit_report(self, key: TryKey, report: Report, process_uid: str) -> None:
-        """Commit a try: its row, and what its result means for partitions, dataset and model versions.
+        """Commit an attempt: its row, and the effect of its result on partitions, dataset and model versions.
 
-        Committing the same key and uid again changes nothing. A process is counted once, by the start of its meter:
-        its row as a lost try is replaced, and a report that another try adopts brings its result but no second joules.
-        Raises BadInputError for a run that was never opened, RefusedError where a result breaks a rule.
+        A second commit with the same key and uid changes nothing. A process, identified by the start of its meter,
+        counts once: its report replaces its row as a lost attempt; a report that another attempt adopts adds no joules.
+        Raises BadInputError for a run without open_run, RefusedError if a result breaks a rule.
         """
         tries.commit_report(self._database, key, report, process_uid)
 
@@ -172,96 +172,96 @@ class Ledger(ModelLedger):
         self, key: TryKey, reading: MeterReading | None, process_uid: str, reason: str,
         code: ReasonCode = ReasonCode.LOST,
     ) -> None:  # fmt: skip
-        """Count what a try used that ended without a report; never less than what is counted of it."""
+        """Count the use of an attempt that ended without a report; never less than is already counted for it."""
         tries.commit_lost_try(self._database, key, reading, process_uid, reason, code)
 
     def committed_report(self, dag_id: str, run_id: str, task_id: str) -> Report | None:
-        """The newest report of a task that was ok or skipped, of the newest repeat that has one."""
+        """Return the newest report of a task with outcome ok or skipped, from the newest repeat that has one."""
         return tries.committed_report(self._database, dag_id, run_id, task_id)
 
     def committed_reports(self, dag_id: str, run_id: str, task_id: str) -> list[Report]:
-        """All such reports, of every part of a mapped task and of every repeat, newest first."""
+        """Return all reports of a task with outcome ok or skipped, of every map index and repeat, newest first."""
         return tries.committed_reports(self._database, dag_id, run_id, task_id)
 
     def try_reasons(self, dag_id: str, run_id: str, repeat: int) -> dict[str, Reason]:
-        """The reason of each task's newest try; of a mapped task's parts that of one that failed, where one did."""
+        """Return the reason of each task's newest attempt; of a mapped task that of a failed index, if there is one."""
         return tries.reasons(self._database, dag_id, run_id, repeat)
 
     def tries(self, dag_id: str, run_id: str, repeat: int) -> list[Row]:
-        """What each try of a run did and used, oldest commit first."""
+        """Return outcome and use of each attempt of a run, oldest commit first."""
         with self._database.read() as transaction:
             return transaction.all("select_tries", dag_id=dag_id, run_id=run_id, repeat=repeat)
 
     # --- energy ---
 
     def phases(self, dag_id: str, run_id: str, repeat: int) -> list[Row]:
-        """What each phase of each step used, over all tries, in the order of their commits."""
+        """Return the use of each phase of each step, summed over all attempts, in the order of their commits."""
         with self._database.read() as transaction:
             return transaction.all("select_phases", dag_id=dag_id, run_id=run_id, repeat=repeat)
 
     def run_energy(self, dag_id: str, run_id: str) -> list[Row]:
-        """Rows of the view run_energy, one a repeat: active, idle and the building's joules, and what meters saw."""
+        """Return rows of the view run_energy, one per repeat: active, idle and building joules, and meter readings."""
         with self._database.read() as transaction:
             return transaction.all("select_run_energy", dag_id=dag_id, run_id=run_id)
 
     def unmetered_runs(self) -> list[Row]:
-        """Runs that ended within a day and that no meter has answered about."""
+        """Return up to 1000 runs that ended within the last day and have no reading from external meters."""
         return runs.unmetered(self._database)
 
     def record_metered(self, dag_id: str, run_id: str, repeat: int, metered: MeteredJoules) -> None:
-        """Keep what meters outside saw of a run; a later reading takes its place."""
+        """Store what external meters measured for a run; a later reading replaces it."""
         runs.record_metered(self._database, RunKey(dag_id, run_id, repeat), metered)
 
     # --- plans ---
 
     def store_plan(self, dag_id: str, run_id: str, repeat: int, plan: Plan) -> None:
-        """Keep what was predicted. Raises RefusedError once a training try of this repeat has been committed."""
+        """Store a run's plan. Raises RefusedError once a training attempt of this repeat has been committed."""
         plans.store_plan(self._database, RunKey(dag_id, run_id, repeat), plan)
 
     def plan(self, dag_id: str, run_id: str) -> Plan | None:
-        """The plan of the run's newest repeat that has one."""
+        """Return the plan of the run's newest repeat that has one."""
         with self._database.read() as transaction:
             return plans.newest_plan(transaction, dag_id, run_id)
 
     def learn_memory(self, workload: str, step: str, memory_bytes: int) -> None:
-        """Keep what a step needs that was killed for want of memory; a smaller need changes nothing."""
+        """Store the memory that a step needs after an out-of-memory kill, in bytes; a smaller value changes nothing."""
         plans.learn_memory(self._database, workload, step, memory_bytes)
 
     def memory_lesson(self, workload: str, step: str) -> int | None:
-        """What this step of this workload was last given after a death for want of memory, in bytes."""
+        """Return the memory that this step needs according to its OOM kills, in bytes; None if it had none."""
         return plans.memory_lesson(self._database, workload, step)
 
     def learn_rows(self, workload: str, hardware: str, rows_at_once: int) -> None:
-        """Keep how many rows at once to try where a device had no room for more; a larger number changes nothing."""
+        """Store the rows per micro-batch after a device ran out of memory; a larger number changes nothing."""
         plans.learn_rows(self._database, workload, hardware, rows_at_once)
 
     def rows_lesson(self, workload: str, hardware: str) -> int | None:
-        """How many rows of a batch this workload feeds at once on that hardware; None for all of them."""
+        """Return how many rows of a batch this workload feeds at a time on that hardware; None means all of them."""
         return plans.rows_lesson(self._database, workload, hardware)
 
     # --- budgets ---
 
     def record_budget(self, budget: Budget, by: Actor = SOMEBODY) -> None:
-        """Keep a budget. Raises RefusedError where its name is taken."""
+        """Store a budget. Raises RefusedError if its name is taken."""
         budgets.record(self._database, budget, by)
 
     def budget(self, dag_id: str, name: str) -> Budget:
-        """A budget of a DAG by its name. Raises BadInputError where there is none."""
+        """Return a budget of a DAG by name. Raises BadInputError if there is none."""
         return budgets.find(self._database, dag_id, name)
 
     def take_budget(self, dag_id: str, run_id: str, repeat: int, name: str, predicted: float) -> float | None:
-        """Take what this run is predicted to spend in all out of a budget that holds it, or that a person lifted.
+        """Reserve this run's predicted total in a budget; None if the budget covers it or a person approved it.
 
-        Otherwise what the budget's other runs take: what was measured once they have ended, and the prediction while
-        they run, so that of two runs at once only one takes the last of it. A whole backfill that was priced above
-        its budget finds nothing in it. Raises BadInputError where the DAG has no such budget.
+        Otherwise return what the budget's other runs take: the measured amount after their end, before it the larger of
+        prediction and measurement, so that two runs cannot both take the last of it. The budget covers nothing if the
+        whole backfill was priced above it. Raises BadInputError for an unknown budget.
         """
         return budgets.take(self._database, RunKey(dag_id, run_id, repeat), name, predicted)
 
     def approve_spending(
         self, dag_id: str, run_id: str, repeat: int, name: str, by: str, *, rest: bool, decision: Decision | None = None
     ) -> None:
-        """A person lets this run go on past its budget, and with ``rest`` every later one; ``decision`` is audited."""
+        """Approve that this run exceeds its budget, and with ``rest`` every later run; ``decision`` is audited."""
         budgets.approve(self._database, RunKey(dag_id, run_id, repeat), name, by, rest=rest, decision=decision)
 
     def take_team_budget(
@@ -276,11 +276,11 @@ class Ledger(ModelLedger):
         rates: tuple[float, float],
         lets_past: bool,
     ) -> Spending | None:
-        """Take what this run is predicted to take in all out of its team's budget of the month in which it began.
+        """Reserve this run's predicted total in its team's budget for the month in which the run began.
 
-        ``limits`` are by Spending's names, ``rates`` the money of a joule and of a second for runs without a plan.
-        Where the budget does not hold it, what the team's other runs take (see take_budget); the run's part is then
-        taken only with ``lets_past`` or once it was approved. None where it is held, or approved.
+        ``limits`` are keyed by Spending's field names; ``rates`` are money per joule and per second, for runs without a
+        plan. None if the budget covers the run or a person approved it. Otherwise return what the team's other runs
+        take (see take_budget); the run's part is then reserved only with ``lets_past``.
         """
         key = RunKey(dag_id, run_id, repeat)
         return teams.take(self._database, key, limits, predicted, gpus=gpus, rates=rates, lets_past=lets_past)
@@ -288,11 +288,11 @@ class Ledger(ModelLedger):
     def approve_team_spending(
         self, dag_id: str, run_id: str, repeat: int, by: str, decision: Decision | None = None
     ) -> None:
-        """A person lets this run go on past its team's budget; ``decision`` is audited."""
+        """Approve that this run exceeds its team's budget; ``decision`` is audited."""
         teams.approve(self._database, RunKey(dag_id, run_id, repeat), by, decision)
 
     def team_spending(self, team: str, site: str, month: str, rates: tuple[float, float]) -> Spending:
-        """What a team's runs take that began in a month, like 2026-03."""
+        """Return what the team's runs that began in ``month`` (such as 2026-03) take at a site."""
         return teams.spent(self._database, team, site, month, rates)
 
     # --- power ---
@@ -300,100 +300,100 @@ class Ledger(ModelLedger):
     def claim_power(
         self, dag_id: str, run_id: str, repeat: int, site: str, *, watts: float, cap_watts: float, lasts: timedelta
     ) -> PowerClaim:
-        """Take watts of a site for a training, where no run that asked earlier still waits and the cap holds them.
+        """Reserve watts of a site for a training if no earlier claim is waiting and the power cap covers them.
 
-        They are the run's until its training is committed, it ends, or ``lasts`` is over; asked for again they are its
-        own still, for as long anew. Of several runs at once no more take watts than the cap holds.
+        The reservation ends when the training is committed, when the run ends, or after ``lasts``; a repeated claim
+        keeps it and restarts ``lasts``. Of concurrent claims no more are granted than the cap covers.
         """
         key = RunKey(dag_id, run_id, repeat)
         return power.claim(self._database, key, site, watts=watts, cap_watts=cap_watts, lasts=lasts)
 
     # --- datasets ---
 
-    # each of these is about one generation of the workload's data set
+    # methods with ``generation`` read one generation of the workload's dataset
 
     def latest_dataset(self, workload: str, until: date, generation: int = 1) -> DatasetVersion | None:
-        """The newest published version, read up to ``until`` or the last committed day; None where that is no day."""
+        """Return the newest published version, up to ``until`` or its last committed day; None if no day is left."""
         return datasets.latest_dataset(self._database, workload, until, generation)
 
     def profile(
         self, workload: str, *, until: date, outside: Window | None = None, generation: int = 1
     ) -> Profile | None:
-        """The sum over committed partitions up to ``until``, those in ``outside`` left out; None where none is left."""
+        """Return the sum over committed partitions up to ``until``, not those in ``outside``; None if none is left."""
         return datasets.profile(self._database, workload, until=until, outside=outside, generation=generation)
 
     def settled_partitions(self, workload: str, first: date, last: date, generation: int = 1) -> dict[date, str]:
-        """Each known day's state from first to last: staged, absent, failed or committed."""
+        """Return the state of each known day from first to last: staged, absent, failed or committed."""
         rows = self.partition_rows(workload, first, last, generation)
         return {date.fromisoformat(row["day"]): row["state"] for row in rows}
 
     def partition_rows(self, workload: str, first: date, last: date, generation: int = 1) -> list[Row]:
-        """Each known day from first to last: its state, rows, source, content's digest, dataset version and run."""
+        """Return each known day from first to last: state, rows, source, content digest, dataset version and run."""
         return datasets.partitions(self._database, workload, first, last, generation)
 
     def ingest_began(self, dag_id: str, run_id: str, repeat: int) -> datetime | None:
-        """When the run's last try of ingest began, or the run itself; what was written later it cannot have read."""
+        """Return when the run's last ingest attempt began, or the run itself; ingest cannot have read later files."""
         return datasets.ingest_began(self._database, RunKey(dag_id, run_id, repeat))
 
     def tenants(self) -> list[Row]:
-        """Each workload that ever ran, its newest run's team and its source (JSON, or None)."""
+        """Return each workload that ever ran, with its newest run's team and its source (JSON, or None)."""
         return datasets.tenants(self._database)
 
     def sources(self) -> list[Row]:
-        """Each workload's source (JSON) and DAG, as its newest run declared them."""
+        """Return each workload's source (JSON) and DAG, as its newest run declared them."""
         return datasets.sources(self._database)
 
     # --- stores ---
 
     def record_store(self, traits: StoreTraits) -> None:
-        """Keep what a probe saw; the newest one counts."""
+        """Store the result of a store probe; it replaces the earlier one."""
         stores.record(self._database, traits)
 
     def store(self, uri: str) -> StoreTraits | None:
-        """What the newest probe of a store saw; None for one that was never probed."""
+        """Return the result of a store's newest probe; None if it was never probed."""
         return stores.traits(self._database, uri)
 
     def take_commit_lock(self, dag_id: str, run_id: str, repeat: int, dataset_uri: str) -> bool:
-        """Whether this run may commit to a table until its step ends; one run at a time may.
+        """Return whether this run now holds the commit lock of a table; one run at a time may, and may take it again.
 
-        It is given back with the step's report and with the run's end; once more by the same run is True again.
+        The report of the run's validate step and the end of the run release the lock.
         """
         return stores.take_lock(self._database, RunKey(dag_id, run_id, repeat), dataset_uri)
 
     # --- retention ---
 
     def run_ends(self) -> list[Row]:
-        """Each run: whether it is open, and when its newest repeat ended."""
+        """Return each run: whether it is open, and when its newest repeat ended."""
         return retention.run_ends(self._database)
 
     def kept_models(self) -> list[Row]:
-        """Every version whose files are there, each workload's newest first."""
+        """Return every version whose files exist, each workload's newest first."""
         return retention.kept_models(self._database)
 
     def publishing_runs(self) -> list[Row]:
-        """The runs (``dag_id``, ``run_id``) that published a version that a partition comes from."""
+        """Return the runs (``dag_id``, ``run_id``) whose published dataset version is the source of a partition."""
         return retention.publishing_runs(self._database)
 
     def newest_versions(self) -> list[Row]:
-        """Each table's newest published version."""
+        """Return each table's newest published version."""
         return retention.newest_versions(self._database)
 
     def sweep_model(self, workload: str, version: str) -> bool:
-        """Say that a version's files go, before they do; False for a live version, a candidate and one that is gone."""
+        """Mark a version's files as swept before their removal; False if it is live, a candidate or already swept."""
         return retention.sweep_model(self._database, workload, version)
 
     def record_sweep(self, store_uri: str, found: Iterable[Found], *, applied: bool, by: Actor = SOMEBODY) -> None:
-        """Count what a sweep found, or removed; one that removed something is in the audit."""
+        """Store what a sweep found or removed; a sweep that removed something is audited."""
         retention.record_sweep(self._database, store_uri, found, applied=applied, by=by)
 
     def sweeps(self, store_uri: str) -> list[Row]:
-        """What sweeps of a store counted, oldest first."""
+        """Return the counts of a store's sweeps, oldest first."""
         return retention.rows(self._database, "select_sweeps", store_uri)
 
     def record_sizes(self, store_uri: str, sizes: Iterable[StoredSize]) -> None:
-        """Keep what each workload stores now."""
+        """Store the current storage size of each workload."""
         retention.record_sizes(self._database, store_uri, sizes)
 
     def storage_sizes(self, store_uri: str) -> list[Row]:
-        """What each workload stored at each measurement, oldest first."""
+        """Return the storage size of each workload at each measurement, oldest first."""
         return retention.rows(self._database, "select_storage_sizes", store_uri)

@@ -1,4 +1,4 @@
-"""Bringing a database to the newest schema."""
+"""Migrations: bring a database to the newest schema."""
 
 import hashlib
 
@@ -9,12 +9,10 @@ from millrace.ledger.database import Database, Transaction, now
 
 
 def migrate(database: Database) -> list[str]:
-    """Apply what is missing, in order of the files' names, all or nothing; the names that were applied.
+    """Apply missing migrations in the order of their file names, all or none; return the applied names.
 
-    A folder ``sqlite`` or ``postgresql`` holds what is that database's alone.
-
-    Two processes may do it at once. Raises RefusedError for a database from a newer version and for one whose
-    migrations were changed after they had been applied.
+    The subfolder ``sqlite`` or ``postgresql`` holds migrations for that database only. Two processes may call it at the
+    same time. Raises RefusedError for a database of a newer version, or if an applied migration was edited afterwards.
     """
     numbered, folder = "[0-9][0-9][0-9][0-9]_*.sql", database.sql / "migrations"
     own = folder / ("sqlite" if database.is_sqlite else "postgresql")
@@ -74,9 +72,10 @@ def _apply(transaction: Transaction, name: str, text: str, digest: str) -> None:
 
 
 def _write_ahead(database: Database) -> None:
-    """Readers go on while one writes. The mode is the file's own and outlives this connection.
+    """Switch to write-ahead logging, so that readers do not block on a writer; the file keeps the mode.
 
-    SQLite does not wait its busy time for this one statement, so two processes that begin at once would collide.
+    SQLite ignores the busy timeout for this statement, so two processes that start together would collide without
+    retries.
     """
     for attempt in Retrying(
         retry=retry_if_exception_type(TransientError),

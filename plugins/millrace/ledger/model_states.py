@@ -1,6 +1,6 @@
-"""What becomes of a model version: judged by runs, as often as they like, and taken back by people, for good.
+"""State changes of model versions: runs judge a version any number of times; a person's rollback binds all runs.
 
-A verdict belongs to the run that gave it. The state says where the version is; who brought it there is in its events.
+A verdict belongs to the run that gave it. ``state`` is the version's current state; its events name who changed it.
 """
 
 from millrace.contracts.errors import RefusedError
@@ -10,7 +10,7 @@ from millrace.ledger.models import find, keep_event
 from millrace.ledger.records import Actor, Decision, RecordedModel, RunKey, recorded_model
 
 _PASSED_OVER = ("retired", "rejected", "rolled_back")
-# of a version that is rejected, or was, the newest of these says by whom
+# the newest of these events names the actor of a version's last judgement
 _JUDGING = ("rejected", "readmitted", "promoted", "restored")
 
 
@@ -98,7 +98,7 @@ def readmit(database: Database, workload: str, version: str, reason: str, by: Ac
 
 
 def _admit(transaction: Transaction, found: RecordedModel, by: Actor, reason: str) -> None:
-    """A version that was passed over is a candidate again. Raises RefusedError where a person, or a sweep, forbids."""
+    """Make a version a candidate again. Raises RefusedError if a person's rollback or a sweep forbids it."""
     workload, version = found.model.workload, found.model.version
     barred = _bar(transaction, found)
     if barred is not None and not by.is_person:
@@ -120,13 +120,13 @@ def _admit(transaction: Transaction, found: RecordedModel, by: Actor, reason: st
 
 
 def _state_after_rejection(newest: Row | None) -> str:
-    """A version that was live before this judgement, and only replaced, stays one to go back to."""
+    """Return "retired" for a version that was retired before this judgement, so that a rollback can restore it."""
     came_back = newest is not None and newest["event"] == "readmitted" and newest["from_state"] == "retired"
     return "retired" if came_back else "rejected"
 
 
 def _bar(transaction: Transaction, found: RecordedModel) -> Row | None:
-    """The person's event that keeps this version from service; None where none does."""
+    """Return the event by which a person rolled this version back; None if there is none."""
     if found.state != "rolled_back":
         return None
     newest = _newest(transaction, found, "rolled_back")
@@ -159,7 +159,7 @@ def _newest(transaction: Transaction, found: RecordedModel, *events: str) -> Row
 
 
 def _restore(transaction: Transaction, bad: RecordedModel, by: Actor) -> None:
-    """Make the nearest predecessor live that was not itself taken away."""
+    """Make the last live version that was not rolled back live again."""
     workload = bad.model.workload
     row = transaction.one("select_predecessor", workload=workload)
     if row is not None:

@@ -1,4 +1,4 @@
-"""Model versions as they are registered, evaluated and found; what becomes of them is model_states' part."""
+"""Model versions: registration, evaluations and queries; model_states changes their state."""
 
 from millrace.contracts.errors import BadInputError, RefusedError
 from millrace.contracts.report import EvaluateResult, ExportResult, Quality
@@ -8,9 +8,9 @@ from millrace.ledger.records import Actor, LiveModel, RecordedModel, RunKey, rec
 
 
 def register(transaction: Transaction, run: RunKey, result: ExportResult) -> None:
-    """A candidate, trained on the dataset that its run's plan names.
+    """Register a candidate, trained on the dataset that its run's plan names.
 
-    Raises RefusedError where the run has no plan, and where the version exists with other content.
+    Raises RefusedError if the run has no plan, or if the version exists with other content.
     """
     model = result.model
     plan = plans.newest_plan(transaction, run.dag_id, run.run_id)
@@ -45,7 +45,7 @@ def register(transaction: Transaction, run: RunKey, result: ExportResult) -> Non
             rule="a version never changes",
             remedy="export under a new version",
         )
-    # a version that was swept, and is exported again, has its files again
+    # an export restores the files of a swept version
     transaction.execute("delete_swept_model", workload=model.workload, version=model.version)
     transaction.execute(
         "update_run_model",
@@ -58,7 +58,7 @@ def register(transaction: Transaction, run: RunKey, result: ExportResult) -> Non
 
 
 def keep_evaluation(transaction: Transaction, run: RunKey, result: EvaluateResult) -> None:
-    """The candidate's figures, and the live version's on the same rows."""
+    """Store the candidate's metrics, and the live version's on the same rows."""
     at = now()
     pairs: list[tuple[str, Quality | None]] = [("candidate", result.candidate), ("live", result.live)]
     for role, quality in pairs:
@@ -110,7 +110,7 @@ def events(database: Database, workload: str) -> list[Row]:
 
 
 def find(transaction: Transaction, workload: str, version: str) -> RecordedModel:
-    """A version as this transaction sees it. Raises BadInputError where there is none."""
+    """Return a version as this transaction sees it. Raises BadInputError if there is none."""
     row = transaction.one("select_model", workload=workload, version=version)
     if row is None:
         raise BadInputError(
@@ -131,7 +131,7 @@ def keep_event(
     reason: str,
     from_state: str | None = None,
 ) -> None:
-    """Write down who did what to a version; whoever calls it holds, or takes by it, the workload's lock."""
+    """Store an event of a version and its actor; locks the workload, unless the caller has locked it."""
     numbered = transaction.one("lock_workload", workload=workload)
     run = by.run
     transaction.execute(

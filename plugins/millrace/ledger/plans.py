@@ -1,4 +1,4 @@
-"""Plans: stored before training, and never after."""
+"""Plans: stored before training and not changed afterwards."""
 
 from millrace.contracts.errors import RefusedError
 from millrace.contracts.plan import Plan
@@ -40,7 +40,7 @@ def learn_rows(database: Database, workload: str, hardware: str, rows_at_once: i
 
 
 def newest_plan(transaction: Transaction, dag_id: str, run_id: str) -> Plan | None:
-    """The plan of the run's newest repeat that has one."""
+    """Return the plan of the run's newest repeat that has one."""
     row = transaction.one("select_plan", dag_id=dag_id, run_id=run_id)
     return None if row is None else Plan.model_validate_json(row["plan"])
 
@@ -61,9 +61,9 @@ def _columns(plan: Plan) -> dict[str, Value]:
 
 
 def _rates(plan: Plan) -> dict[str, Value]:
-    """The rates that the plan was made with, so that what is measured is priced like what was predicted.
+    """Return the rates of the plan, by which measurements are priced like the prediction.
 
-    A plan's cost is (its hardware's price for the time) + (a tariff for the energy), its gCO2e a factor of the energy.
+    A plan's cost is (hardware price x time) + (tariff x energy); its gCO2e is a factor of the energy.
     """
     if not plan.joules.p50:
         return {"cost_per_second": None, "cost_per_joule": None, "gco2e_per_joule": None}

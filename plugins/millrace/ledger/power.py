@@ -1,4 +1,4 @@
-"""Watts of a site: what trainings draw together, and who waits for some."""
+"""Power of a site: the watts that its trainings draw together, and the queue for them."""
 
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from millrace.ledger.database import Database, written
 from millrace.ledger.records import PowerClaim, RunKey
 
-# a run that has not looked for so long lets others pass
+# a run that has not renewed its claim for this long no longer blocks later ones
 _SEEN_WITHIN = timedelta(minutes=15)
 
 
@@ -17,7 +17,7 @@ def claim(
     key = asdict(run)
     with database.write() as transaction:
         transaction.execute("lock_power_site", site=site)
-        # after the lock: whoever has it later asked later
+        # read the clock after the lock, so that times follow the order of the claims
         moment = datetime.now(UTC)
         at = written(moment)
         (own,) = transaction.all("upsert_power_claim", **key, site=site, watts=watts, at=at)

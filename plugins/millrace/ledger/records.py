@@ -1,4 +1,4 @@
-"""What the ledger answers with."""
+"""Records that the ledger takes and returns."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,7 +12,7 @@ from millrace.ledger.database import Row
 
 @dataclass(frozen=True)
 class RunKey:
-    """One run and which repeat of it."""
+    """The key of a run and one of its repeats."""
 
     dag_id: str
     run_id: str
@@ -21,34 +21,34 @@ class RunKey:
 
 @dataclass(frozen=True)
 class Actor:
-    """Who changes what is live: a run, or a person where there is no ``run``. A run overrules no person."""
+    """Who makes a change: a run, or a person if ``run`` is None. A run cannot override a person."""
 
     name: str
     run: RunKey | None = None
 
     @classmethod
     def of(cls, run: RunKey) -> Self:
-        """A run, by the name that people know it by."""
+        """Return a run as an actor, named "DAG id / run id"."""
         return cls(f"{run.dag_id} / {run.run_id}", run)
 
     @property
     def is_person(self) -> bool:
-        """Whether no run acts here."""
+        """Whether the actor is a person, not a run."""
         return self.run is None
 
 
 SOMEBODY = Actor("somebody")
-"""A person whose name nobody gave."""
+"""A person whose name is unknown."""
 
 
 @dataclass(frozen=True)
 class Decision:
-    """What somebody decided, or was refused, as the audit keeps it.
+    """A decision, or its refusal, as the audit records it.
 
-    ``subject`` is what it is about, ``effect`` what came of it or why it was refused. ``asked`` is what Airflow was
-    asked for: its own state says what came of that. ``dag_id`` and ``run`` are ``by``'s own where they are not given;
-    a decision that is ``site_wide`` has neither. Of two with one ``once`` the second is not kept. ``at`` is when it was
-    taken, now where it is not given.
+    ``subject`` is what the decision is about, ``effect`` its result or the reason of the refusal. Outcome ``asked``
+    marks a request to Airflow, whose own state holds the result. ``dag_id`` and ``run`` default to those of ``by``; a
+    decision that is ``site_wide`` has neither. The audit keeps the first of several decisions with the same ``once``.
+    ``at`` is the time of the decision, by default now.
     """
 
     action: str
@@ -66,9 +66,9 @@ class Decision:
 
 @dataclass(frozen=True)
 class Chain:
-    """The audit's rows as they were checked: how many, the last one's digest, and what is wrong first, if anything.
+    """The result of a check of the audit: number of rows, digest of the last one, and the first fault, if any.
 
-    ``broken_at`` is the number of the first row that is not as it was written, or that is missing.
+    ``broken_at`` is the number of the first row that is missing or does not match its digest.
     """
 
     row_count: int
@@ -79,9 +79,9 @@ class Chain:
 
 @dataclass(frozen=True)
 class Budget:
-    """What the runs that name it may spend together, in ``unit``: the site's currency or kWh.
+    """The amount that the runs which name this budget may spend together, in ``unit``: the site's currency or kWh.
 
-    ``predicted`` is the whole backfill's price when it was asked for. ``lifted_by`` approved all that is still to come.
+    ``predicted`` is the price of the whole backfill at its request. ``lifted_by`` approved all later runs.
     """
 
     name: str
@@ -96,7 +96,7 @@ class Budget:
 
 @dataclass(frozen=True)
 class PowerClaim:
-    """Whether a run has its watts; if not, since when it asks, what others draw, and how many asked before it."""
+    """Whether a run holds its watts; since when it waits, what other runs draw, and how many wait before it."""
 
     taken: bool
     asked_at: datetime
@@ -106,7 +106,7 @@ class PowerClaim:
 
 @dataclass(frozen=True)
 class Spending:
-    """What runs take; ``money`` is in the site's currency, None where that has no rates."""
+    """Energy, GPU-hours and money that runs take; ``money`` is in the site's currency, None without rates."""
 
     kwh: float
     gpu_hours: float
@@ -115,7 +115,7 @@ class Spending:
 
 @dataclass(frozen=True)
 class LiveModel:
-    """The version that answers requests. ``quality`` is of its newest evaluation; times are UTC ISO-8601 text."""
+    """The live version. ``quality`` is from its newest evaluation; times are UTC ISO-8601 text."""
 
     model: ModelVersion
     dataset: DatasetVersion
@@ -126,7 +126,7 @@ class LiveModel:
 
 @dataclass(frozen=True)
 class RecordedModel:
-    """A model version that exists, whatever its state: candidate, live, retired, rejected or rolled_back."""
+    """A model version in any state: candidate, live, retired, rejected or rolled_back."""
 
     model: ModelVersion
     dataset: DatasetVersion
@@ -140,7 +140,7 @@ class RecordedModel:
 
 
 def recorded_model(row: Row) -> RecordedModel:
-    """A row of select_model."""
+    """Return a row of select_model as a record."""
     return RecordedModel(
         model=ModelVersion(
             workload=row["workload"],

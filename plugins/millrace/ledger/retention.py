@@ -1,4 +1,4 @@
-"""What the ledger still names, what was swept, and how storage grew."""
+"""Files that the ledger still references, records of sweeps, and storage sizes over time."""
 
 from collections import Counter
 from collections.abc import Iterable

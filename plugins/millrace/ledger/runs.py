@@ -1,4 +1,4 @@
-"""Runs: opened, judged and closed."""
+"""Runs: entered, judged by the gate and finished."""
 
 from datetime import UTC, date, datetime, timedelta
 from typing import get_args
@@ -78,7 +78,7 @@ def open_run(
 
 
 def lock_run(transaction: Transaction, run: RunKey) -> Row:
-    """The run's row, held until the transaction ends. Raises BadInputError where the run was never opened."""
+    """Return the run's row, locked until the transaction ends. Raises BadInputError if open_run was never called."""
     row = transaction.one("lock_run", dag_id=run.dag_id, run_id=run.run_id, repeat=run.repeat)
     if row is None:
         raise BadInputError(
@@ -91,7 +91,7 @@ def lock_run(transaction: Transaction, run: RunKey) -> Row:
 
 
 def refresh_figures(transaction: Transaction, run: RunKey) -> None:
-    """Sum the run's figures up anew, and those of its day, after anything that they follow from was changed."""
+    """Recompute the run's metrics and those of its day, after a change of any value that they derive from."""
     key: dict[str, Value] = {"dag_id": run.dag_id, "run_id": run.run_id, "repeat": run.repeat}
     transaction.execute("refresh_run_figures", **key)
     row = transaction.one("lock_day", **key)
@@ -175,5 +175,5 @@ def record_metered(database: Database, run: RunKey, metered: MeteredJoules) -> N
 
 
 def printable(text: str) -> str:
-    """Text that both databases take: PostgreSQL keeps no NUL, neither keeps half of a surrogate pair."""
+    """Replace what a database cannot store: NUL (PostgreSQL) and lone surrogates (both databases)."""
     return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode("utf-8")

@@ -1,4 +1,4 @@
-"""Named statements of the folder ``sql``: a file for each module of the ledger, read once in a process."""
+"""Named statements from the folder ``sql``: one file per module of the ledger, read once per process."""
 
 import re
 import sqlite3
@@ -15,7 +15,7 @@ _RULE = "each statement follows a line `-- name: its_name`, and no two in the fo
 
 
 def statement(folder: Path, name: str) -> str:
-    """The text of a statement without its ``;``. Raises BadInputError where no file of the folder holds the name."""
+    """Return a statement's text without its ``;``. Raises BadInputError if no file of the folder has the name."""
     found = _statements(folder).get(name)
     if found is None:
         raise BadInputError(
@@ -53,7 +53,7 @@ def _unreadable(file: Path, what: str) -> BadInputError:
 
 
 def split_for_sqlite(script: str) -> Iterator[str]:
-    """A script's statements as SQLite itself ends them: not at a ``;`` in a text, a comment or a trigger's body."""
+    """Split a script where SQLite ends a statement: not at a ``;`` in a text, a comment or a trigger's body."""
     statement = ""
     for part in re.split("(?<=;)", script):
         statement += part

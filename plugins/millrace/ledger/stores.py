@@ -1,4 +1,4 @@
-"""What stores were seen to do, and who may commit where a store cannot say."""
+"""Results of store probes, and commit locks for stores that cannot exclude concurrent commits."""
 
 from millrace.contracts.store import StoreTraits
 from millrace.ledger.database import Database, Transaction, now, written
@@ -39,5 +39,5 @@ def take_lock(database: Database, run: RunKey, dataset_uri: str) -> bool:
 
 
 def release_locks(transaction: Transaction, run: RunKey) -> None:
-    """Let others commit: this run's step has ended."""
+    """Release the run's commit locks."""
     transaction.execute("release_commit_lock", dag_id=run.dag_id, run_id=run.run_id, repeat=run.repeat)

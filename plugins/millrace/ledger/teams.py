@@ -1,4 +1,4 @@
-"""Budgets of teams: what all runs of one that began in a month may take together."""
+"""Team budgets: the total that a team's runs which began in one month may take."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -51,7 +51,7 @@ def spent(database: Database, team: str, site: str, month: str, rates: tuple[flo
 
 
 def _lock(transaction: Transaction, run: RunKey) -> tuple[str, str, str]:
-    """The run's team, site and month, the team held until the transaction ends."""
+    """Return the run's team, site and month, and lock the team until the transaction ends."""
     row = lock_run(transaction, run)
     transaction.execute("lock_team", team=row["team"])
     return row["team"], row["site"], row["started_at"][:7]

@@ -1,4 +1,4 @@
-"""Tries: what each one did and used, counted once."""
+"""Attempts: the outcome and use of each one, counted once."""
 
 from typing import Any
 
@@ -44,7 +44,7 @@ def commit_report(database: Database, key: TryKey, report: Report, process_uid: 
                 _keep_phases(transaction, key, process_uid, report.meter)
             _take(transaction, run, row, step_of(key.task_id), report)
         refresh_figures(transaction, run)
-        # not with a lost try: the one that counts it has the lock already
+        # not on commit_lost_try: the attempt that counts the lost one already holds the lock
         if step_of(key.task_id) == _COMMITTING:
             stores.release_locks(transaction, run)
 
@@ -59,7 +59,7 @@ def _take(transaction: Transaction, run: RunKey, row: Row, step: str, report: Re
             models.register(transaction, run, exported)
         case EvaluateResult() as evaluated:
             models.keep_evaluation(transaction, run, evaluated)
-    # A transient failure is tried again; its days stay open until it has failed for good (see close_run).
+    # A transient failure is retried, so its days stay open until the run fails (see close_run).
     for_good = report.outcome == "failed" and (report.error is None or report.error.exit_code != _TRANSIENT)
     if for_good and step in ("ingest", "validate"):
         datasets.fail(transaction, run, row, step, printable(report.reason))
@@ -81,7 +81,7 @@ def commit_lost_try(
             known: Any = transaction.all("select_tries_of_key", **task, try_number=key.try_number)
         else:
             started_at = written(reading.started_at)
-            # it had not ended when it was counted: the later reading of the same process holds the earlier one
+            # the process still ran when it was counted: its later reading includes the earlier one
             transaction.execute("delete_outgrown_try", **task, started_at=started_at, wall_seconds=reading.wall_seconds)
             known = transaction.one("select_metered_try", **task, started_at=started_at)
         if known:
@@ -138,7 +138,7 @@ def _code(value: str | None) -> ReasonCode | None:
 
 
 def step_of(task_id: str) -> str:
-    """The step that a task does: its own name, without the groups around it."""
+    """Return the step that a task executes: the task id without its task groups."""
     return task_id.rpartition(".")[2]
 
 

@@ -1,4 +1,4 @@
-"""What pages and monitors show of many runs: each read is bounded by an index, however many runs there are."""
+"""Queries over many runs for web pages and monitors; an index bounds each read, whatever the number of runs."""
 
 import heapq
 from collections.abc import Iterator, Sequence
@@ -12,14 +12,14 @@ from millrace.ledger.database import Database, Row, Transaction, Value, written
 
 Sort = Literal["started_at", "measured_seconds", "measured_joules", "cost", "quality", "seconds_error", "joules_error"]
 SORTS: tuple[Sort, ...] = get_args(Sort)
-_UNKNOWN = "-1e300"  # as the indexes of 0007_run_figures.sql have it, to the letter
+_UNKNOWN = "-1e300"  # the same text as in the indexes of 0007_run_figures.sql
 _BEYOND_ALL = 1e308
 _FIRST_DAY, _LAST_DAY = "0", "9999"
 
 
 @dataclass(frozen=True)
 class RunCursor:
-    """The last row of a page: the next page begins behind it."""
+    """The last row of a page; the next page begins after it."""
 
     value: float | str
     started_at: str
@@ -30,8 +30,9 @@ class RunCursor:
 
 @dataclass(frozen=True)
 class RunFilter:
-    """Which runs, in which order. Sorted by a figure, the largest come first and unknown ones last; ascending, runs
-    without the figure are left out.
+    """Filter and order of runs.
+
+    Sorted descending by a metric, unknown values come last; ascending, runs without the metric are left out.
     """
 
     dag_ids: tuple[str, ...]
@@ -43,18 +44,18 @@ class RunFilter:
 
 
 class Views:
-    """Reads for pages and monitors; every method is one transaction. Raises TransientError as the ledger does."""
+    """Queries for web pages and monitors; every method is one transaction. Raises TransientError as Ledger does."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def dags(self) -> list[str]:
-        """Each DAG that has a run, by name."""
+        """Return each DAG that has a run, by name."""
         with self._database.read() as transaction:
             return [row["dag_id"] for row in transaction.all_by("select_dags", {"table": "runs"})]
 
     def runs(self, wanted: RunFilter, after: RunCursor | None = None, limit: int = 50) -> list[Row]:
-        """A page of run_summary's rows with ``seconds_error`` and ``joules_error``, one row a run and repeat."""
+        """Return a page of run_summary rows with ``seconds_error`` and ``joules_error``, one row per run and repeat."""
         with self._database.read() as transaction:
             pages = [_keys(transaction, dag_id, wanted, after, limit) for dag_id in sorted(set(wanted.dag_ids))]
             keys = list(islice(heapq.merge(*pages, key=_order, reverse=wanted.descending), limit))
@@ -67,30 +68,30 @@ class Views:
         return [{**rows[key["dag_id"], key["run_id"], key["repeat"]], **key} for key in keys]
 
     def every_run(self, wanted: RunFilter, page: int = 500) -> Iterator[Row]:
-        """All rows, read a page at a time, so that neither memory nor one transaction grows with them."""
+        """Yield all rows, read page by page, so that memory and transactions stay bounded."""
         after: RunCursor | None = None
         while rows := self.runs(wanted, after, page):
             yield from rows
             after = cursor(rows[-1])
 
     def recent(self, dag_ids: Sequence[str], since: datetime) -> list[Row]:
-        """Runs that began since then, with their seconds, those of them that sensors saw, and joules.
+        """Return number, seconds, sensor-covered seconds and joules of the runs that began since a time.
 
-        One row for each workload, state and energy_method.
+        One row per workload, state and energy_method.
         """
         began = written(since)
         with self._database.read() as transaction:
             return transaction.all("select_recent_figures", dag_ids=tuple(dag_ids), since=began)
 
     def recent_reasons(self, dag_ids: Sequence[str], since: datetime) -> list[Row]:
-        """How many runs that began since then have ended for which reason, by workload and reason_code."""
+        """Return the number of ended runs that began since a time, by workload and reason_code."""
         with self._database.read() as transaction:
             return transaction.all("select_recent_reasons", dag_ids=tuple(dag_ids), since=written(since))
 
     def in_flight(self, dag_ids: Sequence[str], limit: int = 100) -> list[Row]:
-        """Runs that have not ended, the oldest first: predicted seconds, and when they were ``last_heard_at``.
+        """Return runs that have not ended, oldest first, with predicted seconds and ``last_heard_at``.
 
-        A run is heard of when it begins, when its plan is stored and when a try of it is committed.
+        ``last_heard_at`` is the last of: start of the run, storing of its plan, commit of an attempt.
         """
         with self._database.read() as transaction:
             rows = transaction.all("select_runs_in_flight", dag_ids=tuple(dag_ids), row_limit=limit)
@@ -98,35 +99,35 @@ class Views:
         return [{**row, "last_heard_at": max(filter(None, (row[name] for name in moments)))} for row in rows]
 
     def repeats(self, dag_id: str, run_id: str) -> list[Row]:
-        """A run's rows of run_summary, the newest repeat first, with its verdict and its kind."""
+        """Return a run's rows of run_summary, newest repeat first, with verdict and run_type."""
         with self._database.read() as transaction:
             return transaction.all("select_run_repeats", dag_id=dag_id, run_id=run_id)
 
     def plan(self, dag_id: str, run_id: str, repeat: int) -> Plan | None:
-        """This repeat's own plan."""
+        """Return the plan of this repeat; None if it has none."""
         with self._database.read() as transaction:
             row = transaction.one("select_plan_of_repeat", dag_id=dag_id, run_id=run_id, repeat=repeat)
         return _plan(row)
 
     def newest_plan(self, dag_id: str) -> Plan | None:
-        """Of the DAG's runs that were planned, the last one's to begin."""
+        """Return the plan of the DAG's planned run that began last."""
         with self._database.read() as transaction:
             row = transaction.one("select_newest_plan", dag_id=dag_id)
         return _plan(row)
 
     def evaluations(self, dag_id: str, run_id: str, repeat: int) -> list[Row]:
-        """The candidate's figures and the live version's, as this run measured them."""
+        """Return the metrics of the candidate and the live version from this run's evaluation."""
         with self._database.read() as transaction:
             return transaction.all("select_run_evaluations", dag_id=dag_id, run_id=run_id, repeat=repeat)
 
     def publisher(self, dag_id: str, version: int) -> tuple[str, int] | None:
-        """The run, and which repeat of it, that published a dataset version of this DAG."""
+        """Return the run, and its repeat, that published a dataset version of this DAG."""
         with self._database.read() as transaction:
             row = transaction.one("select_publisher", dag_id=dag_id, version=version)
         return None if row is None else (str(row["run_id"]), int(row["repeat"]))
 
     def models(self, workload: str, before: tuple[str, str] | None = None, limit: int = 50) -> list[Row]:
-        """Versions, the newest first, with what made them and at what cost; ``before`` is a creation and a version."""
+        """Return versions, newest first, with their run and its cost; ``before`` is a creation time and a version."""
         created_at, version = before or (_LAST_DAY, "")
         with self._database.read() as transaction:
             return transaction.all(
@@ -134,24 +135,24 @@ class Views:
             )
 
     def live_models(self, dag_ids: Sequence[str]) -> list[Row]:
-        """The live version of each workload."""
+        """Return the live version of each workload."""
         with self._database.read() as transaction:
             return transaction.all("select_live_models", dag_ids=tuple(dag_ids))
 
     def model_events(self, workload: str, limit: int = 50) -> list[Row]:
-        """Who did what to which version, the newest first."""
+        """Return the changes of a workload's versions with their actors, newest first."""
         with self._database.read() as transaction:
             return transaction.all("select_newest_model_events", workload=workload, row_limit=limit)
 
     def energy_by_day(self, dag_ids: Sequence[str], since: date) -> list[Row]:
-        """Runs, joules, seconds and money by the day that runs began, and by workload."""
+        """Return runs, joules, seconds and money by workload and by the day on which runs began."""
         with self._database.read() as transaction:
             return transaction.all("select_energy_by_day", dag_ids=tuple(dag_ids), since=since.isoformat())
 
     def budgets(self, dag_ids: Sequence[str], limit: int = 10) -> list[Row]:
-        """The newest budgets with what their runs took of them: measured, and predicted while they run.
+        """Return the newest budgets and what their runs took: the measured amount, or the prediction while they run.
 
-        ``taken_at`` is when a run last asked for its part.
+        ``taken_at`` is the last time that a run reserved its part.
         """
         nobody: dict[str, Value] = {"dag_id": "", "run_id": "", "repeat": -1}
         with self._database.read() as transaction:
@@ -160,13 +161,13 @@ class Views:
         return [{**row, **(taken or {"spent": None})} for row, taken in zip(rows, spent, strict=True)]
 
     def storage(self, store_uri: str, since: date) -> list[Row]:
-        """What each workload stored at each measurement, oldest first."""
+        """Return each workload's storage size at each measurement, oldest first."""
         with self._database.read() as transaction:
             return transaction.all("select_storage_since", store_uri=store_uri, since=since.isoformat())
 
 
 def cursor(row: Row) -> RunCursor:
-    """Where the page after this row begins."""
+    """Return the cursor of the page after this row."""
     return RunCursor(row["sort_value"], row["started_at"], row["dag_id"], row["run_id"], row["repeat"])
 
 
@@ -182,7 +183,7 @@ def _keys(transaction: Transaction, dag_id: str, wanted: RunFilter, after: RunCu
     timed = wanted.sort == "started_at"
     words = {
         "value": wanted.sort if timed else f"COALESCE({wanted.sort}, {_UNKNOWN})",
-        # an expression, so that no database takes the index by start where the order is another index's
+        # an expression, so that no database uses the index on started_at for another order
         "start": wanted.sort if timed else "(started_at || '')",
         "direction": "DESC" if wanted.descending else "ASC",
         "beyond": "<" if wanted.descending else ">",
@@ -207,7 +208,7 @@ def _keys(transaction: Transaction, dag_id: str, wanted: RunFilter, after: RunCu
 
 
 def _edge(timed: bool, descending: bool) -> RunCursor:
-    """What lies before the first row."""
+    """Return a cursor before the first row."""
     if descending:
         return RunCursor(_LAST_DAY if timed else _BEYOND_ALL, _LAST_DAY, "", "", 0)
     return RunCursor(_FIRST_DAY if timed else float(_UNKNOWN), _FIRST_DAY if timed else _LAST_DAY, "", "", 0)

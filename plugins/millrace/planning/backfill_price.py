@@ -1,4 +1,4 @@
-"""Prices a backfill from what has arrived for its days: runs, energy, money; and gives it a budget of its own."""
+"""Prices a backfill from the arrivals of its days: runs, energy, money; and makes a budget for it."""
 
 import secrets
 import sys
@@ -24,7 +24,7 @@ from millrace.storage.arrived_sizes import arrived_sizes
 
 @dataclass(frozen=True)
 class Bounds:
-    """How much a price may take: folders of a day's own that are looked into, and trainings that are planned."""
+    """Limits on the work of a price: daily folders whose files are listed, and trainings that are planned."""
 
     day_folders: int
     plans: int
@@ -41,10 +41,10 @@ def price(
     max_active_runs: int,
     bounds: Bounds = UNBOUNDED,
 ) -> BackfillPrice:
-    """What runs of these days will take, a window a run, which of them train being what admission.newest_run would say.
+    """Return the price of runs for these windows, one run per window; the runs that train follow admission.newest_run.
 
-    The price says what the bounds left out. Raises TransientError where a training has to be priced before any day of
-    the workload was validated.
+    The price lists what the bounds left out. Raises TransientError if a training has to be priced before any day of the
+    workload was validated.
     """
     workload = located(workload, settings.arrivals)
     parameters = Parameters.model_validate(conf)
@@ -68,20 +68,20 @@ def price(
 
 
 def _delivery(sizes: Mapping[date, int], window: Window) -> Delivery:
-    """What a run finds, by its last day; None where nothing has come for any day."""
+    """Return a run's arrivals under its last day; None bytes if no day has any."""
     arrived = [sizes[day] for day in window.days if day in sizes]
     return Delivery(window.last, sum(arrived) if arrived else None)
 
 
 def _spread(count: int, most: int) -> list[int]:
-    """At most ``most`` places among ``count``, as far apart as can be; the last place is one of them."""
+    """Return at most ``most`` of ``count`` indexes, evenly spread, including the last one."""
     if count <= most:
         return list(range(count))
     return [(at + 1) * count // most - 1 for at in range(most)]
 
 
 def _for_each(count: int, planned: Sequence[int], plans: Sequence[Plan]) -> list[Plan]:
-    """A plan for each training: its own, or that of the next one that has one, which has more data."""
+    """Return a plan for each training: its own, or that of the next planned one, which has more data."""
     return [plans[bisect_left(planned, at)] for at in range(count)]
 
 
@@ -99,9 +99,9 @@ def _left_out(estimated: int, trainings: int, planned: int) -> tuple[str, ...]:
 def _plans(
     workload: Workload, parameters: Parameters, arrived: list[Delivery], trains: list[Delivery], settings: Settings
 ) -> list[Plan]:
-    """A plan for each run that trains: on what is published up to its day, and what will be by then."""
+    """Return a plan for each run that trains: on the data published up to its day plus the arrivals until then."""
     ledger = settings.ledger()
-    # a later day's data may be known before an earlier one's; what is known says what a byte holds
+    # days may be validated in any order: the profile of all known data gives rows and tokens per byte
     generation = workload.dataset.generation
     profile = ledger.profile(workload.name, until=date.max, generation=generation)
     if profile is None:
@@ -128,7 +128,7 @@ def _plans(
 def make_budget(
     amount: float, unit: str, dag_id: str, hardware: str, price: BackfillPrice, settings: Settings
 ) -> Budget:
-    """A budget of its own for one backfill. Raises BadInputError where there is no price in that unit."""
+    """Return a budget for one backfill. Raises BadInputError if there is no price in that unit."""
     per_joule, per_second = rates(unit, settings.hardware(hardware), settings.site_rates())
     return Budget(
         name=f"{dag_id[:40].rstrip('_.-')}-{secrets.token_hex(4)}",
@@ -142,7 +142,7 @@ def make_budget(
 
 
 def describe_budget(budget: Budget, price: BackfillPrice) -> str:
-    """Whether the backfill fits, as the ledger will judge it."""
+    """Return whether the backfill fits its budget, by the ledger's rule."""
     if budget.predicted > budget.amount:
         said = "does not fit: every run stops at its first task and asks a person"
     elif in_unit(price, budget.unit).p90 > budget.amount:
@@ -153,7 +153,7 @@ def describe_budget(budget: Budget, price: BackfillPrice) -> str:
 
 
 def describe(price: BackfillPrice, now: datetime) -> list[str]:
-    """A line a figure, each with the value that nine backfills in ten stay under."""
+    """Return one line per metric, each with its P90."""
     lines = [
         f"runs       {price.runs:,}, {price.without_data:,} of them without data; {price.trainings:,} train",
         f"finished   {now + timedelta(seconds=price.seconds.p50):%Y-%m-%d %H:%M} "

@@ -1,4 +1,4 @@
-"""Learns from every run of the ledger that trained, by hardware and family."""
+"""Learns calibrations from every training in the ledger, by hardware and family."""
 
 from datetime import UTC, datetime
 from typing import get_args
@@ -13,10 +13,10 @@ _COVERAGE_AT_LEAST = 0.9
 
 
 def calibrate(ledger: Ledger) -> list[Calibration]:
-    """Store a new version wherever there are new runs; those that were stored.
+    """Store and return a new calibration version for each hardware and family with new runs.
 
-    Of a training that took several tries only its last one's memory counts: it did a part of the work. Energy is
-    learned from runs whose joules came the way the newest run's did, since an estimate says nothing of a sensor.
+    After a training of several attempts only the last attempt's memory counts, since each did part of the work. Energy
+    is learned from runs with the same energy method as the newest run, since an estimate is not comparable to a sensor.
     """
     rows: dict[tuple[str, str], list[tuple[Plan, Row]]] = {}
     for row in ledger.trained_runs():
@@ -37,7 +37,7 @@ def calibrate(ledger: Ledger) -> list[Calibration]:
 
 
 def describe(learned: Calibration) -> list[str]:
-    """A line a prediction: its error on runs that were new, before and after."""
+    """Return one line per prediction: its error on new runs, before and after."""
     lines = [f"{learned.hardware}, {learned.family}: version {learned.version} from {learned.runs} runs"]
     lines += [
         f"  {name:10} error on new runs {learned.error_before[name]:.1%} before, {learned.error_after[name]:.1%} after"
@@ -49,7 +49,7 @@ def describe(learned: Calibration) -> list[str]:
 
 def _measured(row: Row, method: str | None) -> dict[Predicted, float]:
     joules, coverage = row["joules"], row["energy_coverage"]
-    # an estimate is of the whole time, and no sensor covers any of it
+    # an estimate covers the whole time, although its sensor coverage is zero
     whole = method == "estimated" or (coverage or 0) >= _COVERAGE_AT_LEAST
     known = joules is not None and row["wall_seconds"] and row["energy_method"] == method and whole
     values: dict[Predicted, float | None] = {

@@ -1,4 +1,4 @@
-"""A run's plan, from what its site, its base model and its data's profile are."""
+"""Makes a run's plan from its site, base model and data profile."""
 
 import json
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ _FORECAST_BYTES = 2**20
 
 
 def trace_model(run: Run, settings: Settings) -> TracedModel:
-    """Trace the run's model in the train image's environment on this machine, once for each configuration."""
+    """Trace the run's model in the train image's environment on this machine, once per configuration."""
     order = trace_order(run.workload, run.parameters, _base_config(run))
     found = _traced(order, settings)
     if found is None:
@@ -36,15 +36,15 @@ def trace_model(run: Run, settings: Settings) -> TracedModel:
 
 
 def plan_run(run: Run, dataset: DatasetVersion, profile: Profile | None, settings: Settings) -> Plan:
-    """Price ``run`` on ``dataset``. Raises as plan_runs does."""
+    """Return the plan of ``run`` on ``dataset``. Raises as plan_runs does."""
     (plan,) = plan_runs([(run, dataset, profile)], settings)
     return plan
 
 
 def plan_runs(asked: Sequence[tuple[Run, DatasetVersion, Profile | None]], settings: Settings) -> list[Plan]:
-    """Price runs of one workload: what they share is read once.
+    """Return the plans of several runs of one workload; shared inputs are read once.
 
-    Raises BadInputError as make_plan does, and without the base model.
+    Raises BadInputError as make_plan does, and if the base model is missing.
     """
     if not asked:
         return []
@@ -77,9 +77,9 @@ def plan_runs(asked: Sequence[tuple[Run, DatasetVersion, Profile | None]], setti
 
 
 def require_examples(workload: Workload, dataset: DatasetVersion, profile: Profile) -> None:
-    """Raises RefusedError where a label that is not optional has no training row in the data to be trained on.
+    """Raise RefusedError if a label that is not optional has no training row in the data.
 
-    What is published stays so. A profile from before such rows were counted says nothing.
+    The data stays published. Profiles from before such rows were counted are accepted.
     """
     target, counted = workload.dataset.target, profile.train_label_counts
     required = [label for label in target.labels if label not in target.optional_labels]
@@ -93,7 +93,7 @@ def require_examples(workload: Workload, dataset: DatasetVersion, profile: Profi
 
 
 def price_run(run: Run, plan: Plan | None, settings: Settings) -> BackfillPrice:
-    """What ``run`` takes: the data steps of its days, and with a plan all that follows them."""
+    """Return the price of ``run``: the data steps of its days, and with a plan all later steps."""
     return price_backfill(
         [Delivery(day, arrived_bytes(run.workload.dataset.source, day)) for day in run.window.days],
         [plan] if plan else [],
@@ -109,7 +109,7 @@ def _base_config(run: Run) -> dict[str, Any] | None:
 
 
 def _outlook(settings: Settings) -> Outlook | None:
-    """The site's forecast; one that cannot be read ends no run, and the plan says why it was not gone by."""
+    """Return the site's forecast; if it cannot be read, the plan records the problem and the run goes on."""
     uri = settings.forecast_uri
     if not uri:
         return None

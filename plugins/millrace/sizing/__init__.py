@@ -1,1 +1,1 @@
-"""What a run will take, before it starts: an analytic first plan."""
+"""Predicts what a run takes, before it starts: time, memory, energy and money, from formulas."""

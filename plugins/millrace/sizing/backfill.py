@@ -1,4 +1,4 @@
-"""What a backfill will take, before it starts."""
+"""The price of a backfill, before it starts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ _DATA_STEPS = ("ingest", "validate")
 
 @dataclass(frozen=True)
 class Delivery:
-    """One run's day; ``bytes`` of arrivals, None where no file has come."""
+    """The day of one run; ``bytes`` is the size of its arrivals, None if there is no file."""
 
     day: date
     bytes: int | None
@@ -28,10 +28,10 @@ class Delivery:
 
 @dataclass(frozen=True)
 class BackfillPrice:
-    """Sums over all runs; ``seconds`` is the wall time with ``max_active_runs`` side by side.
+    """Sums over all runs; ``seconds`` is the wall time with ``max_active_runs`` in parallel.
 
-    Runs without data end as skipped. Money and gCO2e are None where the site has no rates. ``left_out`` says in words
-    what was not looked at, each time.
+    Runs without data end as skipped. Money and gCO2e are None if the site has no rates. ``left_out`` lists, as texts,
+    what the price does not consider.
     """
 
     runs: int
@@ -49,16 +49,16 @@ class BackfillPrice:
 def price_backfill(
     deliveries: Sequence[Delivery], trainings: Sequence[Plan], *, hardware: Hardware, site: Site, max_active_runs: int
 ) -> BackfillPrice:
-    """Add up the data steps of every delivery and all that follows them in the runs that train, a plan for each.
+    """Sum the data steps of every delivery, and the other steps of the runs that train, by one plan for each.
 
-    Data steps run side by side, trainings of one workload one after the other.
+    Data steps run in parallel, trainings of one workload one after the other.
     """
     given = [delivery.bytes for delivery in deliveries if delivery.bytes is not None]
     of_data = [data_seconds(size) for size in given]
     seconds = machine_seconds = gpu_seconds = 0.0
     joules = sum(estimated_joules(hardware, wall, wall) for wall in of_data)
     for plan in trainings:
-        # the plan's own data steps are of all the data there is; here each day's are counted by themselves
+        # the plan's data steps cover all data; here the data steps of each day are counted separately
         walls = [plan.seconds_by_step[step].p50 for step in _DATA_STEPS]
         together = (plan.machine_seconds or plan.seconds).p50
         seconds += plan.seconds.p50 - sum(walls)
@@ -81,7 +81,7 @@ def price_backfill(
 
 
 def in_unit(price: BackfillPrice, unit: str) -> Quantity:
-    """The price in kWh or in the site's currency. Raises BadInputError where the site has no rates in it."""
+    """Return the price in kWh or in the site's currency. Raises BadInputError if the site has no rates for it."""
     if unit == KWH:
         return Quantity(p50=price.joules.p50 / JOULES_PER_KWH, p90=price.joules.p90 / JOULES_PER_KWH)
     if price.cost is None or price.currency != unit:
@@ -95,7 +95,7 @@ def in_unit(price: BackfillPrice, unit: str) -> Quantity:
 
 
 def rates(unit: str, hardware: Hardware, site: Site) -> tuple[float, float]:
-    """What a joule and a second cost in that unit."""
+    """Return the cost of a joule and of a second in that unit."""
     if unit == KWH:
         return 1 / JOULES_PER_KWH, 0.0
     nothing, one = Quantity(p50=0, p90=0), Quantity(p50=1, p90=1)
@@ -104,7 +104,7 @@ def rates(unit: str, hardware: Hardware, site: Site) -> tuple[float, float]:
 
 
 def resized(profile: Profile, size_bytes: int) -> Profile:
-    """The profile of ``size_bytes`` of the same kind of data."""
+    """Return the profile scaled to ``size_bytes`` of the same kind of data."""
     factor = size_bytes / profile.bytes
 
     def more(count: int) -> int:

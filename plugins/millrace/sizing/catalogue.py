@@ -1,4 +1,4 @@
-"""The site's hardware catalogue and its sites, from a YAML file."""
+"""The catalogue: hardware, sites and team budgets from a YAML file."""
 
 import os
 import re
@@ -20,7 +20,7 @@ AUTO = "auto"
 _GENERIC = "cpu"
 _HOST = "gpu-host"
 _SHARED = re.compile(r"([1-9][0-9]{0,4})x(.+)\Z")
-# What large float32 matrix products reach of a core's peak. Assumed.
+# The share of a core's peak that large float32 matrix products reach. Assumed.
 _REACHED = 0.7
 _CGROUP = Path("/sys/fs/cgroup")
 C = TypeVar("C", bound=Contract)
@@ -30,15 +30,15 @@ Hourly = Annotated[tuple[Rate, ...], Field(min_length=24, max_length=24)]
 
 
 class Site(Contract):
-    """A data centre's rates. What is None is unknown, and so is what follows from it."""
+    """A data centre's rates. None is unknown, and values that derive from it are None too."""
 
     name: str
-    hardware: str = Field(default=_GENERIC, description='the entry that "auto" means here')
+    hardware: str = Field(default=_GENERIC, description='the hardware that "auto" means at this site')
     pue: float | None = Field(default=None, ge=1, description="facility energy over IT energy")
     price_per_kwh: Rate | Hourly | None = Field(default=None)
     currency: str | None = Field(default=None, pattern=r"^[A-Z]{3}$")
     gco2e_per_kwh: Rate | Hourly | None = Field(default=None)
-    power_cap_watts: float | None = Field(default=None, gt=0, description="what trainings may draw together")
+    power_cap_watts: float | None = Field(default=None, gt=0, description="most watts for all trainings together")
 
     @model_validator(mode="after")
     def _priced_in_something(self) -> Self:
@@ -48,7 +48,7 @@ class Site(Contract):
 
 
 class TeamBudget(Contract):
-    """What a team's runs that begin in one month (UTC) may take together, and what is done with one that goes past."""
+    """What a team's runs that begin in one month (UTC) may take together, and the action for a run that exceeds it."""
 
     name: str
     kwh: float | None = Field(default=None, gt=0)
@@ -58,15 +58,15 @@ class TeamBudget(Contract):
 
     @property
     def limits(self) -> dict[str, float]:
-        """The amounts that there are, by name."""
+        """The amounts that are set, by name."""
         found = {"kwh": self.kwh, "gpu_hours": self.gpu_hours, "money": self.money}
         return {unit: amount for unit, amount in found.items() if amount is not None}
 
 
 def hardware(name: str, catalogue: Path = CATALOGUE) -> Hardware:
-    """An entry of the catalogue; "auto" is this machine, "4xh100-sxm" four GPUs with their share of a host.
+    """Return an entry of the catalogue; "auto" is this machine, "4xh100-sxm" four GPUs with their share of a host.
 
-    Raises BadInputError for a name that the catalogue lacks, and for an entry that is not well formed.
+    Raises BadInputError for a name that the catalogue lacks, and for a malformed entry.
     """
     shared = _SHARED.match(name)
     if shared:
@@ -85,22 +85,22 @@ def hardware(name: str, catalogue: Path = CATALOGUE) -> Hardware:
 
 
 def gpu_names(catalogue: Path = CATALOGUE) -> list[str]:
-    """The GPUs that the catalogue has data sheets of."""
+    """Return the GPUs whose data sheets are in the catalogue."""
     return sorted(_entries(catalogue, "gpus"))
 
 
 def hardware_names(catalogue: Path = CATALOGUE) -> list[str]:
-    """The entries of the catalogue. Raises BadInputError for a file that cannot be read."""
+    """Return the hardware names of the catalogue. Raises BadInputError for a file that cannot be read."""
     return sorted(_entries(catalogue, "hardware"))
 
 
 def site(name: str, catalogue: Path = CATALOGUE) -> Site:
-    """A site's rates. Raises BadInputError for a site that the catalogue lacks or that is not well formed."""
+    """Return a site's rates. Raises BadInputError for a site that the catalogue lacks or whose entry is malformed."""
     return _checked(Site, _entry(catalogue, "sites", name), catalogue, "sites")
 
 
 def team_budget(name: str, catalogue: Path = CATALOGUE) -> TeamBudget | None:
-    """A team's budget; None where the catalogue has none. Raises BadInputError for one that is not well formed."""
+    """Return a team's budget; None if the catalogue has none. Raises BadInputError for a malformed one."""
     entries = _entries(catalogue, "teams", optional=True)
     return (
         _checked(TeamBudget, {**(entries[name] or {}), "name": name}, catalogue, "teams") if name in entries else None
@@ -108,12 +108,12 @@ def team_budget(name: str, catalogue: Path = CATALOGUE) -> TeamBudget | None:
 
 
 def team_names(catalogue: Path = CATALOGUE) -> list[str]:
-    """The teams that have a budget."""
+    """Return the teams that have a budget."""
     return sorted(_entries(catalogue, "teams", optional=True))
 
 
 def machine_cores(cgroup: Path = _CGROUP) -> int:
-    """The cores that this process may use: its affinity, and its container's quota (cgroup v2)."""
+    """Return the cores that this process may use: its affinity, limited by its container's quota (cgroup v2)."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     quota, period = _words(cgroup / "cpu.max", 2)
     if quota.isdigit() and period.isdigit():
@@ -122,7 +122,7 @@ def machine_cores(cgroup: Path = _CGROUP) -> int:
 
 
 def machine_memory_bytes(cgroup: Path = _CGROUP) -> int:
-    """The memory that this process may use: the machine's, and its container's limit (cgroup v2)."""
+    """Return the memory that this process may use: the machine's, limited by its container (cgroup v2)."""
     total = int(psutil.virtual_memory().total)
     (limit,) = _words(cgroup / "memory.max", 1)
     return min(total, int(limit)) if limit.isdigit() else total
@@ -137,7 +137,7 @@ def _words(file: Path, count: int) -> list[str]:
 
 
 def _shared(gpus: int, name: str, catalogue: Path) -> dict[str, Any]:
-    """So many GPUs with a host's share for each."""
+    """Return hardware of ``gpus`` GPUs, with one host share for each."""
     device = _entry(catalogue, "gpus", name)
     host = _entry(catalogue, "hardware", _HOST)
     price = device.get("price_per_hour")
@@ -154,7 +154,7 @@ def _shared(gpus: int, name: str, catalogue: Path) -> dict[str, Any]:
 
 
 def _sustained_gflops(entry: dict[str, Any]) -> float:
-    """Of one scheduled core: clock, lanes of 32 bits, two a multiply-add, and what matrix products reach of that."""
+    """Return sustained GFLOP/s per scheduled core: clock x float32 lanes x 2 per multiply-add x reached share."""
     clock, bits, units = (entry.pop(key, 0) for key in ("clock_ghz", "vector_bits", "fma_units"))
     return float(clock * bits / 32 * units * 2 * _REACHED / entry.pop("threads_per_core", 2))
 

@@ -1,4 +1,4 @@
-"""What a job takes on some hardware at a site, from formulas alone."""
+"""Estimate of what a job takes on given hardware at a site, from formulas and calibration factors."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -20,7 +20,7 @@ from millrace.sizing.prices import emissions, money
 from millrace.sizing.roofline import Setup, StepSeconds, request_seconds, step_seconds
 
 Bottleneck = Literal["compute", "memory_bandwidth", "launch", "input", "network", "disk"]
-# Generations that are kept; a parameter's bytes in a sealed version, trained and exported.
+# Checkpoints that are kept; bytes per parameter of a model version, trained and exported weights together.
 _CHECKPOINTS = 2
 _VERSION_BYTES = 8
 _LIMIT_STEPS = 8
@@ -31,7 +31,7 @@ _PODS = ("ingest", "validate", "train", "export", "evaluate")
 
 @dataclass(frozen=True)
 class PowerLimit:
-    """A board's limit, and the shares by which steps are slower and the board's energy is less."""
+    """A GPU's power limit, and the shares by which it slows steps and lowers the GPU's energy."""
 
     watts: float
     slower: float
@@ -40,12 +40,12 @@ class PowerLimit:
 
 @dataclass(frozen=True)
 class Estimate:
-    """Predictions, each with the value that nine runs in ten stay under. None is unknown.
+    """Predictions as P50 and P90; None is unknown.
 
-    ``joules`` are the IT's, of all machines and steps, and ``joules_by_part`` add up to them; ``facility_joules`` have
-    the building's share (PUE). ``device_memory`` is of one device, ``network`` and ``disk`` what training reads and
-    writes a second. ``unfit`` says what the hardware does not hold. ``parts`` are what the priors say of the training
-    step: calibration learns their factors.
+    ``joules`` is the IT energy of all machines and steps, the sum of ``joules_by_part``; ``facility_joules`` includes
+    the building's share (PUE). ``device_memory`` is per device; ``network`` and ``disk`` are the bytes per second that
+    training reads and writes. ``unfit`` lists demands that exceed the hardware. ``parts`` are the priors' predictions
+    for the training step, whose factors calibration learns.
     """
 
     step: StepSeconds
@@ -82,8 +82,10 @@ def estimate(
     starts_at: datetime | None = None,
     on_cluster: bool = False,
 ) -> Estimate:
-    """Predict. Seconds are by step of the run, without queue and approval; the P90 of a sum is the sum of the P90s,
-    which is more than nine in ten. Raises BadInputError for a precision that the device lacks.
+    """Return the estimate of a job.
+
+    Seconds are per step of the run, without queue and approval; the P90 of a sum is the sum of the P90s, which exceeds
+    its true P90. Raises BadInputError for a precision that the device lacks.
     """
     found = prior(hardware)
     devices = job.workers * max(1, hardware.gpus)
@@ -143,7 +145,7 @@ def estimate(
 
 
 def data_walls(size_bytes: int) -> dict[str, float]:
-    """Seconds of ingesting and validating arrivals of that size."""
+    """Return the seconds of ingest and validate for arrivals of ``size_bytes``."""
     return {
         "ingest": known.INGEST_START_SECONDS + size_bytes / known.INGEST_BYTES_PER_SECOND,
         "validate": known.VALIDATE_START_SECONDS + size_bytes / known.VALIDATE_BYTES_PER_SECOND,
@@ -151,9 +153,9 @@ def data_walls(size_bytes: int) -> dict[str, float]:
 
 
 def serving(job: Job, length: int, rows: int, hardware: Hardware) -> tuple[Quantity, float]:
-    """Seconds of a request of ``rows`` rows at a length (P50, and P99 in the place of P90), and joules of a request.
+    """Return seconds of a request of ``rows`` rows at a length (``p90`` holds the P99), and joules of a request.
 
-    Idle power is left to who reserved the machine.
+    Idle power is not included: it is attributed to the machine's reservation.
     """
     seconds = request_seconds(job.size, length, rows, hardware, prior(hardware)) + known.REQUEST_SECONDS
     if hardware.device is None:
@@ -171,7 +173,7 @@ def _train_seconds(job: Job, hardware: Hardware, found: Coefficients, step: Step
     if hardware.device is not None:
         rows = max(1, job.batch_rows // (job.workers * max(1, hardware.gpus)))
         scored = request_seconds(job.size, job.size.longest, rows, hardware, found) / rows
-    # work and launches overlap: each counts by its share of the squares, so that the parts add up
+    # work and launches overlap: each counts by its share of the squares, so that the parts sum to the total
     together = math.hypot(step.device, step.launches)
     share = step.device / together if together else 0.0
     return {
@@ -188,7 +190,7 @@ def _train_seconds(job: Job, hardware: Hardware, found: Coefficients, step: Step
 
 
 def _scored_seconds(job: Job, hardware: Hardware) -> float:
-    """Of a row on processors, where evaluation is done also when training is not."""
+    """Return seconds per row on CPUs, which evaluation uses even if training runs on GPUs."""
     return job.size.forward_flops_per_row / (hardware.cores * hardware.gflops_per_core * 1e9)
 
 
@@ -210,7 +212,7 @@ def _walls(job: Job, hardware: Hardware, train: float, on_cluster: bool) -> dict
 
 
 def _wall(step: str, seconds: float, spread: float, on_cluster: bool) -> Quantity:
-    """In nine pods of ten the image is on the node already."""
+    """The P90 includes an image pull, since about one pod in ten starts on a node without the image."""
     pulled = known.PULLED_BYTES.get(step, 0.0) / known.PULL_BYTES_PER_SECOND if on_cluster else 0.0
     return Quantity(p50=seconds, p90=seconds * spread + pulled)
 
@@ -221,19 +223,19 @@ def _sum(walls: Iterable[Quantity]) -> Quantity:
 
 
 def _of_both(seconds_p90: float, watts_p90: float | None) -> float | None:
-    """The spread of a product of two that know nothing of each other."""
+    """Return the P90 factor of a product of two independent factors."""
     if watts_p90 is None:
         return None
     return math.exp(math.hypot(math.log(seconds_p90), math.log(watts_p90)))
 
 
 def encode_seconds(job: Job) -> float:
-    """Tokens of all rows, once."""
+    """Return the seconds of tokenising all rows once."""
     return (job.train_rows + job.validation_rows) / known.ROWS_ENCODED_PER_SECOND
 
 
 def _checkpoint_seconds(job: Job, hardware: Hardware, training_seconds: float) -> float:
-    """Where the disk's pace is known; elsewhere TRAIN_FILES_SECONDS has them."""
+    """Return 0 if the disk's speed is unknown: TRAIN_FILES_SECONDS then covers checkpoints."""
     if hardware.disk_bytes_per_second is None:
         return 0.0
     written = known.CHECKPOINT_PARAMETER_BYTES * job.size.parameters / hardware.disk_bytes_per_second
@@ -241,7 +243,7 @@ def _checkpoint_seconds(job: Job, hardware: Hardware, training_seconds: float) -
 
 
 def _train_watts(job: Job, hardware: Hardware, step: StepSeconds, train_seconds: float) -> Parts:
-    """Means over the training step, of all its workers."""
+    """Return mean watts over the training step, of all its workers."""
     busy = _busy_cores("train", hardware)
     watts = {
         "host_idle": estimated_joules(hardware, 1.0, 0.0) * job.workers,
@@ -257,7 +259,7 @@ def _train_watts(job: Job, hardware: Hardware, step: StepSeconds, train_seconds:
 
 
 def _at_most(watts: float, spread: float, job: Job, hardware: Hardware) -> Quantity:
-    """What nine runs in ten stay under is no more than the hardware can draw."""
+    """Limit the P90 to the hardware's maximum draw."""
     boards = hardware.gpus * hardware.device.peak_watts if hardware.device else 0.0
     peak = job.workers * (estimated_joules(hardware, 1.0, hardware.cores) + boards)
     return Quantity(p50=watts, p90=max(watts, min(watts * spread, peak)))
@@ -266,7 +268,7 @@ def _at_most(watts: float, spread: float, job: Job, hardware: Hardware) -> Quant
 def _joules(
     hardware: Hardware, walls: Mapping[str, float], machines: Mapping[str, int], train_watts: Parts
 ) -> dict[str, float]:
-    """GPUs are the training step's; the other steps have the host alone."""
+    """Return joules by part; GPUs count in the training step only, the other steps use the host alone."""
     parts = {name: watts * walls["train"] for name, watts in train_watts.items()}
     for name, wall in walls.items():
         if name != "train":
@@ -284,7 +286,7 @@ def _busy_cores(step: str, hardware: Hardware) -> float:
 
 
 def _power_limit(step: StepSeconds, rows: float, hardware: Hardware) -> PowerLimit | None:
-    """The board's limit that takes the least energy and slows training by at most three per cent."""
+    """Return the GPU's power limit with the least energy that slows training by at most 3 %."""
     device = hardware.device
     if device is None or device.lowest_limit_watts is None or not step.device:
         return None
@@ -303,7 +305,7 @@ def _read(job: Job) -> float:
 
 
 def _exchanged(job: Job, step: StepSeconds) -> float:
-    """Gradients that leave a pod, where workers train together."""
+    """Return the bytes per second of gradients that leave a pod, if several workers train together."""
     if job.workers < 2 or not step.total:
         return 0.0
     return 2 * (job.workers - 1) / job.workers * job.size.parameters * known.FLOAT_BYTES / step.total
@@ -322,7 +324,7 @@ def _bottleneck(trained: Parts) -> Bottleneck:
 
 
 def exceeds_device_memory(found: Estimate, hardware: Hardware) -> bool:
-    """Whether a device has less memory than its share of the training needs (P90)."""
+    """Return whether a device's share of the training needs more memory (P90) than the device has."""
     device, needed = hardware.device, found.device_memory_bytes
     return device is not None and needed is not None and needed.p90 + CONTEXT_BYTES > device.memory_bytes
 

@@ -1,4 +1,4 @@
-"""Trainers and their models' sizes: by formula where the family is known, else by a trace from the train image."""
+"""Trainers and their models' sizes: by formula for known families, otherwise by a trace from the train image."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -26,9 +26,9 @@ def model_size(
     base_config: Mapping[str, Any] | None,
     traced: TracedModel | None = None,
 ) -> ModelSize:
-    """The model that the workload's trainer builds, by its family or else by its trace.
+    """Return the size of the workload's model, by its family's formula or else by its trace.
 
-    Raises BadInputError for a trainer of no known family without a trace, and for a lacking configuration.
+    Raises BadInputError for a trainer without family and trace, and for a missing configuration.
     """
     family = _FAMILIES.get(workload.training.trainer)
     if family is not None:
@@ -49,12 +49,12 @@ def model_size(
 
 
 def is_known(workload: Workload) -> bool:
-    """Whether the workload's model can be sized without a trace."""
+    """Return whether the workload's model can be sized without a trace."""
     return workload.training.trainer in _FAMILIES
 
 
 def trace_order(workload: Workload, parameters: Parameters, base_config: Mapping[str, Any] | None) -> TraceOrder:
-    """What the train image is to trace for this workload."""
+    """Return the instructions by which the train image traces this workload's model."""
     text = parameters.max_length or workload.training.max_length
     return TraceOrder(
         trainer=workload.training.trainer,
@@ -68,7 +68,10 @@ def trace_order(workload: Workload, parameters: Parameters, base_config: Mapping
 
 
 def traced_size(traced: TracedModel, row_shares: Mapping[int, float]) -> ModelSize:
-    """The size of a traced model over rows of these lengths; what lies between two traced ones counts as the longer."""
+    """Return the size of a traced model for rows of these lengths.
+
+    A length between two traced ones counts as the longer.
+    """
     by_length = sorted(traced.lengths, key=lambda each: each.length)
     layers = {}
     for length in row_shares:

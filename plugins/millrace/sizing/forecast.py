@@ -1,4 +1,4 @@
-"""What energy will cost and emit, hour by hour: from a file of the site's, or from the catalogue's day."""
+"""Hourly price and emission rates of energy: from a site's forecast file, or from the catalogue's daily rates."""
 
 import csv
 import io
@@ -20,24 +20,24 @@ RateName = Literal["gco2e_per_kwh", "price_per_kwh"]
 
 @dataclass(frozen=True)
 class Forecast:
-    """A rate for each hour from ``first`` on; the hours are UTC's, and the rate stays the same within one."""
+    """A rate for each hour from ``first`` on; hours are UTC hours, with one rate each."""
 
     first: datetime
     rates: tuple[float, ...]
 
     @property
     def end(self) -> datetime:
-        """When the last hour is over."""
+        """The end of the last hour."""
         return self.first + len(self.rates) * HOUR
 
     def covers(self, begin: datetime, end: datetime) -> bool:
-        """Whether every hour between the two has a rate."""
+        """Return whether every hour between the two times has a rate."""
         return self.first <= begin and end <= self.end
 
     def over(self, begin: datetime, seconds: float) -> float:
-        """The rate times the time, added up over ``seconds`` from ``begin``: an hour that is begun counts by its share.
+        """Return the integral of the rate over ``seconds`` from ``begin``; a partial hour counts by its share.
 
-        ``covers`` says what may be asked for. A microsecond behind the end, from rounding, has the last hour's rate.
+        Valid for times that ``covers`` accepts. A time just after the end, from rounding, has the last hour's rate.
         """
         index, offset = divmod((begin - self.first).total_seconds(), HOUR.total_seconds())
         total, left, hour = 0.0, seconds, int(index)
@@ -50,7 +50,7 @@ class Forecast:
 
 @dataclass(frozen=True)
 class Outlook:
-    """What a forecast file said: a rate that it lacks is None. ``problem`` is why there is none of either."""
+    """The content of a forecast file; a rate that it lacks is None. ``problem`` is the reason why both are missing."""
 
     source: str
     gco2e_per_kwh: Forecast | None = None
@@ -61,16 +61,16 @@ class Outlook:
 class _Hour(Contract):
     hour: AwareDatetime
     gco2e_per_kwh: Rate | None = None
-    price_per_kwh: float | None = Field(default=None, description="below zero where a grid pays for being used")
+    price_per_kwh: float | None = Field(default=None, description="negative if the grid pays consumers")
 
 
 _HOURS = TypeAdapter(tuple[_Hour, ...])
 
 
 def read_outlook(content: bytes, source: str) -> Outlook:
-    """A JSON list of objects, or CSV with a header, with ``hour`` and one or both of the rates.
+    """Read a JSON list of objects, or CSV with a header, with ``hour`` and one or both of the rates.
 
-    Raises BadInputError where a row or number does not fit, an hour is missing or twice, or a rate has gaps.
+    Raises BadInputError if a row or number is invalid, an hour is missing or duplicate, or a rate has gaps.
     """
     try:
         text = content.decode("utf-8-sig")
@@ -103,10 +103,10 @@ def read_outlook(content: bytes, source: str) -> Outlook:
 def rates(
     outlook: Outlook | None, site: Site, name: RateName, begin: datetime, needed: datetime, last: datetime
 ) -> tuple[Forecast | None, str]:
-    """The forecast to go by from ``begin`` on, and whose word it is; None where nobody has one.
+    """Return the forecast to use from ``begin`` on, and its source; None if there are no rates.
 
-    A file counts where it has the hours until ``needed``; otherwise the catalogue's day does, again and again until
-    ``last``, with the reason.
+    A forecast file is used if it has all hours until ``needed``; otherwise the catalogue's daily rates repeat until
+    ``last``, and the source names the reason.
     """
     own: float | Sequence[float] | None = getattr(site, name)
     why = ""

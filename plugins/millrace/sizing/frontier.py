@@ -1,4 +1,4 @@
-"""The choices that a job has, and those of them that no other one beats in time, energy and money at once."""
+"""Choices of hardware for a job, and the Pareto frontier of time, energy and money."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -16,7 +16,7 @@ Aim = Literal["seconds", "joules", "cost"]
 
 @dataclass(frozen=True)
 class Room:
-    """What a quota leaves to all workers together, or the freest node has for ``one_pod``; None is without limit."""
+    """Free capacity: a quota's for all workers together, or with ``one_pod`` the freest node's; None is unlimited."""
 
     name: str
     cores: float | None = None
@@ -27,7 +27,7 @@ class Room:
 
 @dataclass(frozen=True)
 class Choice:
-    """A job on hardware, in as few parts of a batch as fit, and what of it does not fit after all."""
+    """A job on hardware, in as few micro-batches as fit, and the demands that exceed the hardware or free capacity."""
 
     hardware: Hardware
     job: Job
@@ -38,7 +38,7 @@ class Choice:
 def choice(
     job: Job, hardware: Hardware, site: Site, *, rooms: Sequence[Room] = (), starts_at: datetime | None = None
 ) -> Choice:
-    """Size the job here; where a device has no room for its share of a batch, feed it in two, four, … parts."""
+    """Size the job on this hardware; if a device lacks memory for its share of a batch, split it in 2, 4, … parts."""
     share = math.ceil(job.batch_rows / (job.workers * max(1, hardware.gpus)))
     while True:
         found = estimate(job, hardware, site, starts_at=starts_at)
@@ -49,7 +49,7 @@ def choice(
 
 
 def unfit(found: Estimate, hardware: Hardware, workers: int, rooms: Sequence[Room]) -> tuple[str, ...]:
-    """What the training pods ask for and a quota or the freest node does not have."""
+    """Return the demands of the training pods that exceed a quota or the freest node."""
     reasons = []
     for room in rooms:
         pods = 1 if room.one_pod else workers
@@ -67,9 +67,9 @@ def unfit(found: Estimate, hardware: Hardware, workers: int, rooms: Sequence[Roo
 
 
 def frontier(choices: Iterable[Choice]) -> list[Choice]:
-    """Those that fit and that no other beats in seconds, joules and money, the fastest first.
+    """Return the fitting choices that no other dominates in seconds, joules and money, fastest first.
 
-    Where one has no price, money does not count.
+    If one of them has no price, money is ignored.
     """
     fitting = [each for each in choices if not each.unfit]
     priced = all(each.estimate.cost for each in fitting)
@@ -78,7 +78,7 @@ def frontier(choices: Iterable[Choice]) -> list[Choice]:
 
 
 def decide(choices: Iterable[Choice], aim: Aim, within_seconds: float | None = None) -> Choice | None:
-    """The fitting choice with the least of ``aim`` that nine times in ten ends in time; None where there is none."""
+    """Return the fitting choice with the least ``aim`` whose P90 seconds are within the limit; None without one."""
     in_time = [
         each for each in frontier(choices) if within_seconds is None or each.estimate.seconds.p90 <= within_seconds
     ]
@@ -87,7 +87,7 @@ def decide(choices: Iterable[Choice], aim: Aim, within_seconds: float | None = N
 
 
 def beats(mine: Sequence[float], theirs: Sequence[float]) -> bool:
-    """Nowhere more, and less somewhere."""
+    """Return whether ``mine`` dominates ``theirs``: no value is larger, and at least one is smaller."""
     pairs = list(zip(mine, theirs, strict=True))
     return all(one <= other for one, other in pairs) and any(one < other for one, other in pairs)
 

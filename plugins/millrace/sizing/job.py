@@ -1,4 +1,4 @@
-"""A run's work, apart from the hardware that does it."""
+"""A run's work, independent of hardware."""
 
 import math
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from millrace.sizing.layers import ModelSize
 
 @dataclass(frozen=True)
 class Job:
-    """Rows after the run's cap; ``bytes`` are those of all its data, ``batch_rows`` of a step of all devices."""
+    """A run's work. Rows are after the run's cap; ``bytes`` is all its data, ``batch_rows`` is over all devices."""
 
     size: ModelSize
     train_rows: int
@@ -27,16 +27,16 @@ class Job:
 
     @property
     def steps(self) -> int:
-        """Optimiser steps of the whole training."""
+        """The number of optimiser steps of the whole training."""
         return math.ceil(self.train_rows / self.batch_rows) * self.epochs
 
     @property
     def training_flops(self) -> float:
-        """Of the matrix products, forward and backward, of the whole training."""
+        """FLOPs of the matrix products, forward and backward, of the whole training."""
         again = self.size.recomputed_flops_per_row if self.recompute else 0.0
         return (self.size.training_flops_per_row + again) * self.train_rows * self.epochs
 
     @property
     def text(self) -> bool:
-        """Rows of tokens, not of numbers."""
+        """Whether rows are tokens, not numbers."""
         return self.size.tokens_per_row > 0

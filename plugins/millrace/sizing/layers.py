@@ -1,4 +1,4 @@
-"""What the families say of a model, layer by layer."""
+"""Model sizes, layer by layer, as the families compute them."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Layer:
-    """One kind of layer, for one row at one padded length; ``copies`` of it are in the model.
+    """One kind of layer, for one row at one padded length; the model has ``copies`` of it.
 
-    FLOPs are those of the matrix products, two a multiplication. ``matrix_values`` are the products' inputs and outputs
-    without weights, ``moved_values`` what the element-wise kernels of the forward pass read and write when nothing is
-    fused, ``kept_values`` what training keeps for the backward pass. Those called ``…_scores`` are the part of
-    them that is attention's square matrices, which a fused attention never writes.
-    ``checkpoint_values`` is what recomputing keeps in their place. ``kernels`` are launched in the forward pass.
+    FLOPs are those of the matrix products, two per multiply-add. ``matrix_values`` are the products' inputs and outputs
+    without weights, ``moved_values`` the values that the element-wise kernels of the forward pass read and write
+    without fusion, ``kept_values`` those that training keeps for the backward pass. ``…_scores`` are the part of each
+    that is attention's square matrices, which fused attention never writes. ``checkpoint_values`` replace
+    ``kept_values`` if activations are recomputed. ``kernels`` is the number of launches in the forward pass.
     """
 
     name: str
@@ -39,32 +39,35 @@ class ModelSize:
 
     @property
     def parameters(self) -> int:
-        """Weights and biases, those that are not trained included."""
+        """Weights and biases, including those that are not trained."""
         return sum(layer.copies * layer.parameters for layer in next(iter(self.layers.values())))
 
     @property
     def forward_flops_per_row(self) -> float:
-        """The mean over the rows."""
+        """FLOPs of the forward pass, mean over the rows."""
         return self._mean("forward_flops")
 
     @property
     def training_flops_per_row(self) -> float:
-        """Forward and backward, the mean over the rows; the optimiser's are optimiser_flops."""
+        """FLOPs of forward and backward pass, mean over the rows, without those of the optimiser (optimiser_flops)."""
         return self._mean("forward_flops") + self._mean("backward_flops")
 
     @property
     def recomputed_flops_per_row(self) -> float:
-        """What training does a second time where activations are not kept: the blocks' forward pass."""
+        """FLOPs that training repeats if activations are not kept: the blocks' forward pass."""
         return self._mean("forward_flops", lambda layer: layer.copies > 1)
 
     @property
     def optimiser_flops(self) -> float:
-        """AdamW by element: two moments (3 and 4), their corrections (2), root, division, decay and step (6)."""
+        """FLOPs of an AdamW step.
+
+        Per parameter: two moments (3 and 4), their corrections (2), root, division, decay and step (6).
+        """
         return 15.0 * self.parameters
 
     @property
     def tokens_per_row(self) -> float:
-        """Padding included; 0 for rows of numbers."""
+        """Tokens per row including padding; 0 for rows of numbers."""
         return sum(share * length for length, share in self.row_shares.items())
 
     @property
@@ -73,18 +76,19 @@ class ModelSize:
         return max(length for length, share in self.row_shares.items() if share)
 
     def kept_values(self, length: int, *, fused_attention: bool = False, recompute: bool = False) -> float:
-        """Activations of one row that training keeps; with ``recompute`` the forward pass is done again from the inputs
-        of the blocks, as Chen et al. (2016) do.
+        """Return the activations of one row that training keeps.
+
+        With ``recompute`` the backward pass repeats the forward pass from the inputs of the blocks (Chen et al., 2016).
         """
         layers = self.layers[length]
         if recompute:
-            # and of one block at a time what it keeps
+            # plus the kept values of the one block that is being recomputed
             return sum(layer.copies * layer.checkpoint_values + layer.kept_values for layer in layers)
         less = sum(layer.copies * layer.kept_scores for layer in layers) if fused_attention else 0.0
         return sum(layer.copies * layer.kept_values for layer in layers) - less
 
     def flops_by_layer(self, length: int) -> dict[str, tuple[float, float]]:
-        """Forward and backward FLOPs of one row by kind of layer, summed over its copies."""
+        """Return forward and backward FLOPs of one row by kind of layer, summed over its copies."""
         return {
             layer.name: (layer.copies * layer.forward_flops, layer.copies * layer.backward_flops)
             for layer in self.layers[length]

@@ -1,7 +1,7 @@
-"""Learns the parts of a prediction from runs that ended: least squares with priors, conformal intervals, a drift alarm.
+"""Learns calibration factors from ended runs: least squares with priors, conformal intervals, a drift alarm.
 
-A prediction is a sum of parts (a step's products, its start, the states in memory, …), and what is learned is a factor
-for each, held near 1 until runs say otherwise. A part that no run has told apart from another moves with it.
+A prediction is a sum of parts (a step's products, its start, the states in memory, …). Each part has one learned
+factor, held near 1 until runs show otherwise. Parts that no run distinguishes change together.
 """
 
 import math
@@ -14,9 +14,9 @@ from millrace.contracts.calibration import Calibration, Parts, Predicted
 from millrace.sizing.least_squares import fit
 
 _NOISE = 0.03
-# of the logarithm of a factor: half or twice as much is no surprise
+# standard deviation of the logarithm of a factor: 0.7 is a factor of 2
 _SPREAD = 0.7
-# half as uncertain where another family has taught the same part of the same hardware
+# half of it if another family on the same hardware has taught this part
 _TAUGHT_SPREAD = 0.35
 _CONFORMAL_RUNS = 9
 _SMALLEST_SPREAD = 0.02
@@ -28,14 +28,14 @@ _ALARM_RUNS = 3
 
 @dataclass(frozen=True)
 class Observation:
-    """One run: the parts that the priors predicted, and what was measured; what is unknown is left out."""
+    """One run: the parts that the priors predicted, and the measured values; unknown values are absent."""
 
     parts: Mapping[Predicted, Parts]
     measured: Mapping[Predicted, float]
 
 
 def scaled(parts: Parts, scales: Parts | None) -> Parts:
-    """The parts by their factors."""
+    """Return the parts multiplied by their factors."""
     return {name: value * (scales or {}).get(name, 1.0) for name, value in parts.items()}
 
 
@@ -47,11 +47,11 @@ def learn(
     learned_at: datetime,
     relative: Calibration | None = None,
 ) -> Calibration | None:
-    """The next version, from the newest 200 of all runs, given the oldest first; None where there is no new run.
+    """Return the next version, from the newest 200 of ``runs`` (oldest first); None if there is no new run.
 
-    What is predicted with new factors is so only where they err no more than ``current`` (the priors, at first) on the
-    runs that ``current`` had not seen, each predicted from others alone; elsewhere the factors stay what they were.
-    Factors are held near 1, or near those of a ``relative``: another family on the same hardware.
+    New factors replace the old ones only for quantities where their error is at most that of ``current`` (at first: the
+    priors) on the runs that ``current`` had not seen, each predicted from other runs alone. Factors are held near 1, or
+    near those of ``relative``: another family on the same hardware.
     """
     seen = current.runs if current else 0
     if len(runs) <= seen:
@@ -114,7 +114,7 @@ def _fitted(predicted: Predicted, runs: Sequence[Observation], taught: Parts) ->
 def _left_out(
     predicted: Predicted, runs: Sequence[Observation], known: Sequence[int], taught: Parts
 ) -> dict[int, float]:
-    """Each run's error by what others say: all of them while they are few, nine tenths later."""
+    """Return each run's error by cross-validation: leave-one-out up to ten runs, ten folds beyond."""
     folds = min(len(known), _FOLDS)
     found: dict[int, float] = {}
     for fold in range(folds):
@@ -125,7 +125,7 @@ def _left_out(
 
 
 def _error(predicted: Predicted, run: Observation, scales: Parts) -> float:
-    """The logarithm of measured over predicted."""
+    """Return the logarithm of measured over predicted."""
     return math.log(run.measured[predicted] / sum(scaled(run.parts[predicted], scales).values()))
 
 
@@ -135,8 +135,9 @@ def _mean(errors: Iterable[float]) -> float:
 
 
 def _conformal(errors: list[float]) -> float | None:
-    """The factor that nine of ten further runs stay under, whatever the errors' distribution (split conformal); None
-    while there are too few runs to say.
+    """Return the P90 factor for further runs, whatever the distribution of errors (split conformal).
+
+    None while there are too few runs.
     """
     if len(errors) < _CONFORMAL_RUNS:
         return None
@@ -145,7 +146,7 @@ def _conformal(errors: list[float]) -> float | None:
 
 
 def _drifted(predicted: Predicted, new: Sequence[float], current: Calibration | None) -> str | None:
-    """Whether the newest runs lie further off than the version's own spread explains, all to one side."""
+    """Return an alarm if the mean error of the new runs exceeds what the version's spread explains."""
     if current is None or predicted not in current.spread or len(new) < _ALARM_RUNS:
         return None
     mean = math.fsum(new) / len(new)

@@ -1,6 +1,6 @@
-"""Least squares with priors, for a handful of coefficients: Levenberg's and Marquardt's way, in plain Python.
+"""Least squares with priors for a few coefficients: the Levenberg-Marquardt algorithm in plain Python.
 
-Airflow's environment has no numpy, and a plan of ten coefficients needs none.
+Airflow's environment has no numpy, and about ten coefficients do not need it.
 """
 
 import math
@@ -11,7 +11,7 @@ _ENOUGH = 1e-9
 
 
 def solve(matrix: Sequence[Sequence[float]], right: Sequence[float]) -> list[float]:
-    """Of a positive definite system, by elimination with the largest pivot."""
+    """Solve a positive definite linear system, by Gaussian elimination with partial pivoting."""
     size = len(right)
     rows = [[*row, value] for row, value in zip(matrix, right, strict=True)]
     for at in range(size):
@@ -31,9 +31,9 @@ def solve(matrix: Sequence[Sequence[float]], right: Sequence[float]) -> list[flo
 def fit(
     residuals: Callable[[Sequence[float]], Sequence[float]], prior: Sequence[float], spread: Sequence[float]
 ) -> list[float]:
-    """The coefficients that make the residuals' squares least, each held to its prior by its spread.
+    """Return the coefficients with the least sum of squared residuals, each held near its prior by its spread.
 
-    Residuals are in units of their own spread; a prior is one more residual, (coefficient - prior) / spread.
+    Residuals are in units of their own spread; a prior adds the residual (coefficient - prior) / spread.
     """
 
     def every(at: Sequence[float]) -> list[float]:

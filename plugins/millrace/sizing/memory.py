@@ -1,19 +1,19 @@
-"""Peak memory of the training step, part by part."""
+"""Peak memory of the training step, by part."""
 
 from millrace.contracts.measurement import Hardware
 from millrace.sizing import calibration as known
 from millrace.sizing.coefficients import Coefficients
 from millrace.sizing.job import Job
 
-# Assumed: what a CUDA context and its libraries take of a device, which no allocator shows.
+# Assumed: device memory of a CUDA context and its libraries, which no allocator reports.
 CONTEXT_BYTES = 0.6e9
-# Assumed: CUDA's libraries in the host's memory.
+# Assumed: host memory of CUDA's libraries.
 _CUDA_HOST_BYTES = 2.5e9
 _STATES = {"weights": 4, "gradients": 4, "optimiser": 8}
 
 
 def device_memory(job: Job, hardware: Hardware, coefficients: Coefficients) -> dict[str, float]:
-    """Of one device, as its allocator sees it; nothing without a device."""
+    """Return bytes by part on one device, as its allocator counts them; empty without a device."""
     if hardware.device is None:
         return {}
     states = {name: float(size * job.size.parameters) for name, size in _STATES.items()}
@@ -27,7 +27,7 @@ def device_memory(job: Job, hardware: Hardware, coefficients: Coefficients) -> d
 
 
 def host_memory(job: Job, hardware: Hardware, coefficients: Coefficients) -> dict[str, float]:
-    """Of the training step's process."""
+    """Return bytes by part of the training step's process on the host."""
     framework = known.FRAMEWORK_BYTES + (known.TEXT_TRACE_BYTES if job.text else 0.0)
     if hardware.device is not None:
         checkpoint = float(known.CHECKPOINT_PARAMETER_BYTES * job.size.parameters)
@@ -44,6 +44,6 @@ def _devices(job: Job, hardware: Hardware) -> int:
 
 
 def _activations(job: Job, devices: int) -> float:
-    """Of the longest rows that are fed to one device at once."""
+    """Return activation bytes of one micro-batch on one device, at the longest row length."""
     kept = job.size.kept_values(job.size.longest, fused_attention=job.fused_attention, recompute=job.recompute)
     return kept * known.VALUE_BYTES[job.precision] * -(-job.batch_rows // (devices * job.accumulation))

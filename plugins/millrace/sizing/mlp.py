@@ -1,4 +1,4 @@
-"""Dense layers over standardised numbers."""
+"""Multi-layer perceptrons over standardised numbers."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -7,9 +7,9 @@ from millrace.sizing.layers import Layer, ModelSize
 
 
 def mlp_size(features: int, hidden: Sequence[int], labels: int) -> ModelSize:
-    """The size of a perceptron with these hidden layers; weights and biases, without the standardisation.
+    """Return the size of a perceptron with these hidden layers; weights and biases, without the standardisation.
 
-    Nothing asks for the first layer's gradient by its inputs: its backward pass is one product, that of the others two.
+    Training needs no gradient by the first layer's inputs: its backward pass is one product, that of the others two.
     """
     widths = list(pairwise([features, *hidden, labels]))
     layers = tuple(

@@ -1,10 +1,10 @@
-"""The model catalogue: published sizes that are known without a ``config.json``."""
+"""The model catalogue: published sizes of models, available without a ``config.json``."""
 
 from millrace.contracts.errors import BadInputError
 from millrace.sizing.transformer import TransformerShape
 
 _WORDS = 30_522
-"""Of BERT's uncased vocabulary."""
+"""The size of BERT's uncased vocabulary."""
 
 
 def _bert(layers: int, hidden: int, heads: int) -> TransformerShape:
@@ -24,7 +24,7 @@ MODELS = {
     # Devlin et al. (2019)
     "bert-base": _bert(12, 768, 12),
     "bert-large": _bert(24, 1024, 16),
-    # Wang et al. (2020), MiniLM, in the form of its uncased BERT distillations
+    # Wang et al. (2020), MiniLM: its uncased BERT distillations
     "minilm-l6": _bert(6, 384, 12),
     "minilm-l12": _bert(12, 384, 12),
     # Radford et al. (2019), table 2
@@ -36,7 +36,7 @@ MODELS = {
 
 
 def shape(name: str) -> TransformerShape:
-    """A model of the catalogue. Raises BadInputError for one that it lacks."""
+    """Return a model of the catalogue. Raises BadInputError for a name that it lacks."""
     try:
         return MODELS[name]
     except KeyError:

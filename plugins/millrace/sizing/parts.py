@@ -1,4 +1,4 @@
-"""How the days of a run are divided between tasks that ingest them side by side."""
+"""Division of a run's days into windows, which mapped ingest tasks read in parallel."""
 
 import math
 from collections.abc import Mapping
@@ -6,20 +6,20 @@ from datetime import date, timedelta
 
 from millrace.contracts.data import Window
 
-# A part reads for several seconds and so is worth a pod's start (INGEST_START_SECONDS).
+# Bytes per ingest task: several seconds of reading, which outweigh the start of a pod (INGEST_START_SECONDS).
 PART_BYTES = 512 << 20
 MOST_PARTS = 16
 
 
 def suggested(size_bytes: int, most: int) -> int:
-    """Parts for arrivals of that size: one for each 512 MiB, ``most`` of them or 16 at most."""
+    """Return the number of windows for ``size_bytes`` of arrivals: one per 512 MiB, at most ``most`` and 16."""
     return max(1, min(math.ceil(size_bytes / PART_BYTES), most, MOST_PARTS))
 
 
 def divide(window: Window, arrived: Mapping[date, int], parts: int) -> list[Window]:
-    """The window in at most so many windows, one after the other, of about the same bytes.
+    """Split the window into at most ``parts`` consecutive windows of about the same bytes.
 
-    A day is never cut, and each window has a day with arrivals, if any day has; ``arrived`` is bytes by day.
+    A day is never split, and each window has a day with arrivals if any day has; ``arrived`` is bytes by day.
     """
     total_bytes = sum(arrived.values()) or 1
     firsts, before_bytes, last_part = [window.first], 0, None

@@ -1,4 +1,4 @@
-"""A run's plan, before anything is trained."""
+"""A run's plan, made before training."""
 
 import hashlib
 import json
@@ -40,14 +40,13 @@ def make_plan(
     calibration: Calibration | None = None,
     outlook: Outlook | None = None,
 ) -> Plan:
-    """Predict what the run will take on ``hardware``, from formulas alone: no model is built.
+    """Predict what the run takes on ``hardware``, from formulas alone: no model is built.
 
-    ``profile`` is the published data's; ``base_config`` the base model's ``config.json``, None without one;
-    ``calibration`` what was learned for this hardware and family, None for the priors. Seconds are by step and in all,
-    without queue and approval. Peak memory is the training step's. Cost and gCO2e are None where the site has no rates;
-    where the workload's policy and the run let training wait, they are those of its best start's hours, by ``outlook``
-    or the site's day.
-    Raises BadInputError for an unknown trainer and where there is nothing to train on.
+    ``profile`` is that of the published data; ``base_config`` the base model's ``config.json``, None without one;
+    ``calibration`` the factors learned for this hardware and family, None for the priors. Seconds are per step and in
+    total, without queue and approval. Peak memory is the training step's. Cost and gCO2e are None if the site has no
+    rates; if the workload's policy and the run allow a delayed start, they are for the hours of its best start, from
+    ``outlook`` or the site's daily rates. Raises BadInputError for an unknown trainer or if there are no training rows.
     """
     made_at = made_at or datetime.now(UTC)
     job = job_of(workload, parameters, profile, base_config, traced)
@@ -101,14 +100,14 @@ def make_plan(
 
 
 def plan_digest(plan: Plan) -> str:
-    """SHA-256 of the plan's canonical JSON (sorted keys, no spaces) without the digest itself."""
+    """Return the SHA-256 of the plan's canonical JSON (sorted keys, no spaces) without the digest itself."""
     document = plan.model_dump(mode="json", exclude={"sha256"})
     canonical = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
 def data_seconds(size_bytes: int) -> float:
-    """Ingesting and validating arrivals of that size."""
+    """Return the seconds of ingest and validate together for arrivals of ``size_bytes``."""
     return sum(data_walls(size_bytes).values())
 
 
@@ -119,7 +118,7 @@ def job_of(
     base_config: Mapping[str, Any] | None,
     traced: TracedModel | None = None,
 ) -> Job:
-    """The run's work. Raises BadInputError as make_plan does."""
+    """Return the run's work. Raises BadInputError as make_plan does."""
     rows = profile.rows_by_split if profile else {}
     train_rows = rows.get("train", 0)
     if profile is None or not train_rows:

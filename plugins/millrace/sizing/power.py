@@ -1,8 +1,8 @@
-"""A GPU's watts and its speed under a power limit.
+"""Model of a GPU's power and speed under a power limit.
 
-A board holds a limit by its clock: what is computed slows, what waits for memory or for the host does not. Its draw
-is idle power, a part that grows with the clock, and one that grows with the work and steeply with the clock, since
-the last of it is bought with voltage.
+A GPU holds a limit by lowering its clock: computation slows, time that waits for memory or the host does not. Its power
+is idle power, a part proportional to the clock, and a part that grows with work and steeply with the clock, because the
+highest clocks need a higher voltage.
 """
 
 import math
@@ -18,8 +18,9 @@ _HALVINGS = 30
 
 @dataclass(frozen=True)
 class PowerCurve:
-    """Shares of the board's peak watts: idle, with the clock, with work at full clock; ``held`` is the share of a limit
-    that is drawn under it.
+    """Power as shares of the GPU's peak watts: idle, proportional to the clock, and for work at full clock.
+
+    ``held`` is the share of a power limit that the GPU draws under it.
     """
 
     idle: float
@@ -29,19 +30,22 @@ class PowerCurve:
     held: float
 
     def share(self, clock: float, busy: float) -> float:
-        """Drawn at a share of the full clock, when the device works for that share of the time."""
+        """Return the share of peak watts at a share of the full clock, with the device busy for the share ``busy``."""
         return float(self.idle + self.clock * clock + self.work * busy * clock**self.exponent)
 
 
-# Between what Zeus's traces of an A40 and a V100 say of each (You et al., NSDI 2023).
+# Between the fits to Zeus's traces of an A40 and a V100 (You et al., NSDI 2023).
 TYPICAL = PowerCurve(idle=0.19, clock=0.48, work=0.21, exponent=10.0, held=0.965)
 _CURVE_SPREAD = (0.1, 0.15, 0.2, 3.0, 0.03)
 
 
 @dataclass(frozen=True)
 class Pace:
-    """A model's time on a device: seconds of a row in large batches; what a step takes on the host, in rows; how a
-    row's time grows with the batch (padding to its longest); and the share that does not follow the clock.
+    """A model's speed on a device.
+
+    ``row_seconds`` is the time of a row in large batches, ``step_rows`` the host's time per step in rows, ``growth``
+    the growth of a row's time with the batch (padding to its longest row), ``memory_share`` the share independent of
+    the clock.
     """
 
     row_seconds: float
@@ -50,18 +54,18 @@ class Pace:
     memory_share: float
 
     def device_rows(self, batch: float, clock: float) -> float:
-        """The device's part of a row's time, in rows."""
+        """Return the device's time of a row, in units of ``row_seconds``."""
         share = self.memory_share + (1 - self.memory_share) / clock
         return float((batch / 32) ** self.growth) * share
 
     def rows(self, batch: float, clock: float) -> float:
-        """A row's whole time: device and host work beside each other."""
+        """Return a row's total time in units of ``row_seconds``; device and host work overlap."""
         return math.hypot(self.step_rows / batch, self.device_rows(batch, clock))
 
 
 @dataclass(frozen=True)
 class Measured:
-    """One setting of one workload: seconds of a row and the device's mean watts."""
+    """One measured setting of one workload: seconds per row and mean watts of the device."""
 
     workload: str
     batch: float
@@ -79,7 +83,7 @@ class Limited:
     peak_watts: float
 
     def under(self, batch: float, limit_watts: float) -> tuple[float, float]:
-        """Seconds of a row and mean watts of the device."""
+        """Return seconds per row and mean watts of the device under a limit."""
         highest = self.curve.held * limit_watts / self.peak_watts
         clock = 1.0
         if self._share(batch, clock) > highest:
@@ -93,9 +97,9 @@ class Limited:
     def choose_limit(
         self, batch: float, limits: Sequence[float], most_slowdown: float, measured: Sequence[Measured] = ()
     ) -> float:
-        """The limit with the least energy among those that slow the batch down by at most that share.
+        """Return the limit with the least energy among those that slow the batch by at most ``most_slowdown``.
 
-        Where all of the limits were ``measured`` at this batch, that counts and not the model.
+        If all limits were ``measured`` at this batch, the measurements replace the model.
         """
         seen = {each.limit_watts: (each.row_seconds, each.watts) for each in measured if each.batch == batch}
         at = seen if seen.keys() >= set(limits) else {limit: self.under(batch, limit) for limit in limits}
@@ -109,7 +113,7 @@ class Limited:
 
 
 def fit_limits(measured: Sequence[Measured], peak_watts: float, curve: PowerCurve = TYPICAL) -> Mapping[str, Limited]:
-    """The device's curve, which its workloads share, with ``curve`` as its prior, and each workload's pace."""
+    """Fit the device's curve, shared by its workloads, with ``curve`` as its prior, and each workload's pace."""
     workloads = sorted({each.workload for each in measured})
     prior = [curve.idle, curve.clock, curve.work, curve.exponent, curve.held]
     spread = list(_CURVE_SPREAD)
@@ -142,6 +146,6 @@ def fit_limits(measured: Sequence[Measured], peak_watts: float, curve: PowerCurv
 
 
 def on_other_device(known: Limited, peak_watts: float, row_seconds_ratio: float) -> Limited:
-    """The same model on a device that was never measured: its own peak, a row's time by the roofline's ratio."""
+    """Return the same model on an unmeasured device: its own peak, a row's time scaled by the roofline's ratio."""
     pace = replace(known.pace, row_seconds=known.pace.row_seconds * row_seconds_ratio)
     return Limited(known.curve, pace, peak_watts)

@@ -1,4 +1,4 @@
-"""What energy and time cost at a site, by the hours in which they are used."""
+"""Cost and emissions of a run's energy and time at a site, by the hours in which they occur."""
 
 from datetime import datetime
 
@@ -17,9 +17,10 @@ def money(
     starts_at: datetime | None = None,
     seconds: float = 0.0,
 ) -> Quantity | None:
-    """The hardware's price for the time, and the tariff for the energy with the building's share; in site.currency.
+    """Return the hardware's price for the time plus the tariff for the energy, PUE included, in the site's currency.
 
-    A tariff by the hour counts by the hours from ``starts_at`` on, or as its mean. None where there are no rates.
+    An hourly tariff is averaged over the hours from ``starts_at`` on, or over the day if that is unknown. None if there
+    are no rates.
     """
     per_joule, per_kwh = None, _mean(site.price_per_kwh, starts_at, seconds)
     if per_kwh is not None and site.pue is not None:
@@ -34,7 +35,7 @@ def money(
 
 
 def emissions(joules: Quantity, site: Site, starts_at: datetime | None = None, seconds: float = 0.0) -> Quantity | None:
-    """gCO2e of the energy with the building's share, by the hour as for money; None where the site has no figures."""
+    """Return gCO2e of the energy, PUE included, with hourly rates as for money; None if the site has no rates."""
     per_kwh = _mean(site.gco2e_per_kwh, starts_at, seconds)
     if per_kwh is None or site.pue is None:
         return None
@@ -43,7 +44,7 @@ def emissions(joules: Quantity, site: Site, starts_at: datetime | None = None, s
 
 
 def _mean(rate: Rate | tuple[Rate, ...] | None, starts_at: datetime | None, seconds: float) -> float | None:
-    """Each hour of the day counts by the time that is spent in it."""
+    """Return the mean rate, weighted by the time in each hour of the day."""
     if rate is None or isinstance(rate, float | int):
         return rate
     if starts_at is None or seconds <= 0:

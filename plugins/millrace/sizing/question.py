@@ -1,4 +1,4 @@
-"""A plan that a person asks for: a model of the catalogue, rows of a length, hardware by name; a table or JSON."""
+"""Sizing on request: a model of the catalogue, rows of one length, hardware by name; the result as a table or JSON."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -18,12 +18,12 @@ from millrace.sizing.transformer import Head, TransformerShape
 _GIB = 2**30
 _REQUEST_ROWS = (1, 8, 32)
 _TOKEN_BYTES = 4.5
-"""Of a text's token in UTF-8. Assumed."""
+"""Bytes of a token of text in UTF-8. Assumed."""
 
 
 @dataclass(frozen=True)
 class Question:
-    """``config`` is a Hugging Face ``config.json`` in the place of a model of the catalogue."""
+    """A sizing request; ``config`` is a Hugging Face ``config.json`` that replaces the catalogue's model."""
 
     model: str
     rows: int
@@ -40,7 +40,7 @@ class Question:
     config: Mapping[str, Any] | None = None
 
     def job(self) -> Job:
-        """The work; a tenth of the rows beside the training rows are validated on, and a tenth is the test's.
+        """Return the work; validation and test each have a tenth as many rows as training, in addition to it.
 
         Raises BadInputError for an unknown model, or a configuration that cannot be read.
         """
@@ -66,7 +66,7 @@ class Question:
 
 
 def read_json(path: Path) -> Mapping[str, Any]:
-    """A JSON object from a file. Raises BadInputError where there is none."""
+    """Return the JSON object in a file. Raises BadInputError if there is none."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -82,12 +82,12 @@ def read_json(path: Path) -> Mapping[str, Any]:
 
 
 def table(question: Question, choices: Sequence[Choice]) -> list[str]:
-    """One choice in full, several side by side."""
+    """Return one choice in full, several side by side, as lines of text."""
     return _full(question, choices[0]) if len(choices) == 1 else _beside(choices)
 
 
 def document(question: Question, choices: Sequence[Choice]) -> str:
-    """The same as JSON, in SI units."""
+    """Return the choices as JSON, in SI units."""
     found = [
         {
             "hardware": each.hardware.name,

@@ -1,4 +1,4 @@
-"""What a step's container asks for."""
+"""Resource requests of a step's container."""
 
 import math
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ _WITH_GPU = ("train",)
 
 @dataclass(frozen=True)
 class Request:
-    """Memory is request and limit alike; cores are requested and not limited, so that idle ones are not wasted."""
+    """Memory is both request and limit; cores are only requested, so that other pods may use idle ones."""
 
     cores: int
     memory_bytes: int
@@ -23,9 +23,9 @@ class Request:
 
 
 def request(step: str, hardware: Hardware, plan: Plan | None, at_least_bytes: int) -> Request:
-    """The plan's P90 memory for the steps that hold a model, ``at_least_bytes`` for every step; rounded up to 64 MiB.
+    """Return the request: the plan's P90 memory for the steps that hold a model, at least ``at_least_bytes``.
 
-    GPUs go to training alone.
+    Memory is rounded up to 64 MiB. Only training gets GPUs.
     """
     memory = float(at_least_bytes)
     cores = 1
@@ -42,12 +42,12 @@ def request(step: str, hardware: Hardware, plan: Plan | None, at_least_bytes: in
 
 
 def fewer_rows(rows: int) -> int | None:
-    """Half the rows that the device had no room for; None where it was one."""
+    """Return half the rows that exceeded a device's memory; None if it was one row."""
     return math.ceil(rows / 2) if rows > 1 else None
 
 
 def after_oom(limit_bytes: int, cap_bytes: int) -> int | None:
-    """1.5 times the memory that was not enough, up to the cap; None where the cap was not enough."""
+    """Return 1.5 times the memory limit that was too low, up to the cap; None if the cap was too low."""
     if limit_bytes >= cap_bytes:
         return None
     return min(cap_bytes, math.ceil(limit_bytes * OOM_FACTOR / MEMORY_STEP) * MEMORY_STEP)

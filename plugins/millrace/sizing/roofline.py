@@ -1,4 +1,4 @@
-"""Seconds of a training step and of a request, layer by layer: products, memory, launches, exchange of gradients."""
+"""Seconds of a training step and of a request, layer by layer: products, memory, launches, gradient exchange."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -10,13 +10,13 @@ from millrace.sizing.coefficients import Coefficients
 from millrace.sizing.layers import Layer, ModelSize
 
 Bound = Literal["compute", "memory_bandwidth", "launch", "network"]
-# A forward and a backward pass read and write three times what a forward pass does.
+# A forward and a backward pass together have three times the memory traffic of a forward pass.
 _PASSES = 3
 
 
 @dataclass(frozen=True)
 class Setup:
-    """How a model is trained: ``rows`` of a step on each device, in ``accumulation`` parts, by ``devices`` together."""
+    """How a model is trained: ``rows`` per step and device, in ``accumulation`` micro-batches, on ``devices``."""
 
     rows: float
     devices: int = 1
@@ -28,7 +28,10 @@ class Setup:
 
 @dataclass(frozen=True)
 class StepSeconds:
-    """A step's parts on one device. Launches go on behind the device's work, and hold it up where they are slower."""
+    """A step's seconds on one device, by part.
+
+    Kernel launches overlap with the device's work, and delay it if they are slower.
+    """
 
     products: float
     elementwise: float
@@ -38,12 +41,12 @@ class StepSeconds:
 
     @property
     def device(self) -> float:
-        """In which the device itself works."""
+        """Seconds of the device's own work."""
         return self.products + self.elementwise + self.optimiser
 
     @property
     def total(self) -> float:
-        """Without input; the device's work and its launches overlap, less so the nearer they are to each other."""
+        """Seconds without input: device work and launches overlap, the less so the closer they are to each other."""
         return float((self.device**2 + self.launches**2) ** 0.5) + self.exchange
 
     @property
@@ -53,7 +56,7 @@ class StepSeconds:
 
     @property
     def bound(self) -> Bound:
-        """What takes longest."""
+        """The part that takes longest."""
         parts: dict[Bound, float] = {
             "compute": self.products,
             "memory_bandwidth": self.elementwise + self.optimiser,
@@ -64,7 +67,7 @@ class StepSeconds:
 
 
 def step_seconds(size: ModelSize, setup: Setup, hardware: Hardware, known: Coefficients) -> StepSeconds:
-    """The mean step over the rows' lengths. Raises BadInputError for a precision that the device lacks."""
+    """Return the mean step over the rows' lengths. Raises BadInputError for a precision that the device lacks."""
     products = elementwise = launches = 0.0
     flops, memory = _peaks(hardware, setup.precision, known)
     for length, share in size.row_shares.items():
@@ -75,7 +78,7 @@ def step_seconds(size: ModelSize, setup: Setup, hardware: Hardware, known: Coeff
             if setup.recompute and layer.copies > 1:
                 worked, passes = worked + layer.forward_flops * setup.rows, passes + 1
             width = VALUE_BYTES[setup.precision]
-            # a processor's sustained figure has its memory in it
+            # a CPU's sustained GFLOP/s include its memory traffic
             carried = (_carried(layer, setup) * setup.rows + layer.parameters) * passes * width * bool(hardware.device)
             products += share * layer.copies * max(worked / flops, carried / memory)
             elementwise += share * layer.copies * max(0.0, moved) * width * passes * setup.rows / memory
@@ -92,7 +95,7 @@ def step_seconds(size: ModelSize, setup: Setup, hardware: Hardware, known: Coeff
 def request_seconds(
     size: ModelSize, length: int, rows: int, hardware: Hardware, known: Coefficients, precision: Precision = "float32"
 ) -> float:
-    """One forward pass of a batch of rows at a length: reading the weights, the products, and the launches."""
+    """Return seconds of one forward pass of a batch of rows at a length: reading weights, products and launches."""
     flops, memory = _peaks(hardware, precision, known)
     seconds = launches = 0.0
     for layer in size.layers[length]:
@@ -111,7 +114,7 @@ def _carried(layer: Layer, setup: Setup) -> float:
 
 
 def _peaks(hardware: Hardware, precision: Precision, known: Coefficients) -> tuple[float, float]:
-    """FLOPs and bytes a second that are reached."""
+    """Return the reached FLOPs and bytes per second."""
     device = hardware.device
     if device is None:
         return hardware.cores * hardware.gflops_per_core * 1e9 * known.of_peak("float32"), (
@@ -128,7 +131,10 @@ def _peaks(hardware: Hardware, precision: Precision, known: Coefficients) -> tup
 
 
 def _exchange(size: ModelSize, setup: Setup, hardware: Hardware, known: Coefficients) -> float:
-    """A ring's all-reduce: 2·(n-1)/n of the gradients over the slowest link (Patarasuk and Yuan, 2009)."""
+    """Return seconds of a ring all-reduce: 2·(n-1)/n of the gradients over the slowest link.
+
+    Source: Patarasuk and Yuan (2009).
+    """
     if setup.devices < 2:
         return 0.0
     within = hardware.device.link_bytes_per_second if hardware.device else None

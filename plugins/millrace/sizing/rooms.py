@@ -1,4 +1,4 @@
-"""What a cluster has left, by `kubectl get resourcequotas,nodes,pods -A -o json`: no right of Airflow's is needed."""
+"""Free capacity of a cluster, from `kubectl get resourcequotas,nodes,pods -A -o json`, so Airflow needs no rights."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,9 +14,9 @@ _ENDED = ("Succeeded", "Failed")
 
 
 def rooms(listed: Mapping[str, Any], namespace: str, gpu_resource: str = "nvidia.com/gpu") -> list[Room]:
-    """Each of the namespace's quotas, and the node with the most free GPUs, then the most free memory.
+    """Return the namespace's quotas, and the node with the most free GPUs, then the most free memory.
 
-    Raises BadInputError for another document.
+    Raises BadInputError for any other document.
     """
     try:
         items = listed["items"]
@@ -70,7 +70,7 @@ def _nodes(items: list[Mapping[str, Any]], gpu_resource: str) -> list[Room]:
 
 
 def _number(quantity: str | int) -> float:
-    """Of Kubernetes's notation: 500m, 16Ti, 2e3, 2000."""
+    """Return the number of a Kubernetes quantity, such as 500m, 16Ti, 2e3 or 2000."""
     text = str(quantity)
     for unit in sorted(_UNITS, key=len, reverse=True):
         if text.endswith(unit):

@@ -1,4 +1,4 @@
-"""When a run begins that may wait: in the hours in which its energy emits, or costs, the least."""
+"""The start of a run that may wait: the hours in which its energy emits, or costs, the least."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,14 +12,14 @@ from millrace.sizing.forecast import HOUR, Forecast, Outlook, RateName, rates
 from millrace.sizing.prices import JOULES_PER_KWH, emissions, money
 
 _NAMES: dict[str, RateName] = {"carbon": "gco2e_per_kwh", "money": "price_per_kwh"}
-# what is done when the training begins
+# the steps that precede training
 _BEFORE = ("ingest", "validate", "size")
 _SAME = 1e-9
 
 
 @dataclass(frozen=True)
 class Stretch:
-    """A part of a run that draws the same all the time."""
+    """A part of a run with constant power."""
 
     seconds: float
     watts: float
@@ -27,7 +27,7 @@ class Stretch:
 
 @dataclass(frozen=True)
 class Choice:
-    """A start, and the energy by its hours' rates (kWh times rate) from then on and from the earliest start on."""
+    """A start, and the rate-weighted energy (kWh x rate) of a run from it and from the earliest start."""
 
     at: datetime
     takes: float
@@ -35,18 +35,18 @@ class Choice:
 
     @property
     def saves_share(self) -> float:
-        """Of what the earliest start takes."""
+        """The saving as a share of what the earliest start takes."""
         return (self.earliest_takes - self.takes) / abs(self.earliest_takes) if self.earliest_takes else 0.0
 
 
 def best_start(
     earliest: datetime, latest: datetime, profile: Sequence[Stretch], forecast: Forecast, least_saving: float = 0.0
 ) -> Choice:
-    """The start that takes the least, of two alike the earlier one; the earliest where none saves ``least_saving``.
+    """Return the start that takes the least, the earlier of equals; the earliest if none saves ``least_saving``.
 
-    Never after ``latest``, unless that is past; nor where the run would outlast the forecast, which covers the run from
-    the earliest start. Within an hour what a start takes changes evenly, so the least is where an edge of the profile
-    meets an hour, or at either end.
+    The start is not after ``latest`` (the earliest start if that is past), nor so late that the run would outlast the
+    forecast, which covers a run from the earliest start. Between hour boundaries the total is linear in the start, so
+    the minimum lies where an edge of the profile meets a full hour, or at either end.
     """
     lasts = sum(stretch.seconds for stretch in profile)
     latest = min(latest, forecast.end - timedelta(seconds=lasts))
@@ -66,9 +66,9 @@ def best_start(
 
 
 def with_start(plan: Plan, policy: StartPolicy, site: Site, outlook: Outlook | None) -> Plan:
-    """The plan with its best start, and with the money and gCO2e of the hours that it takes from then on.
+    """Return the plan with its best start, and with the money and gCO2e of the hours that it then runs in.
 
-    The digest is still the old plan's. What was done before the training counts by the hour of sizing.
+    The digest is still that of the old plan. Steps before training count at the rates of the hour of sizing.
     """
     earliest, deadline = plan.made_at.astimezone(UTC), plan.made_at.astimezone(UTC) + policy.within_hours * HOUR
     profile, done_joules = power_profile(plan)
@@ -107,7 +107,7 @@ def with_start(plan: Plan, policy: StartPolicy, site: Site, outlook: Outlook | N
 
 
 def power_profile(plan: Plan) -> tuple[list[Stretch], float]:
-    """What a run draws from its training on, median by median, and the joules of all that comes before."""
+    """Return a run's power from its training on, at P50, and the joules of all earlier steps."""
     done = {step: plan.seconds_by_step[step].p50 for step in _BEFORE}
     done_joules = sum(estimated_joules(plan.hardware, wall, wall) for wall in done.values())
     train = Stretch(plan.seconds_by_step["train"].p50, plan.train_watts.p50 if plan.train_watts else 0.0)

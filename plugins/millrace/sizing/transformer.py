@@ -29,11 +29,11 @@ _GPT2_KEYS = {
 
 @dataclass(frozen=True)
 class Head:
-    """What is on top of the layers, and what it is asked for in a row.
+    """The layers on top of a transformer, and their outputs per row.
 
-    "pooler": BERT's own dense layer over one token. "classifier": a dense layer from the tokens' mean to ``labels``.
-    "language_model": logits over the vocabulary, by the tied embedding, of every token (GPT) or of ``predictions``
-    masked ones, behind a dense layer (BERT, whose pooler then predicts the next sentence).
+    "pooler": BERT's own dense layer over one token. "classifier": a dense layer from the mean of the tokens to
+    ``labels``. "language_model": logits over the vocabulary, by the tied embedding, of every token (GPT) or of
+    ``predictions`` masked ones, after a dense layer (BERT, whose pooler then predicts the next sentence).
     """
 
     kind: Literal["pooler", "classifier", "language_model"]
@@ -43,7 +43,7 @@ class Head:
 
 @dataclass(frozen=True)
 class TransformerShape:
-    """The numbers of a BERT or GPT-2 that its size follows from; GPT-2 has no ``segments``."""
+    """The configuration values of a BERT or GPT-2 that determine its size; GPT-2 has no ``segments``."""
 
     family: Literal["bert", "gpt2"]
     vocabulary: int
@@ -56,7 +56,7 @@ class TransformerShape:
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], family: Literal["bert", "gpt2"] = "bert") -> Self:
-        """Read a ``config.json``. Raises BadInputError for one that lacks a number or is of another family."""
+        """Read a ``config.json``. Raises BadInputError if it lacks a number or belongs to another family."""
         keys = _BERT_KEYS if family == "bert" else _GPT2_KEYS
         numbers = {name: config.get(key) for name, key in keys.items()}
         if family == "gpt2":
@@ -75,12 +75,12 @@ class TransformerShape:
         return cls(family=family, **{name: int(number) for name, number in numbers.items() if number is not None})
 
     def backbone_parameters(self) -> int:
-        """Exact, with BERT's pooler: as Devlin et al. (2019) and Radford et al. (2019) define them."""
+        """Return the exact count, with BERT's pooler: as Devlin et al. (2019) and Radford et al. (2019) define them."""
         pooler = self.hidden * self.hidden + self.hidden if self.family == "bert" else 0
         return pooler + sum(layer.copies * layer.parameters for layer in self._body(1))
 
     def head_parameters(self, head: Head) -> int:
-        """What the head adds to the backbone."""
+        """Return the parameters that the head adds to the backbone."""
         if head.kind == "classifier":
             return self.hidden * head.labels + head.labels
         if head.kind == "language_model" and self.family == "bert":
@@ -88,24 +88,24 @@ class TransformerShape:
         return 0
 
     def size(self, row_shares: Mapping[int, float], head: Head) -> ModelSize:
-        """The size over rows padded to these lengths."""
+        """Return the size over rows padded to these lengths."""
         return ModelSize(
             row_shares=row_shares,
             layers={length: (*self._body(length), *self._top(length, head)) for length in row_shares},
         )
 
     def _body(self, length: int) -> tuple[Layer, ...]:
-        """For one row of ``length`` tokens.
+        """Return the backbone's layers for one row of ``length`` tokens.
 
         With N the layers' matrix parameters the FLOPs are 2·N·T + 4·L·h·T², a third of training's 6·N·T + 12·L·h·T²
-        (Chowdhery et al., 2022, appendix B). Kept values are the bytes that Korthikanti et al. (2022, equation 1) count
-        in float16, L·T·(34·h + 5·a·T), halved, with 16 of the 34 written as 4·(the feed-forward width).
+        (Chowdhery et al., 2022, appendix B). Kept values are the bytes of Korthikanti et al. (2022, equation 1) in
+        float16, L·T·(34·h + 5·a·T), halved, with 16 of the 34 replaced by 4·(feed-forward width).
         """
         hidden, wide, tokens = self.hidden, self.intermediate, float(length)
         scores = self.heads * tokens * tokens
         embedded = (self.vocabulary + self.positions + self.segments) * hidden + 2 * hidden
         return (
-            # GPT-2's norm is behind the last layer, BERT's behind the embeddings: as many parameters
+            # GPT-2's norm follows the last layer, BERT's the embeddings: the parameter count is the same
             Layer("embeddings", 1, embedded, moved_values=8 * tokens * hidden, kernels=6),
             Layer(
                 "attention_projections",
@@ -124,7 +124,7 @@ class TransformerShape:
                 0,
                 *_products(4.0 * hidden * tokens**2),
                 matrix_values=4 * tokens * hidden + 2 * scores,
-                # scaled, masked, softmax in float32 and back, dropped out by random numbers that are written too
+                # scale, mask, softmax in float32 with conversions, dropout with its written random numbers
                 moved_values=16 * scores,
                 kept_values=2.5 * scores,
                 matrix_scores=2 * scores,
@@ -184,15 +184,15 @@ class TransformerShape:
 
 
 def _products(flops: float) -> tuple[float, float]:
-    """Forward and backward: the gradients by the weights and by the inputs take a product each."""
+    """Return forward and backward FLOPs: the gradients by weights and by inputs take one product each."""
     return flops, 2 * flops
 
 
 def bucket_shares(lengths: LengthHistogram | None, buckets: Sequence[int], max_length: int) -> dict[int, float]:
-    """The share of rows that are padded to each bucket at or below ``max_length``, itself a bucket.
+    """Return the share of rows padded to each bucket up to ``max_length``, which is itself a bucket.
 
-    Rows are spread evenly over the lengths of their bin. Without a histogram every row is taken to be of
-    ``max_length``, which is never too little.
+    Rows are assumed uniform over the lengths of their bin. Without a histogram every row counts as ``max_length``, an
+    upper bound.
     """
     edges = [*sorted(bucket for bucket in set(buckets) if bucket < max_length), max_length]
     total = sum(lengths.counts) if lengths else 0

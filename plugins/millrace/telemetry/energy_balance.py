@@ -1,4 +1,4 @@
-"""Where a node's joules went: runs, serving, everything else, and what nobody had reserved."""
+"""Energy balance of a node: joules of runs, serving, the rest, and idle capacity without a reservation."""
 
 import math
 from collections.abc import Callable, Iterable, Sequence
@@ -15,10 +15,10 @@ _SYSTEM, _NOBODY = "system", "unallocated"
 
 @dataclass(frozen=True)
 class Closure:
-    """Joules of one node in a window: active by who drew them, idle by who had reserved what idled.
+    """Joules of one node in a window by owner: active as drawn, idle as reserved (GPUs: idle without a pod).
 
-    ``node_joules`` is the node's meter, None where there is none; ``gap`` the share of it that no part explains,
-    negative where the parts are more than the meter says.
+    ``node_joules`` is the node's meter, None without one; ``gap`` is the share of it that no part explains, negative if
+    the parts exceed the meter.
     """
 
     active_joules: dict[str, float]
@@ -27,21 +27,21 @@ class Closure:
 
     @property
     def joules(self) -> float:
-        """All parts together."""
+        """The sum of all parts."""
         return math.fsum([*self.active_joules.values(), *self.idle_joules.values()])
 
     @property
     def gap(self) -> float | None:
-        """None without a node's meter."""
+        """The unexplained share; None without a node's meter."""
         return 1 - self.joules / self.node_joules if self.node_joules else None
 
 
 @dataclass(frozen=True)
 class NodeMeters:
-    """Kepler, dcgm-exporter and kube-state-metrics at a Prometheus; ``owners`` names namespaces by what they are for.
+    """Kepler, dcgm-exporter and kube-state-metrics through a Prometheus; ``owners`` maps namespaces to their purpose.
 
-    ``node_watts`` is a gauge of the whole node (IPMI, Redfish) that takes ``{node}``; without one, the node is what
-    Kepler and dcgm-exporter say of its processors and boards.
+    ``node_watts`` is a gauge of the whole node (IPMI, Redfish), a selector with ``{node}``; without it the node's total
+    is Kepler's CPUs plus dcgm-exporter's GPUs.
     """
 
     prometheus: Prometheus
@@ -50,14 +50,14 @@ class NodeMeters:
     node_watts: str = ""
 
     def closure(self, node: str, begin: float, end: float) -> Closure:
-        """From ``begin`` to ``end`` (Unix seconds). Raises PrometheusError."""
+        """Return the balance from ``begin`` to ``end`` (Unix seconds). Raises PrometheusError."""
 
         def read(rule: Rule, selector: str, *keys: str) -> dict[tuple[str, ...], float]:
             found: dict[tuple[str, ...], float] = {}
             for series in self.prometheus.samples(selector, begin, end):
                 key = tuple(series.labels.get(label, "") for label in keys)
                 joules = rule(series.samples, begin, end, GAP_SCRAPES * self.scrape_seconds)[0]
-                # a meter that two scrapers show is one meter
+                # two scrapers may export the same meter
                 found[key] = max(found.get(key, 0.0), joules)
             return found
 
@@ -72,7 +72,7 @@ class NodeMeters:
         )
         boards = read(of_gauge, gpu_watts(f'Hostname="{node}"'), "UUID", "namespace")
         drawn = self._by_owner((namespace, joules) for (namespace, _), joules in active.items())
-        # reserved for a part of the window counts for that part
+        # a reservation for part of the window counts for that part
         shares = ((key[0], core_seconds / cores) for key, core_seconds in asked.items() if cores)
         idled = self._by_owner((namespace, idle * share) for namespace, share in shares)
         idled[_NOBODY] = max(0.0, idle - math.fsum(idled.values()))
@@ -98,7 +98,7 @@ class NodeMeters:
 
 
 def node_meters(settings: Settings) -> NodeMeters | None:
-    """Who is asked where a node's joules went; None where nobody is."""
+    """Return the meters for a node's balance; None if no Prometheus is set."""
     if not settings.prometheus_url:
         return None
     owners: dict[str, str] = {}
@@ -109,7 +109,7 @@ def node_meters(settings: Settings) -> NodeMeters | None:
 
 
 def table(found: Closure) -> list[str]:
-    """A line an owner, and how far the parts are from the node's meter."""
+    """Return one line per owner, and the gap between the parts and the node's meter."""
     owners = sorted({*found.active_joules, *found.idle_joules})
     lines = [f"{'':14} {'active Wh':>12} {'idle Wh':>12}"]
     for owner in owners:

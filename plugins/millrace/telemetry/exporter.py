@@ -1,4 +1,4 @@
-"""What the ledger knows as Prometheus metrics, read at each scrape."""
+"""Prometheus metrics from the ledger, read at each scrape."""
 
 import logging
 from collections import Counter
@@ -25,11 +25,11 @@ Values = Mapping[tuple[str, ...], float]
 
 
 class LedgerCollector:
-    """Gauges of what the ledger knows; what it does not know has no series.
+    """Gauges from the ledger; unknown values have no series.
 
-    While the ledger does not answer, ``millrace_ledger_up`` is 0 and nothing else is there. Series are as many as
-    there are workloads, besides ten budgets and a hundred runs in flight, the oldest. ``divergent`` says of a workload
-    whether something else answers than the ledger calls live, None where that is not known; asked for live ones.
+    While the ledger does not answer, ``millrace_ledger_up`` is 0 and there are no other series. The number of series is
+    proportional to the workloads, plus ten budgets and the hundred oldest runs in flight. ``divergent`` returns whether
+    a workload's servers answer with other versions than the ledger's live one, None if unknown.
     """
 
     def __init__(self, ledger: Ledger, divergent: Callable[[str], bool | None] = lambda _: None) -> None:
@@ -37,7 +37,7 @@ class LedgerCollector:
         self._divergent = divergent
 
     def collect(self) -> Iterator[Metric]:
-        """Every gauge, as it is now."""
+        """Yield every gauge with its current value."""
         try:
             families = list(self._read(datetime.now(UTC)))
         except TransientError as error:
@@ -87,7 +87,7 @@ class LedgerCollector:
 
 
 def serve(ledger: Ledger, host: str, port: int, secrets: Path | None, divergent: Callable[[str], bool | None]) -> None:
-    """Answer at /metrics until the process ends, by TLS where a folder has tls.crt and tls.key.
+    """Serve /metrics until the process ends, over TLS if ``secrets`` has tls.crt and tls.key.
 
     Raises TransientError for an address that is taken.
     """
@@ -139,7 +139,7 @@ def _in_flight(rows: list[Row]) -> Iterator[Metric]:
 
 
 def _newest(runs_of_dags: list[list[Row]]) -> Iterator[Metric]:
-    """Of each DAG's newest runs: the last one that did all that was predicted, the last verdict, the last ends."""
+    """Yield gauges from each DAG's newest runs: last complete run, last verdict, last end in each state."""
     figures: dict[str, dict[tuple[str, ...], float]] = {
         f"{kind}_{name}": {} for name in _FIGURES for kind in ("predicted", "measured")
     }

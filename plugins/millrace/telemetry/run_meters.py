@@ -1,4 +1,4 @@
-"""A run's joules as meters saw its pods: processors by Kepler, GPUs by dcgm-exporter, through a Prometheus."""
+"""A run's joules as meters measured its pods: CPUs by Kepler, GPUs by dcgm-exporter, through a Prometheus."""
 
 import math
 import re
@@ -13,9 +13,9 @@ from millrace.energy.prometheus import Prometheus, PrometheusError
 from millrace.settings import Settings
 
 if TYPE_CHECKING:
-    from millrace.ledger.database import Row  # SQLAlchemy is half of what starting the command takes
+    from millrace.ledger.database import Row  # SQLAlchemy takes half of the command's start-up time
 
-# One zone: Kepler's overlap.
+# One zone only: Kepler's zones overlap.
 _CPU = 'kepler_pod_cpu_joules_total{{pod_namespace="{namespace}",pod_name="{pod}",zone="package"}}'
 _OF_POD = 'namespace="{namespace}",pod="{pod}"'
 _TENSOR, _MEMORY = "DCGM_FI_PROF_PIPE_TENSOR_ACTIVE", "DCGM_FI_PROF_DRAM_ACTIVE"
@@ -24,20 +24,20 @@ _POD = re.compile(r"pod:(?P<namespace>[a-z0-9-]+)/(?P<pod>[a-z0-9.-]+)\Z")
 
 @dataclass(frozen=True)
 class RunMeters:
-    """The meters at a Prometheus. What they do not cover is unknown, with the reason; nothing here raises."""
+    """The meters at a Prometheus. Unmeasured joules are unknown, with the reason; no method raises."""
 
     prometheus: Prometheus
     scrape_seconds: float = 30.0
     coverage_at_least: float = 0.95
 
     def read(self, tries: "Sequence[Row]", gpu_steps: Iterable[str] = ()) -> MeteredJoules:
-        """The joules of a run's tries, each from its pod's start to its end; those of ``gpu_steps`` have GPUs."""
+        """Return the joules of a run's attempts, each from its pod's start to its end; ``gpu_steps`` have GPUs."""
         parts: list[tuple[Metered, float]] = []
         busy: dict[str, list[float]] = {_TENSOR: [], _MEMORY: []}
         for row in tries:
             pod = _POD.match(row["process_uid"])
             if row["started_at"] is None or row["wall_seconds"] is None:
-                continue  # it used nothing, or nobody knows when
+                continue  # it used nothing, or its time is unknown
             if pod is None:
                 return MeteredJoules(coverage=0.0, reason=f"{row['process_uid']} is no pod, and meters know pods")
             begin = datetime.fromisoformat(row["started_at"]).timestamp()
@@ -51,7 +51,7 @@ class RunMeters:
         return _together(parts).model_copy(update=activity)
 
     def _shown(self, selector: str, begin: float, end: float) -> list[float]:
-        """Every sample of a gauge from 0 to 1, whichever GPU's; scrapes are evenly spaced."""
+        """Return every sample between 0 and 1 of a gauge, over all GPUs; scrapes are evenly spaced."""
         try:
             found = self.prometheus.samples(selector, begin, end)
         except PrometheusError:
@@ -70,7 +70,7 @@ class RunMeters:
         return MeteredEnergy(self.prometheus, queries, self.scrape_seconds, self.coverage_at_least).read(begin, end)
 
     def _shared(self, pod: dict[str, str], begin: float, end: float) -> str | None:
-        """Why a GPU's watts are not this pod's alone: under time-slicing each pod shows all of them."""
+        """Return why a GPU's watts are not this pod's alone: under time-slicing each pod reports all of them."""
         try:
             own = self.prometheus.samples(gpu_watts(_OF_POD.format(**pod)), begin, end)
             boards = sorted({series.labels["UUID"] for series in own if "UUID" in series.labels})
@@ -86,7 +86,7 @@ class RunMeters:
 
 
 def run_meters(settings: Settings) -> RunMeters | None:
-    """Who is asked for the joules of ended runs' pods; None where nobody is."""
+    """Return the meters for the joules of ended runs' pods; None if no Prometheus is set."""
     if not settings.prometheus_url:
         return None
     return RunMeters(Prometheus(settings.prometheus_url), settings.prometheus_scrape_seconds)
@@ -97,7 +97,7 @@ def _mean(values: Sequence[float]) -> float | None:
 
 
 def _together(parts: Sequence[tuple[Metered, float]]) -> MeteredJoules:
-    """The sum; unknown where one part is. Coverage is the mean by time."""
+    """Return the sum, unknown if one part is unknown. Coverage is the mean weighted by time."""
     seconds = math.fsum(lasted for _, lasted in parts)
     if not seconds:
         return MeteredJoules(coverage=0.0, reason="no pod of the run did anything")

@@ -1,4 +1,4 @@
-"""What a run's training was held up by, as measured, beside what its plan said."""
+"""The measured bottleneck of a run's training, beside the predicted one."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,10 +8,10 @@ from millrace.contracts.measurement import Hardware
 from millrace.ledger.database import Row
 
 Bottleneck = Literal["compute", "memory_bandwidth", "launch", "input", "disk"]
-# A share of a device's time from which on it is what the rest waits for: no model of ours had a pipe busier than 0.7.
+# A device busy for at least this share of the time is the bottleneck: no measured model kept a pipe busier than 0.7.
 _BUSY = 0.5
 _PROCESSOR_BUSY = 0.75
-# Assumed, where the catalogue has no figure: a local SSD.
+# Assumed for hardware without a value in the catalogue: a local SSD.
 _DISK_BYTES_PER_SECOND = 0.5e9
 
 
@@ -19,8 +19,8 @@ _DISK_BYTES_PER_SECOND = 0.5e9
 class Utilisation:
     """Shares from 0 to 1 of the training step's time; None is unknown.
 
-    ``processor`` is of all cores that the hardware entry has, ``loading`` the time before training began, ``disk`` and
-    what the step wrote of what its disk takes. ``tensor`` and ``gpu_memory`` are GPUs' by dcgm-exporter.
+    ``processor`` is over all cores of the hardware entry, ``loading`` the time before training began, ``disk`` the
+    bytes written over what the disk can write. ``tensor`` and ``gpu_memory`` are of GPUs, by dcgm-exporter.
     """
 
     processor: float | None
@@ -31,13 +31,13 @@ class Utilisation:
 
     @property
     def bottleneck(self) -> Bottleneck | None:
-        """The first of: the disk, a GPU's pipes or its memory, the processors, loading; None where nothing is busy."""
+        """The first of disk, GPU pipes or GPU memory, CPUs, loading that is busy; None if none is."""
         if self.disk is not None and self.disk >= _BUSY:
             return "disk"
         if self.tensor is not None and self.gpu_memory is not None:
             if max(self.tensor, self.gpu_memory) >= _BUSY:
                 return "compute" if self.tensor >= self.gpu_memory else "memory_bandwidth"
-            # a GPU that waits is fed too slowly: by rows that are not there yet, or by a host that launches too little
+            # an idle GPU waits for input rows, or for a host that launches kernels too slowly
             waits_for_rows = (self.processor or 0) >= _PROCESSOR_BUSY or (self.loading or 0) >= _BUSY
             return "input" if waits_for_rows else "launch"
         if self.loading is not None and self.loading >= _BUSY:
@@ -48,7 +48,7 @@ class Utilisation:
 
 
 def of_run(tries: Sequence[Row], phases: Sequence[Row], hardware: Hardware, metered: Row | None) -> Utilisation | None:
-    """Of the run's training tries together; None for a run that did not train."""
+    """Return the utilisation over all training attempts of a run; None for a run that did not train."""
     training = [row for row in tries if row["step"] == "train" and row["wall_seconds"]]
     wall = sum(row["wall_seconds"] for row in training)
     if not wall:
@@ -66,7 +66,7 @@ def of_run(tries: Sequence[Row], phases: Sequence[Row], hardware: Hardware, mete
 
 
 def describe(found: Utilisation, predicted: str | None) -> str:
-    """One line."""
+    """Return the utilisation as one line."""
     shares = {
         "cores": found.processor,
         "loading": found.loading,

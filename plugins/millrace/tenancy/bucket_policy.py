@@ -1,4 +1,4 @@
-"""What each team's steps and servers may do with the store's bucket: an S3 bucket policy."""
+"""The S3 bucket policy of the store: the rights of each team's steps and servers."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -9,14 +9,14 @@ from millrace.contracts.cluster import label
 from millrace.contracts.errors import BadInputError
 
 PRINCIPAL = "arn:aws:iam:::user/millrace-{role}-{team}"
-"""Ceph's users; ``{role}`` is steps or servers."""
+"""ARN of a team's user in Ceph; ``{role}`` is steps or servers."""
 
 AIRFLOW = "arn:aws:iam:::user/millrace-airflow"
-"""Airflow's own user."""
+"""ARN of Airflow's user."""
 
 _READ = ["s3:GetObject"]
 _WRITE = [*_READ, "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"]
-# of a run's steps; what a server reads is below
+# folders that a run's steps write; _SERVED are those that servers read
 _WRITTEN = ("runs", "datasets", "dataset-generations", "models")
 _SERVED = ("serving", "models")
 _KEPT = (*_WRITTEN, "serving", "base-models", "traces")
@@ -24,7 +24,7 @@ _KEPT = (*_WRITTEN, "serving", "base-models", "traces")
 
 @dataclass(frozen=True)
 class Tenant:
-    """A team with its workloads; ``reads`` are the templates of the URIs that its rows arrive at."""
+    """A team with its workloads; ``reads`` are the URI templates of its arrivals."""
 
     team: str
     workloads: tuple[str, ...]
@@ -34,11 +34,11 @@ class Tenant:
 def bucket_policy(
     tenants: Iterable[Tenant], store: str, bucket: str, principal: str = PRINCIPAL, airflow: str = AIRFLOW
 ) -> dict[str, Any]:
-    """The whole policy of one bucket, which replaces the one before.
+    """Return the complete policy of one bucket, which replaces the previous one.
 
-    A team's steps write their own runs, data sets and models and read base models and their own arrivals; its servers
-    read their own orders and models. Airflow does everything: in Ceph a file is its writer's, so that not even the
-    bucket's owner could read a step's report otherwise.
+    A team's steps write their own runs, datasets and models and read base models and their own arrivals; its servers
+    read their own serving targets and models. Airflow has all rights: in Ceph a file belongs to its writer, so that
+    otherwise not even the bucket's owner could read a step's report.
     """
     arn = f"arn:aws:s3:::{bucket}"
     statements: list[dict[str, Any]] = [
@@ -72,22 +72,22 @@ def _statements(
         statement = {"Sid": name + what, "Effect": "Allow", "Principal": who, "Action": actions, "Resource": resources}
         return {**statement, "Condition": condition} if condition else statement
 
-    # a folder is listed by its files' common prefix, which ends where a pattern's first star is
+    # a listing's prefix is the part of a pattern before its first star
     listed = sorted({each.partition("*")[0] + "*" for each in (*own, *read)})
     found = [allow("Write", _WRITE, [f"{arn}/{each}" for each in own])] if own else []
-    # Ceph asks for the bucket too where several files are deleted at once, and then for each file
+    # for a deletion of several files Ceph checks the bucket, and then each file
     found += [allow("DeleteSeveral", ["s3:DeleteObject"], [arn])] if own else []
     found += [allow("Read", _READ, [f"{arn}/{each}" for each in read])] if read else []
     return [
         *found,
         allow("List", ["s3:ListBucket"], [arn], StringLike={"s3:prefix": listed}),
-        # no listing has neither: it lets a file that is not there be "not there" instead of "forbidden"
+        # true of no listing, only of a read: a missing file then answers "not found" instead of "forbidden"
         allow("Missing", ["s3:ListBucket"], [arn], Null={"s3:prefix": "true", "s3:max-keys": "true"}),
     ]
 
 
 def _below(store: str, bucket: str, folders: Iterable[tuple[str, ...]]) -> list[str]:
-    from millrace.storage import s3  # Arrow's import takes a second, and every command imports this module
+    from millrace.storage import s3  # importing Arrow takes a second, and every command imports this module
 
     if not store.startswith("s3://") or s3.bucket_and_key(store)[0] != bucket:
         return []
@@ -96,10 +96,10 @@ def _below(store: str, bucket: str, folders: Iterable[tuple[str, ...]]) -> list[
 
 
 def _patterns(templates: Iterable[str], store: str, bucket: str) -> list[str]:
-    """Keys of a day's files, with stars for the day; a file may have a compression's ending.
+    """Return the key patterns of a day's files, with stars for the day and for a compression suffix.
 
-    Raises BadInputError for a source that would open what the store keeps: a DAG declares it, an administrator applies
-    it.
+    Raises BadInputError for a source that would grant access to the store's own folders: a DAG declares the source, an
+    administrator applies the policy.
     """
     from millrace.storage import s3
 

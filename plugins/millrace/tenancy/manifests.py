@@ -1,4 +1,4 @@
-"""A team's part of the cluster: what an administrator applies for all, with the team's own names."""
+"""Kubernetes manifests of a team's namespaces: the common manifests with the team's names."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from copy import deepcopy
@@ -20,10 +20,10 @@ Manifest = dict[str, Any]
 def manifests(
     clusters: Sequence[Cluster], airflow: str = AIRFLOW, folder: Path = packaged.KUBERNETES
 ) -> list[Manifest]:
-    """Namespaces, service accounts, roles, limits and network policies for the conventions of a team's workloads.
+    """Return namespaces, service accounts, roles, limits and network policies for the teams' cluster settings.
 
-    ``airflow`` is the service account (``namespace/name``) that its roles are bound to. Raises BadInputError where the
-    manifests are not there, and for conventions that give two kinds of pods one namespace.
+    ``airflow`` is the service account (``namespace/name``) that the roles are bound to. Raises BadInputError if the
+    manifests are missing, and for settings that put two kinds of pods into one namespace.
     """
     if not (folder / "kustomization.yaml").is_file():
         raise BadInputError(
@@ -56,7 +56,7 @@ def manifests(
 def _renamed(
     given: Iterable[Manifest], own: dict[str, str], airflow: str, secrets: Sequence[str]
 ) -> Iterator[Manifest]:
-    """Of the manifests for all teams those in one of ``own``'s namespaces, in the team's instead."""
+    """Yield the common manifests of the namespaces in ``own``, renamed to the team's."""
     for each in deepcopy(list(given)):
         metadata = each["metadata"]
         field = "name" if each["kind"] == "Namespace" else "namespace"
@@ -76,7 +76,7 @@ def _renamed(
 
 
 def _accounts(cluster: Cluster) -> Iterator[Manifest]:
-    """Steps' own service account, where it is not the one that each namespace has."""
+    """Yield the steps' service account, unless it is the namespace's default one."""
     if cluster.service_account != "default":
         metadata = {"name": cluster.service_account, "namespace": cluster.namespace}
         yield {
