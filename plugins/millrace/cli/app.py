@@ -146,12 +146,12 @@ def demo_material(
 
 @app.command()
 def price_backfill(
-    dag_id: Annotated[str, typer.Option()],
+    dag_id: Annotated[str, typer.Option(help="DAG of the workload.")],
     from_date: Annotated[str, typer.Option(help="First day, included.")],
     to_date: Annotated[str, typer.Option(help="Last day, included.")],
     dag_run_conf: Annotated[str, typer.Option(help="Run parameters (JSON), as for `airflow backfill create`.")] = "{}",
     reprocess_behavior: Annotated[str, typer.Option(help="none, failed or completed.")] = "none",
-    max_active_runs: Annotated[int, typer.Option(min=1)] = 8,
+    max_active_runs: Annotated[int, typer.Option(min=1, help="Runs at the same time.")] = 8,
     budget: Annotated[float | None, typer.Option(min=0, help="Budget in the site's currency.")] = None,
     budget_kwh: Annotated[float | None, typer.Option(min=0, help="Budget in kWh, instead of money.")] = None,
     port: Port = 8080,
@@ -198,13 +198,15 @@ def plan(
         list[str], typer.Option(help="auto, 4xh100-sxm …; repeat it to compare; any: 1 to 8 of every GPU.")
     ] = ["auto"],  # noqa: B006
     length: Annotated[int, typer.Option(min=1, help="Tokens per row, padding included.")] = 128,
-    head: Annotated[Literal["classifier", "language_model"], typer.Option()] = "classifier",
-    labels: Annotated[int, typer.Option(min=1)] = 2,
-    epochs: Annotated[int, typer.Option(min=1)] = 3,
+    head: Annotated[Literal["classifier", "language_model"], typer.Option(help="Output layers.")] = "classifier",
+    labels: Annotated[int, typer.Option(min=1, help="Labels of a classifier.")] = 2,
+    epochs: Annotated[int, typer.Option(min=1, help="Passes over the rows.")] = 3,
     batch_size: Annotated[int, typer.Option(min=1, help="Rows per step over all devices.")] = 32,
     workers: Annotated[int, typer.Option(min=1, help="Pods of the worker group.")] = 1,
-    precision: Annotated[Precision, typer.Option()] = "float32",
-    fused_attention: Annotated[bool, typer.Option("--fused-attention")] = False,
+    precision: Annotated[Precision, typer.Option(help="Number format of the training.")] = "float32",
+    fused_attention: Annotated[
+        bool, typer.Option("--fused-attention", help="Attention without its score matrix.")
+    ] = False,
     recompute: Annotated[
         bool,
         typer.Option("--recompute", help="Keep the blocks' inputs only; recompute other activations."),
@@ -218,7 +220,7 @@ def plan(
         Literal["seconds", "joules", "cost"] | None, typer.Option(help="Show only the choice with the least of this.")
     ] = None,
     within_hours: Annotated[float | None, typer.Option(min=0, help="Limit of the P90 duration.")] = None,
-    output: Annotated[Literal["table", "json"], typer.Option()] = "table",
+    output: Annotated[Literal["table", "json"], typer.Option(help="Format.")] = "table",
 ) -> None:
     """Predict what a training takes on given hardware: seconds, memory, joules, money, gCO2e; no model is built."""
     from datetime import UTC

@@ -18,8 +18,8 @@ from millrace.serving import kserve, live
 from millrace.serving.client import read_replay
 from millrace.serving.cluster import ServingCluster
 from millrace.serving.cluster_rollout import READY_TIMEOUT_SECONDS, ClusterRollout
-from millrace.serving.manifests import PORT, SECRETS_FOLDER, VERSION_LABEL, WORKLOAD_LABEL, Manifest, service_name
-from millrace.serving.shares import Shares, contenders
+from millrace.serving.manifests import PORT, SECRETS_FOLDER, VERSION_LABEL, WORKLOAD_LABEL, Manifest
+from millrace.serving.shares import Shares
 from millrace.settings import Settings
 from millrace.storage import files
 from millrace.storage.signature import opened
@@ -193,11 +193,11 @@ def _servers(at: ServingCluster, deployment: str) -> int:
 
 
 def canary(settings: Settings, workload: str) -> str | None:
-    """Return the name of a Deployment with servers beside the live version's, which is in rollout; None without one."""
+    """Return the version that has servers beside the live one: it is in rollout. None without either of the two."""
     found = settings.ledger().live_model(workload)
-    besides = [service_name(workload, found.model.version)] if found else []
-    names = contenders(open_cluster(settings.cluster_of(workload)), workload, besides)
-    return names[0] if found and names else None
+    if found is None:
+        return None
+    return next((version for version in answering(settings, workload) if version != found.model.version), None)
 
 
 def _live(settings: Settings, workload: str) -> tuple[str, ServingPolicy, str]:
