@@ -128,7 +128,7 @@ class ServingCost(Contract):
 
 
 class Quality(Contract):
-    """Metrics of a version on one set of test rows. ``calibration_error`` is the expected calibration error, 15 bins."""
+    """Metrics of a version on a set of test rows. ``calibration_error`` is the expected calibration error, 15 bins."""
 
     model: ModelVersion
     rows: int
@@ -140,7 +140,7 @@ class Quality(Contract):
 
 
 class Baseline(Contract):
-    """Baseline metrics: logistic regression on TF-IDF (or the raw numbers), same rows, at its best global threshold."""
+    """Baseline metrics on the same rows: logistic regression on TF-IDF (or raw numbers), best global threshold."""
 
     micro_f1: float
     threshold: float
@@ -148,7 +148,7 @@ class Baseline(Contract):
 
 
 class EvaluateResult(Contract):
-    """Metrics of the candidate, the live version and a simple baseline; canary and watch send the rows of the replay."""
+    """Metrics of the candidate, the live version and a baseline; ``replay`` is what canary and watch send."""
 
     kind: Literal["evaluate"] = "evaluate"
     candidate: Quality
