@@ -17,7 +17,7 @@ OfTeam = Annotated[str, Field(pattern=_OF_TEAM)]
 
 
 class Conventions(Contract):
-    """Settings of a cluster (settings.KubernetesSettings reads them; docs/operate/settings.md is generated from them)."""
+    """Settings of a cluster, read by settings.KubernetesSettings; docs/operate/settings.md is generated from them."""
 
     context: str = Field(default="", description="Context of the kubeconfig (KUBECONFIG); the current one when empty.")
     in_cluster: bool = Field(

@@ -28,7 +28,7 @@ _BOUNDS = {
 
 
 def mistakes_of(error: ValidationError, model: type[BaseModel], prefix: Place = ()) -> list[Mistake]:
-    """Return every mistake that pydantic found in a document of ``model``, one per place; places begin with ``prefix``."""
+    """Return every mistake that pydantic found in a document of ``model``, one per place below ``prefix``."""
     found: dict[tuple[Place, str], Mistake] = {}
     details = error.errors(include_url=False)
     misspelt = {_misspelt(each, model) for each in details if each["type"] == "extra_forbidden"}
