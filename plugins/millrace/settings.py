@@ -37,7 +37,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="MILLRACE_", extra="ignore", frozen=True)
 
-    home: Path = Field(default=_HOME, description="Folder for all of Millrace's data, by default.")
+    home: Path = Field(default=_HOME, description="Default folder of all of Millrace's data.")
     storage_uri: str = Field(
         default="", description="URI of the store of runs, datasets and models; `file://<home>/store` when empty."
     )
@@ -121,7 +121,7 @@ class Settings(BaseSettings):
     prometheus_scrape_seconds: float = Field(
         default=30,
         gt=0,
-        description="Prometheus's scrape interval of model servers; metrics older than four intervals are unknown.",
+        description="Prometheus's scrape interval of model servers; metrics missing for four intervals are unknown.",
     )
     prometheus_joules: str = Field(
         default=KEPLER_JOULES,

@@ -86,7 +86,10 @@ class Expectations(DeclaredContract):
     min_rows: int = Field(default=1, ge=1)
     max_rows: int | None = Field(default=None, ge=1)
     max_label_share_change: float = Field(
-        default=0.2, gt=0, le=1, description="of a label's share of rows, against the live dataset version"
+        default=0.2,
+        gt=0,
+        le=1,
+        description="largest change of a label's share of rows, against the live dataset version",
     )
 
 

@@ -9,7 +9,7 @@ from millrace.contracts.base import Contract, Name
 
 
 class Parameters(Contract):
-    """Parameters of one run, with bounds; validates the trigger form, the CLI's --conf and the REST API alike."""
+    """Parameters of one run, with bounds; the trigger form, the CLI's --conf and the REST API are validated by them."""
 
     rows: int = Field(default=0, ge=0, le=1_000_000_000, description="Maximum number of training rows; 0 takes all.")
     epochs: int = Field(ge=1, le=100, description="Passes over the training rows.")

@@ -73,7 +73,7 @@ class ValidateResult(Contract):
 
     @model_validator(mode="before")
     @classmethod
-    def _older(cls, given: Any) -> Any:  # noqa: ANN401 - whatever a report holds
+    def _older(cls, given: Any) -> Any:  # noqa: ANN401 - any JSON value
         """Drop ``docs_uri``, which older reports in the ledger have."""
         return (
             {name: value for name, value in given.items() if name != "docs_uri"} if isinstance(given, dict) else given
@@ -166,7 +166,7 @@ class Report(Contract):
     """Report of a step: written last, beside the outputs. "skipped" means that there was nothing to do.
 
     ``code`` is the reason that decisions are made by, ``reason`` its explanation for people. runs.report_claims lists
-    the codes that a step may report itself. Reports written before codes existed have None.
+    the codes that a step may report itself. Reports from before codes existed have ``code`` None.
     """
 
     schema_version: Literal[1] = 1

@@ -41,10 +41,11 @@ class ValidateTask(Contract):
     staged: tuple[StagedPartition, ...]
     dataset_uri: Uri
     published: DatasetVersion | None = Field(
-        default=None, description="earlier days' rows of it are duplicates; None unless deduplicating over the dataset"
+        default=None,
+        description="version whose earlier rows count as duplicates; None unless deduplicating over the dataset",
     )
     engine: Literal["arrow", "spark"] = Field(default="arrow", description="this process, or Spark")
-    live_profile: Profile | None = Field(description="of the data that the live model was trained on")
+    live_profile: Profile | None = Field(description="profile of the live model's training data")
     base_model: BaseModelRef | None = Field(description="its tokenizer counts the profile's tokens")
 
 
@@ -55,7 +56,7 @@ class TrainTask(Contract):
     dataset: DatasetVersion
     base_model: BaseModelRef | None
     rows_at_once: int | None = Field(
-        default=None, ge=1, description="largest micro-batch that the device's memory holds; None: the whole batch"
+        default=None, ge=1, description="rows of a micro-batch that fits the device's memory; None: the whole batch"
     )
 
     def fed_at_once(self, batch_size: int) -> int:
@@ -71,7 +72,7 @@ class ExportTask(Contract):
     base_model: BaseModelRef | None
     trained_uri: Uri = Field(description="output folder of train, with its manifest")
     trained_sha256: str = Field(description="digest of that manifest")
-    models_uri: Uri = Field(description="parent of the version's folder")
+    models_uri: Uri = Field(description="parent folder of the model version")
 
 
 class EvaluateTask(Contract):
@@ -112,7 +113,7 @@ class Gang(Contract):
     workers: int = Field(ge=2)
     index: int = Field(ge=0)
     coordinator: str = Field(description="host:port on which worker 0 listens for the other workers")
-    join_seconds: int = Field(default=300, ge=1, description="that another worker's pod may start later than this one")
+    join_seconds: int = Field(default=300, ge=1, description="longest delay of another worker's pod after this one")
 
 
 class RunSpec(Contract):

@@ -27,7 +27,7 @@ class TrainerOptions(Contract):
     precision: Literal["float32", "mixed_bfloat16"] = Field(
         default="float32", description="mixed_bfloat16 is faster where the processor multiplies bfloat16 (AMX, GPUs)"
     )
-    checkpoint_seconds: float = Field(default=30.0, gt=0, le=86_400, description="minimum between two checkpoints")
+    checkpoint_seconds: float = Field(default=30.0, gt=0, le=86_400, description="minimum time between two checkpoints")
     weight_decay: float = Field(default=0.01, ge=0, le=1)
     warmup_share: float = Field(default=0.1, ge=0, le=0.9, description="share of the steps with a rising learning rate")
     clip_norm: float = Field(default=1.0, gt=0, description="largest global norm of the gradients")

@@ -42,7 +42,7 @@ class GatePolicy(DeclaredContract):
         default=0.25, ge=0, description="per request; judged only if both versions were measured"
     )
     needs_energy: bool = Field(default=False, description="unknown or estimated joules make the verdict inconclusive")
-    min_test_rows: int = Field(default=100, ge=1, description="below it the verdict is inconclusive")
+    min_test_rows: int = Field(default=100, ge=1, description="with fewer, the verdict is inconclusive")
 
 
 class ServingPolicy(DeclaredContract):

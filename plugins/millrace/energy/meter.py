@@ -83,11 +83,11 @@ class Meter:
         self._emit()
 
     def reading(self) -> MeterReading:
-        """Return the use so far; after ``__exit__``, the total use."""
+        """Return the reading so far; after ``__exit__``, the final one."""
         return self._final or self._measure()
 
     def begin_phase(self, phase: Phase) -> None:
-        """Begin a phase, which lasts until the next one or the end; use in that time belongs to it."""
+        """Begin a phase, which lasts until the next one or the end; resource use in that time is attributed to it."""
         with self._lock:
             self._sample()
             self._phases.begin(phase, self._mark())

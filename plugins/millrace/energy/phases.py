@@ -34,7 +34,7 @@ class Mark:
 
 
 class Phases:
-    """Use by phase. A phase lasts until the next one begins; a phase that begins again is continued."""
+    """Resource use by phase. A phase lasts until the next one begins; a phase that begins again is continued."""
 
     def __init__(self) -> None:
         self._ended: dict[Phase, Mark] = {}

@@ -13,7 +13,7 @@ from millrace.energy.process_start import began_seconds
 
 @dataclass(frozen=True)
 class Usage:
-    """Use since a process's start: its own and that of the children it has waited for.
+    """Resource use since a process's start: its own and that of the children it has waited for.
 
     Bytes are those of all read and write calls: storage, network and pipes, cached or not.
     """

@@ -196,7 +196,8 @@ def put_file(path: Path, uri: str) -> None:
 def writing(uri: str, *, replace: bool = True) -> Iterator[Any]:
     """Context manager of a byte stream to a file, which appears complete if the block succeeds, else not at all.
 
-    Raises no_room's errors; without ``replace``, FileExistsError if the file exists.
+    Stores other than local files, HDFS and S3 show the file while it is written (see writing.DirectFile). Raises
+    no_room's errors; without ``replace``, FileExistsError if the file exists.
     """
     try:
         file = open_whole(uri)
