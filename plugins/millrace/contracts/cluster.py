@@ -82,7 +82,7 @@ class Conventions(Contract):
     gateway: str = Field(
         default="",
         pattern=r"^([a-z0-9-]+/[a-z0-9.-]+)?$",
-        description="Gateway (`namespace/name`) whose HTTPRoute weights a canary; when empty, by replicas.",
+        description="Gateway (`namespace/name`) whose HTTPRoute weights a canary; by replica counts when empty.",
     )
     keda_prometheus_url: str = Field(
         default="",
