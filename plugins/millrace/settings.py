@@ -1,4 +1,4 @@
-"""The one reader of configuration on Airflow's side: the environment first, then a default that runs on a laptop."""
+"""Settings of Millrace in Airflow's processes: environment variables, with defaults for a laptop. Read only here."""
 
 import os
 from functools import cache
@@ -23,7 +23,7 @@ from millrace.storage.signature import OrderKey
 if TYPE_CHECKING:
     from millrace.ledger.ledger import Ledger
 
-# an installed wheel keeps its data where all of a site's Airflow components find their own
+# an installed wheel keeps its data in AIRFLOW_HOME, which all Airflow components of a site share
 _HOME = (
     packaged.ROOT / ".millrace"
     if packaged.IS_CHECKOUT
@@ -33,17 +33,17 @@ _ENVIRONMENTS = packaged.ROOT / ".venvs" if packaged.IS_CHECKOUT else _HOME / "e
 
 
 class Settings(BaseSettings):
-    """Each is the environment variable ``MILLRACE_<NAME>``; docs/operate/settings.md is generated from this class."""
+    """Each field is the environment variable ``MILLRACE_<NAME>``; docs/operate/settings.md is generated from here."""
 
     model_config = SettingsConfigDict(env_prefix="MILLRACE_", extra="ignore", frozen=True)
 
-    home: Path = Field(default=_HOME, description="Folder for everything that Millrace keeps by default.")
+    home: Path = Field(default=_HOME, description="Default folder of all of Millrace's data.")
     storage_uri: str = Field(
-        default="", description="Where runs, datasets and models are kept; `file://<home>/store` when empty."
+        default="", description="URI of the store of runs, datasets and models; `file://<home>/store` when empty."
     )
     arrivals_uri: str = Field(
         default="",
-        description="What `{arrivals}` in a workload's source stands for; `file://<home>/arrivals` when empty.",
+        description="URI that replaces `{arrivals}` in a workload's source; `file://<home>/arrivals` when empty.",
     )
     storage_connection: str = Field(
         default="", description="Airflow connection (aws) for the store's bucket; the AWS_* variables when empty."
@@ -55,87 +55,87 @@ class Settings(BaseSettings):
         default="", description="SQLAlchemy URL of the ledger; `sqlite:///<home>/ledger.db` when empty."
     )
     launcher: Literal["process", "kubernetes"] = Field(
-        default="process", description="What starts a step: `process` on this machine, or `kubernetes`."
+        default="process", description="Launcher of steps: `process` (on this machine) or `kubernetes`."
     )
     environments: Path = Field(
-        default=_ENVIRONMENTS, description="Folder of the images' environments, for the process launcher."
+        default=_ENVIRONMENTS, description="Folder of the images' Python environments, for the process launcher."
     )
     spark_from_bytes: int = Field(
         default=64 << 30,
         ge=0,
-        description="Size from which data whose rows are each to be there once over all days is validated by Spark.",
+        description="Size from which Spark validates data that is deduplicated over the whole dataset.",
     )
     orders_key: str = Field(
         default="",
         repr=False,
-        description="Secret that orders of model servers are signed with: 32 random bytes in base64, the same for all "
-        "of Airflow's components and nobody else; `<home>/orders.key` when empty, made where there is none.",
+        description="Secret key that signs serving targets: 32 random bytes in base64, the same for all of Airflow's "
+        "components and known only to them; when empty, `<home>/orders.key`, which is created if missing.",
     )
     serving_host: str = Field(default="127.0.0.1", description="Address that model servers listen on.")
     serving_port: int = Field(
-        default=8200, ge=1, le=65435, description="First port of the hundred that model servers take theirs from."
+        default=8200, ge=1, le=65435, description="First of the hundred ports that model servers use."
     )
-    serving_tls: bool = Field(default=False, description="Model servers of this machine speak TLS.")
-    serving_token: bool = Field(default=False, description="Model servers of this machine ask for a bearer token.")
+    serving_tls: bool = Field(default=False, description="Model servers on this machine use TLS.")
+    serving_token: bool = Field(default=False, description="Model servers on this machine require a bearer token.")
     serving_secrets: str = Field(
         default="",
-        description="Folder with their `tls.crt`, `tls.key`, `ca.crt` and `token`.",
+        description="Folder with the model servers' `tls.crt`, `tls.key`, `ca.crt` and `token`.",
     )
-    site: str = Field(default="local", description="This site in the ledger and under `sites` in the catalogue.")
+    site: str = Field(
+        default="local", description="Name of this site in the ledger and under `sites` in the catalogue."
+    )
     catalogue: Path = Field(
-        default=CATALOGUE, description="The site's hardware catalogue (YAML); `sizing/hardware.yaml` is the default."
+        default=CATALOGUE, description="The site's catalogue (YAML); `sizing/hardware.yaml` is the default."
     )
     forecast_uri: str = Field(
         default="",
-        description="File of hourly gCO2e and prices to come (JSON or CSV, see docs/how-to/start-hours.md), that "
-        "runs with a `timing` policy go by; the catalogue's day when empty.",
+        description="File with the forecast of hourly gCO2e and prices (JSON or CSV, see docs/how-to/start-hours.md), "
+        "for runs with a `timing` policy; the catalogue's day when empty.",
     )
     retention_attempt_days: float = Field(
-        default=14, ge=0, description="Days that the folders of a run's steps stay after the run's end."
+        default=14, ge=0, description="Days that the attempt folders of a run's steps are kept after the run's end."
     )
-    retention_models: int = Field(
-        default=3, ge=0, description="Model versions kept before the live one, so that going back works."
-    )
+    retention_models: int = Field(default=3, ge=0, description="Model versions kept before the live one, for rollback.")
     retention_grace_hours: float = Field(
-        default=24, ge=0, description="Hours before files in the making and uploads are taken for abandoned."
+        default=24, ge=0, description="Hours after which incomplete files and uploads count as abandoned."
     )
     retention_table_hours: float = Field(
-        default=168, ge=0, description="Hours that files of a table stay which no version in use has any more."
+        default=168, ge=0, description="Hours that files of a table are kept that no version in use refers to."
     )
     stop_grace_seconds: float = Field(
-        default=30, gt=0, description="Time that a step has between SIGTERM and SIGKILL to save a checkpoint."
+        default=30, gt=0, description="Time between SIGTERM and SIGKILL in which a step can save a checkpoint."
     )
     step_user: str = Field(
         default="",
-        description="User and group that steps of this machine run as, where `setpriv` may change users and the store "
-        "is not its files; Airflow's own when empty.",
+        description="User and group of steps on this machine, where `setpriv` may change users and the store is not "
+        "local files; Airflow's own when empty.",
     )
-    server_user: str = Field(default="", description="The same for model servers of this machine.")
+    server_user: str = Field(default="", description="The same for model servers on this machine.")
 
     prometheus_url: str = Field(
         default="",
         repr=False,
-        description="Prometheus that a canary's steps are judged by (the servers' own metrics when empty), and that "
-        "the DAG `meters` asks for ended runs' joules.",
+        description="Prometheus whose metrics judge a canary's steps (the servers' own metrics when empty), and from "
+        "which the DAG `meters` reads the joules of ended runs.",
     )
     prometheus_scrape_seconds: float = Field(
         default=30,
         gt=0,
-        description="How often it scrapes model servers; figures that are four times as late are unknown.",
+        description="Prometheus's scrape interval of model servers; metrics missing for four intervals are unknown.",
     )
     prometheus_joules: str = Field(
         default=KEPLER_JOULES,
         description="Query for the joules of a version's pods, without idle power; takes `$namespace`, `$pods` "
-        "(a pattern) and `$window`. Kepler's when not set.",
+        "(a pattern) and `$window`. Kepler's metric when not set.",
     )
     prometheus_joules_estimated: bool = Field(
-        default=False, description="That query's joules are no sensor's: they are shown and never judged."
+        default=False, description="That query's joules are estimates: they are shown, never judged."
     )
 
     prometheus_node_watts: str = Field(
         default="",
-        description="Gauge of a whole node's watts (IPMI, Redfish), with `{node}`, that `millrace ledger closure` "
-        "closes against; Kepler's and dcgm-exporter's sums when empty.",
+        description="Gauge of a whole node's watts (IPMI, Redfish), with `{node}`, for the energy balance of "
+        "`millrace ledger closure`; the sums of Kepler and dcgm-exporter when empty.",
     )
 
     @field_validator("storage_uri", "arrivals_uri")
@@ -150,23 +150,23 @@ class Settings(BaseSettings):
 
     @property
     def store(self) -> str:
-        """The URI that everything is kept under."""
+        """URI of the store."""
         return self.storage_uri or files.to_uri(self.home / "store")
 
     @property
     def arrivals(self) -> str:
-        """The URI that ``{arrivals}`` stands for."""
+        """URI that replaces ``{arrivals}`` in a source."""
         return self.arrivals_uri or files.to_uri(self.home / "arrivals")
 
     def ledger(self) -> "Ledger":
-        """The ledger, not yet connected."""
-        # its SQLAlchemy is half of what starting the command takes
+        """Return the ledger, not yet connected."""
+        # importing SQLAlchemy takes half of the command's start time
         from millrace.ledger.ledger import Ledger
 
         return Ledger(self.ledger_url or f"sqlite:///{self.home / 'ledger.db'}")
 
     def retention(self) -> RetentionPolicy:
-        """How long things stay that no live version names."""
+        """Return how long data is kept that no live version refers to."""
         return RetentionPolicy(
             attempt_days=self.retention_attempt_days,
             models=self.retention_models,
@@ -175,32 +175,32 @@ class Settings(BaseSettings):
         )
 
     def hardware(self, name: str) -> Hardware:
-        """An entry of the catalogue; "auto" is the one that the site names. Raises BadInputError."""
+        """Return an entry of the catalogue; "auto" is the site's default entry. Raises BadInputError."""
         return hardware(self.site_rates().hardware if name == AUTO else name, self.catalogue)
 
     def any_hardware(self, precision: Precision) -> list[Hardware]:
-        """One, two, four and eight of each GPU of the catalogue that has the precision."""
+        """Return hardware with 1, 2, 4 and 8 of each GPU in the catalogue that supports the precision."""
         every = [self.hardware(f"{count}x{name}") for name in gpu_names(self.catalogue) for count in (1, 2, 4, 8)]
         return [each for each in every if each.device and precision in each.device.flops]
 
     def site_rates(self) -> Site:
-        """This site's entry of the catalogue. Raises BadInputError."""
+        """Return this site's entry of the catalogue. Raises BadInputError."""
         return site(self.site, self.catalogue)
 
     def team_budget(self, team: str) -> TeamBudget | None:
-        """The team's monthly budget in the catalogue, if any. Raises BadInputError."""
+        """Return the team's monthly budget in the catalogue, if any. Raises BadInputError."""
         return team_budget(team, self.catalogue)
 
     def order_key(self) -> OrderKey:
-        """What orders of model servers are signed with. Raises BadInputError for a key that is none."""
+        """Return the key that signs serving targets. Raises BadInputError if it is invalid."""
         return OrderKey.of(self.orders_key) if self.orders_key else OrderKey.kept(self.home / "orders.key")
 
     def serving_room(self, workload: str) -> ServingRoom:
-        """Where the workload's server on this machine and its rollout meet."""
+        """Return the workload's serving folder, which its server on this machine and its rollout share."""
         return ServingRoom(self.store, workload, self.order_key())
 
     def cluster(self) -> Cluster:
-        """How pods are made on this site's cluster; names that take a team are still to be filled in."""
+        """Return the conventions of this site's cluster, with placeholders for team and workload not yet replaced."""
         return Cluster(
             **KubernetesSettings().model_dump(),
             stop_grace_seconds=self.stop_grace_seconds,
@@ -208,9 +208,9 @@ class Settings(BaseSettings):
         )
 
     def cluster_of(self, workload: str) -> Cluster:
-        """The conventions for a workload that is known by its name; its team is its newest run's.
+        """Return the conventions for a workload by its name; its team is that of its newest run in the ledger.
 
-        Raises BadInputError where they depend on the team and nobody knows it.
+        Raises BadInputError if they depend on the team and the ledger has none.
         """
         cluster = self.cluster()
         if cluster.is_shared:
@@ -226,14 +226,14 @@ class Settings(BaseSettings):
         return cluster.for_team(team, workload)
 
     def clusters(self) -> list[Cluster]:
-        """The conventions of every workload that ever ran; one alone where all share them."""
+        """Return the conventions of every workload in the ledger; a single one if all share them."""
         cluster = self.cluster()
         if cluster.is_shared:
             return [cluster]
         return [cluster.for_team(row["team"], row["workload"]) for row in self.ledger().tenants()]
 
     def prometheus(self, serving_namespace: str) -> PrometheusSource | None:
-        """The judge of a canary's steps; None where the servers' own metrics are."""
+        """Return the source of metrics that judge a canary's steps; None: the servers' own metrics do."""
         if not self.prometheus_url:
             return None
         return PrometheusSource(
@@ -245,7 +245,7 @@ class Settings(BaseSettings):
         )
 
     def process_launcher(self) -> ProcessLauncher:
-        """The launcher that runs a step in its image's own environment on this machine."""
+        """Return the launcher that runs a step on this machine in its image's own environment."""
         return ProcessLauncher(
             repository=packaged.ROOT,
             environments=self.environments,
@@ -257,12 +257,12 @@ class Settings(BaseSettings):
 
 
 class KubernetesSettings(BaseSettings, Conventions):
-    """Each of a cluster's conventions is the environment variable ``MILLRACE_KUBERNETES_<NAME>``."""
+    """Settings of a cluster: each convention is the environment variable ``MILLRACE_KUBERNETES_<NAME>``."""
 
     model_config = SettingsConfigDict(env_prefix="MILLRACE_KUBERNETES_", extra="ignore", frozen=True)
 
 
 @cache
 def load_settings() -> Settings:
-    """The settings of this process."""
+    """Return the settings of this process, read once."""
     return Settings()

@@ -1,1 +1,1 @@
-"""What the rooms say to each other: frozen, versioned, and known to everyone."""
+"""Contracts: the frozen, versioned pydantic models that packages and images exchange."""

@@ -1,4 +1,4 @@
-"""The shape that every contract shares."""
+"""Base class and shared field types of all contracts."""
 
 import re
 from typing import Annotated
@@ -9,13 +9,13 @@ _WORD = re.compile(r"[a-z0-9](?:[a-z0-9_.-]*[a-z0-9])?\Z")
 
 
 class Contract(BaseModel):
-    """A frozen document; an unknown field is an error, never ignored."""
+    """Base class of contracts: frozen; an unknown field is an error, never ignored."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 def safe_name(name: str) -> str:
-    """The name itself. Raises ValueError for one that is no file name, table key or URL part on every system."""
+    """Return the name. Raises ValueError if it cannot be a file name, a table key and a URL part on every system."""
     if not _WORD.match(name) or ".." in name:
         raise ValueError(
             f"{name!r} is not a safe name: use lower-case letters, digits, '_', '-' and '.', "
@@ -25,10 +25,10 @@ def safe_name(name: str) -> str:
 
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=63), AfterValidator(safe_name)]
-"""A name that is also a file name, a table key and a URL part: ASCII, no path separators."""
+"""A name that is valid as a file name, a table key and a URL part: ASCII, no path separators."""
 
 FieldName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,62}$")]
-"""A column of a data set."""
+"""Name of a dataset's column."""
 
 Uri = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9+.-]*://\S*$", max_length=2048)]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]

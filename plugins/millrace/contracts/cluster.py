@@ -1,4 +1,4 @@
-"""One cluster's conventions, apart from the Kubernetes client, whose import takes a second."""
+"""Conventions of a cluster, in a module that does not import the Kubernetes client, which takes a second."""
 
 import re
 from typing import Annotated, Literal, Self
@@ -13,22 +13,24 @@ _DNS_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\Z")
 _OF_TEAM = r"^([a-z0-9.-]|\{team\}|\{workload\})*$"
 
 OfTeam = Annotated[str, Field(pattern=_OF_TEAM)]
-"""A name in the cluster; ``{team}`` and ``{workload}`` stand for the workload's own (see ``Cluster.for_team``)."""
+"""A name in the cluster, in which ``Cluster.for_team`` replaces ``{team}`` and ``{workload}``."""
 
 
 class Conventions(Contract):
-    """What a person may set, by settings.KubernetesSettings; docs/operate/settings.md is generated from it."""
+    """Settings of a cluster, read by settings.KubernetesSettings; docs/operate/settings.md is generated from them."""
 
-    context: str = Field(default="", description="Context of the kubeconfig (KUBECONFIG); its current one when empty.")
-    in_cluster: bool = Field(default=False, description="Airflow runs in the cluster: its service account is used.")
+    context: str = Field(default="", description="Context of the kubeconfig (KUBECONFIG); the current one when empty.")
+    in_cluster: bool = Field(
+        default=False, description="Airflow runs in the cluster and uses its service account there."
+    )
     namespace: OfTeam = Field(
         default="millrace-steps",
-        description="Namespace of step pods. Here, and in the names below that say so, `{team}` and `{workload}` stand "
-        "for the workload's own, with a dash for `_` and `.`.",
+        description="Namespace of step pods. Here, and in the names below that say so, `{team}` and `{workload}` are "
+        "replaced by the workload's own, with a dash for `_` and `.`.",
     )
     service_account: OfTeam = Field(
         default="default",
-        description="Service account of step pods, which have no token of it; takes `{team}` and `{workload}`.",
+        description="Service account of step pods, which get no token of it; takes `{team}` and `{workload}`.",
     )
     serving_namespace: OfTeam = Field(
         default="millrace-serving", description="Namespace of model servers; takes `{team}` and `{workload}`."
@@ -42,70 +44,72 @@ class Conventions(Contract):
     image_pull_secrets: tuple[str, ...] = Field(default=(), description="Names of pull secrets (JSON list).")
     storage_secret: OfTeam = Field(
         default="millrace-storage",
-        description="Secret in each of these namespaces whose keys are the AWS_* and HADOOP_* variables for its pods; "
+        description="Secret in each of these namespaces whose keys are the pods' AWS_* and HADOOP_* variables; "
         "takes `{team}` and `{workload}`.",
     )
     hadoop_secret: OfTeam = Field(
         default="",
-        description="Secret in each of these namespaces whose files pods find in HADOOP_CONF_DIR, "
+        description="Secret in each of these namespaces whose files are mounted in HADOOP_CONF_DIR, "
         "`/etc/millrace/hadoop`; takes `{team}` and `{workload}`.",
     )
-    gpu_resource: str = Field(default="nvidia.com/gpu", description="Resource that GPUs are requested as.")
+    gpu_resource: str = Field(default="nvidia.com/gpu", description="Resource name for GPU requests.")
     gpu_product_label: str = Field(
         default="nvidia.com/gpu.product", description="Node label whose value is the hardware entry's `gpu`."
     )
     tolerations: tuple[dict[str, str], ...] = Field(
-        default=(), description="Tolerations of every step pod (JSON list), beside the one for GPU nodes."
+        default=(), description="Tolerations of every step pod (JSON list), in addition to the one for GPU nodes."
     )
     priority_class: str = Field(default="", description="Priority class of training pods.")
     runtime_class: str = Field(default="", description="Runtime class of pods with GPUs.")
     queue: OfTeam = Field(
-        default="", description="Kueue's local queue for training pods; takes `{team}` and `{workload}`."
+        default="", description="Kueue local queue for training pods; takes `{team}` and `{workload}`."
     )
     shared_memory_bytes: int = Field(default=1 << 30, ge=0, description="Size of /dev/shm in training pods.")
     serving_address: str = Field(
         default="https://{service}.{namespace}.svc:8443",
-        description="Where Airflow reaches a service; takes `{service}`, `{namespace}` and `{cluster_ip}`.",
+        description="Address at which Airflow reaches a service; takes `{service}`, `{namespace}` and `{cluster_ip}`.",
     )
-    serving_tls: bool = Field(default=True, description="Model servers speak TLS.")
-    serving_token: bool = Field(default=True, description="Model servers ask for a bearer token.")
+    serving_tls: bool = Field(default=True, description="Model servers use TLS.")
+    serving_token: bool = Field(default=True, description="Model servers require a bearer token.")
     serving_secret: OfTeam = Field(
         default="millrace-serving",
         description="Secret of model servers: `tls.crt`, `tls.key`, `ca.crt` and `token`; takes `{team}` and "
         "`{workload}`.",
     )
-    serving_cpu: str = Field(default="500m", description="Processor share that a model server requests.")
-    serving_memory: str = Field(default="1Gi", description="Memory of a model server, request and limit.")
-    max_replicas: int = Field(default=3, ge=1, description="Replicas of a model server at most, by its autoscaler.")
+    serving_cpu: str = Field(default="500m", description="CPU request of a model server.")
+    serving_memory: str = Field(default="1Gi", description="Memory request and limit of a model server.")
+    max_replicas: int = Field(default=3, ge=1, description="Maximum replicas of a model server (autoscaler).")
     gateway: str = Field(
         default="",
         pattern=r"^([a-z0-9-]+/[a-z0-9.-]+)?$",
-        description="Gateway (`namespace/name`) whose HTTPRoute weighs a canary; shares are of replicas when empty.",
+        description="Gateway (`namespace/name`) whose HTTPRoute weights a canary; by replica counts when empty.",
     )
     keda_prometheus_url: str = Field(
         default="",
-        description="Prometheus as KEDA reaches it: a ScaledObject on requests in flight replaces the HPA on CPU.",
+        description="URL of Prometheus for KEDA; a ScaledObject on requests in flight then replaces the HPA on CPU.",
     )
     in_flight_per_server: int = Field(
-        default=4, ge=1, description="Requests in flight that KEDA lets one model server have."
+        default=4, ge=1, description="Requests in flight per model server, as KEDA's target."
     )
     start_timeout_seconds: int = Field(
-        default=600, ge=5, description="Start budget: a pod that does not run by then ends with the scheduler's reason."
+        default=600,
+        ge=5,
+        description="Time limit for a pod's start; a pod not running by then fails with the scheduler's reason.",
     )
     step_memory_bytes: int = Field(
         default=2 << 30,
         ge=1 << 27,
-        description="Memory of a step's pod at least; what a plan or an OOM asks for beyond.",
+        description="Minimum memory of a step's pod; a plan or an OOM correction can raise it.",
     )
     max_memory_bytes: int = Field(
         default=64 << 30,
         ge=1 << 28,
-        description="Cap for a step that ran out of memory and is given 1.5 times as much.",
+        description="Upper limit when a step that ran out of memory gets 1.5 times as much.",
     )
-    spark_executors: int = Field(default=4, ge=1, description="Executors of a step on Spark.")
+    spark_executors: int = Field(default=4, ge=1, description="Executors of a Spark step.")
     spark_namespace: OfTeam = Field(
         default="millrace-spark",
-        description="Namespace of steps on Spark, whose drivers may create pods; takes `{team}` and `{workload}`.",
+        description="Namespace of Spark steps, whose drivers may create pods; takes `{team}` and `{workload}`.",
     )
     spark_service_account: OfTeam = Field(
         default="millrace-spark",
@@ -114,15 +118,15 @@ class Conventions(Contract):
 
 
 class Cluster(Conventions):
-    """The conventions of one cluster, with what its pods share with processes."""
+    """The conventions of one cluster, with the settings that pods have in common with local processes."""
 
     stop_grace_seconds: float
-    orders_key: str = Field(description="public key that model servers know their orders by")
+    orders_key: str = Field(description="public key by which model servers verify serving targets")
 
     def for_team(self, team: str, workload: str) -> Self:
-        """The conventions for one workload's pods: every name that takes ``{team}`` or ``{workload}`` is filled in.
+        """Return the conventions for one workload's pods, with ``{team}`` and ``{workload}`` replaced in every name.
 
-        Raises BadInputError for a namespace that is then none.
+        Raises BadInputError if a namespace is then invalid.
         """
         given = {"{team}": label(team), "{workload}": label(workload)}
         filled = {name: _filled(getattr(self, name), given) for name in OF_TEAM}
@@ -142,7 +146,7 @@ class Cluster(Conventions):
         return not any("{" in getattr(self, name) for name in OF_TEAM)
 
     def image(self, name: str) -> str:
-        """The container image of images/<name>."""
+        """Return the container image of images/<name>."""
         return self.images.replace("{image}", name)
 
 
@@ -155,7 +159,7 @@ OF_TEAM = tuple(
 
 
 def label(name: str) -> str:
-    """A team's or a workload's name as a part of names in the cluster."""
+    """Return a team's or a workload's name in the form that names in the cluster may contain."""
     return re.sub(r"[^a-z0-9]+", "-", name.lower())
 
 

@@ -1,4 +1,4 @@
-"""The types that a column may have, by their names in a workload."""
+"""Column types, by their names in a workload."""
 
 import re
 from dataclasses import dataclass
@@ -19,14 +19,14 @@ NAMES = (
     *_PLAIN, *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)), "float32", "float64",
     "decimal(10,2)", "list<string>",
 )  # fmt: skip
-"""Types that people mean, for suggestions: every plain one, and an example of those with parameters."""
+"""Type names for suggestions: every type without parameters, and an example of each with parameters."""
 ALIASES = {
     **dict.fromkeys(("str", "text", "varchar", "object", "category"), "string"),
     **dict.fromkeys(("int", "integer", "long", "bigint"), "int64"),
     **dict.fromkeys(("float", "double", "number", "numeric", "real"), "float64"),
     "decimal": "decimal(10,2)", "datetime": "timestamp", "boolean": "bool", "list": "list<string>",
 }  # fmt: skip
-"""What other systems call them."""
+"""Names of types in other systems, mapped to Millrace's."""
 _MAX_PRECISION = 38
 _MAX_DEPTH = 4
 _RULE = (
@@ -37,7 +37,7 @@ _RULE = (
 
 @dataclass(frozen=True)
 class ColumnKind:
-    """A type taken apart; ``bits`` and ``signed`` are an integer's (``bits`` a float's too), ``item`` is a list's."""
+    """A parsed type; ``bits`` and ``signed`` are for integers (``bits`` also for floats), ``item`` is for lists."""
 
     kind: Kind
     bits: int = 0
@@ -53,14 +53,14 @@ class ColumnKind:
 
     @property
     def bounds(self) -> tuple[int, int]:
-        """An integer type's smallest and largest value."""
+        """Smallest and largest value of an integer type."""
         if self.signed:
             return -(1 << (self.bits - 1)), (1 << (self.bits - 1)) - 1
         return 0, (1 << self.bits) - 1
 
 
 def column_kind(name: str) -> ColumnKind:
-    """The type of that name. Raises ValueError for one that is unknown."""
+    """Parse a type's name. Raises ValueError if it is unknown."""
     return _parsed(name, 0)
 
 
@@ -82,7 +82,7 @@ def _parsed(name: str, depth: int) -> ColumnKind:
 
 
 def known_type(name: str) -> str:
-    """The name itself. Raises ValueError for one that is no type's."""
+    """Return the name. Raises ValueError if it is not a type's."""
     column_kind(name)
     return name
 

@@ -1,4 +1,4 @@
-"""Datasets: what a row looks like, where rows come from, what a version is."""
+"""Datasets: columns, source, split and rules; partitions, versions and profiles."""
 
 from datetime import date, timedelta
 from typing import Annotated, ClassVar, Literal, Self
@@ -16,17 +16,17 @@ __all__ = ["SPARK", "Column", "Dataset", "Dialect", "Marker", "Source", "Split",
 
 
 class Column(DeclaredContract):
-    """One column and its rules. A column is complete (no nulls) unless ``nullable`` says otherwise.
+    """A column and its rules. Nulls are errors unless ``nullable`` is True.
 
-    Texts of a type, in CSV and TSV: an integer is digits with an optional "-", a number ``-1.5e3``, a truth value true,
-    false, 1 or 0, a date ``2026-01-31``, a timestamp ``2026-01-31T08:00:00Z`` or with another offset, binary Base64, a
-    list its items joined by "|".
+    Text forms in CSV and TSV: an integer is digits with an optional "-", a number ``-1.5e3``, a bool true, false, 1 or
+    0, a date ``2026-01-31``, a timestamp ``2026-01-31T08:00:00Z`` or with another offset, binary Base64, a list its
+    items joined by "|".
     """
 
     name: FieldName
     type: ColumnType
     source_name: str | None = Field(
-        default=None, min_length=1, max_length=255, description="in the arrivals, where it differs: 'Customer ID'"
+        default=None, min_length=1, max_length=255, description="name in the arrivals, if it differs: 'Customer ID'"
     )
     nullable: bool = False
     min_length: int | None = Field(default=None, ge=0, description="characters, bytes, or items of a list")
@@ -38,20 +38,20 @@ class Column(DeclaredContract):
 
     @property
     def kind(self) -> ColumnKind:
-        """The type taken apart."""
+        """The parsed type."""
         return column_kind(self.type)
 
     @property
     def arrives_as(self) -> str:
-        """Its name in the arrivals."""
+        """The column's name in the arrivals."""
         return self.source_name or self.name
 
 
 class Split(DeclaredContract):
-    """How rows are dealt to training, validation and test, the same way each time.
+    """Assignment of rows to training, validation and test, the same each time.
 
     ``key`` is hashed (CRC-32 of its UTF-8 bytes, so stable across machines and versions). With ``column``, rows
-    that say ``test`` there are the test split and the rest are dealt between training and validation.
+    whose value there is ``test`` are the test split, and the rest are divided between training and validation.
     """
 
     key: FieldName
@@ -70,23 +70,26 @@ InOrder = BeforeValidator(_in_order)
 
 
 class Target(DeclaredContract):
-    """What is predicted: one label a row, or a set of them."""
+    """The predicted column: one label per row, or a set of labels."""
 
     column: FieldName
     kind: Literal["single_label", "multi_label"]
     labels: Annotated[tuple[str, ...], InOrder] = Field(min_length=2)
     optional_labels: tuple[str, ...] = Field(
-        default=(), description="of labels: training may begin before there is a row of them"
+        default=(), description="subset of labels; training may start before any row has them"
     )
 
 
 class Expectations(DeclaredContract):
-    """What validation promises about each partition beyond the columns' own rules."""
+    """Checks that validation makes on each partition, beyond the columns' own rules."""
 
     min_rows: int = Field(default=1, ge=1)
     max_rows: int | None = Field(default=None, ge=1)
     max_label_share_change: float = Field(
-        default=0.2, gt=0, le=1, description="a label's share of rows, against the live dataset version"
+        default=0.2,
+        gt=0,
+        le=1,
+        description="largest change of a label's share of rows, against the live dataset version",
     )
 
 
@@ -98,29 +101,33 @@ class Dataset(DeclaredContract):
     features: Annotated[tuple[FieldName, ...], InOrder] = Field(min_length=1)
     target: Target
     split: Split
-    unique_by: tuple[FieldName, ...] = Field(default=(), description="rows equal in these are duplicates; () keeps all")
-    nulls_equal: bool = Field(default=False, description="unique_by: rows without a value there are duplicates too")
+    unique_by: tuple[FieldName, ...] = Field(
+        default=(), description="rows equal in these columns are duplicates; () keeps all"
+    )
+    nulls_equal: bool = Field(default=False, description="nulls in unique_by compare as equal")
     deduplicate: Literal["partition", "dataset"] = Field(
-        default="partition", description="within a day, or over all days: a row stays in the earliest one that has it"
+        default="partition", description="within a partition, or over all partitions: the earliest one keeps the row"
     )
     extra_columns: Literal["refuse", "drop"] = Field(
-        default="refuse", description="columns of arrivals that are not declared: an error, or left out and reported"
+        default="refuse", description="undeclared columns of arrivals: an error, or dropped and reported"
     )
     max_bad_rows_share: float = Field(
         default=0,
         ge=0,
         lt=1,
-        description="of a day's rows of JSON Lines, CSV or TSV that may be unreadable and kept aside",
+        description="share of a day's rows (JSON Lines, CSV, TSV) that may be unreadable; they are quarantined",
     )
     expectations: Expectations = Expectations()
     generation: int = Field(
-        default=1, ge=1, description="raise it where columns change: a new table, filled by a backfill, takes over"
+        default=1,
+        ge=1,
+        description="increase it when columns change: a new table, filled by a backfill, replaces the old one",
     )
 
     RULES: ClassVar = dataset_rules.RULES
 
     def column(self, name: str) -> Column:
-        """The declared column of that name."""
+        """Return the declared column of that name."""
         return next(column for column in self.columns if column.name == name)
 
 
@@ -128,7 +135,7 @@ SPLIT_COLUMN, PARTITION_COLUMN, CONTENT_COLUMN = RESERVED
 
 
 class Window(Contract):
-    """Partitions from one day to another, both included."""
+    """A range of partitions, first and last day included."""
 
     first: date
     last: date
@@ -148,7 +155,7 @@ class Window(Contract):
 
 
 class StagedPartition(Contract):
-    """One partition as ingest left it: not yet visible to any reader."""
+    """A partition in staging, as ingest wrote it: not yet visible to any reader."""
 
     partition: date
     file_uri: Uri
@@ -157,48 +164,48 @@ class StagedPartition(Contract):
     source_uri: Uri
     source_bytes: int = Field(ge=0)
     source_identity: str | None = Field(
-        default=None, max_length=1024, description="what the store said of the file before and after it was read"
+        default=None, max_length=1024, description="the file's identity in the store, equal before and after reading"
     )
     dropped_columns: tuple[str, ...] = Field(
-        default=(), description="not declared; of JSON Lines those of the first rows"
+        default=(), description="undeclared; for JSON Lines only those of the first rows"
     )
-    bad_rows: int = Field(
-        default=0, ge=0, description="that could not be read; in ``bad_rows_uri``, with their reasons"
-    )
+    bad_rows: int = Field(default=0, ge=0, description="unreadable rows; ``bad_rows_uri`` has them with their reasons")
     bad_rows_uri: Uri | None = None
-    content_sha256: Sha256 = Field(description="of the source's bytes and the schema: equal means nothing new")
+    content_sha256: Sha256 = Field(
+        description="of the source's bytes and the schema; an equal digest means no new data"
+    )
 
 
 class DatasetVersion(Contract):
-    """A published version: the Delta table's, and the last partition that a reader takes from it."""
+    """A published dataset version: the Delta table's version, and the last partition that a reader takes from it."""
 
     workload: Name
     uri: Uri
     version: int = Field(ge=0)
     until: date
-    generation: int = Field(default=1, ge=1, description="the data set's; each has a table of its own")
+    generation: int = Field(default=1, ge=1, description="the dataset's generation; each has its own table")
 
     @property
     def age(self) -> tuple[date, int, int]:
-        """Larger for newer data: a later last day, else a later generation, else a later version of its table."""
+        """Sort key, larger for newer data: last day, then generation, then version of the table."""
         return self.until, self.generation, self.version
 
     @property
     def described(self) -> str:
-        """Which data this is, for people."""
+        """The version as readable text."""
         generation = f"generation {self.generation}, " if self.generation > 1 else ""
         return f"until {self.until}, {generation}version {self.version}"
 
 
 class LengthHistogram(Contract):
-    """How many rows have how many tokens: ``counts[i]`` rows have at most ``upper[i]`` and more than ``upper[i-1]``."""
+    """Histogram of tokens per row: ``counts[i]`` rows have more than ``upper[i-1]`` and at most ``upper[i]`` tokens."""
 
     upper: tuple[int, ...]
     counts: tuple[int, ...]
 
 
 class Profile(Contract):
-    """What validation saw; sizing reads it. Profiles of partitions add up to the profile of the data set."""
+    """Statistics that validation collects and sizing reads. Profiles of partitions add up to the dataset's profile."""
 
     rows: int = Field(ge=0)
     bytes: int = Field(ge=0)

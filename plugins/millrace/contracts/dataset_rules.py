@@ -1,4 +1,4 @@
-"""What holds between the parts of a declared data set, beyond each part's own rules."""
+"""Rules between the parts of a declared dataset, beyond each part's own validation."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from millrace.contracts.data import Column, Dataset
 
 RESERVED = ("split_", "partition_", "content_")
-"""Columns that Millrace adds to a data set's own."""
+"""Columns that Millrace adds to a dataset's own."""
 
 _LABEL_KINDS = {"string", "bool", "integer"}
 _WHOLE = re.compile(r"(0|-?[1-9][0-9]*)\Z")
@@ -21,7 +21,7 @@ _TRUTH = ("false", "true")
 
 
 def column_bounds(column: Column) -> Iterator[Mistake]:
-    """Bounds are of a type that has them, and leave room for a value."""
+    """Check that the column's type has the declared bounds, and that they allow a value."""
     kind = column.kind
     if not kind.is_number:
         for name in ("minimum", "maximum"):
@@ -53,7 +53,7 @@ def column_bounds(column: Column) -> Iterator[Mistake]:
 
 
 def column_names(dataset: Dataset) -> Iterator[Mistake]:
-    """Names differ, in the table and in the arrivals, and are not Millrace's own."""
+    """Check that names are unique, in the table and in the arrivals, and not reserved by Millrace."""
     seen: dict[str, str] = {}
     arriving: set[str] = set()
     for index, column in enumerate(dataset.columns):
@@ -91,7 +91,7 @@ def column_names(dataset: Dataset) -> Iterator[Mistake]:
 
 
 def used_columns(dataset: Dataset) -> Iterator[Mistake]:
-    """Every column that is used is declared; none is listed twice."""
+    """Check that every column in use is declared, and none is listed twice."""
     known = [vars(column).get("name") for column in dataset.columns]
     if None in known:
         return
@@ -121,7 +121,7 @@ def _used(dataset: Dataset) -> Iterator[tuple[Place, str]]:
 
 
 def leaks(dataset: Dataset) -> Iterator[Mistake]:
-    """What is predicted, or says which rows test it, is no feature."""
+    """Check that neither the target column nor the split's column is a feature."""
     for index, name in enumerate(dataset.features):
         if name == dataset.target.column:
             yield Mistake(
@@ -140,7 +140,7 @@ def leaks(dataset: Dataset) -> Iterator[Mistake]:
 
 
 def target(dataset: Dataset) -> Iterator[Mistake]:
-    """The target's type is one that has labels, and every row has one."""
+    """Check that the target's type can hold labels, and that every row has a label."""
     column = find_column(dataset, dataset.target.column)
     if column is None:
         return
@@ -170,7 +170,7 @@ def target(dataset: Dataset) -> Iterator[Mistake]:
 
 
 def label_names(dataset: Dataset) -> Iterator[Mistake]:
-    """Labels differ, and optional ones are among them."""
+    """Check that labels are unique, and that optional ones are among them."""
     declared = dataset.target.labels
     for index, label in enumerate(declared):
         if label in declared[:index]:
@@ -191,7 +191,7 @@ def label_names(dataset: Dataset) -> Iterator[Mistake]:
 
 
 def labels(dataset: Dataset) -> Iterator[Mistake]:
-    """Each label can occur in the target's column."""
+    """Check that each label is a possible value of the target's column."""
     column = find_column(dataset, dataset.target.column)
     if column is None:
         return
@@ -227,7 +227,7 @@ def _never(column: Column, label: str, dataset: Dataset) -> str | None:
 
 
 def split(dataset: Dataset) -> Iterator[Mistake]:
-    """Every row has what deals it to a split."""
+    """Check that every row has the values that assign it to a split."""
     key = find_column(dataset, dataset.split.key)
     if key is not None and key.nullable:
         yield Mistake(
@@ -258,7 +258,7 @@ def split(dataset: Dataset) -> Iterator[Mistake]:
 
 
 def deduplicated(dataset: Dataset) -> Iterator[Mistake]:
-    """Rows that are to be there once can be told apart."""
+    """Check that deduplication over the dataset has ``unique_by`` columns."""
     if dataset.deduplicate == "dataset" and not dataset.unique_by:
         yield Mistake(
             ("unique_by",) if "unique_by" in dataset.model_fields_set else ("deduplicate",),
@@ -269,7 +269,7 @@ def deduplicated(dataset: Dataset) -> Iterator[Mistake]:
 
 
 def row_counts(dataset: Dataset) -> Iterator[Mistake]:
-    """Some number of rows is allowed."""
+    """Check that max_rows is not less than min_rows."""
     expected = dataset.expectations
     if expected.max_rows is not None and expected.max_rows < expected.min_rows:
         yield Mistake(
@@ -281,7 +281,7 @@ def row_counts(dataset: Dataset) -> Iterator[Mistake]:
 
 
 def types(dataset: Dataset) -> Iterator[Mistake]:
-    """A column's type is one that the source's format can hold."""
+    """Check that the source's format can hold each column's type."""
     if dataset.source.format == "parquet":
         return
     for index, column in enumerate(dataset.columns):
@@ -296,13 +296,13 @@ def types(dataset: Dataset) -> Iterator[Mistake]:
 
 
 def find_column(dataset: Dataset, name: str) -> Column | None:
-    """The declared column of that name, if it is declared, and of a type that exists."""
+    """Return the declared column of that name; None if there is none or its type does not exist."""
     found = (column for column in dataset.columns if vars(column).get("name") == name)
     return next((column for column in found if find_kind(column) is not None), None)
 
 
 def find_kind(column: Column) -> ColumnKind | None:
-    """The column's type taken apart; None where the type itself is wrong, which its own rule says."""
+    """Return the column's parsed type; None if the type is invalid, which its own validation reports."""
     try:
         return column.kind
     except (AttributeError, ValueError):
@@ -311,6 +311,6 @@ def find_kind(column: Column) -> ColumnKind | None:
 
 COLUMN_RULES = (column_bounds,)
 RULES = (column_names, used_columns, label_names, deduplicated)
-"""What every data set keeps: without it no step could read it."""
+"""Rules for every dataset: a step cannot read one that violates them."""
 DECLARATION_RULES = (leaks, target, labels, split, row_counts, types)
-"""What a new declaration keeps; one that was stored before such a rule can still be read."""
+"""Rules for new declarations; declarations stored before such a rule existed can still be read."""

@@ -1,4 +1,4 @@
-"""What people declare in a DAG file: contracts whose errors say everything that is wrong, in plain words."""
+"""Base class of the contracts in DAG files; a validation error lists every mistake, in plain words."""
 
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, Self
@@ -11,8 +11,8 @@ from millrace.contracts.plain_words import mistakes_of
 
 
 class DeclaredContract(Contract):
-    """A contract that people write by hand. RULES go beyond single fields: each of them names all that breaks it, and
-    trips over nothing that another rule, or a field's own, is there for.
+    """A contract that is written by hand. ``RULES`` check several fields: each rule yields all of its violations, and
+    tolerates values that another rule or the field's own validation rejects.
     """
 
     model_config = ConfigDict(hide_input_in_errors=True)
@@ -25,7 +25,7 @@ class DeclaredContract(Contract):
             return handler(given)
         except ValidationError as error:
             if not isinstance(given, (dict, cls)):
-                raise  # it is no such document at all, which is the mistake of whoever holds it
+                raise  # not a document of this class: the document around it reports the mistake
             raise MistakesError(tuple(mistakes_of(error, cls))) from None
 
     @model_validator(mode="after")

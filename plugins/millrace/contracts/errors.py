@@ -1,4 +1,4 @@
-"""Errors that a step may end with, and the exit code that each one means."""
+"""Errors of steps, with the exit code of each."""
 
 from millrace.contracts.reasons import ReasonCode
 
@@ -7,9 +7,9 @@ _AND_MORE = " … and {:,} characters"
 
 
 def legible(text: str) -> str:
-    """The text for a log or a page: control characters escaped, and cut where it has more than two thousand.
+    """Return the text safe for a log or a page: control characters escaped, and cut after 2,000 characters.
 
-    What is legible stays as it is.
+    Legible text, its own results included, is returned unchanged.
     """
     escaped = text[: 2 * _LONGEST_CHARACTERS]
     if not escaped.isprintable():
@@ -20,11 +20,11 @@ def legible(text: str) -> str:
 
 
 class StepError(Exception):
-    """What went wrong, where, which rule it broke, and what to do about it.
+    """Error of a step: what went wrong, where, which rule it violates, and the remedy.
 
     ``exit_code`` is the step protocol's: 10 bad input (never retried), 20 transient (retried),
-    30 interrupted and resumable, 40 refused by policy (never retried). ``code`` says why more closely: what follows
-    is decided by the two, never by the texts, which are ``legible``.
+    30 interrupted and resumable, 40 refused by policy (never retried). ``code`` is the reason in more detail. Decisions
+    use these two, never the texts, which are passed through ``legible``.
     """
 
     exit_code = 20
@@ -41,27 +41,27 @@ class StepError(Exception):
 
     @property
     def summary(self) -> str:
-        """What went wrong and where, on one line."""
+        """What went wrong and where, in one line."""
         return f"{self.what} ({self.where})"
 
 
 class BadInputError(StepError):
-    """The data, the model or a parameter is wrong; trying again would not help."""
+    """The data, the model or a parameter is wrong; a retry cannot succeed."""
 
     exit_code = 10
     code = ReasonCode.BAD_INPUT
 
 
 class TransientError(StepError):
-    """Something outside failed for the moment; the same step may succeed later."""
+    """An external system failed temporarily; a retry of the same step may succeed."""
 
     exit_code = 20
 
 
 class DeviceMemoryError(StepError):
-    """The GPU, or the processor's own memory, does not hold what training feeds it at once.
+    """A micro-batch of training does not fit the memory of the GPU, or of the host.
 
-    Tried again, the step goes on from its checkpoint with half as many rows at once.
+    On retry, the step resumes from its checkpoint with half as many rows in a micro-batch.
     """
 
     exit_code = 20
@@ -69,22 +69,22 @@ class DeviceMemoryError(StepError):
 
 
 class InterruptedStepError(StepError):
-    """The step was asked to stop and left a checkpoint to go on from."""
+    """The step was asked to stop and saved a checkpoint to resume from."""
 
     exit_code = 30
     code = ReasonCode.INTERRUPTED
 
 
 class RefusedError(StepError):
-    """A policy forbids it (a digest that does not match, a newer model that is live)."""
+    """A policy forbids the action (a digest does not match, a newer model is live)."""
 
     exit_code = 40
     code = ReasonCode.REFUSED
 
 
 class AirflowDidNotStartError(RuntimeError):
-    """Airflow did not come up; the message names its log."""
+    """Airflow did not start; the message names its log."""
 
 
 FINAL_EXIT_CODES = (BadInputError.exit_code, RefusedError.exit_code)
-"""A step that ended with one of these is not tried again."""
+"""Exit codes after which a step is not retried."""

@@ -1,4 +1,4 @@
-"""What a step used. Unknown is None, never 0."""
+"""Measured resource use of steps, and the hardware's description. Unknown is None, never 0."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -14,7 +14,7 @@ Phase = Literal["load", "train", "evaluate", "export"]
 
 
 class PhaseReading(Contract):
-    """A phase's part of a reading, by the same sensors."""
+    """One phase's part of a reading, from the same sensors."""
 
     phase: Phase
     wall_seconds: float = Field(ge=0)
@@ -25,11 +25,11 @@ class PhaseReading(Contract):
 
 
 class MeterReading(Contract):
-    """One try's use of the machine, its children included.
+    """Resource use of one attempt, child processes included.
 
     ``energy_method`` names the sensors behind ``joules``; "estimated" means CPU time and the site's hardware entry.
-    ``energy_coverage`` is the share of ``wall_seconds`` that the sensors saw. ``idle_joules`` is the part of ``joules``
-    that the reserved hardware draws in any case; the building's share (PUE) is in neither.
+    ``energy_coverage`` is the share of ``wall_seconds`` that the sensors covered. ``idle_joules`` is the part of
+    ``joules`` that the reserved hardware draws when idle; neither includes the building's share (PUE).
     """
 
     started_at: datetime
@@ -47,7 +47,7 @@ class MeterReading(Contract):
 
 
 class MeteredJoules(Contract):
-    """A run's joules as meters outside its steps saw them; None with the ``reason`` where they saw too little.
+    """A run's joules from meters outside its steps; None, with the ``reason``, if these covered too little.
 
     ``tensor_active`` and ``gpu_memory_active`` are means over its GPUs, None without one.
     """
@@ -67,10 +67,10 @@ class MeteredJoules(Contract):
 
 
 def together(readings: Sequence[MeterReading]) -> MeterReading:
-    """One reading for processes that worked side by side, the first of which is the step's own.
+    """Combine the readings of processes that ran in parallel; the first one is the step's own.
 
-    Times and peaks are the first's or the highest; what was used is the sum, and unknown where one part is. Coverage
-    is the mean by wall time, and the method that of the least certain part.
+    Start and wall time are the first's, memory peaks the highest, all other amounts sums: None if one part is None.
+    Coverage is the mean weighted by wall time; the method is that of the least certain part.
     """
     first = readings[0]
     if len(readings) == 1:
@@ -129,22 +129,22 @@ Precision = Literal["float32", "tf32", "mixed_float16", "mixed_bfloat16", "float
 
 
 class Gpu(Contract):
-    """A product's data sheet: dense peaks by precision, bytes a second and direction, watts of the board."""
+    """Data sheet of a GPU: dense peak FLOP/s by precision, bytes per second and direction, watts of the board."""
 
     name: str
-    product: str = Field(description="as the node label for it says")
+    product: str = Field(description="as in the node label")
     memory_bytes: int = Field(gt=0)
     flops: dict[Precision, float]
     bytes_per_second: float = Field(gt=0, description="of its memory")
-    link_bytes_per_second: float = Field(gt=0, description="to its peers in the node")
+    link_bytes_per_second: float = Field(gt=0, description="to other GPUs of the node")
     idle_watts: float = Field(ge=0)
     peak_watts: float = Field(gt=0)
-    lowest_limit_watts: float | None = Field(default=None, gt=0, description="that its power limit can be set to")
+    lowest_limit_watts: float | None = Field(default=None, gt=0, description="lowest power limit that can be set")
     price_per_hour: float | None = Field(default=None, ge=0)
 
 
 class Hardware(Contract):
-    """One entry of the site's catalogue, as the estimate and the analytic plan use it."""
+    """One entry of the site's hardware catalogue, for the energy estimate and the plan."""
 
     name: str
     cores: int = Field(ge=1)
@@ -152,9 +152,9 @@ class Hardware(Contract):
     idle_watts_per_core: float = Field(ge=0)
     active_watts_per_core: float = Field(gt=0, description="drawn by a busy core above idle")
     memory_bytes: int = Field(gt=0)
-    gpu: str | None = Field(default=None, description="product, as the node label for it says")
+    gpu: str | None = Field(default=None, description="product, as in the node label")
     gpus: int = Field(default=0, ge=0, description="of that product, in one pod")
-    device: Gpu | None = Field(default=None, description="its data sheet; None is sized as if there were no GPU")
+    device: Gpu | None = Field(default=None, description="the GPU's data sheet; None: sized as if there were no GPU")
     bytes_per_second: float = Field(default=9e9, gt=0, description="of the host's memory, sustained")
     network_bytes_per_second: float | None = Field(default=None, gt=0, description="to other nodes and the store")
     disk_bytes_per_second: float | None = Field(default=None, gt=0)
@@ -162,7 +162,7 @@ class Hardware(Contract):
 
 
 class Quantity(Contract):
-    """A prediction: its median and the value that nine runs in ten stay under."""
+    """A prediction: its median (P50) and its P90."""
 
     p50: float = Field(ge=0)
     p90: float = Field(ge=0)

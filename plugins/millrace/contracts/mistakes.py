@@ -1,4 +1,4 @@
-"""What is wrong with a declared workload and how to mend it: each mistake with its place, all of them at once."""
+"""Mistakes in a declared workload, each with its place and remedy; all are reported at once."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ _ALIKE = 0.6
 
 @dataclass(frozen=True)
 class Mistake:
-    """``place`` leads from the document that is judged to the wrong value, such as ("columns", 3, "type")."""
+    """A mistake; ``place`` is the path from the checked document to the wrong value, such as ("columns", 3, "type")."""
 
     place: Place
     what: str
@@ -23,7 +23,7 @@ class Mistake:
 
 
 class MistakesError(ValueError):
-    """A document that breaks rules of its own; ``found`` holds every mistake."""
+    """A document violates its rules; ``found`` has every mistake."""
 
     def __init__(self, found: tuple[Mistake, ...]) -> None:
         super().__init__("\n".join(map(str, found)))
@@ -31,19 +31,19 @@ class MistakesError(ValueError):
 
 
 def written(place: Place) -> str:
-    """A place as Python writes it: ``dataset.columns[3].type``."""
+    """Format a place as Python writes it: ``dataset.columns[3].type``."""
     parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in place)
     return "".join(parts).removeprefix(".")
 
 
 def closest(word: object, known: Iterable[str]) -> str | None:
-    """The known word that somebody may have meant; None where none is near."""
+    """Return the known word that is most similar to ``word``; None if none is similar."""
     by_lower = {name.lower(): name for name in known}
     near = get_close_matches(str(word).lower(), by_lower, n=1, cutoff=_ALIKE)
     return by_lower[near[0]] if near else None
 
 
 def meant(word: object, known: Iterable[str], otherwise: str) -> str:
-    """The remedy for a word that is unknown."""
+    """Return the remedy for an unknown word: the most similar known one, or ``otherwise``."""
     near = closest(word, known)
     return f"did you mean {near}?" if near else otherwise

@@ -1,4 +1,4 @@
-"""Model versions: what is in the folder and what it claims."""
+"""Model versions: pointers to their folders, and the manifests in the folders."""
 
 from typing import Literal
 
@@ -11,14 +11,14 @@ MANIFEST_FILE = "manifest.json"
 
 
 class FileDigest(Contract):
-    """A file's content, for checking before use."""
+    """Digest and size of a file, which are verified before the file is used."""
 
     sha256: Sha256
     size_bytes: int = Field(ge=0)
 
 
 class ModelVersion(Contract):
-    """A pointer to a model; nothing is loaded unless the manifest's digest is this one."""
+    """A pointer to a model version; it is loaded only if its manifest's digest equals ``manifest_sha256``."""
 
     workload: Name
     version: Name
@@ -27,7 +27,7 @@ class ModelVersion(Contract):
 
 
 class BaseModelRef(Contract):
-    """Pre-trained weights in the model store, brought in by ``python -m millrace base-model add``."""
+    """A pointer to a base model: pre-trained weights that ``python -m millrace base-model add`` copied to the store."""
 
     name: Name
     uri: Uri
@@ -35,14 +35,14 @@ class BaseModelRef(Contract):
 
 
 class FolderManifest(Contract):
-    """Every file of a folder but the manifest itself."""
+    """Digests of all files of a folder except the manifest itself."""
 
     kind: Literal["base_model", "checkpoint", "trained"]
     files: dict[str, FileDigest]
 
 
 class ModelManifest(Contract):
-    """What a served model version is: its files, its labels, its inputs, and how it was made."""
+    """Manifest of a model version for serving: its files, labels and inputs, and how it was made."""
 
     schema_version: Literal[1] = 1
     workload: Name
@@ -50,9 +50,11 @@ class ModelManifest(Contract):
     files: dict[str, FileDigest]
     target_kind: Literal["single_label", "multi_label"]
     labels: tuple[str, ...]
-    thresholds: tuple[float, ...] = Field(description="per label; a label is given from its threshold upwards")
-    features: tuple[str, ...] = Field(description="the request's inputs, in order")
+    thresholds: tuple[float, ...] = Field(
+        description="per label; a row has the label if its probability reaches the threshold"
+    )
+    features: tuple[str, ...] = Field(description="inputs of a request, in order")
     max_length: int | None = Field(default=None, description="tokens; None for models without text")
-    export_tolerance: float = Field(gt=0, description="largest |Keras - ONNX| probability that was allowed")
-    export_error: float = Field(ge=0, description="largest |Keras - ONNX| probability that was seen")
+    export_tolerance: float = Field(gt=0, description="largest allowed |Keras - ONNX| of a probability")
+    export_error: float = Field(ge=0, description="largest measured |Keras - ONNX| of a probability")
     dataset: DatasetVersion

@@ -1,4 +1,4 @@
-"""Names that every table and language takes, made from those of the real world."""
+"""Conversion of names from source data to names that every table and language accepts."""
 
 import re
 import unicodedata
@@ -13,9 +13,9 @@ _SPELT_OUT = str.maketrans(
 
 
 def field_name(text: str) -> str | None:
-    """``Customer ID`` as customer_id, ``größe`` as groesse; what is a column's name already stays as it is.
+    """Return a column name: ``Customer ID`` becomes customer_id, ``größe`` groesse; a valid name is unchanged.
 
-    None for a text of which nothing is left, such as one in another script.
+    Returns None if no character remains, as for a text in another script.
     """
     if FIELD_NAME.match(text):
         return text
@@ -28,6 +28,6 @@ def field_name(text: str) -> str | None:
 
 
 def workload_name(text: str) -> str | None:
-    """``My-Data`` as my_data: a workload's, an owner's or a team's name. None for a text of which nothing is left."""
+    """Return a workload's, owner's or team's name: ``My-Data`` becomes my_data. None if no character remains."""
     made = field_name(text)
     return made.lower().strip("_") or None if made else None

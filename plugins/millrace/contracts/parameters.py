@@ -1,4 +1,4 @@
-"""What a person may change when triggering a run."""
+"""Run parameters: what a user may change when triggering a run."""
 
 from datetime import date
 from typing import Literal
@@ -9,17 +9,20 @@ from millrace.contracts.base import Contract, Name
 
 
 class Parameters(Contract):
-    """One run's parameters, bounded; the trigger form, the CLI's --conf and the REST API all pass through here."""
+    """Parameters of one run, with bounds; the trigger form, the CLI's --conf and the REST API are validated by them."""
 
-    rows: int = Field(default=0, ge=0, le=1_000_000_000, description="Training rows at most; 0 takes all of them.")
+    rows: int = Field(default=0, ge=0, le=1_000_000_000, description="Maximum number of training rows; 0 takes all.")
     epochs: int = Field(ge=1, le=100, description="Passes over the training rows.")
-    batch_size: int = Field(ge=1, le=4096, description="Rows in an optimiser step.")
+    batch_size: int = Field(ge=1, le=4096, description="Rows per optimiser step.")
     workers: int = Field(
-        default=1, ge=1, le=64, description="Pods that train together, each on its share of every batch (Kubernetes)."
+        default=1,
+        ge=1,
+        le=64,
+        description="Pods of the worker group, each trains on its share of every batch (Kubernetes).",
     )
     learning_rate: float = Field(gt=0, le=1, description="Peak learning rate of AdamW.")
-    max_length: int | None = Field(default=None, ge=8, le=8192, description="Tokens of a row; longer texts are cut.")
-    seed: int = Field(default=7, ge=0, le=2**31 - 1, description="Same seed, same data: same losses.")
+    max_length: int | None = Field(default=None, ge=8, le=8192, description="Tokens per row; longer texts are cut.")
+    seed: int = Field(default=7, ge=0, le=2**31 - 1, description="Equal seeds and data give equal losses.")
     hardware: str = Field(
         default="auto", pattern=r"^[a-z0-9][a-z0-9_.-]{0,62}$", description="Entry of the site's hardware catalogue."
     )
@@ -27,18 +30,19 @@ class Parameters(Contract):
         default=None,
         ge=1,
         le=64,
-        description="Tasks that ingest the days side by side; by the data's size when empty.",
+        description="Parallel ingest tasks; chosen by the data's size when empty.",
     )
-    dry_run: bool = Field(default=False, description="Stop after sizing: see the plan, train nothing.")
-    partition_from: date | None = Field(default=None, description="First day; the run's own day when empty.")
-    partition_to: date | None = Field(default=None, description="Last day; the run's own day when empty.")
+    dry_run: bool = Field(default=False, description="Stop after sizing: make the plan, do not train.")
+    partition_from: date | None = Field(default=None, description="First partition; the run's own day when empty.")
+    partition_to: date | None = Field(default=None, description="Last partition; the run's own day when empty.")
     train: Literal["auto", "newest", "always", "never"] = Field(
         default="auto",
-        description="newest: only if no newer data is there; auto: so in a backfill, otherwise always.",
+        description="newest: only if no newer data exists; auto: newest in a backfill, otherwise always.",
     )
     start: Literal["policy", "now"] = Field(
-        default="policy", description="now: training waits for no cleaner or cheaper hours, whatever the workload says."
+        default="policy",
+        description="now: training does not wait for cleaner or cheaper hours, even if the workload does.",
     )
     budget: Name | None = Field(
-        default=None, description="Budget that the run keeps, by the name that price-backfill --budget gave it."
+        default=None, description="Name of the budget that limits the run, as given to price-backfill --budget."
     )

@@ -1,4 +1,4 @@
-"""What pydantic found wrong with a document, in plain words: what, which rule, and what to do."""
+"""Translation of pydantic's validation errors to mistakes in plain words: what is wrong, the rule, the remedy."""
 
 from collections.abc import Mapping
 from types import UnionType
@@ -28,7 +28,7 @@ _BOUNDS = {
 
 
 def mistakes_of(error: ValidationError, model: type[BaseModel], prefix: Place = ()) -> list[Mistake]:
-    """Every mistake that pydantic found in a document of this model, whose own place is ``prefix``; one a place."""
+    """Return every mistake that pydantic found in a document of ``model``, one per place below ``prefix``."""
     found: dict[tuple[Place, str], Mistake] = {}
     details = error.errors(include_url=False)
     misspelt = {_misspelt(each, model) for each in details if each["type"] == "extra_forbidden"}
@@ -36,7 +36,7 @@ def mistakes_of(error: ValidationError, model: type[BaseModel], prefix: Place = 
         if each["type"] == "missing" and each["loc"] in misspelt:
             continue
         if each["type"] == "too_short" and any(_inside(other["loc"], each["loc"]) for other in details):
-            continue  # an item that is wrong was not counted
+            continue  # pydantic does not count invalid items
         inner = each.get("ctx", {}).get("error")
         if isinstance(inner, MistakesError):
             place = (*prefix, *each["loc"])
@@ -134,7 +134,7 @@ def _misspelt(error: ErrorDetails, model: type[BaseModel]) -> Place:
 
 
 def _followed(model: type[BaseModel], loc: Place) -> tuple[type[BaseModel], Place]:
-    """The model that the last field belongs to, and the part of ``loc`` that is fields and indexes."""
+    """Return the model that owns the last field, and the part of ``loc`` that consists of fields and indexes."""
     owner, known, annotation = model, [], None  # type: type[BaseModel], list[str | int], Any
     for part in loc:
         inner = _model_in(annotation)

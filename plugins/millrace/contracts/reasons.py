@@ -1,16 +1,16 @@
-"""Why a try or a run ended, as a code that decides and a text that explains."""
+"""Reasons for the end of an attempt or a run: a code for decisions and a text for people."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class ReasonCode(StrEnum):
-    """Why a try or a run ended. Code decides by it, monitors count by it; no text decides anything.
+    """Why an attempt or a run ended. Decisions and monitors use the code; no decision depends on a text.
 
-    A member is kept in the ledger by its value, and so keeps it.
+    The ledger stores a member's value, so the value never changes.
     """
 
-    # what a step may report of itself (see runs.report_claims)
+    # codes that a step may report itself (see runs.report_claims)
     DONE = "done"
     NO_NEW_DATA = "no_new_data"
     BAD_INPUT = "bad_input"
@@ -37,13 +37,13 @@ class ReasonCode(StrEnum):
     SUPERSEDED = "superseded"
     ROLLOUT_REVERTED = "rollout_reverted"
 
-    # how a process ended that left no report, or none that counts
+    # how a process ended without a report, or without a valid one
     LOST = "lost"
     DISRUPTED = "disrupted"
     NOT_STARTED = "not_started"
     REPORT_REFUSED = "report_refused"
 
-    # what was done in Airflow, or by it
+    # actions in Airflow, by a user or by Airflow itself
     STOPPED = "stopped"
     TIMED_OUT = "timed_out"
     DEADLOCKED = "deadlocked"
@@ -56,7 +56,7 @@ class ReasonCode(StrEnum):
 
 @dataclass(frozen=True)
 class Reason:
-    """A text for people and its code; None where the report is from before there were codes."""
+    """A text for people and its code; the code is None in reports from before codes existed."""
 
     text: str
     code: ReasonCode | None = None

@@ -1,4 +1,4 @@
-"""What a step says it did."""
+"""Step reports: what a step did and measured."""
 
 from typing import Annotated, Any, Literal, Self
 
@@ -12,15 +12,15 @@ from millrace.contracts.model import ModelVersion
 from millrace.contracts.reasons import ReasonCode
 
 Legible = Annotated[str, AfterValidator(legible)]
-"""A text of a step's, as people may see it whoever wrote it."""
+"""A step's text, made safe to display by ``errors.legible``: control characters escaped, length limited."""
 
 TRAINED_FOLDER = "trained"
 REPLAY_FILE = "replay.jsonl"
-"""Below ``out`` in the attempt of train, and of evaluate."""
+"""TRAINED_FOLDER and REPLAY_FILE are below ``out`` in the attempt folders of train and of evaluate."""
 
 
 class ErrorDetail(Contract):
-    """A step's error, for people: see errors.StepError."""
+    """A step's error in a report, for display: see errors.StepError."""
 
     type: Legible
     what: Legible
@@ -31,7 +31,7 @@ class ErrorDetail(Contract):
 
     @classmethod
     def of(cls, error: StepError) -> Self:
-        """The error as a report carries it."""
+        """Convert a StepError to its form in a report."""
         return cls(
             type=type(error).__name__,
             what=error.what,
@@ -43,7 +43,7 @@ class ErrorDetail(Contract):
 
 
 class IngestResult(Contract):
-    """Staged partitions; days whose file has not arrived are in ``absent``, and why, in ``absent_reasons`` by day."""
+    """Staged partitions; ``absent`` lists the days whose file has not arrived, ``absent_reasons`` the reason by day."""
 
     kind: Literal["ingest"] = "ingest"
     staged: tuple[StagedPartition, ...]
@@ -52,7 +52,7 @@ class IngestResult(Contract):
 
 
 class ExpectationOutcome(Contract):
-    """One rule of the suite on one partition."""
+    """Result of one expectation of the suite on one partition."""
 
     partition: Legible
     expectation: Legible
@@ -62,7 +62,7 @@ class ExpectationOutcome(Contract):
 
 
 class ValidateResult(Contract):
-    """The commit that holds the partitions, and their profiles. Where the Data Docs are is known from run and try."""
+    """The commit with the partitions, and their profiles. The place of the Data Docs follows from run and attempt."""
 
     kind: Literal["validate"] = "validate"
     dataset_uri: Uri
@@ -73,15 +73,15 @@ class ValidateResult(Contract):
 
     @model_validator(mode="before")
     @classmethod
-    def _older(cls, given: Any) -> Any:  # noqa: ANN401 - whatever a report holds
-        """Reports in the ledger of before named the Data Docs."""
+    def _older(cls, given: Any) -> Any:  # noqa: ANN401 - any JSON value
+        """Drop ``docs_uri``, which older reports in the ledger have."""
         return (
             {name: value for name, value in given.items() if name != "docs_uri"} if isinstance(given, dict) else given
         )
 
 
 class TrainResult(Contract):
-    """Weights in ``trained_uri``; losses are the mean of each epoch."""
+    """Trained weights in ``trained_uri``; ``losses`` has the mean loss of each epoch."""
 
     kind: Literal["train"] = "train"
     trained_uri: Uri
@@ -89,7 +89,7 @@ class TrainResult(Contract):
     losses: tuple[float, ...]
     rows: int
     steps: int
-    tokens: int | None = Field(description="fed in all epochs, padding included")
+    tokens: int | None = Field(description="of all epochs together, padding included")
     resumed_from_step: int | None
     thresholds: tuple[float, ...]
     validation_micro_f1: float
@@ -97,7 +97,7 @@ class TrainResult(Contract):
 
 
 class ExportResult(Contract):
-    """A model version in the store: it exists once the ledger has its row."""
+    """A model version in the store; it exists for Millrace once the ledger has its row."""
 
     kind: Literal["export"] = "export"
     model: ModelVersion
@@ -107,7 +107,7 @@ class ExportResult(Contract):
 
 
 class LabelScore(Contract):
-    """One label on the test split."""
+    """Metrics of one label on the test split."""
 
     label: str
     support: int
@@ -117,7 +117,7 @@ class LabelScore(Contract):
 
 
 class ServingCost(Contract):
-    """One request's cost at batch 1, measured on the exported model."""
+    """Cost of one request at batch size 1, measured on the exported model."""
 
     requests: int
     p50_latency_seconds: float
@@ -128,7 +128,7 @@ class ServingCost(Contract):
 
 
 class Quality(Contract):
-    """A version's figures on one set of test rows. ``calibration_error`` is the expected calibration error, 15 bins."""
+    """Metrics of a version on a set of test rows. ``calibration_error`` is the expected calibration error, 15 bins."""
 
     model: ModelVersion
     rows: int
@@ -140,7 +140,7 @@ class Quality(Contract):
 
 
 class Baseline(Contract):
-    """TF-IDF (or the raw numbers) with logistic regression on the same rows, at its best global threshold."""
+    """Baseline metrics on the same rows: logistic regression on TF-IDF (or raw numbers), best global threshold."""
 
     micro_f1: float
     threshold: float
@@ -148,13 +148,13 @@ class Baseline(Contract):
 
 
 class EvaluateResult(Contract):
-    """The candidate beside the live version and a simple baseline; ``replay`` is what canary and watch send."""
+    """Metrics of the candidate, the live version and a baseline; ``replay`` is what canary and watch send."""
 
     kind: Literal["evaluate"] = "evaluate"
     candidate: Quality
     live: Quality | None
     baseline: Baseline | None
-    replay_uri: Uri = Field(description="JSON Lines: a test row's features a line, for canary and watch")
+    replay_uri: Uri = Field(description="JSON Lines for canary and watch: the features of one test row per line")
 
 
 Result = Annotated[
@@ -163,10 +163,10 @@ Result = Annotated[
 
 
 class Report(Contract):
-    """Written last, beside the outputs. "skipped" means that there was nothing to do, and why is in ``reason``.
+    """Report of a step: written last, beside the outputs. "skipped" means that there was nothing to do.
 
-    ``code`` is why, for whoever decides by it; ``reason`` explains it to people. Which codes a step may report itself,
-    runs.report_claims says. A report from before there were codes has none.
+    ``code`` is the reason that decisions are made by, ``reason`` its explanation for people. runs.report_claims lists
+    the codes that a step may report itself. Reports from before codes existed have ``code`` None.
     """
 
     schema_version: Literal[1] = 1

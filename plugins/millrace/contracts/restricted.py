@@ -1,13 +1,13 @@
-"""What Pod Security's profile "restricted" asks of pods and containers, as Kubernetes spells it."""
+"""Security contexts that Kubernetes' Pod Security profile "restricted" requires of pods and containers."""
 
 from typing import Any
 
 USER = 65532
-"""The user and group of every image."""
+"""User and group id of every image."""
 
 
 def pod_security() -> dict[str, Any]:
-    """A pod's security context; the group owns its volumes."""
+    """Return a pod's security context; the group owns the pod's volumes."""
     return {
         "runAsNonRoot": True,
         "runAsUser": USER,
@@ -18,7 +18,7 @@ def pod_security() -> dict[str, Any]:
 
 
 def container_security() -> dict[str, Any]:
-    """A container's security context, and a root file system that cannot be written."""
+    """Return a container's security context, with a read-only root file system."""
     return {
         "allowPrivilegeEscalation": False,
         "readOnlyRootFilesystem": True,

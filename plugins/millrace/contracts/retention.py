@@ -1,4 +1,4 @@
-"""What is kept in a store and for how long, and what a sweep found."""
+"""Retention: what a store keeps and for how long, and what a sweep found."""
 
 from typing import Literal
 
@@ -10,16 +10,16 @@ Kind = Literal["attempt", "part", "upload", "table_file", "model"]
 
 
 class RetentionPolicy(Contract):
-    """How long things stay that no live version names."""
+    """How long data is kept that no live version refers to."""
 
-    attempt_days: float = Field(ge=0, description="folders of a run's steps, after the run's end")
-    models: int = Field(ge=0, description="model versions before the live one, so that going back works")
-    grace_hours: float = Field(ge=0, description="files in the making and uploads that nobody has completed")
-    table_hours: float = Field(ge=0, description="files of a table that no version in use has any more")
+    attempt_days: float = Field(ge=0, description="attempt folders of a run's steps, after the run's end")
+    models: int = Field(ge=0, description="model versions before the live one, for rollback")
+    grace_hours: float = Field(ge=0, description="incomplete files and uploads")
+    table_hours: float = Field(ge=0, description="files of a table that no version in use refers to")
 
 
 class Found(Contract):
-    """Something that may go, by its kind and workload."""
+    """Data that the sweep may remove, by kind and workload."""
 
     kind: Kind
     workload: str
@@ -29,7 +29,7 @@ class Found(Contract):
 
 
 class StoredSize(Contract):
-    """What a workload keeps of one kind."""
+    """Stored files and bytes of a workload, for one kind of data."""
 
     workload: str
     kind: Literal["dataset", "models", "runs", "serving"]

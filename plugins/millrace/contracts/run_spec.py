@@ -1,4 +1,4 @@
-"""What a step is asked to do."""
+"""Step specs: the complete input of a step."""
 
 import hashlib
 from typing import Annotated, Literal
@@ -14,11 +14,11 @@ from millrace.contracts.workload import Workload
 
 
 class TryKey(Contract):
-    """One try of one task: the key under which everything measured is kept."""
+    """Key of one attempt of one task; every measurement is stored under it."""
 
     dag_id: str
     run_id: str
-    repeat: int = Field(ge=0, description="how often this run was done again after it had ended")
+    repeat: int = Field(ge=0, description="how often this run was cleared and ran again after it had ended")
     task_id: str
     map_index: int = -1
     try_number: int = Field(ge=1)
@@ -34,48 +34,49 @@ class IngestTask(Contract):
 class ValidateTask(Contract):
     """Check staged partitions; when all pass, commit them to the Delta table and profile them.
 
-    Where the workload has each row once in its whole data set, rows of earlier partitions are left out before that.
+    With deduplication over the whole dataset, rows that earlier partitions have are removed before the checks.
     """
 
     kind: Literal["validate"] = "validate"
     staged: tuple[StagedPartition, ...]
     dataset_uri: Uri
     published: DatasetVersion | None = Field(
-        default=None, description="what rows must not be in, before their day; None where that does not matter"
+        default=None,
+        description="version whose earlier rows count as duplicates; None unless deduplicating over the dataset",
     )
-    engine: Literal["arrow", "spark"] = Field(default="arrow", description="this process alone, or Spark")
-    live_profile: Profile | None = Field(description="of the data that the live model was trained on")
-    base_model: BaseModelRef | None = Field(description="its tokenizer counts tokens for the profile")
+    engine: Literal["arrow", "spark"] = Field(default="arrow", description="this process, or Spark")
+    live_profile: Profile | None = Field(description="profile of the live model's training data")
+    base_model: BaseModelRef | None = Field(description="its tokenizer counts the profile's tokens")
 
 
 class TrainTask(Contract):
-    """Fine-tune on a published version; checkpoints go to ``state_uri`` and outlive a try."""
+    """Fine-tune on a published version; checkpoints go to ``state_uri`` and outlive an attempt."""
 
     kind: Literal["train"] = "train"
     dataset: DatasetVersion
     base_model: BaseModelRef | None
     rows_at_once: int | None = Field(
-        default=None, ge=1, description="of a batch, as the device's memory holds them; None feeds it whole"
+        default=None, ge=1, description="rows of a micro-batch that fits the device's memory; None: the whole batch"
     )
 
     def fed_at_once(self, batch_size: int) -> int:
-        """Rows of a batch that the device is given at once."""
+        """Return the micro-batch size: rows of a batch that the device processes at once."""
         return min(self.rows_at_once or batch_size, batch_size)
 
 
 class ExportTask(Contract):
-    """Turn trained weights into ONNX with a manifest, equal to Keras within a tolerance."""
+    """Convert trained weights to ONNX with a manifest; probabilities equal those of Keras within a tolerance."""
 
     kind: Literal["export"] = "export"
     dataset: DatasetVersion
     base_model: BaseModelRef | None
-    trained_uri: Uri = Field(description="the folder that train left, with its manifest")
-    trained_sha256: str = Field(description="of that manifest")
-    models_uri: Uri = Field(description="the version is written to a folder below this one")
+    trained_uri: Uri = Field(description="output folder of train, with its manifest")
+    trained_sha256: str = Field(description="digest of that manifest")
+    models_uri: Uri = Field(description="parent folder of the model version")
 
 
 class EvaluateTask(Contract):
-    """Judge the exported candidate on the test split, and the live version on the same rows."""
+    """Evaluate the exported candidate on the test split, and the live version on the same rows."""
 
     kind: Literal["evaluate"] = "evaluate"
     dataset: DatasetVersion
@@ -85,10 +86,10 @@ class EvaluateTask(Contract):
 
 
 class ServeTask(Contract):
-    """Serve a workload's versions; ``target_uri`` names them, ``status_uri`` is where the server answers.
+    """Serve a workload's versions: ``target_uri`` is the serving target, ``status_uri`` is where the server reports.
 
-    Replicas of one version have no status to share: None. ``secrets_folder`` is where a secret is mounted, with tls.crt
-    and tls.key where ``tls`` is on, and the bearer token of every request for a model where ``token`` is.
+    ``status_uri`` is None for replicas, which have no common status. ``secrets_folder`` is the mount of a secret with
+    tls.crt and tls.key if ``tls``, and with the bearer token that model requests must carry if ``token``.
     """
 
     kind: Literal["serve"] = "serve"
@@ -107,19 +108,19 @@ Task = Annotated[
 
 
 class Gang(Contract):
-    """One of several workers that train one model together; worker 0 leads: it keeps checkpoints and the result."""
+    """One worker of a worker group, which trains one model; worker 0 leads and keeps checkpoints and the result."""
 
     workers: int = Field(ge=2)
     index: int = Field(ge=0)
-    coordinator: str = Field(description="host:port that worker 0 listens on and every worker reaches")
-    join_seconds: int = Field(default=300, ge=1, description="that another worker's pod may start after this one's")
+    coordinator: str = Field(description="host:port on which worker 0 listens for the other workers")
+    join_seconds: int = Field(default=300, ge=1, description="longest delay of another worker's pod after this one")
 
 
 class RunSpec(Contract):
-    """A step's whole order: an image reads nothing else but the standard credential variables.
+    """Step spec: all that an image reads, apart from the standard credential variables.
 
-    ``attempt_uri`` is this try's own folder: ``report.json`` and ``meter.json`` go there, outputs below ``out/``.
-    ``state_uri`` is shared by the tries of this step of this run.
+    ``attempt_uri`` is the folder of this attempt: ``report.json`` and ``meter.json`` go there, outputs below ``out/``.
+    ``state_uri`` is shared by the attempts of this step of this run.
     """
 
     schema_version: Literal[1] = 1
@@ -134,22 +135,22 @@ class RunSpec(Contract):
 
     @property
     def document(self) -> bytes:
-        """The order as its file holds it."""
+        """The spec file's content (JSON)."""
         return self.model_dump_json(indent=1).encode()
 
     @property
     def sha256(self) -> str:
-        """Of that file: who gave the order knows by it whether it is still there."""
+        """Digest of ``document``; the sender checks by it that the spec file is unchanged."""
         return hashlib.sha256(self.document).hexdigest()
 
     @property
     def variant(self) -> str:
-        """Of the image that has the step: "" or "spark"."""
+        """Variant of the image that has the step: "" or "spark"."""
         return "spark" if isinstance(self.task, ValidateTask) and self.task.engine == "spark" else ""
 
     @property
     def workers(self) -> int:
-        """Processes that do this step together; only training takes several."""
+        """Number of processes that run this step; only training uses several."""
         return self.parameters.workers if self.task.kind == "train" else 1
 
 
@@ -157,4 +158,4 @@ REPORT_FILE = "report.json"
 METER_FILE = "meter.json"
 SPEC_FILE = "spec.json"
 WORKERS_FOLDER = "workers"
-"""Below a gang's attempt: worker N's order is N.json, and its own attempt N; the leader's attempt is the gang's."""
+"""In a worker group's attempt folder: worker N has the spec N.json and attempt N; the leader's is the group's."""

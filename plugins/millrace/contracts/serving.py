@@ -1,4 +1,4 @@
-"""What the rollout orders of a model server, and what the server answers."""
+"""Serving targets, which the rollout writes for a model server, and the status that the server reports."""
 
 from datetime import datetime
 from typing import Annotated, Literal
@@ -16,7 +16,10 @@ STATUS_FILE = "status.json"
 
 
 class ServingTarget(Contract):
-    """``generation`` grows with each order; the server loads both versions before it moves a request."""
+    """Serving target: the versions that a model server loads, and the canary's share of requests.
+
+    ``generation`` grows with each target; the server loads both versions before it routes a request by the target.
+    """
 
     generation: int = Field(ge=1, le=_LARGEST_GENERATION)
     workload: Name
@@ -27,7 +30,7 @@ class ServingTarget(Contract):
 
 
 class VersionHealth(Contract):
-    """One version's requests since it was last given traffic."""
+    """Request metrics of one version since it last began to receive traffic."""
 
     version: Name
     requests: int = 0
@@ -37,9 +40,9 @@ class VersionHealth(Contract):
 
 
 class ServingStatus(Contract):
-    """The server's own view. ``reverted`` means that it took the canary away by itself, for ``reason``.
+    """Status of a model server. ``reverted`` means that it removed the canary by itself, because of ``reason``.
 
-    ``sequence`` grows with each word of one process, whatever the clock does.
+    ``sequence`` grows with each status of one process, independent of the clock.
     """
 
     generation: int = Field(ge=0, lt=_LARGEST_GENERATION)
@@ -51,11 +54,13 @@ class ServingStatus(Contract):
     pid: int
     started_at: datetime
     updated_at: datetime
-    address: str = Field(max_length=300, description="for people; whoever asks the server knows where it was begun")
+    address: str = Field(
+        max_length=300, description="for display; clients take the address from where they started the server"
+    )
 
 
 class Verdict(Contract):
-    """A three-valued judgement with its reasons, the failed ones first."""
+    """A three-valued verdict with its reasons, failed checks first."""
 
     outcome: Literal["pass", "fail", "inconclusive"]
     reasons: tuple[str, ...] = Field(min_length=1)

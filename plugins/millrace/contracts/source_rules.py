@@ -1,4 +1,4 @@
-"""What holds between the parts of a declared source and its dialect."""
+"""Rules between the fields of a declared source and of its dialect."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _NOT_OF_FILES = {"utf-7", "idna", "punycode", "unicode-escape", "raw-unicode-esc
 
 
 def signs(dialect: Dialect) -> Iterator[Mistake]:
-    """Signs are single ASCII characters, each with one meaning."""
+    """Check that delimiter, quote and escape are different single ASCII characters."""
     seen: dict[str, str] = {}
     for name in ("delimiter", "quote", "escape"):
         sign = getattr(dialect, name)
@@ -47,7 +47,7 @@ def signs(dialect: Dialect) -> Iterator[Mistake]:
 
 
 def decimal_mark(dialect: Dialect) -> Iterator[Mistake]:
-    """A number's decimal mark does not end its field."""
+    """Check that the decimal mark is not the delimiter."""
     if dialect.decimal_mark == dialect.delimiter or (dialect.decimal_mark == "," and dialect.delimiter is None):
         yield Mistake(
             ("decimal_mark",),
@@ -58,7 +58,7 @@ def decimal_mark(dialect: Dialect) -> Iterator[Mistake]:
 
 
 def encoding(dialect: Dialect) -> Iterator[Mistake]:
-    """Python knows the encoding, as one of text files."""
+    """Check that the encoding is one of Python's for text files."""
     try:
         codec = codecs.lookup(dialect.encoding)
     except (LookupError, ValueError):
@@ -79,7 +79,7 @@ def encoding(dialect: Dialect) -> Iterator[Mistake]:
 
 
 def has_a_dialect(source: Source) -> Iterator[Mistake]:
-    """A dialect is declared only where the format has one."""
+    """Check that a dialect is declared only for a format that has one."""
     if source.format in {"jsonl", "parquet"} and source.dialect != type(source.dialect)():
         yield Mistake(
             ("dialect",),

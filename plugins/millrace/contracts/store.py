@@ -1,4 +1,4 @@
-"""What a store was seen to do, and how datasets are committed there because of it."""
+"""Observed traits of a store, which decide how datasets are committed there."""
 
 from typing import Literal
 
@@ -8,19 +8,19 @@ from millrace.contracts.base import Contract, Uri
 
 
 class StoreTraits(Contract):
-    """The outcome of a probe: what happened, not what the store says of itself."""
+    """Result of a probe: observed behaviour, not the store's own claims."""
 
     uri: Uri
     probed_at: AwareDatetime
-    means: Literal["rename", "conditional_put", "none"] = Field(description="how a file is put where none is")
-    keeps_what_is_there: bool = Field(description="a file that is there was never replaced by one put where none is")
-    one_wins: bool = Field(description="of several who put one file at one moment, one was told that it did, each time")
+    means: Literal["rename", "conditional_put", "none"] = Field(description="how a file is created exclusively")
+    keeps_what_is_there: bool = Field(description="an exclusive write never replaced an existing file")
+    one_wins: bool = Field(description="of several concurrent exclusive writes, exactly one succeeded, each time")
     lists_at_once: bool = Field(
-        description="a listing names a file as soon as it is written, and no longer once it is gone"
+        description="a listing shows a file as soon as it is written, and no longer after its deletion"
     )
     remarks: tuple[str, ...] = ()
 
     @property
     def exclusive(self) -> bool:
-        """Whether delta-rs may leave a race of commits to the store; if not, the ledger's row decides it."""
+        """Whether the store may decide a race of delta-rs commits; if not, the ledger's row decides it."""
         return self.means != "none" and self.keeps_what_is_there and self.one_wins and self.lists_at_once

@@ -1,4 +1,4 @@
-"""Models whose size no family knows: what is traced in the train image, and what the trace says."""
+"""Traces of models whose size no model family gives: the request to the train image, and its result."""
 
 import hashlib
 import json
@@ -11,7 +11,7 @@ from millrace.contracts.workload import Option
 
 
 class TraceOrder(Contract):
-    """All that a trainer builds its model from, apart from weights; equal orders have equal digests."""
+    """Trace request: all inputs of a trainer's model except weights; equal requests have equal digests."""
 
     trainer: Name
     options: dict[str, Option]
@@ -23,22 +23,24 @@ class TraceOrder(Contract):
 
     @property
     def sha256(self) -> str:
-        """Of the canonical JSON: sorted keys, no spaces."""
+        """Digest of the canonical JSON: sorted keys, no spaces."""
         document = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"), allow_nan=False)
         return hashlib.sha256(document.encode()).hexdigest()
 
 
 class TracedLength(Contract):
-    """One row padded to a length: FLOPs of the matrix products, and what training keeps for the backward pass."""
+    """Trace of one row padded to a length: FLOPs of the matrix products, and bytes kept for the backward pass."""
 
     length: int = Field(ge=0)
     forward_flops: float = Field(ge=0)
-    layers: dict[str, tuple[float, float]] = Field(description="forward and backward of training, by the layer's path")
+    layers: dict[str, tuple[float, float]] = Field(
+        description="forward and backward FLOPs of training, by the layer's path"
+    )
     kept_bytes: float = Field(ge=0)
 
 
 class TracedModel(Contract):
-    """A trace's answer; ``order_sha256`` is the order's."""
+    """Result of a trace; ``order_sha256`` is the digest of the request."""
 
     order_sha256: Sha256
     parameters: int = Field(ge=0)

@@ -1,6 +1,6 @@
-"""Trainers by name: the options that each one takes, and what it asks of a workload.
+"""Registry of trainers: the options of each one, and its requirements on a workload.
 
-A trainer that is added to the train image is declared here too, so that mistakes are told before anything runs.
+A trainer that is added to the train image is declared here too, so that mistakes are reported before anything runs.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -22,16 +22,16 @@ _LIST_PATTERN = r"^[1-9][0-9]{0,5}(,[1-9][0-9]{0,5})*$"
 
 
 class TrainerOptions(Contract):
-    """What every trainer takes."""
+    """Options of every trainer."""
 
     precision: Literal["float32", "mixed_bfloat16"] = Field(
-        default="float32", description="mixed_bfloat16 is quicker where the processor multiplies bfloat16 (AMX, GPUs)"
+        default="float32", description="mixed_bfloat16 is faster where the processor multiplies bfloat16 (AMX, GPUs)"
     )
-    checkpoint_seconds: float = Field(default=30.0, gt=0, le=86_400, description="between two checkpoints, at least")
+    checkpoint_seconds: float = Field(default=30.0, gt=0, le=86_400, description="minimum time between two checkpoints")
     weight_decay: float = Field(default=0.01, ge=0, le=1)
-    warmup_share: float = Field(default=0.1, ge=0, le=0.9, description="of all steps, with a rising learning rate")
-    clip_norm: float = Field(default=1.0, gt=0, description="largest norm of all gradients together")
-    baseline: bool = Field(default=True, description="evaluate fits logistic regression on the same rows")
+    warmup_share: float = Field(default=0.1, ge=0, le=0.9, description="share of the steps with a rising learning rate")
+    clip_norm: float = Field(default=1.0, gt=0, description="largest global norm of the gradients")
+    baseline: bool = Field(default=True, description="evaluate also fits logistic regression on the same rows")
 
 
 class BertOptions(TrainerOptions):
@@ -41,7 +41,7 @@ class BertOptions(TrainerOptions):
     buckets: str = Field(
         default="16,32,48,64,96,128,192,256,384,512",
         pattern=_LIST_PATTERN,
-        description="token lengths that batches are padded to, rising; lengths past max_length are left out",
+        description="token lengths that batches are padded to, ascending; lengths above max_length are ignored",
     )
 
 
@@ -54,14 +54,14 @@ class MlpOptions(TrainerOptions):
 
 @dataclass(frozen=True)
 class TrainerDemands:
-    """What a trainer asks of its workload: texts and a base model, or numbers and truth values."""
+    """A trainer's requirements on a workload: texts and a base model, or numbers and bools."""
 
     options: type[TrainerOptions]
     takes_text: bool
 
     @property
     def features(self) -> str:
-        """The features that it takes, in words."""
+        """The accepted types of features, as text."""
         return "columns of type string" if self.takes_text else "numbers and bool: integers, floats and decimals"
 
     def takes(self, kind: ColumnKind) -> bool:
@@ -76,7 +76,7 @@ TRAINERS: dict[str, TrainerDemands] = {
 
 
 def numbers(text: str) -> tuple[int, ...]:
-    """The whole numbers of a comma-separated list."""
+    """Parse a comma-separated list of integers."""
     return tuple(int(part) for part in text.split(","))
 
 
@@ -84,7 +84,7 @@ O = TypeVar("O", bound=TrainerOptions)  # noqa: E741
 
 
 def parse_options(kind: type[O], given: Mapping[str, Option]) -> O:
-    """A trainer's options. Raises BadInputError for one that is unknown, of another type or out of bounds."""
+    """Return a trainer's options. Raises BadInputError if one is unknown, of another type or out of bounds."""
     try:
         return kind.model_validate(dict(given), strict=True)
     except ValidationError as error:
@@ -95,7 +95,7 @@ def parse_options(kind: type[O], given: Mapping[str, Option]) -> O:
 
 
 def known_trainer(workload: Workload) -> Iterator[Mistake]:
-    """The trainer is one of TRAINERS."""
+    """Check that the trainer is one of TRAINERS."""
     name = workload.training.trainer
     if name not in TRAINERS:
         yield Mistake(
@@ -107,7 +107,7 @@ def known_trainer(workload: Workload) -> Iterator[Mistake]:
 
 
 def options(workload: Workload) -> Iterable[Mistake]:
-    """Options are the trainer's own, of their types and within their bounds."""
+    """Check that the options are known to the trainer, of their types and within their bounds."""
     demands = TRAINERS.get(workload.training.trainer)
     if demands is None:
         return ()
@@ -119,7 +119,7 @@ def options(workload: Workload) -> Iterable[Mistake]:
 
 
 def features(workload: Workload) -> Iterator[Mistake]:
-    """Features are of types that the trainer takes, and complete."""
+    """Check that features are of types that the trainer takes, and not nullable."""
     trainer, dataset = workload.training.trainer, workload.dataset
     demands = TRAINERS.get(trainer)
     if demands is None:
@@ -145,7 +145,7 @@ def features(workload: Workload) -> Iterator[Mistake]:
 
 
 def text(workload: Workload) -> Iterator[Mistake]:
-    """A trainer of texts has a base model to start from, and a number of tokens to cut them at."""
+    """Check that a trainer of texts has a base model and a maximum length in tokens."""
     training = workload.training
     demands = TRAINERS.get(training.trainer)
     if demands is None or not demands.takes_text:
@@ -168,7 +168,7 @@ def text(workload: Workload) -> Iterator[Mistake]:
 
 
 def defaults(workload: Workload) -> Iterable[Mistake]:
-    """What training is to take by default, a run's parameters may be."""
+    """Check that the training's defaults are valid run parameters."""
     training = workload.training
     given: dict[str, Any] = {
         name: getattr(training, name) for name in ("epochs", "batch_size", "learning_rate", "max_length")

@@ -1,4 +1,4 @@
-"""What a declared workload keeps beyond the contracts themselves: told when its DAG is parsed, before anything runs."""
+"""Checks of a declared workload beyond its contracts, made when its DAG is parsed, before anything runs."""
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
@@ -10,16 +10,16 @@ from millrace.contracts.mistakes import Mistake, written
 from millrace.contracts.workload import Workload
 
 Rule = Callable[[Workload], Iterable[Mistake]]
-_MORE_PRESETS = ("@quarterly",)  # Airflow's, that croniter does not know
+_MORE_PRESETS = ("@quarterly",)  # a preset of Airflow's that croniter does not know
 
 
 def require_sound(workload: Workload) -> None:
-    """Raises BadInputError, with every mistake, for a workload that could not run as it is declared."""
+    """Raise BadInputError, with every mistake, if the workload cannot run as declared."""
     require(workload, RULES)
 
 
 def require(workload: Workload, rules: Sequence[Rule]) -> None:
-    """Raises BadInputError, with every mistake, for a workload that does not keep these rules."""
+    """Raise BadInputError, with every mistake, if the workload violates these rules."""
     found = [mistake for rule in rules for mistake in rule(workload)]
     if not found:
         return
@@ -34,7 +34,7 @@ def _of_its_dataset(rule: Callable[[Dataset], Iterable[Mistake]], workload: Work
 
 
 def _schedule_is_cron(workload: Workload) -> Iterable[Mistake]:
-    from croniter import CroniterError, croniter  # type: ignore[import-untyped]  # what judges a schedule has Airflow
+    from croniter import CroniterError, croniter  # type: ignore[import-untyped]  # Airflow brings croniter
 
     text = workload.schedule
     try:

@@ -1,1 +1,1 @@
-"""Meters: what a step used, from named sensors or a stated estimate."""
+"""Metering of a step's resource use and energy, from named sensors or a labelled estimate."""

@@ -1,4 +1,4 @@
-"""Energy counters: they only grow, until they wrap or break."""
+"""Energy counters, which grow until they wrap, are reset or fail."""
 
 import logging
 import time
@@ -10,9 +10,9 @@ log = logging.getLogger(__name__)
 class EnergyCounter:
     """Joules since ``start`` from one hardware counter.
 
-    ``read`` gives the counter in joules. A counter that wraps does so at ``wraps_at_joules`` and must be updated
-    at least once a turn (a RAPL package wraps after minutes at full power). One that goes back without wrapping was
-    reset by its driver: what it had counted is kept and nothing is added any more, so that coverage shows the loss.
+    ``read`` returns the counter in joules. A counter that wraps does so at ``wraps_at_joules`` and must be updated
+    at least once per wrap (a RAPL package wraps after minutes at full power). One that decreases without wrapping was
+    reset by its driver: its joules are kept and none are added, so that the coverage shows the loss.
     """
 
     def __init__(
@@ -33,13 +33,13 @@ class EnergyCounter:
         self._warned = False
 
     def start(self) -> None:
-        """Begin at zero, at the counter's value of now; a counter that cannot be read now is not used at all."""
+        """Reset to zero at the counter's current value; a counter that cannot be read now is not used at all."""
         self._joules, self._seen_at = 0.0, None
         self._started_at = self._clock()
         self._last_joules = self._value()
 
     def update(self) -> None:
-        """Add what was drawn since the last update; a reading that fails is logged once and adds nothing."""
+        """Add the joules since the last update; a failed reading is logged once and adds nothing."""
         if self._last_joules is None or (now_joules := self._value()) is None:
             return
         drawn_joules = now_joules - self._last_joules
@@ -55,7 +55,7 @@ class EnergyCounter:
     def _value(self) -> float | None:
         try:
             return self._read()
-        except Exception as error:  # a sensor's driver may raise anything, and a meter never fails a step
+        except Exception as error:  # a sensor's driver may raise any type, and a meter never fails a step
             self._warn(f"cannot be read: {error}")
             return None
 
@@ -66,10 +66,10 @@ class EnergyCounter:
 
     @property
     def joules(self) -> float | None:
-        """Drawn since the start, up to the last good reading; None where there was none after the start."""
+        """Joules from the start to the last successful reading; None if there was none after the start."""
         return None if self._seen_at is None else self._joules
 
     @property
     def seen_seconds(self) -> float:
-        """From the start to the last good reading."""
+        """Seconds from the start to the last successful reading."""
         return 0.0 if self._seen_at is None else self._seen_at - self._started_at

@@ -1,10 +1,10 @@
-"""Joules where no sensor is: CPU time and the site's hardware entry."""
+"""Estimate of joules without sensors, from CPU time and the site's hardware entry."""
 
 from millrace.contracts.measurement import EnergyMethod, Hardware
 
 
 def estimated_joules(hardware: Hardware, wall_seconds: float, cpu_seconds: float) -> float:
-    """Idle share of the whole machine for the wall time, plus the active share for the CPU time.
+    """Estimate joules: idle power of the whole machine for the wall time, plus active power for the CPU time.
 
     E = idle_W/core · cores · wall + active_W/core · cpu: the linear CPU power model of Fan, Weber and Barroso
     (ISCA 2007, section 3.2) with utilisation integrated over time. It is an estimate and is labelled as one.
@@ -13,10 +13,10 @@ def estimated_joules(hardware: Hardware, wall_seconds: float, cpu_seconds: float
 
 
 def idle_joules(hardware: Hardware, wall_seconds: float, method: EnergyMethod, joules: float) -> float | None:
-    """The part of ``joules`` that the hardware behind the method's sensors draws doing nothing for that time.
+    """Return the part of ``joules`` that the hardware behind the method's sensors draws when idle for that time.
 
-    By the catalogue's idle watts, and never more than was drawn; None where GPUs are in it whose idle watts the
-    catalogue lacks. What remains is the active part. The building's share (PUE) is in neither.
+    Computed from the catalogue's idle watts, at most ``joules``; None if GPUs are measured whose idle watts the
+    catalogue lacks. The remainder is the active part. Neither includes the building's share (PUE).
     """
     watts = 0.0
     if method != "nvml":

@@ -1,4 +1,4 @@
-"""The meter that every step runs under."""
+"""The meter that measures every step."""
 
 import logging
 import threading
@@ -26,7 +26,7 @@ _running: "Meter | None" = None
 
 
 def begin_phase(phase: Phase) -> None:
-    """See Meter.begin_phase, of the meter that this process runs under; without one nothing happens."""
+    """Call ``begin_phase`` of this process's running meter; without one, do nothing."""
     if _running is not None:
         _running.begin_phase(phase)
 
@@ -34,11 +34,11 @@ def begin_phase(phase: Phase) -> None:
 class Meter:
     """Measures this process and its children from ``__enter__`` to ``__exit__``.
 
-    ``on_reading`` gets a reading every five seconds and at the end, so that a killed step leaves one behind.
-    Joules come from ``sensors`` where there are any; else they are estimated from CPU time and ``hardware``,
-    ``energy_method`` says so and the coverage is 0: no sensor saw any of it. Nothing that fails in here (a sensor,
-    a process that ends while it is looked at, ``on_reading`` itself) fails the step. What ``begin_phase`` named is
-    read at the phase's edges and told apart.
+    ``on_reading`` gets a reading every five seconds and at the end, so that a killed step leaves one. Joules are from
+    ``sensors`` if there are any; otherwise they are estimated from CPU time and ``hardware``, ``energy_method`` is
+    "estimated" and the coverage 0. No failure in the meter (of a sensor, of a process that ends while it is sampled,
+    of ``on_reading``) fails the step. Phases from ``begin_phase`` are sampled at their boundaries and reported
+    separately.
     """
 
     def __init__(
@@ -78,16 +78,16 @@ class Meter:
         _running = None
         self._stop.set()
         self._final = self._measure(at_end=True)
-        # A store that hangs must not hold the step; the report carries the final reading in any case.
+        # A store that hangs must not block the step; the report has the final reading in any case.
         self._thread.join(timeout=_LAST_WRITE_SECONDS)
         self._emit()
 
     def reading(self) -> MeterReading:
-        """What was used so far; after ``__exit__``, what was used in all."""
+        """Return the reading so far; after ``__exit__``, the final one."""
         return self._final or self._measure()
 
     def begin_phase(self, phase: Phase) -> None:
-        """From now on, until the next phase or the end, what is used is this phase's."""
+        """Begin a phase, which lasts until the next one or the end; resource use in that time is attributed to it."""
         with self._lock:
             self._sample()
             self._phases.begin(phase, self._mark())
@@ -137,7 +137,7 @@ class Meter:
         if joules is None or method is None:
             method, joules = "estimated", estimated_joules(self._hardware, wall_seconds, used.cpu_seconds)
         else:
-            # The last counter reading and the wall time are taken a moment apart; that moment is no gap.
+            # Between the last counter reading and the wall time is a short delay, which is not a gap.
             gap_seconds = wall_seconds - used.seen_seconds
             covered = gap_seconds < _NO_GAP_SECONDS or wall_seconds <= 0
             coverage = 1.0 if covered else max(0.0, 1 - gap_seconds / wall_seconds)
@@ -165,7 +165,7 @@ class Meter:
             return
         try:
             self._on_reading(self.reading())
-        except Exception:  # whatever the store's client raises, the step's work goes on
+        except Exception:  # no error of the store's client may stop the step
             log.warning("the meter's reading was not kept", exc_info=True)
 
 

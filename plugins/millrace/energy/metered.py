@@ -1,4 +1,4 @@
-"""A run's joules by meters that a Prometheus scrapes: an energy counter where there is one, else a power gauge."""
+"""A run's joules from meters that Prometheus scrapes: an energy counter if there is one, else a power gauge."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,13 +7,13 @@ from typing import Literal
 from millrace.energy.prometheus import Prometheus, PrometheusError, Series
 from millrace.energy.window import GAP_SCRAPES, Sample, of_counter, of_gauge
 
-# Names of one physical meter in the labels of dcgm-exporter and of node meters; a pod's name may change over one.
+# Labels of dcgm-exporter and node meters that identify a physical meter; the pod's name on one meter may change.
 _METER_LABELS = ("UUID", "gpu_uuid", "Hostname", "instance", "node")
 
 
 @dataclass(frozen=True)
 class MeterQuery:
-    """A selector of series, e.g. ``DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION{pod=~"…"}``, which counts millijoules."""
+    """A selector of series and their unit; ``DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION{pod=~"…"}`` counts millijoules."""
 
     kind: Literal["counter", "gauge"]
     selector: str
@@ -21,14 +21,15 @@ class MeterQuery:
 
 
 def gpu_watts(labels: str) -> str:
-    """dcgm-exporter's gauge of the GPUs that ``labels`` (a selector's own, without braces) choose."""
+    """Return the selector of dcgm-exporter's power gauge; ``labels`` (without braces) select the GPUs."""
     return f"DCGM_FI_DEV_POWER_USAGE{{{labels}}}"
 
 
 def gpu_queries(labels: str) -> tuple[MeterQuery, ...]:
-    """dcgm-exporter's meters of the GPUs that ``labels`` choose: NVML's counter (Volta and later), then watts.
+    """Return queries of dcgm-exporter's meters of the GPUs that ``labels`` select: NVML's counter (Volta and later),
+    then watts.
 
-    The scrape has to keep the exporter's own labels (``honor_labels``), which name the pod.
+    The scrape must keep the exporter's own labels (``honor_labels``), which name the pod.
     """
     counted = f"DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION{{{labels}}}"
     return (MeterQuery("counter", counted, 1e-3), MeterQuery("gauge", gpu_watts(labels)))
@@ -36,7 +37,7 @@ def gpu_queries(labels: str) -> tuple[MeterQuery, ...]:
 
 @dataclass(frozen=True)
 class Metered:
-    """Joules of a window, and the share of it that meters saw; None with the ``reason`` where too little was seen."""
+    """Joules of a window, and its coverage; None, with the ``reason``, if the coverage is too small."""
 
     joules: float | None
     coverage: float
@@ -46,7 +47,7 @@ class Metered:
 
 @dataclass(frozen=True)
 class MeteredEnergy:
-    """Asks the queries in order (counters first) and takes the first one that covers enough of the window."""
+    """Reader of metered joules: runs the queries in order (counters first) until one covers enough of the window."""
 
     prometheus: Prometheus
     queries: tuple[MeterQuery, ...]
@@ -54,7 +55,7 @@ class MeteredEnergy:
     coverage_at_least: float = 0.95
 
     def read(self, begin: float, end: float) -> Metered:
-        """Joules from ``begin`` to ``end`` (Unix seconds), all chosen meters together. Never raises."""
+        """Return the joules from ``begin`` to ``end`` (Unix seconds), summed over all selected meters. Never raises."""
         best = Metered(None, 0.0, None, "no meter has a sample in the window")
         for query in self.queries:
             try:
@@ -73,7 +74,7 @@ class MeteredEnergy:
         if not meters or end <= begin:
             return Metered(None, 0.0, query, f"no sample of {query.selector}")
         found = [rule(samples, begin, end, GAP_SCRAPES * self.scrape_seconds) for samples in meters]
-        # one meter without samples is a part of the run that nobody saw
+        # a meter without samples is an unmeasured part of the run: the smallest coverage counts
         coverage = min(1.0, min(covered for _, covered in found) / (end - begin))
         if coverage < self.coverage_at_least:
             seen = f"{query.selector} covers {coverage:.0%} of the window, {self.coverage_at_least:.0%} at least"
@@ -82,19 +83,19 @@ class MeteredEnergy:
 
 
 def _meters(series: Sequence[Series]) -> list[list[Sample]]:
-    """The samples of each physical meter, though several series may show it."""
+    """Return the samples of each physical meter, merging the series of one meter."""
     by_meter: dict[tuple[str, ...], list[Series]] = {}
     for each in series:
         named = tuple(each.labels[label] for label in _METER_LABELS if label in each.labels)
-        # a UUID is enough; without one the host and the GPU's number on it are
+        # a UUID identifies a meter; without one, the host and the GPU's number on it do
         meter = named[:1] if "UUID" in each.labels else (*named, each.labels.get("gpu", ""))
         by_meter.setdefault(meter, []).append(each)
     return [_one_after_another(shown) for shown in by_meter.values()]
 
 
 def _one_after_another(series: Sequence[Series]) -> list[Sample]:
-    """Samples of one meter that no two series show for the same time: clocks of scrapers differ, and a counter that is
-    read by both would seem to go back. The longest series comes first.
+    """Merge the series of one meter so that each time is covered by one series: the clocks of scrapers differ, and a
+    counter read by both would seem to decrease. The longest series has priority.
     """
     kept: list[Sample] = []
     spans: list[tuple[float, float]] = []

@@ -1,4 +1,4 @@
-"""What each phase of a step used."""
+"""Resource use of each phase of a step."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from millrace.contracts.measurement import Phase
 
 @dataclass(frozen=True)
 class Mark:
-    """Where a meter stands: everything since its start."""
+    """A meter's totals at one moment, since its start."""
 
     wall_seconds: float = 0.0
     cpu_seconds: float = 0.0
@@ -15,7 +15,7 @@ class Mark:
     seen_seconds: float = 0.0
 
     def since(self, start: "Mark") -> "Mark":
-        """What was used between two marks. Joules begin at 0, so that unknown at the start is 0 once they are known."""
+        """Return the use between two marks. Joules unknown at the start count as 0, since they begin at 0."""
         return Mark(
             max(0.0, self.wall_seconds - start.wall_seconds),
             max(0.0, self.cpu_seconds - start.cpu_seconds),
@@ -24,7 +24,7 @@ class Mark:
         )
 
     def plus(self, other: "Mark") -> "Mark":
-        """Both together; joules are unknown where those of one are."""
+        """Return the sum of both; joules are None if one of them has none."""
         return Mark(
             self.wall_seconds + other.wall_seconds,
             self.cpu_seconds + other.cpu_seconds,
@@ -34,19 +34,19 @@ class Mark:
 
 
 class Phases:
-    """One phase lasts until the next one begins, so that no moment is in two; a phase that comes again goes on."""
+    """Resource use by phase. A phase lasts until the next one begins; a phase that begins again is continued."""
 
     def __init__(self) -> None:
         self._ended: dict[Phase, Mark] = {}
         self._open: tuple[Phase, Mark] | None = None
 
     def begin(self, phase: Phase, now: Mark) -> None:
-        """The phase that was open ends, and this one begins."""
+        """End the current phase and begin this one."""
         self._ended = self.until(now)
         self._open = (phase, now)
 
     def until(self, now: Mark) -> dict[Phase, Mark]:
-        """What each phase used so far, in the order in which they began."""
+        """Return the use of each phase so far, in the order in which they began."""
         found = dict(self._ended)
         if self._open is not None:
             phase, start = self._open

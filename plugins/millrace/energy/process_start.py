@@ -1,4 +1,4 @@
-"""A process by its id and its start, counted from the machine's: a clock that is set moves neither."""
+"""Identity of a process by its id and its start relative to the machine's boot, independent of clock changes."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,16 +7,16 @@ from typing import Any
 import psutil
 
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
-_TOLERANCE_SECONDS = 1.0  # the kernel gives the machine's start in whole seconds
+_TOLERANCE_SECONDS = 1.0  # the kernel gives the boot time in whole seconds
 
 
 def began_seconds(process: psutil.Process) -> float:
-    """From the machine's start to the process's. Raises psutil.Error."""
+    """Return the seconds from the machine's boot to the process's start. Raises psutil.Error."""
     return round(process.create_time() - psutil.boot_time(), 2)  # clock ticks are hundredths
 
 
 def boot() -> str:
-    """Names the machine's start; empty where the kernel does not."""
+    """Return the id of the machine's boot; empty if the kernel has none."""
     try:
         return _BOOT.read_text().strip()
     except OSError:
@@ -24,18 +24,18 @@ def boot() -> str:
 
 
 def remembered(process: psutil.Process) -> dict[str, Any]:
-    """What a file says of a process, so that ``recalled`` finds it. Raises psutil.Error."""
+    """Return the process's identity, to be stored in a file for ``recalled``. Raises psutil.Error."""
     return {"pid": process.pid, "began_seconds": began_seconds(process), "boot": boot()}
 
 
 def recalled(known: Mapping[str, Any]) -> psutil.Process | None:
-    """The process, if it still runs; an id that was given to another one does not count.
+    """Return the process if it still runs; None also if another process has its id now.
 
-    Raises KeyError, ValueError and TypeError for what ``remembered`` has not made.
+    Raises KeyError, ValueError or TypeError if ``known`` is not from ``remembered``.
     """
     try:
         process = psutil.Process(int(known["pid"]))
-        if "created_at" in known:  # as files before said it
+        if "created_at" in known:  # format of older files
             same = abs(process.create_time() - float(known["created_at"])) < _TOLERANCE_SECONDS
         else:
             began = abs(began_seconds(process) - float(known["began_seconds"])) < _TOLERANCE_SECONDS

@@ -1,4 +1,4 @@
-"""What a process and everything that it started have used."""
+"""Resource use of a process and all its descendants."""
 
 import contextlib
 import os
@@ -13,9 +13,9 @@ from millrace.energy.process_start import began_seconds
 
 @dataclass(frozen=True)
 class Usage:
-    """Since a process began: its own and that of the children it has waited for.
+    """Resource use since a process's start: its own and that of the children it has waited for.
 
-    Bytes are those that passed through its reads and writes: storage, network and pipes alike, cached or not.
+    Bytes are those of all read and write calls: storage, network and pipes, cached or not.
     """
 
     cpu_seconds: float
@@ -43,11 +43,11 @@ class _Seen:
 
 @dataclass
 class ProcessTree:
-    """This process, its descendants, and those of them that went on by themselves.
+    """This process, its descendants, and those of them whose parent ended first.
 
-    Nothing is counted twice: a child that ended is in its parent's own account from the moment that the parent
-    has waited for it, and is read by itself before. A descendant whose parent ended first is followed on its own,
-    and what it had used when it was last seen stays counted.
+    Nothing is counted twice: a child is sampled by itself until its parent has waited for it, and is then part of the
+    parent's own values. A descendant whose parent ended first is sampled separately, and its last sampled use stays
+    counted.
     """
 
     root: psutil.Process = field(default_factory=psutil.Process)
@@ -55,17 +55,17 @@ class ProcessTree:
     _seen: dict[tuple[int, float], _Seen] = field(default_factory=dict)
 
     def sample(self) -> Usage:
-        """Look at every process once: the use so far, and ``peak_memory_bytes`` brought up to date.
+        """Sample every process once: return the use so far, and update ``peak_memory_bytes``.
 
-        Peak memory is the larger of the kernel's own mark for this process (exact) and the largest sum of resident
-        bytes over the processes alive at a sample; pages that a forked child still shares count once for each of them.
-        Raises psutil.Error where this process itself cannot be read.
+        Peak memory is the larger of the kernel's high-water mark of this process (exact) and the largest sum of
+        resident bytes over the processes alive at a sample; pages shared after a fork count once per process.
+        Raises psutil.Error if this process itself cannot be read.
         """
-        # Parents are read before their children: a child waited for in between is missed once, not counted twice.
+        # Parents are read before their children: a child waited for in between is missed once, never counted twice.
         total = _usage(self.root)
         resident_bytes = self.root.memory_info().rss
         alive = {(child.pid, began_seconds(child)): child for child in self._descendants()}
-        # the kernel may leave a child out while its brother ends: whose parent is here has not left
+        # the kernel may omit a child while its sibling ends: a process whose parent is alive is still in the tree
         here = {self.root.pid, *(pid for pid, _ in alive), *(pid for pid, _ in self._seen)}
         for key, seen in list(self._seen.items()):
             if key not in alive and not seen.detached and _parent(seen.process) in here:
@@ -90,7 +90,7 @@ class ProcessTree:
                     waiting.append(pid)
                     with contextlib.suppress(psutil.Error):
                         found.append(psutil.Process(pid))
-        except OSError:  # a kernel without these files: every process of the machine is looked at
+        except OSError:  # a kernel without these files: psutil scans every process of the machine
             found = self.root.children(recursive=True)
         return [child for child in found if _began(child)]
 
@@ -101,12 +101,12 @@ class ProcessTree:
             self._seen.pop(key, None)
             return
         before = self._seen.get(key)
-        if before is not None and usage.read_bytes is None:  # ended but not waited for: only its time can be read
+        if before is not None and usage.read_bytes is None:  # a zombie: only its CPU time can be read
             usage = Usage(usage.cpu_seconds, before.usage.read_bytes, before.usage.written_bytes)
         self._seen[key] = _Seen(child, usage)
 
     def _follow(self, seen: _Seen) -> bool:
-        """Whether a process that left the tree stays in the account: it lives on, or ended unwaited-for by us."""
+        """Return whether a process outside the tree stays counted: it still runs, or was sampled outside the tree."""
         try:
             if seen.process.is_running():
                 seen.usage, seen.detached = _usage(seen.process), True
@@ -116,7 +116,7 @@ class ProcessTree:
 
 
 def _children(pid: int) -> Iterator[int]:
-    """By the kernel's own lists, one a thread: a look at all processes takes as long as there are some."""
+    """Yield child ids from the kernel's list of each thread; a scan of all processes would grow with their number."""
     try:
         threads = list(Path(f"/proc/{pid}/task").iterdir())
     except FileNotFoundError:
@@ -163,9 +163,9 @@ def _resident_bytes(process: psutil.Process) -> int:
 
 
 def _peak_resident_bytes() -> int:
-    """The kernel's high-water mark of this process; 0 where it keeps none.
+    """Return the kernel's high-water mark of this process's memory; 0 if there is none.
 
-    Not getrusage's: that one starts at the size of the process that launched this one.
+    getrusage's value is not used: it starts at the size of the process that launched this one.
     """
     try:
         for line in Path("/proc/self/status").read_text().splitlines():

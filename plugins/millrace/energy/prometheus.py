@@ -1,4 +1,4 @@
-"""Prometheus's HTTP API: one number, or the samples of series as they were scraped."""
+"""Client of Prometheus's HTTP API: one number, or the samples of series as they were scraped."""
 
 import math
 from dataclasses import dataclass
@@ -8,15 +8,15 @@ _REQUEST_SECONDS = 10
 
 
 class PrometheusError(Exception):
-    """It does not answer, refuses a query, or gives more than was asked for.
+    """Prometheus does not answer, rejects a query, or returns several series instead of one.
 
-    Its URL may hold a password, so that no message names it.
+    No message contains the URL, which may have a password.
     """
 
 
 @dataclass(frozen=True)
 class Series:
-    """A series' labels, and its samples as (Unix seconds, value), by time."""
+    """A series: labels, and samples as (Unix seconds, value), ordered by time."""
 
     labels: dict[str, str]
     samples: tuple[tuple[float, float], ...]
@@ -24,12 +24,12 @@ class Series:
 
 @dataclass(frozen=True)
 class Prometheus:
-    """The server at ``url``."""
+    """Client of the server at ``url``."""
 
     url: str
 
     def number(self, query: str, at: float | None = None) -> float | None:
-        """The one number that a query gives at a time, now where None; None where it gives nothing or no number."""
+        """Return a query's number at a time (None: now); None if there is no series or the value is not finite."""
         data = self._ask(query, at)
         samples = [data["result"]] if data["resultType"] == "scalar" else [each["value"] for each in data["result"]]
         if len(samples) > 1:
@@ -38,7 +38,7 @@ class Prometheus:
         return value if math.isfinite(value) else None
 
     def samples(self, selector: str, begin: float, end: float) -> list[Series]:
-        """Every series that a selector chooses, with its samples from ``begin`` to ``end``: nothing is resampled."""
+        """Return every series of a selector with its scraped samples from ``begin`` to ``end``, not resampled."""
         window = max(1, math.ceil((end - begin) * 1000) + 1)
         data = self._ask(f"{selector}[{window}ms]", end)
         return [
@@ -50,7 +50,7 @@ class Prometheus:
         ]
 
     def _ask(self, query: str, at: float | None) -> dict[str, Any]:
-        import httpx  # a fifth of a second, in each process that reads the settings
+        import httpx  # the import takes a fifth of a second; each process that reads the settings imports this module
 
         given = {"query": query} | ({"time": f"{at:.3f}"} if at else {})
         try:

@@ -1,4 +1,4 @@
-"""What draws power and can say so: GPUs by NVML, processor packages by RAPL, or a recorded trace of them."""
+"""Energy sensors: GPUs by NVML, processor packages by RAPL, or a recorded trace of them."""
 
 import logging
 import sys
@@ -18,40 +18,40 @@ RAPL_FOLDER = Path("/sys/class/powercap/intel-rapl")
 
 
 class Sensors(Protocol):
-    """Energy since ``start``. What cannot be read is None with a reason in the log, never 0."""
+    """Energy since ``start``. An unreadable value is None with a reason in the log, never 0."""
 
     @property
     def method(self) -> EnergyMethod | None:
-        """The sensors behind ``joules``; None where there are none."""
+        """The kinds of sensors behind ``joules``; None if there are none."""
 
     @property
     def seen_seconds(self) -> float:
-        """From the start to the last moment that every sensor behind ``joules`` saw."""
+        """Seconds from the start to the last time that every sensor behind ``joules`` covers."""
 
     def start(self) -> None:
-        """Begin at zero."""
+        """Reset to zero."""
 
     def sample(self) -> None:
         """Read the counters; called at least every few seconds, so that no counter wraps unseen."""
 
     def joules(self) -> float | None:
-        """Drawn from the start to the last sample."""
+        """Joules drawn from the start to the last sample."""
 
     def peak_gpu_memory_bytes(self) -> int | None:
-        """The most GPU memory that this process needed, on all GPUs together."""
+        """Peak GPU memory that this process needed, summed over all GPUs."""
 
 
 class NullSensors:
-    """A machine without sensors."""
+    """Sensors of a machine that has none."""
 
     method: EnergyMethod | None = None
     seen_seconds = 0.0
 
     def start(self) -> None:
-        """Nothing to begin."""
+        """Do nothing."""
 
     def sample(self) -> None:
-        """Nothing to read."""
+        """Do nothing."""
 
     def joules(self) -> float | None:
         """Unknown."""
@@ -63,9 +63,9 @@ class NullSensors:
 
 
 class ZeusSensors:
-    """Hardware counters, added up: those of GPUs ("nvml") and of processor packages with their memory ("rapl").
+    """Sum of hardware counters: of GPUs ("nvml") and of processor packages with their memory ("rapl").
 
-    They see the whole device and the whole host, other processes too; GPU counters alone leave the host out.
+    They measure the whole device and the whole host, other processes included; GPU counters alone exclude the host.
     """
 
     def __init__(self, gpus: Sequence[EnergyCounter], packages: Sequence[EnergyCounter]) -> None:
@@ -77,7 +77,7 @@ class ZeusSensors:
 
     @property
     def method(self) -> EnergyMethod | None:
-        """Which kinds of counters could be read."""
+        """The kinds of counters that could be read."""
         match bool(self._read(self._gpus)), bool(self._read(self._packages)):
             case True, True:
                 return "nvml+rapl"
@@ -89,12 +89,12 @@ class ZeusSensors:
 
     @property
     def seen_seconds(self) -> float:
-        """Until the first counter of the kinds in ``method`` went blind."""
+        """Seconds until the first counter of the kinds in ``method`` stopped being readable."""
         kinds = [counters for counters in (self._gpus, self._packages) if self._read(counters)]
         return min((counter.seen_seconds for counters in kinds for counter in counters), default=0.0)
 
     def start(self) -> None:
-        """Begin at zero."""
+        """Reset to zero."""
         for counter in [*self._gpus, *self._packages]:
             counter.start()
 
@@ -104,14 +104,14 @@ class ZeusSensors:
             counter.update()
 
     def joules(self) -> float | None:
-        """The sum of what could be read."""
+        """Sum of the readable counters; None if there are none."""
         known = [counter.joules for counter in [*self._gpus, *self._packages] if counter.joules is not None]
         return sum(known) if known else None
 
     def peak_gpu_memory_bytes(self) -> int | None:
-        """TensorFlow's own peak where this process uses it, else None.
+        """TensorFlow's own peak if this process uses it, else None.
 
-        Not NVML's used memory: TensorFlow takes all of the GPU at once, needed or not.
+        NVML's used memory is not the peak: TensorFlow allocates all of the GPU's memory at once.
         """
         tensorflow: Any = sys.modules.get("tensorflow")
         if not self._gpus or tensorflow is None:
@@ -120,14 +120,14 @@ class ZeusSensors:
             devices = [device.name for device in tensorflow.config.list_logical_devices("GPU")]
             usages = [tensorflow.config.experimental.get_memory_info(name.removeprefix("/device:")) for name in devices]
             peaks = [int(usage["peak"]) for usage in usages]
-        except Exception as error:  # of TensorFlow's many
+        except Exception as error:  # TensorFlow raises many types
             log.warning("GPU memory cannot be read: %s", error)
             return None
         return sum(peaks) if peaks else None
 
 
 class ReplaySensors:
-    """A recorded trace (see ``trace.read_trace``) played against the clock from its first row on."""
+    """Sensors that replay a recorded trace (see ``trace.read_trace``) in real time from its first row."""
 
     def __init__(self, path: Path, clock: Callable[[], float] = time.monotonic) -> None:
         self._trace = read_trace(path)
@@ -142,30 +142,30 @@ class ReplaySensors:
 
     @property
     def seen_seconds(self) -> float:
-        """Until now, or until the trace ends."""
+        """Seconds until the last sample, or until the trace ends."""
         return min(self._elapsed_seconds, self._trace.seconds[-1])
 
     def start(self) -> None:
-        """Begin at the trace's first row."""
+        """Restart at the trace's first row."""
         self._started_at, self._elapsed_seconds = self._clock(), 0.0
 
     def sample(self) -> None:
-        """Move on to now."""
+        """Advance to the current time."""
         self._elapsed_seconds = self._clock() - self._started_at
 
     def joules(self) -> float | None:
-        """Drawn up to the last sample, between rows by interpolation."""
+        """Joules up to the last sample, interpolated between rows."""
         return self._trace.joules_at(self.seen_seconds)
 
     def peak_gpu_memory_bytes(self) -> int | None:
-        """Traces hold no memory."""
+        """Unknown: traces have no memory values."""
         return None
 
 
 def open_sensors(gpu_device: Path = NVIDIA_DEVICE, rapl_folder: Path = RAPL_FOLDER) -> Sensors:
-    """This machine's sensors by ``zeus``; none, with the reason in the log, where they are absent or closed to us.
+    """Return this machine's sensors by ``zeus``; NullSensors, with the reason in the log, if none is readable.
 
-    ``zeus`` is imported only where a device is, since that takes seconds.
+    ``zeus`` is imported only if there is a device, since the import takes seconds.
     """
     gpus = _tried("GPU energy (NVML)", _gpu_counters) if gpu_device.exists() else []
     packages = _tried("package energy (RAPL)", _package_counters) if rapl_folder.exists() else []
@@ -178,13 +178,13 @@ def open_sensors(gpu_device: Path = NVIDIA_DEVICE, rapl_folder: Path = RAPL_FOLD
 def _tried(what: str, find: Callable[[], list[EnergyCounter]]) -> list[EnergyCounter]:
     try:
         return find()
-    except Exception as error:  # drivers and permissions fail in many ways; none of them fails a step
+    except Exception as error:  # drivers and permissions raise many types; none may fail a step
         log.warning("%s is not available: %s", what, error)
         return []
 
 
 def _gpu_counters() -> list[EnergyCounter]:
-    """The GPUs that this process may see. A MIG slice has no counter of its own and is left out."""
+    """Return counters of the GPUs visible to this process. A MIG slice has no counter of its own and is left out."""
     from zeus.device import get_gpus
 
     gpus = get_gpus()
@@ -200,7 +200,7 @@ def _gpu_counters() -> list[EnergyCounter]:
 
 
 def _package_counters() -> list[EnergyCounter]:
-    """Packages and their memory. The zones psys, core and uncore overlap the package and are never added to it."""
+    """Return counters of packages and their memory. Zones psys, core and uncore overlap the package: left out."""
     from zeus.device import get_cpus
 
     cpus = get_cpus()
@@ -214,7 +214,7 @@ def _package_counters() -> list[EnergyCounter]:
 
     found: list[EnergyCounter] = []
     for index, cpu in enumerate(cpus.cpus):
-        if not hasattr(cpu, "rapl_file"):  # behind zeus's daemon, which gives totals only
+        if not hasattr(cpu, "rapl_file"):  # read through zeus's daemon, which gives totals only
             found.append(EnergyCounter(f"package{index}", daemon_reader(index)))
         elif cpu.rapl_file.name.startswith("package"):
             zones = [cpu.rapl_file] if cpu.dram is None else [cpu.rapl_file, cpu.dram]
@@ -226,5 +226,5 @@ def _package_counters() -> list[EnergyCounter]:
 
 
 def _zone_counter(name: str, file: Path, wraps_at_microjoules: float) -> EnergyCounter:
-    """Read from the zone's file: zeus's own reading starts a process for each zone to watch it wrap."""
+    """Return a counter that reads the zone's file: zeus's own starts a process per zone to detect wraps."""
     return EnergyCounter(name, lambda: int(file.read_text()) / 1e6, wraps_at_joules=wraps_at_microjoules / 1e6)

@@ -1,4 +1,4 @@
-"""Recorded telemetry, for machines without sensors."""
+"""Recorded energy traces, for machines without sensors."""
 
 import bisect
 import csv
@@ -16,14 +16,14 @@ _WATTS = {"watts": 1.0, "milliwatts": 1e-3}
 
 @dataclass(frozen=True)
 class Trace:
-    """Joules since the first row, at each row's time since the first."""
+    """A trace: for each row, seconds and joules since the first row."""
 
     seconds: tuple[float, ...]
     joules: tuple[float, ...]
     method: EnergyMethod | None
 
     def joules_at(self, seconds: float) -> float:
-        """Joules from the first row to a time, interpolated; the last row's beyond the end."""
+        """Return the joules from the first row to a time, interpolated; after the end, those of the last row."""
         after = bisect.bisect_right(self.seconds, seconds)
         if after == 0:
             return 0.0
@@ -35,12 +35,13 @@ class Trace:
 
 
 def read_trace(path: Path) -> Trace:
-    """A CSV trace whose header carries the units.
+    """Read a CSV trace, whose header has the units.
 
     The first column is ``time_seconds`` or ``time_milliseconds``; every other is ``<sensor>_<unit>``: an energy
     counter (joules, millijoules, microjoules) or power (watts, milliwatts; integrated by the trapezoidal rule).
-    Sensors called gpu… are NVML's, package… and dram… are RAPL's; with any other, the method is None.
-    Raises BadInputError for another header, a row that is no number, or a time or counter that goes back.
+    Sensors named gpu… are NVML's, package… and dram… are RAPL's; with any other name, the method is None.
+    Raises BadInputError for another header, a value that is no number, a time that does not increase or a counter that
+    decreases.
     """
     with path.open(newline="") as stream:
         rows = list(csv.reader(stream))

@@ -1,8 +1,8 @@
 """Joules of a window from samples of a power gauge or an energy counter.
 
-Only samples within the window count: what a shared meter shows before and after is somebody else's. From the edge to
-the first and from the last sample, power is taken to be that of the sample (or of the counter's nearest interval). A
-gauge's gap longer than ``longest_gap_seconds`` is not bridged, and what is not bridged is not covered.
+Only samples within the window count: before and after it, a shared meter measures other runs. Between the window's
+edges and the first or last sample, power is that of the sample (or of the counter's nearest interval). A gap longer
+than ``longest_gap_seconds`` (of a gauge, or at an edge) is not interpolated and not covered.
 """
 
 from collections.abc import Sequence
@@ -10,12 +10,12 @@ from itertools import pairwise
 
 Sample = tuple[float, float]
 
-# A gap of more scrapes than these is not bridged.
+# Longest gap that is interpolated, in scrape intervals.
 GAP_SCRAPES = 4
 
 
 def of_gauge(samples: Sequence[Sample], begin: float, end: float, longest_gap_seconds: float) -> tuple[float, float]:
-    """Joules and the seconds that they cover, of watts: the trapezoidal rule."""
+    """Return joules and covered seconds from samples in watts, by the trapezoidal rule."""
     inside = _inside(samples, begin, end)
     joules = covered = 0.0
     for (before, low), (after, high) in pairwise(inside):
@@ -29,10 +29,10 @@ def of_gauge(samples: Sequence[Sample], begin: float, end: float, longest_gap_se
 
 
 def of_counter(samples: Sequence[Sample], begin: float, end: float, longest_gap_seconds: float) -> tuple[float, float]:
-    """Joules and the seconds that they cover, of a counter in joules.
+    """Return joules and covered seconds from samples of a counter.
 
-    A counter knows what was drawn in a gap. One that went back began anew meanwhile: what it shows since is counted,
-    and the time between the two samples is not covered.
+    A counter includes the energy of a gap. If it decreases, it was reset: its new value is added, and the time between
+    the two samples is not covered.
     """
     inside = _inside(samples, begin, end)
     joules = covered = 0.0
@@ -54,13 +54,13 @@ def of_counter(samples: Sequence[Sample], begin: float, end: float, longest_gap_
 
 
 def _inside(samples: Sequence[Sample], begin: float, end: float) -> list[Sample]:
-    """By time; of several samples at one time (two scrapers of one meter) the first counts."""
+    """Return the window's samples by time; of several at one time (two scrapers of a meter) one, the smallest value."""
     found = {at: value for at, value in sorted(samples, reverse=True) if begin <= at <= end}
     return sorted(found.items())
 
 
 def _edges(inside: Sequence[Sample], begin: float, end: float, longest_gap_seconds: float) -> list[Sample]:
-    """The seconds at each edge, with the watts of the nearest sample."""
+    """Return the seconds at each edge of the window, with the watts of the nearest sample."""
     if not inside:
         return []
     (first, low), (last, high) = inside[0], inside[-1]

@@ -1,1 +1,1 @@
-"""Load a sealed model version and score rows with it: one copy for evaluation and for serving."""
+"""Loading of a sealed model version and scoring of rows: the same code for evaluation and for serving."""

@@ -1,4 +1,4 @@
-"""A model version on ONNX Runtime: verified, loaded, asked."""
+"""Scorer: verifies and loads a model version, and runs it on ONNX Runtime."""
 
 import math
 import os
@@ -25,7 +25,7 @@ Probabilities: TypeAlias = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows that can be scored in any groups: the ids of each text, or a matrix of numbers."""
+    """Prepared rows, which can be scored in any batches: token ids of each text, or a matrix of numbers."""
 
     given: Sequence[Sequence[int]] | NDArray[np.float32]
 
@@ -33,18 +33,18 @@ class Rows:
         return len(self.given)
 
     def tokens(self) -> list[int]:
-        """How many ids each row has; one for a row of numbers."""
+        """Return the number of token ids of each row; 1 for a row of numbers."""
         return [1] * len(self) if isinstance(self.given, np.ndarray) else [len(ids) for ids in self.given]
 
     def take(self, rows: Sequence[int]) -> "Rows":
-        """Those at these indexes, in this order."""
+        """Return the rows at these indexes, in this order."""
         if isinstance(self.given, np.ndarray):
             return Rows(self.given[list(rows)])
         return Rows([self.given[row] for row in rows])
 
     @classmethod
     def joined(cls, parts: Sequence["Rows"]) -> "Rows":
-        """The rows of all parts, one after the other."""
+        """Concatenate the rows of all parts."""
         if len(parts) == 1:
             return parts[0]
         arrays = [part.given for part in parts if isinstance(part.given, np.ndarray)]
@@ -52,7 +52,7 @@ class Rows:
 
 
 class Scorer:
-    """One loaded model version; safe to ask from several threads at once."""
+    """One loaded model version; thread-safe."""
 
     def __init__(
         self,
@@ -72,10 +72,9 @@ class Scorer:
     def load(cls, model: ModelVersion, threads: int = 0, cache: Path | None = None) -> "Scorer":
         """Verify every byte of the version's folder against the recorded digest, then load it.
 
-        ``threads`` is how many cores one request may use; 0 takes all that this process may run on. A folder that is
-        not on local disk is copied below ``cache`` (a folder that is removed after loading when None) and verified
-        again there. Raises RefusedError where a digest differs, a file is missing or the graph is not the kind that
-        the manifest says.
+        ``threads`` is the number of cores per request; 0 uses all that this process may run on. A folder that is not
+        on local disk is copied below ``cache`` (None: a temporary folder) and verified again there. Raises
+        RefusedError if a digest differs, a file is missing or the graph's inputs do not match the manifest.
         """
         manifest = folders.open_sealed(model.uri, model.manifest_sha256, ModelManifest)
         _check_manifest(model, manifest)
@@ -92,16 +91,16 @@ class Scorer:
     def probabilities(
         self, columns: Mapping[str, Sequence[object]], run: ort.RunOptions | None = None
     ) -> Probabilities:
-        """The probability of each label, float32 of shape [rows, labels]; ``columns`` holds every feature's values.
+        """Return the probability of each label, float32 [rows, labels]; ``columns`` has every feature's values.
 
-        All rows go through in one call, as ``prepare`` and ``score`` one after the other.
+        All rows are scored in one call; the same as ``prepare`` followed by ``score``.
         """
         return self.score(self.prepare(columns), run)
 
     def prepare(self, columns: Mapping[str, Sequence[object]]) -> Rows:
-        """The rows of ``columns``, tokenised; columns that are no feature are ignored.
+        """Return the rows of ``columns``, tokenised; columns that are not features are ignored.
 
-        Raises BadInputError naming feature and row where a value cannot be one.
+        Raises BadInputError, naming feature and row, if a value is not valid for its feature.
         """
         if _count_rows(columns, self.manifest.features) == 0:
             return Rows(())
@@ -110,10 +109,10 @@ class Scorer:
         return Rows(self._tokenizer.encode(joined_texts(columns, self.manifest.features), self.manifest.max_length))
 
     def score(self, rows: Rows, run: ort.RunOptions | None = None) -> Probabilities:
-        """The probability of each label, all rows in one call, texts padded to the longest of them.
+        """Return the probability of each label, all rows in one call, texts padded to the longest one.
 
         Setting ``run.terminate`` from another thread ends the call between two nodes of the graph. Raises RefusedError
-        where the model answers with something that is no probability; an error of ONNX Runtime itself is passed on.
+        if the model's output has the wrong shape or is not finite; ONNX Runtime's own errors are passed on.
         """
         if not len(rows):
             return np.empty((0, len(self.manifest.labels)), dtype=np.float32)
@@ -130,8 +129,8 @@ class Scorer:
         return probabilities
 
     def decide(self, probabilities: Probabilities) -> list[list[int]]:
-        """Each row's labels, as indexes: all at or above their thresholds; of single labels the likeliest one."""
-        # plain numbers: right after the model each of NumPy's functions waits for its own code to come from memory
+        """Return each row's labels as indexes: all that reach their threshold; for a single label the most probable."""
+        # Python floats: right after the model run, each NumPy function first waits for its code to load from memory
         rows: list[list[float]] = probabilities.tolist()
         if self.manifest.target_kind == "single_label":
             return [[row.index(max(row))] for row in rows]
@@ -145,9 +144,9 @@ class Scorer:
 
 
 def pad(rows: Sequence[Sequence[int]], pad_id: int, length: int | None = None) -> dict[str, NDArray[Any]]:
-    """``token_ids`` int32 and ``padding_mask`` bool, both [rows, tokens], as wide as the longest row or ``length``."""
+    """Return ``token_ids`` int32 and ``padding_mask`` bool, both [rows, tokens]; width: longest row or ``length``."""
     width = length or max(len(ids) for ids in rows)
-    if len(rows) == 1 and len(rows[0]) == width:  # nothing to fill
+    if len(rows) == 1 and len(rows[0]) == width:  # no padding needed
         return {TOKEN_IDS: np.array(rows, dtype=np.int32), PADDING_MASK: np.ones((1, width), dtype=np.bool_)}
     token_ids = np.full((len(rows), width), pad_id, dtype=np.int32)
     mask = np.zeros((len(rows), width), dtype=np.bool_)
@@ -198,17 +197,17 @@ def _not_a_number(feature: str, row: int | None, found: str) -> BadInputError:
 
 def _session(path: Path, model: ModelVersion, threads: int) -> ort.InferenceSession:
     options = ort.SessionOptions()
-    # An explicit number keeps ONNX Runtime from pinning threads to cores that a container may not use.
+    # With an explicit number, ONNX Runtime does not pin threads to cores that a container may not use.
     options.intra_op_num_threads = threads or len(os.sched_getaffinity(0))
     options.inter_op_num_threads = 1
-    # A thread waits awake for three microseconds, to be there for the next node of the graph; not for longer, and never
-    # between two calls: beside another call or another workload that takes a core.
+    # A thread spins for three microseconds, to be ready for the next node of the graph; not longer, and never between
+    # two calls: spinning takes a core from other calls and workloads.
     options.add_session_config_entry("session.intra_op.spin_duration_us", "3")
     options.add_session_config_entry("session.force_spinning_stop", "1")
-    options.log_severity_level = 4  # its error lines repeat values of the row; the exception says enough
+    options.log_severity_level = 4  # its log lines contain values of the row; the exception has enough detail
     try:
         return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # the run time's own errors share no base class
+    except Exception as error:  # ONNX Runtime's errors have no common base class
         raise RefusedError(
             f"ONNX Runtime cannot load it: {error}",
             where=f"{model.uri}/{MODEL_FILE}",

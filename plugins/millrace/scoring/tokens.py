@@ -1,4 +1,4 @@
-"""Text to token ids, the same in training, evaluation and serving."""
+"""Tokenisation of texts, the same in training, evaluation and serving."""
 
 import re
 import string
@@ -12,9 +12,9 @@ from millrace.contracts.errors import BadInputError
 TOKENIZER_FILE = "tokenizer.json"
 _TEXTS_AT_A_TIME = 256
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
-_CHARACTERS_PER_TOKEN = 5  # of ordinary text more than it takes, so that one look is enough
+_CHARACTERS_PER_TOKEN = 5  # more than ordinary text needs, so that one pass is enough
 _GROWTH = 4
-_KEPT_OF_A_LONG_WORD = 64  # at either end
+_KEPT_OF_A_LONG_WORD = 64  # characters at each end
 _LONG_WORD = re.compile(f"[0-9A-Za-z]{{{2 * _KEPT_OF_A_LONG_WORD + 1},}}")
 _SPACES = " \t\n\r"
 _IDEOGRAPHS = "\u4e00-\u9fff"
@@ -31,9 +31,9 @@ _BY_CHARACTERS = (
 
 
 class TextTokenizer:
-    """A Hugging Face ``tokenizer.json`` that begins each text with [CLS] and ends it with [SEP].
+    """Tokenizer from a Hugging Face ``tokenizer.json`` that begins each text with [CLS] and ends it with [SEP].
 
-    ``pad_id`` is the id that fills a row behind its last token; it is masked and never attended to.
+    ``pad_id`` is the id that pads a row after its last token; it is masked and never attended to.
     """
 
     def __init__(self, tokenizer: Tokenizer, where: str) -> None:
@@ -57,9 +57,9 @@ class TextTokenizer:
 
     @classmethod
     def from_file(cls, path: Path) -> "TextTokenizer":
-        """Read a ``tokenizer.json``; its own truncation and padding are switched off.
+        """Read a ``tokenizer.json`` and disable its own truncation and padding.
 
-        Raises BadInputError where the file is missing, unreadable or not one of a BERT.
+        Raises BadInputError if the file is missing, unreadable or not of a BERT model.
         """
         try:
             tokenizer = Tokenizer.from_file(str(path))
@@ -73,9 +73,9 @@ class TextTokenizer:
         return cls(tokenizer, str(path))
 
     def encode(self, texts: Sequence[str], max_length: int) -> list[list[int]]:
-        """Each text's ids, framed by [CLS] and [SEP], at most ``max_length`` of them; what is cut leaves [SEP] last.
+        """Return each text's ids with [CLS] and [SEP], at most ``max_length``; a text that is cut still ends in [SEP].
 
-        Of a long text no more is looked at than that takes, where the tokenizer takes a text word by word.
+        If the tokenizer works word by word, only as much of a long text is read as is needed.
         """
         if max_length < 2:
             raise BadInputError(
@@ -91,7 +91,7 @@ class TextTokenizer:
         return rows
 
     def _enough(self, texts: Sequence[str], max_length: int) -> list[list[int]]:
-        """Each text's ids, or the first ``max_length`` of them at least."""
+        """Return each text's ids, or at least the first ``max_length`` of them."""
         found: dict[int, list[int]] = {}
         waiting, characters = list(range(len(texts))), max_length * _CHARACTERS_PER_TOKEN
         while waiting:
@@ -104,18 +104,18 @@ class TextTokenizer:
         return [found[index] for index in range(len(texts))]
 
     def _head(self, text: str, characters: int) -> str:
-        """The text up to its first boundary behind so many characters, whose tokens are the text's first ones."""
+        """Return the text up to its first boundary after ``characters``; its tokens are the first ones of the text."""
         if self._boundary is None or len(text) <= characters:
             return text
         boundary = self._boundary.search(text, characters)
         return text if boundary is None else text[: boundary.end()]
 
     def lengths(self, texts: Sequence[str], max_length: int) -> list[int]:
-        """How many ids ``encode`` gives each text: between 2 and ``max_length``."""
+        """Return the number of ids that ``encode`` gives each text: between 2 and ``max_length``."""
         return [len(ids) for ids in self.encode(texts, max_length)]
 
     def _shortened(self, text: str) -> str:
-        """The text with its overlong words shorter, which give the same token."""
+        """Return the text with its overlong words shortened, which gives the same tokens."""
         if self._long_word is None:
             return text
         ends = _KEPT_OF_A_LONG_WORD
@@ -123,10 +123,10 @@ class TextTokenizer:
 
 
 def _boundary(tokenizer: Tokenizer) -> re.Pattern[str] | None:
-    """The characters behind which a text goes on as if it began there; None where they are not known.
+    """Return the characters after which tokenisation is independent of the text before; None if they are unknown.
 
-    White space is one wherever words are tokenised by themselves. BERT's own rules make words of punctuation marks, and
-    of ideographs, too. None of them may be part of a token that is found in the text before that, such as ``[SEP]``.
+    White space is one if words are tokenised one by one. With BERT's own rules, punctuation marks and ideographs are
+    words, too. None of them may be part of a token that is matched before the split into words, such as ``[SEP]``.
     """
     words, characters = tokenizer.pre_tokenizer, tokenizer.normalizer
     if not isinstance(words, _BY_WORDS) or not (characters is None or isinstance(characters, _BY_CHARACTERS)):
@@ -142,7 +142,7 @@ def _boundary(tokenizer: Tokenizer) -> re.Pattern[str] | None:
 
 
 def _long_word(tokenizer: Tokenizer) -> re.Pattern[str] | None:
-    """A run of ASCII letters and digits that is one unknown token, longer or shorter; None where that is not known."""
+    """Return the pattern of ASCII letters and digits that is one unknown token at any length; None if there is none."""
     model, kept = tokenizer.model, 2 * _KEPT_OF_A_LONG_WORD
     added = [token.content for token in tokenizer.get_added_tokens_decoder().values()]
     is_apart = all(len(text) < _KEPT_OF_A_LONG_WORD and not (text.isascii() and text.isalnum()) for text in added)
@@ -151,9 +151,9 @@ def _long_word(tokenizer: Tokenizer) -> re.Pattern[str] | None:
 
 
 def joined_texts(columns: Mapping[str, Sequence[object]], features: Sequence[str]) -> list[str]:
-    """A row's text: its text features in order, one line each (a single feature is left as it is).
+    """Return the text of each row: its text features in order, one line each (a single feature is unchanged).
 
-    Raises BadInputError naming the feature and the row where a value is not text, never the value.
+    Raises BadInputError if a value is not text; the error names the feature and the row, never the value.
     """
     texts = [[_text(value, feature, row) for row, value in enumerate(columns[feature])] for feature in features]
     return ["\n".join(values) for values in zip(*texts, strict=True)]

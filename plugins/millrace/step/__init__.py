@@ -1,1 +1,1 @@
-"""The step protocol as a program: a RunSpec in, a Report out, an exit code."""
+"""The step protocol as a program: it reads a RunSpec, writes a Report and returns an exit code."""

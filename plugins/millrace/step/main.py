@@ -1,4 +1,4 @@
-"""``python -m millrace_<image> --spec URI``: the same for every image."""
+"""Main program of every image: ``python -m millrace_<image> --spec URI``."""
 
 import argparse
 import logging
@@ -24,7 +24,7 @@ log = logging.getLogger("millrace")
 
 
 class Skip(Exception):  # noqa: N818 - nothing went wrong
-    """There are no new data to work on, and that is no error; ``result`` is what was found out all the same."""
+    """There is no new data to process, which is not an error; ``result`` has the findings so far, if any."""
 
     def __init__(self, reason: str, result: Result | None = None) -> None:
         super().__init__(reason)
@@ -32,13 +32,13 @@ class Skip(Exception):  # noqa: N818 - nothing went wrong
 
 
 class Stop:
-    """Set by SIGTERM; long work asks ``requested`` between units and saves what it has."""
+    """Stop flag, set by SIGTERM; long work reads ``requested`` between units and saves its progress."""
 
     def __init__(self) -> None:
         self._event = threading.Event()
 
     def request(self, _signal: int = 0, _frame: FrameType | None = None) -> None:
-        """Ask the work to stop at its next safe point."""
+        """Request that the work stops at its next safe point."""
         self._event.set()
 
     @property
@@ -47,7 +47,7 @@ class Stop:
         return self._event.is_set()
 
     def check(self, where: str) -> None:
-        """Raises InterruptedStepError when asked to stop."""
+        """Raise InterruptedStepError if a stop was requested."""
         if self.requested:
             raise InterruptedStepError(
                 "asked to stop", where=where, rule="SIGTERM ends a step at its next safe point", remedy="run it again"
@@ -60,7 +60,9 @@ Handler = Callable[[RunSpec, Stop], Result | None]
 def main(handlers: Mapping[str, Handler], argv: list[str] | None = None) -> int:
     """Run the step that the spec names and return its exit code (see contracts.errors)."""
     parser = argparse.ArgumentParser(description=f"One Millrace step: {', '.join(handlers)}.")
-    parser.add_argument("--spec", required=True, metavar="URI", help="the RunSpec (JSON): file://, s3://, hdfs://")
+    parser.add_argument(
+        "--spec", required=True, metavar="URI", help="URI of the RunSpec (JSON): file://, s3://, hdfs://"
+    )
     uri = parser.parse_args(argv).spec
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stdout)
     try:
@@ -80,7 +82,7 @@ def main(handlers: Mapping[str, Handler], argv: list[str] | None = None) -> int:
         try:
             result = _handler(handlers, spec)(spec, stop)
         except Exception as error:
-            # a full disk is no surprise, whichever library met it
+            # a full disk has its own error, whichever library raised it
             full = isinstance(error, OSError) and files.is_full(error)
             failure = files.no_room(spec.attempt_uri, error) if full else error  # type: ignore[arg-type]
     report = _report(result, failure, meter.reading())
@@ -93,10 +95,10 @@ def main(handlers: Mapping[str, Handler], argv: list[str] | None = None) -> int:
 
 
 def leave(code: int) -> NoReturn:
-    """End the process at once: its work is done and reported.
+    """End the process at once, after its work is done and reported.
 
-    Python's own way out can abort it: pyarrow's readers let go of Python's files in threads of their own (seen with
-    HDFS, 8 times of 28), JAX waits for a worker that was lost.
+    A normal exit of Python can fail: pyarrow's readers release Python files in their own threads, which can abort the
+    process (with HDFS 8 of 28 times), and JAX waits for a lost worker.
     """
     logging.shutdown()
     sys.stdout.flush()

@@ -1,1 +1,1 @@
-"""Files by URI: open, list, put, verify. Local, S3 and HDFS through pyarrow and fsspec."""
+"""Files by URI: open, list, write, verify. Local files, S3 and HDFS through pyarrow, botocore and fsspec."""

@@ -1,4 +1,4 @@
-"""What a manifest beside a day's file says of it: figures, from somebody else."""
+"""Manifests of arrivals: sizes and digests of a day's file, as the deliverer states them."""
 
 from datetime import date
 from typing import Annotated
@@ -16,7 +16,7 @@ _REMEDY = 'write one like {"bytes": 310, "rows": 10}, or declare the marker\'s k
 
 
 class ArrivalManifest(BaseModel):
-    """Figures of one file; whatever else its writer says is left aside."""
+    """Stated size, rows and digest of one file; other fields are ignored."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
 
@@ -25,7 +25,7 @@ class ArrivalManifest(BaseModel):
     sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F]{64}$")] | None = None
 
     def disagreement(self, **found: int | str) -> str | None:
-        """Both figures, by name, of the first one that is not as it was found; None where none differs."""
+        """Describe the first stated value that differs from the one found; None if none differs."""
         for name, value in found.items():
             said = getattr(self, name)
             if said is not None and str(said).lower() != str(value).lower():
@@ -34,14 +34,14 @@ class ArrivalManifest(BaseModel):
 
 
 def marker_uri(source: Source, day: date) -> str | None:
-    """The day's marker; None for a source without one."""
+    """Return the URI of the day's marker; None for a source without one."""
     return None if source.marker is None else day_uri(source.marker.uri_template, day)
 
 
 def read_manifest(source: Source, day: date) -> ArrivalManifest | None:
-    """The day's manifest; None where the source has none, or it is not there any more.
+    """Return the day's manifest; None if the source has none, or the file does not exist.
 
-    Raises BadInputError for one that cannot be read or that says nothing.
+    Raises BadInputError if it is unreadable or states nothing.
     """
     uri = marker_uri(source, day)
     if uri is None or source.marker is None or source.marker.kind != "manifest":

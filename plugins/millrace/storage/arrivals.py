@@ -1,4 +1,4 @@
-"""Where a day's file of arrivals is: under its declared name, or compressed beside it; and whether it is complete."""
+"""Lookup of a day's file of arrivals, under its declared name or compressed beside it, and whether it is complete."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -18,21 +18,21 @@ _DAY_FIELD = re.compile(r"\{(?:partition|year|month|day)\}")
 
 @dataclass(frozen=True)
 class Arrival:
-    """A day's file, or in words what is not there."""
+    """A day's file, or None and a text that explains what is missing."""
 
     uri: str | None
     missing: str = ""
 
 
 def compression(uri: str) -> str | None:
-    """What the URI's ending says: "gzip", "zstd" or None."""
+    """Return the compression by the URI's ending: "gzip", "zstd" or None."""
     return next((name for ending, name in _COMPRESSIONS.items() if uri.endswith(ending)), None)
 
 
 def arrival(source: Source, day: date) -> Arrival:
-    """The day's file where it has arrived: it is there, and so is its marker, if the source has one.
+    """Return the day's file if it has arrived: it exists, and so does its marker, if the source has one.
 
-    Raises BadInputError where the file is there twice.
+    Raises BadInputError if there are several files of the day.
     """
     uri = _file(source, day)
     if uri is None:
@@ -43,14 +43,14 @@ def arrival(source: Source, day: date) -> Arrival:
 
 
 def delivered(source: Source, day: date) -> str | None:
-    """The day's file; None where it has not arrived. Raises BadInputError where it is there twice."""
+    """Return the day's file; None if it has not arrived. Raises BadInputError if there are several."""
     return arrival(source, day).uri
 
 
 def arrived_bytes(source: Source, day: date) -> int | None:
-    """The size of the day's file; None where it has not arrived.
+    """Return the size of the day's file; None if it has not arrived.
 
-    Raises as ``delivered`` does, and BadInputError for a folder in the file's place.
+    Raises as ``delivered`` does, and BadInputError if the URI is a folder.
     """
     uri = delivered(source, day)
     if uri is None:
@@ -58,20 +58,20 @@ def arrived_bytes(source: Source, day: date) -> int | None:
     try:
         return files.size_bytes(uri)
     except FileNotFoundError as error:
-        if not files.exists(uri):  # it went away
+        if not files.exists(uri):  # it was deleted meanwhile
             return None
         raise not_a_file(uri) from error
 
 
 def not_a_file(uri: str) -> BadInputError:
-    """The error of a folder in a file's place."""
+    """Return the error for a folder in a file's place."""
     return BadInputError(
         "it is not a file", where=uri, rule="one file a partition", remedy="put the day's rows into one file"
     )
 
 
 def still_written(source: Source, uri: str) -> bool:
-    """Whether the file was written to so recently that it may still grow."""
+    """Whether the file was modified so recently that it may still grow; False for a source with a marker."""
     if source.marker is not None:
         return False
     try:
@@ -80,12 +80,12 @@ def still_written(source: Source, uri: str) -> bool:
         return True
     if found.whole or found.written_at is None:
         return False
-    # a clock that is ahead of ours says nothing
+    # a time far in the future is from a wrong clock, not from a recent write
     return abs(datetime.now(UTC) - found.written_at) < timedelta(seconds=source.quiet_seconds)
 
 
 def no_new_data(reasons: Mapping[str, str], by: datetime | None = None) -> str:
-    """Why a run ends without data, from what is missing of each of its days."""
+    """Return the reason of a run without data, from the reason of each of its days."""
     days = list(reasons)
     more = f" (and {len(days) - 1} more, to {days[-1]})" if len(days) > 1 else ""
     waited = f" by {by.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if by else ""
@@ -93,13 +93,13 @@ def no_new_data(reasons: Mapping[str, str], by: datetime | None = None) -> str:
 
 
 def candidates(uri: str) -> list[str]:
-    """The names that a day's file may have: its declared one, and those with an ending that says it is compressed."""
+    """Return the URIs that a day's file may have: the declared one, and those with an ending of a compression."""
     endings = ("", *_COMPRESSIONS) if compression(uri) is None else ("",)
     return [uri + ending for ending in endings]
 
 
 def twice(found: Sequence[str]) -> BadInputError:
-    """The error of a day with several files."""
+    """Return the error for a day with several files."""
     return BadInputError(
         f"{len(found)} files of one day",
         where=", ".join(found),
@@ -116,10 +116,10 @@ def _file(source: Source, day: date) -> str | None:
 
 
 def _no_file(source: Source, day: date) -> str:
-    """A folder that is not there either is rather a mistake in the source than a day without data."""
+    """Explain the missing file; if its folder is missing too, the source is probably wrong, and the text says so."""
     found = _DAY_FIELD.search(source.uri_template)
     folder = source.uri_template[: found.start() if found else None].rpartition("/")[0]
-    with suppress(OSError):  # a hint, and no reason to fail
+    with suppress(OSError):  # this is only a hint, which must not fail
         if not files.exists(folder):
             return f"the source's folder does not exist: {folder}"
     return f"no file of arrivals {source.uri(day)}"

@@ -1,6 +1,6 @@
-"""How much has arrived for many days, by listing each folder that their files are in once.
+"""Sizes of the arrivals of many days: each folder with their files is listed once.
 
-A day asked for by itself takes a few questions to the store (see arrivals.py); ten years of days would take thousands.
+A lookup of one day takes a few requests to the store (see arrivals.py); for ten years of days it would take thousands.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,14 +15,14 @@ from millrace.storage import files
 from millrace.storage.arrivals import candidates, not_a_file, twice
 
 _OF_ONE_DAY = ("{partition}", "{day}")
-_AT_ONCE = 8  # requests to an S3, which is far
+_AT_ONCE = 8  # parallel requests, for S3 only because of its latency
 
 
 @dataclass(frozen=True)
 class Arrived:
-    """The sizes of the days' files, of those days whose file has arrived.
+    """File sizes of the days whose file has arrived.
 
-    Of ``estimated`` of them the folder is there and was not looked into: their sizes are the mean of the others.
+    For ``estimated`` of the days, the folder exists but was not listed: their size is the mean of the others.
     """
 
     sizes: Mapping[date, int]
@@ -31,7 +31,7 @@ class Arrived:
 
 @dataclass
 class _Store:
-    """Folders, each listed once."""
+    """Cache of listed folders; each is listed once."""
 
     at_once: int
     known: dict[str, Mapping[str, int | None]] = field(default_factory=dict)
@@ -43,11 +43,11 @@ class _Store:
 
 
 def arrived_sizes(source: Source, days: Sequence[date], most_day_folders: int) -> Arrived:
-    """What has arrived of these days.
+    """Return the sizes of the files that have arrived for these days.
 
-    A folder of a day's own is looked into where it is there, the newest ``most_day_folders`` of them. Other folders
-    hold the files, or the folders, of a month or more. Raises BadInputError where a day's file is there twice, and for
-    a folder in a file's place.
+    Of existing folders with a single day, only the newest ``most_day_folders`` are listed. Other folders contain the
+    files, or the folders, of a month or more. Raises BadInputError if there are several files of a day, and for a
+    folder in a file's place.
     """
     store = _Store(_AT_ONCE if source.uri_template.startswith("s3://") else 1)
     templates = [source.uri_template, *([source.marker.uri_template] if source.marker else [])]
@@ -66,7 +66,7 @@ def arrived_sizes(source: Source, days: Sequence[date], most_day_folders: int) -
 
 
 def _above(template: str, day: date) -> tuple[str, str]:
-    """The last folder on the way to a day's file that other days have too; and the day's own folder in it, if any."""
+    """Return the deepest folder above a day's file that other days share, and the day's own folder in it, if any."""
     segments = template.split("/")
     first = next(at for at, segment in enumerate(segments) if any(name in segment for name in _OF_ONE_DAY))
     folder = day_uri("/".join(segments[:first]), day)

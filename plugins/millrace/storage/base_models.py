@@ -1,4 +1,4 @@
-"""Brings pre-trained weights into the model store."""
+"""Copying of base models (pre-trained weights) to the store."""
 
 from pathlib import Path
 
@@ -11,10 +11,10 @@ _OPTIONAL = ("vocab.txt", "tokenizer_config.json", "special_tokens_map.json")
 
 
 def add(folder: Path, uri: str) -> str:
-    """Copy a Hugging Face folder's weights, configuration and tokenizer, and seal them; returns the manifest's digest.
+    """Copy a Hugging Face folder's weights, configuration and tokenizer, and seal them; return the manifest's digest.
 
-    Only safetensors weights are taken: formats that run code when loaded (pickle, HDF5) stay outside. Adding the same
-    again changes nothing. Raises BadInputError where a file is missing.
+    Only safetensors weights are copied, not formats that run code when loaded (pickle, HDF5). Adding the same folder
+    again changes nothing. Raises BadInputError if a file is missing.
     """
     missing = [name for name in _REQUIRED if not (folder / name).is_file()]
     if missing:

@@ -1,4 +1,4 @@
-"""Reading and writing by URI, so that no caller knows which store it is."""
+"""Reading and writing of files by URI, with one interface for all stores."""
 
 import errno
 import hashlib
@@ -20,14 +20,14 @@ from millrace.storage.writing import DirectFile, HdfsFile, LocalFile, WholeFile
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _CHUNK_BYTES = 1 << 20
 _LOOKS = 5
-_PLAIN = "!$&'()*+,;=@"  # beside letters, digits and "_.-~", what a URI's path may hold as it is
+_PLAIN = "!$&'()*+,;=@"  # with letters, digits and "_.-~", the characters that need no encoding in a URI's path
 
 
 def locate(uri: str) -> tuple[fs.FileSystem, str]:
-    """The file system and path behind a URI: local files, S3, HDFS, or any other that fsspec knows.
+    """Return the file system and path of a URI: local files, S3, HDFS, or any other that fsspec supports.
 
-    A URI's path is percent-decoded, whatever the store. Raises BadInputError for a scheme that nothing here knows and
-    for a path with ``..``, RefusedError where this process may not open the place (see places).
+    The path is percent-decoded for every store. Raises BadInputError for an unknown scheme and for a path with ``..``,
+    RefusedError if this process may not open the place (see places).
     """
     _refuse_way_out(uri)
     parts = urlsplit(uri)
@@ -37,7 +37,7 @@ def locate(uri: str) -> tuple[fs.FileSystem, str]:
         case "s3":
             return s3.file_system(uri), s3.path_of(uri)
         case "hdfs":
-            from millrace.storage import hdfs  # fsspec and its client take a tenth of a second
+            from millrace.storage import hdfs  # importing fsspec and its client takes a tenth of a second
 
             return hdfs.file_system(uri), hdfs.path_of(uri)
     try:
@@ -63,12 +63,12 @@ def _refuse_way_out(uri: str) -> None:
 
 
 def to_uri(path: str | os.PathLike[str]) -> str:
-    """A local path as a URI."""
+    """Return a local path as a URI."""
     return Path(path).resolve().as_uri()
 
 
 def local_path(uri: str) -> Path:
-    """The local path of a ``file://`` URI. Raises BadInputError for any other scheme."""
+    """Return the local path of a ``file://`` URI. Raises BadInputError for any other scheme."""
     parts = urlsplit(uri)
     if parts.scheme != "file":
         raise BadInputError(
@@ -78,7 +78,7 @@ def local_path(uri: str) -> Path:
 
 
 def join(uri: str, *names: str) -> str:
-    """A URI below ``uri``, the names percent-encoded. Raises BadInputError for a name that leads elsewhere."""
+    """Return a URI below ``uri``, the names percent-encoded. Raises BadInputError for a name that is no file name."""
     for name in names:
         if not name or name in {".", ".."} or any(sign in name for sign in "/\\\0?#:"):
             raise BadInputError(
@@ -91,13 +91,13 @@ def join(uri: str, *names: str) -> str:
 
 
 def exists(uri: str) -> bool:
-    """Whether a file or folder is there."""
+    """Whether a file or folder exists."""
     system, path = locate(uri)
     return bool(system.get_file_info(path).type != fs.FileType.NotFound)
 
 
 def size_bytes(uri: str) -> int:
-    """A file's size. Raises FileNotFoundError."""
+    """Return a file's size. Raises FileNotFoundError."""
     system, path = locate(uri)
     info = system.get_file_info(path)
     if info.type != fs.FileType.File:
@@ -106,13 +106,13 @@ def size_bytes(uri: str) -> int:
 
 
 def names(uri: str) -> list[str]:
-    """The names directly below a folder, sorted; none where there is no folder."""
+    """Return the names directly below a folder, sorted; none if there is no folder."""
     system, path = locate(uri)
     return sorted(info.base_name for info in _listed(system, fs.FileSelector(path, allow_not_found=True)))
 
 
 def sizes(uri: str) -> dict[str, int | None]:
-    """What is directly below a folder, by name, with the sizes of files; nothing where there is no folder."""
+    """Return the size of each file directly below a folder, by name; None for folders, empty if there is no folder."""
     system, path = locate(uri)
     found = _listed(system, fs.FileSelector(path, allow_not_found=True))
     return {info.base_name: int(info.size or 0) if info.type == fs.FileType.File else None for info in found}
@@ -120,7 +120,7 @@ def sizes(uri: str) -> dict[str, int | None]:
 
 @dataclass(frozen=True)
 class Stored:
-    """A file below a folder: its names from there on, its size, and when it was written, where the store says."""
+    """A file below a folder: its path there as names, its size, and its time of modification if the store has one."""
 
     names: tuple[str, ...]
     size_bytes: int
@@ -128,7 +128,7 @@ class Stored:
 
 
 def walk(uri: str) -> Iterator[Stored]:
-    """Every file below a folder, in no order; none where there is no folder."""
+    """Yield every file below a folder, in no order; none if there is no folder."""
     system, path = locate(uri)
     for info in _listed(system, fs.FileSelector(path, recursive=True, allow_not_found=True)):
         if info.type == fs.FileType.File:
@@ -137,7 +137,7 @@ def walk(uri: str) -> Iterator[Stored]:
 
 
 def _listed(system: fs.FileSystem, selector: fs.FileSelector) -> list[fs.FileInfo]:
-    """A folder that comes or goes while it is looked at is no error: it is looked at again."""
+    """List a folder; if it appears or disappears meanwhile, list it again, five times in all."""
     for _ in range(_LOOKS - 1):
         with suppress(FileNotFoundError):
             return list(system.get_file_info(selector))
@@ -145,7 +145,7 @@ def _listed(system: fs.FileSystem, selector: fs.FileSelector) -> list[fs.FileInf
 
 
 def read_bytes(uri: str, limit: int = 64 << 20) -> bytes:
-    """A small file whole. Raises BadInputError past ``limit`` bytes and FileNotFoundError."""
+    """Read a whole small file. Raises BadInputError if it exceeds ``limit`` bytes, and FileNotFoundError."""
     data = _read(uri, limit + 1)
     if len(data) > limit:
         raise BadInputError(
@@ -166,16 +166,16 @@ def _read(uri: str, at_most: int) -> bytes:
 
 
 def write_bytes(uri: str, data: bytes) -> None:
-    """Put a whole file; a reader sees the old one or the new one, never a part. Raises no_room's errors."""
+    """Write a file atomically: a reader sees the old one or the new one, never a part. Raises no_room's errors."""
     with writing(uri) as stream:
         stream.write(data)
 
 
 def write_new(uri: str, data: bytes) -> bool:
-    """Put a whole file where there is none; False, and nothing is changed, where there is one already.
+    """Write a file atomically and exclusively; return False, and change nothing, if it exists already.
 
-    Of several who do it at once one is told True: local files, HDFS, and an S3 that keeps its word (see probe.py).
-    Raises no_room's errors.
+    Of several concurrent calls exactly one returns True: on local files, HDFS, and an S3 that honours the condition
+    (see probe.py). Raises no_room's errors.
     """
     try:
         with writing(uri, replace=False) as stream:
@@ -186,7 +186,7 @@ def write_new(uri: str, data: bytes) -> bool:
 
 
 def put_file(path: Path, uri: str) -> None:
-    """Copy a local file to a URI, streamed; seen whole or not at all. Raises no_room's errors."""
+    """Copy a local file to a URI, streamed; it appears complete or not at all. Raises no_room's errors."""
     with path.open("rb") as source, writing(uri) as sink:
         while piece := source.read(_CHUNK_BYTES):
             sink.write(piece)
@@ -194,9 +194,10 @@ def put_file(path: Path, uri: str) -> None:
 
 @contextmanager
 def writing(uri: str, *, replace: bool = True) -> Iterator[Any]:
-    """A stream of bytes to a file that is there, whole, when the block ends well, and never otherwise.
+    """Context manager of a byte stream to a file, which appears complete if the block succeeds, else not at all.
 
-    Raises no_room's errors; without ``replace`` FileExistsError where the name is taken.
+    Stores other than local files, HDFS and S3 show the file while it is written (see writing.DirectFile). Raises
+    no_room's errors; without ``replace``, FileExistsError if the file exists.
     """
     try:
         file = open_whole(uri)
@@ -213,7 +214,7 @@ def writing(uri: str, *, replace: bool = True) -> Iterator[Any]:
 
 
 def open_whole(uri: str) -> WholeFile:
-    """A file in the making; its failures are OSErrors."""
+    """Return an atomic file writer for the URI's store; its failures are OSErrors."""
     system, path = locate(uri)
     match urlsplit(uri).scheme:
         case "file":
@@ -221,33 +222,33 @@ def open_whole(uri: str) -> WholeFile:
         case "hdfs":
             return HdfsFile(system, path)
         case "s3":
-            from millrace.storage.uploads import S3File  # botocore takes a third of a second
+            from millrace.storage.uploads import S3File  # importing botocore takes a third of a second
 
             return S3File(uri)
     return DirectFile(system, path)
 
 
 def delete(uri: str) -> None:
-    """Remove a file; one that is not there is no error."""
+    """Delete a file; a missing one is no error."""
     system, path = locate(uri)
     if system.get_file_info(path).type == fs.FileType.File:
         system.delete_file(path)
 
 
 def delete_folder(uri: str) -> None:
-    """Remove a folder with all that is in it; one that is not there is no error."""
+    """Delete a folder with its contents; a missing one is no error."""
     system, path = locate(uri)
     if system.get_file_info(path).type == fs.FileType.Directory:
         system.delete_dir(path)
 
 
 def is_full(error: OSError) -> bool:
-    """Whether a disk or a quota is full."""
+    """Whether the error means that a disk or a quota is full."""
     return error.errno in _FULL or "No space left" in str(error)
 
 
 def no_room(uri: str, error: OSError) -> StepError:
-    """The error of a write that failed: BadInputError where the disk or a quota is full, TransientError otherwise."""
+    """Return the error of a failed write: BadInputError if the disk or a quota is full, else TransientError."""
     rule = "the store takes the file whole, or nothing is published"
     if is_full(error):
         return BadInputError(
@@ -259,7 +260,7 @@ def no_room(uri: str, error: OSError) -> StepError:
 
 
 def chunks(uri: str) -> Iterator[bytes]:
-    """A file's bytes in pieces of a MiB, undecompressed."""
+    """Yield a file's bytes in pieces of 1 MiB, not decompressed."""
     system, path = locate(uri)
     with system.open_input_stream(path, compression=None) as stream:
         while piece := stream.read(_CHUNK_BYTES):
@@ -267,7 +268,7 @@ def chunks(uri: str) -> Iterator[bytes]:
 
 
 def sha256(uri: str) -> str:
-    """The digest of a file's bytes, streamed."""
+    """Return the SHA-256 of a file's bytes, streamed."""
     digest = hashlib.sha256()
     for piece in chunks(uri):
         digest.update(piece)

@@ -1,4 +1,4 @@
-"""Folders with a manifest of digests: written last, verified before anything is read."""
+"""Sealed folders: a manifest of digests is written last, and verified before a file is used."""
 
 import hashlib
 from pathlib import Path
@@ -15,7 +15,7 @@ M = TypeVar("M", bound=Contract)
 
 
 def digests(folder_uri: str) -> dict[str, FileDigest]:
-    """The digest of each file directly in a folder, the manifest left out."""
+    """Return the digest of each file directly in a folder, except the manifest and hidden files."""
     return {
         name: FileDigest(sha256=files.sha256(uri), size_bytes=files.size_bytes(uri))
         for name in files.names(folder_uri)
@@ -25,16 +25,17 @@ def digests(folder_uri: str) -> dict[str, FileDigest]:
 
 
 def seal(folder_uri: str, manifest: Contract) -> str:
-    """Write the manifest, which makes the folder whole; returns the manifest's digest."""
+    """Write the manifest, which completes the folder; return the manifest's digest."""
     data = manifest.model_dump_json(indent=1).encode()
     files.write_bytes(files.join(folder_uri, MANIFEST_FILE), data)
     return hashlib.sha256(data).hexdigest()
 
 
 def open_sealed(folder_uri: str, manifest_sha256: str, kind: type[M]) -> M:
-    """The manifest of a folder whose every byte is what it was when it was sealed.
+    """Verify all of the manifest's files and return the manifest.
 
-    Raises RefusedError where the manifest is not the one that the ledger recorded, or a file differs from it.
+    Raises RefusedError if the manifest's digest is not ``manifest_sha256``, which the ledger recorded, or a file's
+    digest is not the manifest's.
     """
     where = files.join(folder_uri, MANIFEST_FILE)
     remedy = "do not use this folder; train again or restore it from a copy"
@@ -60,7 +61,7 @@ def open_sealed(folder_uri: str, manifest_sha256: str, kind: type[M]) -> M:
 
 
 def fetch(folder_uri: str, names: list[str], into: Path) -> Path:
-    """A folder's files on local disk: in place for ``file://``, copied otherwise."""
+    """Return a local folder with the files: the folder itself for ``file://``, else ``into`` with copies."""
     if folder_uri.startswith("file://"):
         return files.local_path(folder_uri)
     into.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,7 @@
-"""HDFS as a pod or a laptop reaches it, without a JVM: Hadoop's own variables and files, nothing of our own.
+"""HDFS without a JVM, configured only by Hadoop's own variables and files.
 
-``HADOOP_CONF_DIR`` names the folder of core-site.xml and hdfs-site.xml (high availability, security, how long to try),
-``HADOOP_USER_NAME`` the user where security is simple; Kerberos takes KRB5CCNAME or KRB5_CLIENT_KTNAME and needs
+``HADOOP_CONF_DIR`` names the folder of core-site.xml and hdfs-site.xml (high availability, security, retry times),
+``HADOOP_USER_NAME`` the user if security is simple; Kerberos takes KRB5CCNAME or KRB5_CLIENT_KTNAME and needs
 libgssapi, a delegation token takes HADOOP_TOKEN_FILE_LOCATION. delta-rs reads the same.
 """
 
@@ -25,10 +25,10 @@ _CACHE_VERSIONS = [bytes((5, version)) for version in (1, 2, 3, 4)]
 
 
 def file_system(uri: str) -> fs.FileSystem:
-    """The HDFS of a NameNode (``host:port``) or a nameservice of hdfs-site.xml, as pyarrow's file system.
+    """Return the HDFS of a NameNode (``host:port``) or a nameservice of hdfs-site.xml as a pyarrow file system.
 
-    Raises BadInputError for a URI that names neither, and for a KRB5CCNAME that names a file which is no credential
-    cache. Whatever HDFS answers is an OSError.
+    Raises BadInputError if the URI names neither, and if KRB5CCNAME names a file that is no credential cache. All
+    errors of HDFS are OSErrors.
     """
     place = urlsplit(uri).netloc
     if not place:
@@ -36,14 +36,14 @@ def file_system(uri: str) -> fs.FileSystem:
             "no NameNode is named", where=uri, rule="hdfs://HOST:PORT/PATH", remedy="name the NameNode or nameservice"
         )
     _check_credential_cache()
-    # not fsspec's own reading of the URI, which makes a nameservice's name small
+    # not fsspec's own parsing of the URI, which converts a nameservice's name to lower case
     return fs.PyFileSystem(fs.FSSpecHandler(_Hdfs(host=place)))
 
 
 def _check_credential_cache() -> None:
-    # delta-rs has libkrb5 free a principal that was never read, which ends the process by a signal
+    # with another file, delta-rs's libkrb5 frees a principal that was never read, and the process ends by a signal
     cache = Path(os.environ.get("KRB5CCNAME", "").removeprefix("FILE:"))
-    if not cache.is_file():  # none yet, or of another kind
+    if not cache.is_file():  # no cache yet, or a cache of another kind
         return
     with cache.open("rb") as stream:
         version = stream.read(2)
@@ -57,12 +57,12 @@ def _check_credential_cache() -> None:
 
 
 def path_of(uri: str) -> str:
-    """The path of an ``hdfs://`` URI."""
+    """Return the path of an ``hdfs://`` URI."""
     return unquote(urlsplit(uri).path).rstrip("/") or "/"
 
 
 def rename(system: fs.FileSystem, source: str, target: str, *, replace: bool) -> None:
-    """Give a file its name, at once, over whatever had it before; without ``replace`` that is a FileExistsError."""
+    """Rename a file atomically over an existing target; without ``replace``, an existing one is a FileExistsError."""
     client = system.handler.fs.client
     with _as_os_errors():
         client.rename(source, target, replace)
@@ -70,11 +70,11 @@ def rename(system: fs.FileSystem, source: str, target: str, *, replace: bool) ->
 
 @contextmanager
 def _as_os_errors() -> Iterator[None]:
-    # hdfs-native has a RuntimeError for whatever it has no Python error for
+    # hdfs-native raises RuntimeError for each error without a Python equivalent
     try:
         yield
     except OSError as error:
-        error.args = (str(error).partition("\n")[0],)  # without the NameNode's stack
+        error.args = (str(error).partition("\n")[0],)  # without the NameNode's stack trace
         raise
     except RuntimeError as error:
         first_line = str(error).partition("\\n")[0]
@@ -84,7 +84,7 @@ def _as_os_errors() -> Iterator[None]:
 class _Hdfs(HdfsFileSystem):
     @classmethod
     def _strip_protocol(cls, path: str) -> str:
-        # a path is no URI: it may have ";", "?" and "#" in it
+        # a path is not a URI: it may contain ";", "?" and "#"
         return path if path.startswith("/") else str(super()._strip_protocol(path))
 
     def info(self, path: str, **options: Any) -> Any:  # noqa: ANN401 - these are fsspec's own
@@ -96,7 +96,7 @@ class _Hdfs(HdfsFileSystem):
             return super().ls(path, detail, **options)
 
     def _convert_file_status(self, file_status: Any) -> dict[str, Any]:  # noqa: ANN401
-        # under the name that pyarrow looks for
+        # under the name that pyarrow reads
         written = {"mtime": file_status.modification_time / 1000}
         return super()._convert_file_status(file_status) | written
 
@@ -109,7 +109,7 @@ class _Hdfs(HdfsFileSystem):
             super().rm(path, recursive, maxdepth)
 
     def _open(self, path: str, mode: str = "rb", **options: Any) -> Any:  # type: ignore[override]  # noqa: ANN401
-        buffered = options.pop("block_size", None)  # the size of a piece for a reader, of HDFS's blocks for a writer
+        buffered = options.pop("block_size", None)  # buffer size for a reader, HDFS's block size for a writer
         with _as_os_errors():
             stream = _Stream(super()._open(path, mode, **options))
         return io.BufferedReader(stream, buffered or self.blocksize) if mode == "rb" else stream
@@ -144,12 +144,12 @@ class _Stream(io.RawIOBase):
         return len(data)
 
     def write(self, data: Any) -> int:  # noqa: ANN401 - any buffer
-        # hdfs-native takes pyarrow's buffers byte by byte, 25 times slower
+        # hdfs-native reads pyarrow's buffers byte by byte, 25 times slower
         with _as_os_errors(), memoryview(data) as view:
             return int(self._stream.write(view.tobytes()))
 
     def close(self) -> None:
-        """Close once; a writer's file is complete then."""
+        """Close once; a writer's file is then complete."""
         if not self.closed:
             super().close()
             with _as_os_errors():

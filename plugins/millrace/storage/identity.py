@@ -1,4 +1,4 @@
-"""What a store says of a file without reading it: equal before and after a reading, nothing was written meanwhile."""
+"""Identity of a file from the store's metadata: if it is equal before and after reading, the file did not change."""
 
 import errno
 import os
@@ -16,11 +16,11 @@ _MARKS = ("etag", "ETag", "generation", "version_id", "mtime", "last_modified", 
 
 @dataclass(frozen=True)
 class Identity:
-    """A file at one moment.
+    """A file's metadata at one moment.
 
-    ``mark`` is the store's own: an object's ETag and version, a file's time of modification. ``whole`` says that files
-    of this store appear complete and are never seen growing. ``place`` is a local file's number: another file may have
-    taken the name.
+    ``mark`` is from the store: an object's ETag and version, or a file's time of modification. ``whole`` is True if the
+    store's files appear complete and never grow. ``place`` is a local file's inode number, since another file may have
+    replaced it under the same name.
     """
 
     size_bytes: int
@@ -31,15 +31,15 @@ class Identity:
 
     @property
     def text(self) -> str:
-        """What is kept of it: another text, and the file was changed."""
+        """The identity as stored in the ledger and in reports; if it differs, the file was changed."""
         return f"{self.size_bytes} bytes, {self.mark}"
 
 
 def identity(uri: str) -> Identity:
-    """The file's identity now. Raises FileNotFoundError where there is no file, a folder in its place included."""
+    """Return the file's current identity. Raises FileNotFoundError if there is no file, also if it is a folder."""
     match urlsplit(uri).scheme:
         case "s3":
-            from millrace.storage import uploads  # botocore takes a third of a second
+            from millrace.storage import uploads  # importing botocore takes a third of a second
 
             return _of_object(uploads.head(uri))
         case "file":

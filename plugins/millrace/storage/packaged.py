@@ -1,7 +1,7 @@
-"""Where the files are that the code needs beside its modules, in a checkout and in an installed wheel.
+"""Paths of the files that the code needs beside its modules, in a checkout and in an installed wheel.
 
-``ROOT`` is the checkout's root (in a container image: the folder that is built like one), or the folder of the wheel
-that is built like one: both have ``sql``, ``dags`` and ``images`` with the same names below them.
+``ROOT`` is the checkout's root (in a container image: a folder with the same layout), or the folder of the wheel with
+that layout: both have ``sql``, ``dags`` and ``images`` with the same names below them.
 """
 
 import os
@@ -22,7 +22,7 @@ KUBERNETES = IMAGES / "kubernetes"
 
 
 def link_package(folder: Path) -> Path:
-    """``folder``, which then has a link to the package millrace and nothing else; processes may do this at once."""
+    """Link the package millrace into ``folder``, and nothing else; return ``folder``. Safe for concurrent processes."""
     link = folder / _PACKAGE.name
     if not link.is_symlink() or link.readlink() != _PACKAGE:
         folder.mkdir(parents=True, exist_ok=True)
@@ -34,7 +34,7 @@ def link_package(folder: Path) -> Path:
 
 
 def require_checkout(what: str) -> None:
-    """Raises BadInputError in an installed wheel: ``what`` needs files that only the repository has."""
+    """Raise BadInputError in an installed wheel: ``what`` needs files that only the repository has."""
     if not IS_CHECKOUT:
         raise BadInputError(
             f"{what} is not part of the installed package",

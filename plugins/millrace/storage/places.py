@@ -1,6 +1,6 @@
-"""Which places this process may open: in Airflow's own processes the site's and the workloads', and no others.
+"""Allow-list of URIs that this process may open: in Airflow's processes only the site's and the workloads' places.
 
-A step's process is bounded by its credentials instead; there, and before ``confine``, every place may be opened.
+A step's process is limited by its credentials instead; there, and before ``confine``, every URI may be opened.
 """
 
 from millrace.contracts.errors import RefusedError
@@ -9,19 +9,19 @@ _confined: set[str] | None = None
 
 
 def confine(*uris: str) -> None:
-    """From now on this process opens nothing but these places, those of earlier calls and those of ``allow``."""
+    """Limit this process to these URIs and all below them, those of earlier calls and those of ``allow``."""
     global _confined
     _confined = (_confined or set()) | {uri.rstrip("/") for uri in uris if uri}
 
 
 def allow(uri: str) -> None:
-    """A place that a workload declares, beside the site's own."""
+    """Add a place that a workload declares; no effect before ``confine``."""
     if _confined is not None:
         confine(uri)
 
 
 def check(uri: str) -> None:
-    """Raises RefusedError for a URI that is in none of the places."""
+    """Raise RefusedError if the URI is in none of the allowed places."""
     if _confined is None or any(uri == place or uri.startswith(f"{place}/") for place in _confined):
         return
     raise RefusedError(

@@ -1,4 +1,4 @@
-"""Finds what a store really does, by racing it: some say yes to several writers, some do not know the condition."""
+"""Probe of a store by concurrent writes: some stores let several exclusive writers succeed or ignore the condition."""
 
 import contextlib
 import secrets
@@ -21,10 +21,10 @@ _MEANS: dict[str, Means] = {"file": "rename", "hdfs": "rename", "s3": "condition
 
 
 def probe(store_uri: str, rounds: int = 5) -> StoreTraits:
-    """Race eight writers for one name, ``rounds`` times, and list what was written; leaves nothing behind.
+    """Let eight writers create the same file, ``rounds`` times, and check listings; all files are deleted afterwards.
 
-    One loss is proof, five wins are not: a store that fails a race in a thousand passes. Raises the store's errors
-    where it cannot be written at all.
+    A failed race is proof, five passed ones are not: a store that fails one race in a thousand passes. Raises the
+    store's errors if it is not writable at all.
     """
     folder = files.join(store_uri, _FOLDER, secrets.token_hex(8))
     means = _MEANS.get(urlsplit(store_uri).scheme, "none")
@@ -81,7 +81,7 @@ def _one_wins(folder: str, number: int, remarks: list[str]) -> bool:
         try:
             return files.write_new(uri, f"{writer}".encode())
         except StepError:
-            return None  # neither yes nor no: the store did not answer
+            return None  # unknown: the store did not answer
 
     with ThreadPoolExecutor(_WRITERS) as pool:
         told = list(pool.map(put, range(_WRITERS)))

@@ -1,7 +1,7 @@
-"""S3 as a pod or a laptop reaches it: the standard AWS variables, and the same with a bucket's name behind them.
+"""S3, configured by the standard AWS variables, optionally with a bucket's name as a suffix.
 
-``AWS_ENDPOINT_URL__ARCHIVE_2026=…`` is for the bucket ``archive-2026`` alone: two underscores and the bucket's name in
-capitals, with an underscore for whatever is no letter or digit. So one run reads from one S3 and writes to another.
+``AWS_ENDPOINT_URL__ARCHIVE_2026=…`` is for the bucket ``archive-2026`` only: two underscores and the bucket's name in
+capitals, with an underscore for each other character. So a run can read from one S3 and write to another.
 """
 
 import os
@@ -21,7 +21,7 @@ _ENCRYPTIONS = ("", "AES256", "aws:kms", "aws:kms:dsse")
 
 @dataclass(frozen=True)
 class Access:
-    """How a bucket is reached. Without keys each library looks for them in its usual places."""
+    """Endpoint, credentials and options of a bucket. Without keys, each library uses its default credential chain."""
 
     endpoint: str
     region: str
@@ -35,7 +35,7 @@ class Access:
 
 
 def access(bucket: str) -> Access:
-    """What the environment says of a bucket. Raises BadInputError for an endpoint or an encryption that is none."""
+    """Read a bucket's access from the environment. Raises BadInputError for an invalid endpoint or encryption."""
     endpoint = _endpoint(bucket)
     if endpoint and (urlsplit(endpoint).scheme not in ("http", "https") or not urlsplit(endpoint).netloc):
         raise BadInputError(
@@ -56,7 +56,7 @@ def access(bucket: str) -> Access:
         endpoint=endpoint,
         region=_variable("AWS_REGION", bucket) or _variable("AWS_DEFAULT_REGION", bucket) or "us-east-1",
         ca_file=os.environ.get("AWS_CA_BUNDLE", ""),
-        # by path where an endpoint is given, as Ceph's gateways are without DNS of their own
+        # path style by default with an endpoint: Ceph's gateways need it without DNS of their own
         virtual_hosted=(_variable("AWS_VIRTUAL_HOSTED_STYLE_REQUEST", bucket) or str(not endpoint)).lower() == "true",
         encryption=encryption,
         encryption_key=_variable("AWS_SSE_KMS_KEY_ID", bucket),
@@ -67,7 +67,10 @@ def access(bucket: str) -> Access:
 def grant(
     uri: str, *, access_key: str, secret_key: str, session_token: str = "", endpoint: str = "", region: str = ""
 ) -> None:
-    """Let this process, and those that it starts, reach a URI's bucket by these; what is empty is left as it is."""
+    """Set the credentials of a URI's bucket in this process's environment; child processes inherit them.
+
+    Empty values leave the environment unchanged.
+    """
     given = {
         "AWS_ACCESS_KEY_ID": access_key,
         "AWS_SECRET_ACCESS_KEY": secret_key,
@@ -104,15 +107,15 @@ def _suffix(bucket: str) -> str:
 
 
 def file_system(uri: str) -> fs.FileSystem:
-    """The S3 that the environment names for this URI's bucket: for reading, listing and deleting.
+    """Return the S3 file system that the environment names for this URI's bucket: for reading, listing and deleting.
 
-    Whole files are written by uploads.py. Raises BadInputError.
+    Files are written by uploads.py. Raises BadInputError.
     """
     return _file_system(access(bucket_and_key(uri)[0]))
 
 
 def path_of(uri: str) -> str:
-    """Bucket and key of an ``s3://`` URI, as pyarrow names them. Raises BadInputError without a bucket."""
+    """Return the path BUCKET/KEY of an ``s3://`` URI for pyarrow. Raises BadInputError without a bucket."""
     path = unquote(uri.removeprefix("s3://")).rstrip("/")
     if not path.partition("/")[0]:
         raise BadInputError(
@@ -122,16 +125,16 @@ def path_of(uri: str) -> str:
 
 
 def bucket_and_key(uri: str) -> tuple[str, str]:
-    """Bucket and key of an ``s3://`` URI, as S3 itself takes them. Raises BadInputError without a bucket."""
+    """Return bucket and key of an ``s3://`` URI. Raises BadInputError without a bucket."""
     bucket, _, key = path_of(uri).partition("/")
     return bucket, key
 
 
 def delta_options(uri: str) -> dict[str, str] | None:
-    """What delta-rs has to be told beside the environment it reads itself; None for another store.
+    """Return delta-rs's storage options, which add to the environment that it reads itself; None for another store.
 
-    Commits race by conditional PUT of a new log entry, which the store must honour. The options hold keys: they go to
-    delta-rs and nowhere else. delta-rs takes authorities from SSL_CERT_FILE alone, which is set for this process.
+    Concurrent commits depend on conditional PUT of a new log entry, which the store must honour. The options contain
+    keys: pass them to delta-rs only. delta-rs takes CAs from SSL_CERT_FILE only, which is set for this process.
     """
     if not uri.startswith("s3://"):
         return None
@@ -155,7 +158,7 @@ def delta_options(uri: str) -> dict[str, str] | None:
 
 
 def _with_bucket(reach: Access, bucket: str) -> str:
-    # delta-rs takes an endpoint for a host that is the bucket's already
+    # delta-rs expects an endpoint whose host is already the bucket's
     return reach.endpoint.replace("://", f"://{bucket}.", 1) if reach.virtual_hosted else reach.endpoint
 
 

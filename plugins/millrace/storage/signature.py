@@ -1,6 +1,6 @@
-"""Orders of model servers are signed: who can write to the store does not say what is served.
+"""Signatures of serving targets: write access to the store is not enough to change what is served.
 
-Ed25519 (RFC 8032). The signature covers the order's place too, so that no order counts in another's.
+Ed25519 (RFC 8032). The signature also covers the target's URI, so that a target is invalid at any other place.
 """
 
 import base64
@@ -23,7 +23,7 @@ _SEED_BYTES = 32
 
 
 class SignedOrder(Contract):
-    """A document as it was signed, and its signature in base64."""
+    """A signed document, and its signature in base64."""
 
     order: str
     signature: str
@@ -31,13 +31,13 @@ class SignedOrder(Contract):
 
 @dataclass(frozen=True)
 class OrderKey:
-    """What Airflow signs with, and steps and servers do not have."""
+    """Private key with which Airflow signs; steps and model servers do not have it."""
 
     _private: Ed25519PrivateKey = field(repr=False)
 
     @classmethod
     def of(cls, text: str) -> Self:
-        """The key of 32 random bytes in base64. Raises BadInputError for anything else, without showing it."""
+        """Return the key from 32 random bytes in base64. Raises BadInputError for other text, without showing it."""
         try:
             seed = base64.b64decode(text.strip(), validate=True)
         except binascii.Error:
@@ -53,30 +53,30 @@ class OrderKey:
 
     @classmethod
     def kept(cls, path: Path) -> Self:
-        """The key in a file that its owner alone can read; it is made where there is none."""
+        """Return the key from a file that only its owner can read; the file is created if missing."""
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
             with NamedTemporaryFile("w", dir=path.parent, prefix=f".{path.name}-") as made:  # mkstemp's: mode 0600
                 made.write(base64.b64encode(os.urandom(_SEED_BYTES)).decode())
                 made.flush()
-                with suppress(FileExistsError):  # of several processes one is first
+                with suppress(FileExistsError):  # another process created it first
                     os.link(made.name, path)
         return cls.of(path.read_text())
 
     @property
     def public(self) -> str:
-        """What an order's signature is checked by, in base64; no secret."""
+        """Public key that verifies signatures, in base64; not secret."""
         return base64.b64encode(self._private.public_key().public_bytes_raw()).decode()
 
     def signed(self, uri: str, order: Contract) -> bytes:
-        """The file for an order that is to lie at ``uri``."""
+        """Return the content of the signed file for a document at ``uri``."""
         text = order.model_dump_json(indent=1)
         signature = base64.b64encode(self._private.sign(_message(uri, text))).decode()
         return SignedOrder(order=text, signature=signature).model_dump_json(indent=1).encode()
 
 
 def opened(data: bytes, uri: str, public: str) -> str:
-    """The order (JSON) of a file that lies at ``uri``. Raises RefusedError where it was not signed for that place."""
+    """Return the document (JSON) of a signed file at ``uri``. Raises RefusedError if it was not signed for that URI."""
     try:
         document = SignedOrder.model_validate_json(data)
         key = Ed25519PublicKey.from_public_bytes(base64.b64decode(public, validate=True))

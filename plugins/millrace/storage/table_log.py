@@ -1,4 +1,4 @@
-"""What a Delta table's own log says of a version."""
+"""Reading of a Delta table's log."""
 
 from datetime import date
 
@@ -8,11 +8,11 @@ from millrace.storage import s3
 
 
 def contents(uri: str, version: int) -> dict[date, str] | None:
-    """The digest of each partition's content at a version; None where the log has no such version.
+    """Return the digest of each partition's content at a version; None if the log has no such version.
 
-    Raises TransientError where the store does not answer.
+    Raises TransientError if the store does not answer.
     """
-    # a third of a second, for those who ask
+    # imported here because they take a third of a second
     import pyarrow as pa
     from deltalake import DeltaTable
     from deltalake.exceptions import DeltaError, TableNotFoundError

@@ -1,4 +1,4 @@
-"""What pyarrow cannot do in S3, by botocore: end uploads, ask for encryption, put on a condition, say ETags."""
+"""S3 by botocore, where pyarrow lacks a function: aborting uploads, encryption, conditional PUT, ETags."""
 
 import contextlib
 import errno
@@ -27,7 +27,7 @@ _READ_TRIES = 3
 
 
 def client(uri: str) -> Any:  # noqa: ANN401 - botocore makes its classes at run time
-    """botocore's client of the S3 that the environment names for this URI's bucket."""
+    """Return botocore's client of the S3 that the environment names for this URI's bucket."""
     return _client(s3.access(s3.bucket_and_key(uri)[0]), os.getpid())
 
 
@@ -54,10 +54,10 @@ def _client(reach: s3.Access, _process: int) -> Any:  # noqa: ANN401 - a forked 
 
 
 class S3File:
-    """A writing.WholeFile: a small one is one PUT, a larger one is uploaded in parts of 8 MiB and more.
+    """A writing.WholeFile in S3: a small file is one PUT, a larger one is uploaded in parts of 8 MiB and more.
 
-    At most three parts are held in memory. Without ``replace`` only a file of one part is taken: completing an upload
-    on a condition is something that not every S3 does.
+    At most three parts are held in memory. Without ``replace``, only a file of one part can be written: not every S3
+    supports the conditional completion of an upload.
     """
 
     def __init__(self, uri: str) -> None:
@@ -99,16 +99,16 @@ class S3File:
                     raise FileExistsError(errno.EEXIST, "there is one already", self._at["Key"]) from error
 
     def _is_ours(self) -> bool:
-        # A PUT whose answer was lost on the way is sent again, and refused because of itself.
+        # A PUT whose response was lost is sent again, and then refused because the first one succeeded.
         return bool(self._client.head_object(**self._at)["Metadata"].get(_WRITER) == self._writer)
 
     def discard(self) -> None:
-        """See writing.WholeFile; where the store does not answer, the sweep ends the upload."""
+        """See writing.WholeFile; if the store does not answer, the sweep aborts the upload later."""
         self._parts.abort()
 
 
 class _Parts(io.RawIOBase):
-    """Bytes on their way in parts; the upload begins with the first full one."""
+    """Stream that is uploaded in parts; the upload begins with the first full part."""
 
     def __init__(self, client: Any, at: dict[str, str], encryption: dict[str, str]) -> None:  # noqa: ANN401
         self._client = client
@@ -135,7 +135,7 @@ class _Parts(io.RawIOBase):
         return size
 
     def complete(self) -> None:
-        """Make the object appear."""
+        """Complete the upload: the object appears."""
         if self.waiting:
             self._send(bytes(self.waiting))
         self._settle(0)
@@ -146,14 +146,14 @@ class _Parts(io.RawIOBase):
         self._pool.shutdown()
 
     def abort(self) -> None:
-        """Leave no part behind."""
+        """Abort the upload and remove its parts."""
         self._pool.shutdown(cancel_futures=True)
         if self.upload is not None:
             with contextlib.suppress(BotoCoreError, ClientError):
                 self._client.abort_multipart_upload(**self._at, UploadId=self.upload)
 
     def _part_bytes(self) -> int:
-        # S3 takes 10,000 parts of one upload: the sizes double on the way, for half a terabyte in all
+        # S3 takes 10,000 parts per upload: part sizes double every 2,000 parts, for half a terabyte in all
         return PART_BYTES << (len(self._done) + len(self._sent)) // _PARTS_OF_A_SIZE
 
     def _send(self, data: bytes) -> None:
@@ -176,10 +176,10 @@ class _Parts(io.RawIOBase):
 
 
 def read(uri: str, at_most: int) -> bytes:
-    """An object's first bytes by one request, so that they are of one version of it.
+    """Read an object's first bytes in one request, so that they are of one version of it.
 
-    pyarrow asks for the size first, and cuts an object to it that was replaced by a longer one meanwhile. Raises
-    FileNotFoundError and, where three answers broke off, OSError.
+    pyarrow requests the size first, and truncates an object that a longer one replaced meanwhile. Raises
+    FileNotFoundError and, if three responses broke off, OSError.
     """
     bucket, key = s3.bucket_and_key(uri)
     for _ in range(_READ_TRIES - 1):
@@ -199,12 +199,12 @@ def _read_once(uri: str, bucket: str, key: str, at_most: int) -> bytes:
     with contextlib.closing(answer["Body"]) as body:
         data: bytes = body.read(at_most)
         if len(data) < at_most:
-            body.read(1)  # finds out that the answer was short
+            body.read(1)  # raises IncompleteReadError if the response was short
         return data
 
 
 def head(uri: str) -> dict[str, Any]:
-    """What S3 says of an object without sending it. Raises FileNotFoundError."""
+    """Return S3's metadata of an object (HEAD request). Raises FileNotFoundError."""
     bucket, key = s3.bucket_and_key(uri)
     with _as_os_errors():
         try:
@@ -216,7 +216,7 @@ def head(uri: str) -> dict[str, Any]:
 
 
 def abandoned(uri: str) -> Iterator[tuple[str, str, Any]]:
-    """The uploads below a URI that nobody has completed: their URI, their id and when they began."""
+    """Yield the incomplete uploads below a URI: URI, upload id and time of start."""
     bucket, prefix = s3.bucket_and_key(uri)
     with _as_os_errors():
         for page in client(uri).get_paginator("list_multipart_uploads").paginate(Bucket=bucket, Prefix=f"{prefix}/"):
@@ -225,7 +225,7 @@ def abandoned(uri: str) -> Iterator[tuple[str, str, Any]]:
 
 
 def abort(uri: str, upload: str) -> None:
-    """End an upload that ``abandoned`` found."""
+    """Abort an upload that ``abandoned`` yielded."""
     bucket, key = s3.bucket_and_key(uri)
     with _as_os_errors():
         client(uri).abort_multipart_upload(Bucket=bucket, Key=key, UploadId=upload)

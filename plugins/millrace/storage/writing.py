@@ -1,4 +1,4 @@
-"""A file in the making: whole under its own name one day, or never there at all."""
+"""Atomic file writers: a file appears under its final name complete, or not at all."""
 
 import contextlib
 import os
@@ -12,7 +12,7 @@ PART_ENDING = ".part"
 
 
 class WholeFile(Protocol):
-    """Takes bytes in ``stream`` and gives them their name at ``publish``; whoever is killed before leaves no such name.
+    """Atomic file writer: ``stream`` takes the bytes, and only ``publish`` makes them visible under the file's name.
 
     Both methods close the stream, and every failure is an OSError.
     """
@@ -20,19 +20,19 @@ class WholeFile(Protocol):
     stream: Any
 
     def publish(self, *, replace: bool = True) -> None:
-        """Make it seen. Raises FileExistsError, without ``replace``, where the name is taken already."""
+        """Make the file visible under its name. Without ``replace``, raises FileExistsError if the name exists."""
 
     def discard(self) -> None:
-        """Leave nothing of it."""
+        """Remove all that was written."""
 
 
 def part_name(name: str) -> str:
-    """A name of its own for a file in the making; hidden, and known to the sweep by its ending."""
+    """Return a unique name for an incomplete file: hidden, with an ending by which the sweep finds it."""
     return f".{name}.{secrets.token_hex(4)}{PART_ENDING}"
 
 
 class LocalFile:
-    """Written beside its place, synchronised to disk, then renamed."""
+    """Writer of a local file: written beside its final place, synchronised to disk, then renamed."""
 
     def __init__(self, system: fs.LocalFileSystem, path: str) -> None:
         self._path = Path(path)
@@ -61,7 +61,7 @@ class LocalFile:
 
 
 class HdfsFile:
-    """Written beside its place, then renamed by the NameNode, which lets one of several win."""
+    """Writer of an HDFS file: written beside its final place, then renamed; the NameNode decides between several."""
 
     def __init__(self, system: fs.FileSystem, path: str) -> None:
         self._system = system
@@ -90,7 +90,7 @@ class HdfsFile:
 
 
 class DirectFile:
-    """For stores of which we know nothing better: written in its place, and removed again when it is discarded."""
+    """Writer for all other stores, not atomic: written in its final place, and deleted if it is discarded."""
 
     def __init__(self, system: fs.FileSystem, path: str) -> None:
         self._system = system
@@ -98,7 +98,7 @@ class DirectFile:
         self.stream = system.open_output_stream(path, compression=None)
 
     def publish(self, *, replace: bool = True) -> None:
-        """See WholeFile; such a store cannot keep what is there."""
+        """See WholeFile; without ``replace``, raises OSError: such a store has no exclusive write."""
         if not replace:
             self.discard()
             raise OSError(f"{self._path}: this store has no exclusive write")
