@@ -1,5 +1,5 @@
 -- name: lock_audit
--- Holds the chain's end until the transaction ends. It is taken last of a transaction's locks, so that none waits in a ring.
+-- Lock the end of the chain until the transaction ends. A transaction takes this lock last, so that there is no deadlock.
 UPDATE audit_head
 SET turn = turn + 1
 WHERE one = 1
@@ -30,7 +30,7 @@ ORDER BY sequence
 LIMIT :row_limit;
 
 -- name: select_audit_rows
--- The newest rows first, of one DAG or of all.
+-- Rows of one DAG or of all, newest first.
 SELECT
     sequence, recorded_at, decided_at, action, outcome, subject, actor, by_person, dag_id, run_id, repeat, reason,
     effect, once, previous, digest
@@ -40,7 +40,7 @@ ORDER BY sequence DESC
 LIMIT :row_limit;
 
 -- name: select_audit_numbers
--- The newest rows of one DAG.
+-- Newest rows of one DAG.
 SELECT sequence
 FROM audit
 WHERE dag_id = :dag_id AND sequence < :before
@@ -48,7 +48,7 @@ ORDER BY sequence DESC
 LIMIT :row_limit;
 
 -- name: select_audit_site_numbers
--- The newest rows that are no DAG's.
+-- Newest rows without a DAG.
 SELECT sequence
 FROM audit
 WHERE dag_id IS NULL AND sequence < :before
@@ -56,7 +56,7 @@ ORDER BY sequence DESC
 LIMIT :row_limit;
 
 -- name: select_audit_page
--- Some rows, the newest first, with the digest of the row that each was written after.
+-- Rows, newest first, each with the digest of the row before it in the chain.
 SELECT
     a.sequence, a.recorded_at, a.decided_at, a.action, a.outcome, a.subject, a.actor, a.by_person, a.dag_id, a.run_id,
     a.repeat, a.reason, a.effect, a.once, a.previous, a.digest, b.digest AS digest_before
@@ -73,7 +73,7 @@ ORDER BY sequence
 LIMIT 1;
 
 -- name: upsert_settings_seen
--- Changes a row only where what is in force is another: of two processes that see it at once, one does.
+-- Change a row only if the value differs: of two processes that see a new value at the same time, one changes the row.
 INSERT INTO settings_seen (subject, content, seen_at)
 VALUES (:subject, :content, :at)
 ON CONFLICT (subject) DO UPDATE SET content = excluded.content, seen_at = excluded.seen_at
@@ -90,7 +90,7 @@ FROM audit_head
 WHERE one = 1;
 
 -- name: select_newest_answer
--- The newest answer to what a run asked about a subject, since the repeat that has its newest verdict.
+-- Newest answer to a run's approval request about a subject, since the repeat with the run's newest verdict.
 SELECT a.action, a.actor, a.by_person
 FROM audit AS a
 WHERE
@@ -104,7 +104,7 @@ ORDER BY a.sequence DESC
 LIMIT 1;
 
 -- name: select_newest_taken
--- When the newest of what was taken over from Airflow's log happened: all that is "asked" comes from there.
+-- Time of the newest entry copied from Airflow's log: every row with the outcome "asked" comes from there.
 SELECT MAX(decided_at) AS decided_at
 FROM audit
 WHERE outcome = 'asked';

@@ -8,8 +8,8 @@ FROM budgets
 WHERE name = :name AND dag_id = :dag_id;
 
 -- name: select_budget_spent
--- What the other runs of a budget take: what was measured once they have ended, and while they run what was predicted,
--- or what was measured where that is more already. What nobody measured counts as predicted.
+-- Spending of a budget's other runs: measured after their end, and the larger of predicted and measured while they run.
+-- Without a measurement the prediction counts.
 SELECT COALESCE(SUM(
     CASE WHEN used IS NULL OR (state = 'running' AND used < predicted) THEN predicted ELSE used END
 ), 0) AS spent
@@ -45,7 +45,7 @@ ON CONFLICT (budget, dag_id, run_id, repeat) DO UPDATE SET
     changed_at = excluded.changed_at;
 
 -- name: lock_budget
--- Holds the budget until the transaction ends: of two runs side by side the second one sees what the first one takes.
+-- Lock the budget until the transaction ends: of two concurrent runs, the second one sees what the first one takes.
 UPDATE budgets
 SET revision = revision + 1, lifted_by = COALESCE(:lifted_by, lifted_by)
 WHERE name = :name AND dag_id = :dag_id

@@ -11,7 +11,7 @@ ORDER BY version DESC
 LIMIT 1;
 
 -- name: select_trained_runs
--- A training of several tries did a part of its work in each: only what the last one held in memory is a whole run's.
+-- A training of several attempts does part of its work in each: only the last one's memory stands for a whole run.
 SELECT
     p.plan,
     CASE WHEN o.tries = 1 THEN t.wall_seconds END AS wall_seconds,

@@ -1,5 +1,5 @@
 -- name: mark_partition
--- Staged, absent or failed; a committed partition stays as it is, the last good one.
+-- Mark a partition staged, absent or failed; a committed partition keeps its state.
 INSERT INTO partitions (
     workload, generation, day, state, reason, row_count, duplicates, source_uri, source_bytes, content_sha256, dag_id,
     run_id, repeat, changed_at, source_identity
@@ -60,7 +60,7 @@ SET dataset_version = :dataset_version
 WHERE dag_id = :dag_id AND run_id = :run_id AND repeat = :repeat;
 
 -- name: select_refused_run
--- A row where this repeat came no further than a failed division of its days.
+-- One row if this repeat got no further than a failed task divide.
 SELECT t.dag_id
 FROM tries AS t
 WHERE t.dag_id = :dag_id AND t.run_id = :run_id AND t.repeat = :repeat AND t.step <> 'close'
@@ -104,7 +104,7 @@ WHERE workload = :workload AND generation = :generation AND day BETWEEN :first_d
 ORDER BY day;
 
 -- name: select_tenants
--- Each workload's team, as its newest run says, and its source.
+-- Team of each workload, from its newest run, and its source.
 SELECT runs.workload, MAX(runs.team) AS team, MAX(sources.source) AS source
 FROM runs
 INNER JOIN (

@@ -3,7 +3,7 @@
 SELECT PG_ADVISORY_XACT_LOCK(7883951835720016741);
 
 -- name: select_migrations_table_postgresql
--- PostgreSQL only: a role that may create no table asks first.
+-- PostgreSQL only: a role without the right to create tables looks here first.
 SELECT TO_REGCLASS('migrations') IS NOT NULL AS is_there;
 
 -- name: create_migrations
@@ -19,7 +19,7 @@ FROM migrations
 ORDER BY name;
 
 -- name: set_application_postgresql
--- PostgreSQL only: whom roles/application.sql gives its rights, until the transaction ends.
+-- PostgreSQL only: the role that roles/application.sql grants rights to, until the transaction ends.
 SELECT SET_CONFIG('millrace.application', :role, TRUE);
 
 -- name: insert_migration

@@ -14,7 +14,7 @@ ORDER BY sequence DESC
 LIMIT 1;
 
 -- name: select_predecessor
--- The version that was live last, was not taken back, and whose files are there; one that is being judged once more counts.
+-- The version that was live last, was not rolled back and has its files; a version that is judged again counts.
 SELECT version, state
 FROM models
 WHERE

@@ -75,7 +75,7 @@ WHERE workload = :workload
 ORDER BY sequence;
 
 -- name: lock_workload
--- Holds the workload's models until the transaction ends, and numbers the event that follows.
+-- Lock the workload's models until the transaction ends; return the number of the next event.
 INSERT INTO workloads (workload, changes)
 VALUES (:workload, 1)
 ON CONFLICT (workload) DO UPDATE SET changes = workloads.changes + 1

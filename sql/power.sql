@@ -1,11 +1,11 @@
 -- name: lock_power_site
--- Holds the site's watts until the transaction ends: of two runs side by side the second one sees what the first one takes.
+-- Lock the site's watts until the transaction ends: of two concurrent runs, the second one sees what the first one takes.
 INSERT INTO power_sites (site, changes)
 VALUES (:site, 1)
 ON CONFLICT (site) DO UPDATE SET changes = power_sites.changes + 1;
 
 -- name: upsert_power_claim
--- A run keeps its place for as long as it asks, and the watts that it has until their time is over.
+-- A run keeps its place in the queue as long as it asks, and its watts until they expire.
 INSERT INTO power_claims (dag_id, run_id, repeat, site, watts, asked_at, seen_at)
 VALUES (:dag_id, :run_id, :repeat, :site, :watts, :at, :at)
 ON CONFLICT (dag_id, run_id, repeat) DO UPDATE SET
@@ -15,8 +15,8 @@ ON CONFLICT (dag_id, run_id, repeat) DO UPDATE SET
 RETURNING asked_at, taken_until;
 
 -- name: select_power_queue
--- What the other runs of a site draw, and how many of them asked earlier and still look. Watts count until the training
--- is committed, the run ends, or their time is over.
+-- Watts of a site's other runs, and how many of them asked earlier and still wait. Watts count until the training is
+-- committed, the run ends, or they expire.
 SELECT
     COALESCE(SUM(CASE WHEN c.taken_until > :at THEN c.watts END), 0) AS drawn_watts,
     COUNT(

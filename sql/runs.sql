@@ -1,5 +1,5 @@
 -- name: insert_run
--- Opens the next repeat; while one is running, the index one_running_repeat lets no other in.
+-- Enter the next repeat; the index one_running_repeat refuses it while another repeat is running.
 INSERT INTO runs (
     dag_id, run_id, repeat, workload, team, site, partition_first, partition_last, run_type, state, quality_metric,
     pue, generation, started_at, revision
@@ -30,7 +30,7 @@ FROM runs
 WHERE dag_id = :dag_id AND run_id = :run_id AND state = 'running';
 
 -- name: lock_run
--- Holds the run until the transaction ends: commits, plans and the close of one run follow each other.
+-- Lock the run until the transaction ends: commits, plans and the end of one run are serialised.
 UPDATE runs
 SET revision = revision + 1
 WHERE dag_id = :dag_id AND run_id = :run_id AND repeat = :repeat
@@ -63,7 +63,7 @@ ON CONFLICT (dag_id, run_id, repeat) DO UPDATE SET
     joules_error = excluded.joules_error;
 
 -- name: lock_day
--- Holds the sums of a DAG's day until the transaction ends: two runs that end at once are both in them.
+-- Lock the sums of a DAG's day until the transaction ends: two runs that end at the same time are both counted.
 INSERT INTO day_figures (day, dag_id, workload, runs, unmeasured)
 SELECT SUBSTR(started_at, 1, 10), dag_id, workload, 0, 0
 FROM run_figures
@@ -113,7 +113,7 @@ ORDER BY repeat DESC
 LIMIT 1;
 
 -- name: select_unmetered_runs
--- Runs that ended of late and that no meter was asked about, or that no meter answered about.
+-- Runs that ended recently and have no metered energy: no meter was queried, or no meter answered.
 SELECT r.dag_id, r.run_id, r.repeat, r.finished_at
 FROM runs AS r
 LEFT JOIN metered_runs AS m ON m.dag_id = r.dag_id AND m.run_id = r.run_id AND m.repeat = r.repeat

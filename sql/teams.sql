@@ -4,15 +4,15 @@ FROM team_runs
 WHERE dag_id = :dag_id AND run_id = :run_id AND repeat = :repeat;
 
 -- name: lock_team
--- Holds the team's spending until the transaction ends: of two runs side by side the second one sees what the first takes.
+-- Lock the team's spending until the transaction ends: of two concurrent runs, the second one sees what the first takes.
 INSERT INTO teams (team, changes)
 VALUES (:team, 1)
 ON CONFLICT (team) DO UPDATE SET changes = teams.changes + 1;
 
 -- name: select_team_spent
--- What a team's runs at a site took that began in a month: what was measured once they have ended, and while they run
--- what was predicted, or what was measured where that is more already. What nobody measured counts as predicted. The
--- GPU-hours of a run that began before its team had a budget are not known.
+-- Spending of a team's runs at a site that began in a month: measured after their end, and the larger of predicted and
+-- measured while they run. Without a measurement the prediction counts. GPU-hours of a run that began before its team had
+-- a budget are unknown.
 SELECT
     COALESCE(SUM(
         CASE WHEN used_kwh IS NULL OR (state = 'running' AND used_kwh < kwh) THEN kwh ELSE used_kwh END

@@ -1,5 +1,5 @@
 -- name: delete_lost_try
--- A process that was taken for lost reported after all: its report holds what the row held, and more.
+-- Delete the row of a process that was counted as lost and has reported since: the report contains the row's values.
 DELETE FROM tries
 WHERE
     dag_id = :dag_id AND run_id = :run_id AND repeat = :repeat AND task_id = :task_id AND map_index = :map_index
@@ -7,7 +7,7 @@ WHERE
     AND ((try_number = :try_number AND process_uid = :process_uid) OR started_at = :started_at);
 
 -- name: select_metered_try
--- The same task and the same start of its meter is the same process, whatever name it is given.
+-- The same task and the same start of its meter identify a process, even under another name.
 SELECT try_number, process_uid
 FROM tries
 WHERE
@@ -36,7 +36,7 @@ WHERE
     AND try_number = :try_number;
 
 -- name: delete_outgrown_try
--- A process that was counted as lost while it still worked: a later reading of it takes the row's place.
+-- Delete the row of a process that was counted as lost while it still worked: a later reading replaces it.
 DELETE FROM tries
 WHERE
     dag_id = :dag_id AND run_id = :run_id AND repeat = :repeat AND task_id = :task_id AND map_index = :map_index

@@ -1,6 +1,6 @@
 -- name: select_dags
--- Each DAG that a table names, in leaps over an index by DAG: as many steps as there are DAGs, however many rows. The
--- table is the ledger's own word, never a user's.
+-- The DAGs of a table, by a loose index scan: its cost grows with the number of DAGs, not of rows. The table's name is
+-- a constant of the ledger, never a user's text.
 WITH RECURSIVE known (dag_id) AS (
     SELECT MIN(dag_id) FROM {table}
     UNION ALL
@@ -18,14 +18,14 @@ INNER JOIN run_figures AS f ON f.dag_id = s.dag_id AND f.run_id = s.run_id AND f
 WHERE s.dag_id IN :dag_ids AND s.run_id IN :run_ids;
 
 -- name: select_recent_reasons
--- Why runs ended that began of late.
+-- Ended runs of a recent period by reason code.
 SELECT workload, COALESCE(reason_code, 'unknown') AS reason_code, COUNT(*) AS runs
 FROM runs
 WHERE dag_id IN :dag_ids AND started_at >= :since AND state <> 'running'
 GROUP BY workload, COALESCE(reason_code, 'unknown');
 
 -- name: select_recent_figures
--- What runs that began of late did and used, by state and by who measured their joules.
+-- Results and consumption of recent runs, by state and by the method that measured their joules.
 SELECT
     workload,
     state,
@@ -39,7 +39,7 @@ WHERE dag_id IN :dag_ids AND started_at >= :since
 GROUP BY workload, state, COALESCE(energy_method, 'unknown');
 
 -- name: select_runs_in_flight
--- Runs that have not ended, the oldest first, with the moments at which they were last heard of.
+-- Running runs, oldest first, with the time of their last sign of life.
 SELECT
     f.workload,
     f.run_id,
@@ -71,7 +71,7 @@ FROM plans
 WHERE dag_id = :dag_id AND run_id = :run_id AND repeat = :repeat;
 
 -- name: select_newest_plan
--- Of the DAG's runs that were planned, the last one to begin.
+-- Newest plan of a DAG, by the start of its run.
 SELECT p.plan
 FROM run_figures AS f
 INNER JOIN plans AS p ON p.dag_id = f.dag_id AND p.run_id = f.run_id AND p.repeat = f.repeat
@@ -86,7 +86,7 @@ WHERE dag_id = :dag_id AND run_id = :run_id AND repeat = :repeat
 ORDER BY role;
 
 -- name: select_publisher
--- Of a version that several generations have, the newest one's.
+-- If several generations have the version, take the newest.
 SELECT run_id, repeat
 FROM dataset_versions
 WHERE workload = (SELECT r.workload FROM runs AS r WHERE r.dag_id = :dag_id LIMIT 1)
@@ -171,7 +171,7 @@ WHERE measured_at >= :since AND store_uri = :store_uri
 ORDER BY measured_at, workload, kind;
 
 -- name: select_run_keys
--- What stands in braces are the ledger's own words, from a fixed list (views.py), never a user's.
+-- Text in braces is replaced by constants of views.py, never by a user's text.
 SELECT dag_id, run_id, repeat, started_at, {value} AS sort_value
 FROM run_figures
 WHERE
