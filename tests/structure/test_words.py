@@ -62,8 +62,8 @@ def test_docstrings_and_comments_use_plain_words(repository: Path, folder: str) 
     assert not found, f"{sorted(found)}; the plain words: {PLAIN}"
 
 
-def test_pages_use_plain_words(repository: Path) -> None:
-    pages = tracked(repository, "*.md")
+def test_pages_and_statements_use_plain_words(repository: Path) -> None:
+    pages = [path for path in tracked(repository, "*.md", "sql/*.sql") if "migrations" not in path.parts]
     assert pages
     found = {f"{path.relative_to(repository)}: {word!r}" for path in pages for word in private_words(path.read_text())}
     assert not found, f"{sorted(found)}; the plain words: {PLAIN}"
