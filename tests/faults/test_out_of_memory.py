@@ -1,10 +1,9 @@
 """Too little memory: F16 of the catalogue of faults. Pods end as a test says; tests/cluster kills a real one."""
 
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
-from types import ModuleType
-from typing import Any
 
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
@@ -15,11 +14,13 @@ from millrace.contracts.errors import DeviceMemoryError
 from millrace.contracts.measurement import MeterReading, Quantity
 from millrace.contracts.plan import Plan
 from millrace.contracts.report import Report, TrainResult
+from millrace.contracts.run_spec import TrainTask
 from millrace.contracts.workload import GatePolicy, Training, Workload
 from millrace.orchestration.operators.pod_step import PodStepOperator
 from millrace.runs import step_specs
+from tests.unit.conftest import context_of
+from tests.unit.orchestration.operators.test_pod_step import Harness, ended, failed
 
-POD_STEP = Path(__file__).resolve().parents[1] / "unit" / "orchestration" / "operators" / "test_pod_step.py"
 CAP = 3072
 WORKLOAD = Workload(
     name="flowers",
@@ -44,18 +45,13 @@ TRAINED = TrainResult(
 
 
 @pytest.fixture
-def pods(load_module: Callable[[Path], ModuleType]) -> ModuleType:
-    return load_module(POD_STEP)
-
-
-@pytest.fixture
-def training(pods: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Any]:
+def training(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Harness]:
     """A training's task whose plan says 1,000 MiB, of which nine runs in ten stay under 1,400."""
     monkeypatch.setenv("MILLRACE_HOME", str(tmp_path))
     monkeypatch.setenv("MILLRACE_KUBERNETES_MAX_MEMORY_BYTES", str(CAP << 20))
     monkeypatch.setenv("MILLRACE_KUBERNETES_STEP_MEMORY_BYTES", str(512 << 20))
     settings.load_settings.cache_clear()
-    harness = pods.Harness(WORKLOAD, monkeypatch, tmp_path)
+    harness = Harness(WORKLOAD, context_of(WORKLOAD, "ingest"), monkeypatch, tmp_path)
     hardware = harness.launch().hardware
     some = Quantity(p50=1, p90=2)
     plan = Plan(
@@ -67,23 +63,22 @@ def training(pods: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
         parts={"memory": {"framework": float(800 << 20), "states": float(200 << 20)}},
     )  # fmt: skip
     harness.ledger.store_plan("flowers", "manual__1", 0, plan)
-    harness.task = lambda: PodStepOperator(task_id="train", image="train", order=step_specs.train, workload=WORKLOAD)
+    task = PodStepOperator(task_id="train", image="train", order=step_specs.train, workload=WORKLOAD)
+    monkeypatch.setattr(harness, "task", lambda: task)
     harness.launched.clear()
     yield harness
     settings.load_settings.cache_clear()
 
 
-def limits(training: Any) -> list[int]:
+def limits(training: Harness) -> list[int]:
     asked = [pod.spec.containers[0].resources.limits["memory"] for pod in training.launched]
     return [int(limit.removesuffix("Mi")) for limit in asked]
 
 
-def test_f16_a_training_killed_for_want_of_memory_gets_more_and_its_family_learns(
-    pods: ModuleType, training: Any
-) -> None:
+def test_f16_a_training_killed_for_want_of_memory_gets_more_and_its_family_learns(training: Harness) -> None:
     """F16: killed for want of memory is a wrong size: one more pod with half as much again, and plans learn from it."""
     spec = training.launch()
-    training.over(pods.ended(code=137, reason="OOMKilled", limit=limits(training)[0]))
+    training.over(ended(code=137, reason="OOMKilled", limit=limits(training)[0]))
     assert limits(training) == [1408, 2112]
     assert training.order(1).key == spec.key, "no retry was used up"
     assert training.ledger.calibration(spec.hardware.name, "mlp_classifier") is None
@@ -92,31 +87,35 @@ def test_f16_a_training_killed_for_want_of_memory_gets_more_and_its_family_learn
     )
     told = TRAINED.model_copy(update={"trained_uri": f"{training.order(1).attempt_uri}/out/trained"})
     done = Report(outcome="ok", reason="done", meter=meter, result=told)
-    assert training.over(pods.ended("Succeeded", 0), done, "success") == "done"
+    assert training.over(ended("Succeeded", 0), done, "success") == "done"
     learned = training.ledger.calibration(spec.hardware.name, "mlp_classifier")
-    parts = training.ledger.plan("flowers", "manual__1").parts["memory"]
-    right = sum(value * learned.scales["memory"][name] for name, value in parts.items())
+    plan = training.ledger.plan("flowers", "manual__1")
+    assert learned is not None
+    assert plan is not None
+    parts = plan.parts["memory"]
+    right = math.fsum(value * learned.scales["memory"][name] for name, value in parts.items())
     assert right == pytest.approx(1800 << 20, rel=0.02), "the family's next plan is right"
     assert set(learned.scales) == {"memory"}, "a part of the work says nothing of the whole's seconds"
 
 
-def test_f16_at_the_cap_it_stops_and_says_what_to_do(pods: ModuleType, training: Any) -> None:
+def test_f16_at_the_cap_it_stops_and_says_what_to_do(training: Harness) -> None:
     """F16: beyond the site's cap nothing is tried again."""
     training.launch()
-    training.over(pods.ended(code=137, reason="OOMKilled", limit=2112))
+    training.over(ended(code=137, reason="OOMKilled", limit=2112))
     assert limits(training)[-1] == CAP
     with pytest.raises(AirflowFailException, match="a smaller batch or length"):
-        training.over(pods.ended(code=137, reason="OOMKilled", limit=CAP))
+        training.over(ended(code=137, reason="OOMKilled", limit=CAP))
     assert len(training.launched) == 2
 
 
-def test_f16_a_gpu_without_room_is_fed_fewer_rows_and_that_is_remembered(pods: ModuleType, training: Any) -> None:
+def test_f16_a_gpu_without_room_is_fed_fewer_rows_and_that_is_remembered(training: Harness) -> None:
     """F16: a GPU without room is fed half the rows of a batch at once, down to one, and the next run begins there."""
     error = DeviceMemoryError("no room for 8 rows", where="parameters.batch_size", rule="", remedy="")
     training.launch()
     for _ in range(3):
-        training.over(pods.ended(code=20), pods.failed(error))
-    assert [training.order(number).task.rows_at_once for number in range(4)] == [None, 4, 2, 1]
+        training.over(ended(code=20), failed(error))
+    tasks = [training.order(number).task for number in range(4)]
+    assert [task.rows_at_once for task in tasks if isinstance(task, TrainTask)] == [None, 4, 2, 1]
     with pytest.raises(AirflowFailException, match="one row, with its gradients, fits"):
-        training.over(pods.ended(code=20), pods.failed(error))
+        training.over(ended(code=20), failed(error))
     assert training.ledger.rows_lesson("flowers", training.order(0).hardware.name) == 1

@@ -5,6 +5,7 @@ import os
 import secrets
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
@@ -75,24 +76,25 @@ def workload() -> Workload:
     )
 
 
+def context_of(workload: Workload, task_id: str) -> dict[str, Any]:
+    """What Airflow gives the first try of a task in a run that somebody triggered."""
+    return {
+        "dag_run": SimpleNamespace(
+            dag_id=workload.name,
+            run_id="manual__1",
+            run_type=SimpleNamespace(value="manual"),
+            data_interval_start=datetime(2026, 1, 1, tzinfo=UTC),
+            run_after=datetime(2026, 1, 2, tzinfo=UTC),
+        ),
+        "params": {"epochs": 1, "batch_size": 8, "learning_rate": 0.01},
+        "ti": SimpleNamespace(task_id=task_id, try_number=1, map_index=-1, id="ti"),
+    }
+
+
 @pytest.fixture
 def task_context(workload: Workload) -> Callable[[str], dict[str, Any]]:
-    """What Airflow gives the first try of a task, by the task's id, in a run that somebody triggered."""
-
-    def context(task_id: str) -> dict[str, Any]:
-        return {
-            "dag_run": SimpleNamespace(
-                dag_id=workload.name,
-                run_id="manual__1",
-                run_type=SimpleNamespace(value="manual"),
-                data_interval_start=datetime(2026, 1, 1, tzinfo=UTC),
-                run_after=datetime(2026, 1, 2, tzinfo=UTC),
-            ),
-            "params": {"epochs": 1, "batch_size": 8, "learning_rate": 0.01},
-            "ti": SimpleNamespace(task_id=task_id, try_number=1, map_index=-1, id="ti"),
-        }
-
-    return context
+    """``context_of`` the fixture's workload, by the task's id."""
+    return partial(context_of, workload)
 
 
 @pytest.fixture
