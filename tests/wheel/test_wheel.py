@@ -108,4 +108,5 @@ def test_uninstalling_leaves_nothing(site: Any, repository: Path) -> None:
     assert [path for path in site.environment.rglob("*") if "millrace" in path.name.lower()] == []
     assert site.plugins() == []
     with pytest.raises(AssertionError, match="No module named"):
-        site.call("python", "-c", "import millrace")
+        # without the current folder, which has the site's data in a folder of that name
+        site.call("python", "-P", "-c", "import millrace")
