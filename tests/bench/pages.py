@@ -100,7 +100,7 @@ def _of_run(number: int, at: datetime, chance: random.Random) -> Iterator[tuple[
         "joules": 77000.0, "cost": 0.02, "currency": "EUR", "cost_per_joule": 1e-7, "cost_per_second": 1e-5,
     }  # fmt: skip
     yield "dataset_versions", {
-        "workload": dag, "version": number, "uri": f"file:///data/{dag}", **key,
+        "workload": dag, "generation": 1, "version": number, "uri": f"file:///data/{dag}", **key,
         "published_at": text,
     }  # fmt: skip
     if not live:
