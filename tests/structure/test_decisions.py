@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.structure.test_layout import tracked
+
 # names of texts that are for people, as variables, attributes and columns; and of errors, whose str() is one
 PROSE = {
     "about",
@@ -120,7 +122,7 @@ def found(tree: ast.AST, within: str = "") -> Iterator[tuple[str, int]]:
 
 
 def in_repository(repository: Path) -> dict[tuple[str, str], int]:
-    files = [path for room in ("plugins", "images", "dags") for path in (repository / room).rglob("*.py")]
+    files = tracked(repository, "plugins/*.py", "images/*.py", "dags/*.py")
     return {
         (path.relative_to(repository).as_posix(), name): line
         for path in files
@@ -142,7 +144,7 @@ def test_what_is_allowed_is_there(repository: Path) -> None:
 def test_no_statement_and_no_page_decides_on_a_reason(repository: Path) -> None:
     statement = re.compile(r"\breason\s+(LIKE|GLOB|IN|~)|\breason\s*(=|<>|!=)\s*'|SUBSTR\(\w*\.?reason", re.IGNORECASE)
     page = re.compile(r"(?<!for )\breason\s*(==|!=|in\b)")
-    statements = [path for path in (repository / "sql").rglob("*.sql") if "migrations" not in path.parts]
+    statements = [path for path in tracked(repository, "sql/*.sql") if "migrations" not in path.parts]
     pages = list((repository / "plugins/millrace/pages/templates").glob("*.html"))
     assert statements
     assert pages

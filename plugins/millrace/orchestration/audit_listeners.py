@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy.orm import object_session
 
+from millrace.orchestration.plugin_listener import is_row
 from millrace.settings import load_settings
 
 
@@ -41,8 +42,8 @@ def on_task_instance_skipped(previous_state: Any, task_instance: Any) -> None:  
 
 
 def _look(what: Any) -> None:  # noqa: ANN401 - Airflow's database row, or its substitute in a task's process
-    if not hasattr(type(what), "__mapper__"):
-        return  # a task's process has no access to Airflow's database
+    if not is_row(what):
+        return
     session = object_session(what)
     if session is not None:
         from millrace.orchestration.airflow_actions import (

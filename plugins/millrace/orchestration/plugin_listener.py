@@ -42,7 +42,7 @@ class PluginListener:
     @hookimpl
     def on_task_instance_success(self, previous_state: Any, task_instance: Any) -> None:  # noqa: ANN401 - Airflow's own
         """Called when a task is marked; does nothing for a task that ends by itself."""
-        if _is_marked(task_instance):
+        if is_row(task_instance):
             from millrace.orchestration import audit_listeners, listeners
 
             audit_listeners.on_task_instance_success(previous_state, task_instance)
@@ -51,7 +51,7 @@ class PluginListener:
     @hookimpl
     def on_task_instance_failed(self, previous_state: Any, task_instance: Any, error: Any) -> None:  # noqa: ANN401
         """Called when a task is marked or lost by Airflow."""
-        if _is_marked(task_instance):
+        if is_row(task_instance):
             from millrace.orchestration import audit_listeners, listeners
 
             audit_listeners.on_task_instance_failed(previous_state, task_instance, error)
@@ -60,7 +60,7 @@ class PluginListener:
     @hookimpl
     def on_task_instance_skipped(self, previous_state: Any, task_instance: Any) -> None:  # noqa: ANN401 - Airflow's own
         """Called when a task is marked."""
-        if _is_marked(task_instance):
+        if is_row(task_instance):
             from millrace.orchestration import audit_listeners, listeners
 
             audit_listeners.on_task_instance_skipped(previous_state, task_instance)
@@ -73,6 +73,6 @@ def _may_be_ours(dag_run: Any) -> bool:  # noqa: ANN401
     return dag is None or _TAG in dag.tags
 
 
-def _is_marked(task_instance: Any) -> bool:  # noqa: ANN401
+def is_row(what: Any) -> bool:  # noqa: ANN401
     """Return whether this is a row of Airflow's database; a task's process has a substitute, and no database."""
-    return hasattr(type(task_instance), "__mapper__")
+    return hasattr(type(what), "__mapper__")
