@@ -63,9 +63,9 @@ WHERE dag_id = :dag_id AND run_id = :run_id AND repeat = :repeat;
 -- One row if this repeat got no further than a failed task divide.
 SELECT t.dag_id
 FROM tries AS t
-WHERE t.dag_id = :dag_id AND t.run_id = :run_id AND t.repeat = :repeat AND t.step <> 'close'
+WHERE t.dag_id = :dag_id AND t.run_id = :run_id AND t.repeat = :repeat AND t.step <> 'finish'
 GROUP BY t.dag_id
-HAVING COUNT(*) = SUM(CASE WHEN t.step = 'divide' AND t.outcome = 'failed' THEN 1 ELSE 0 END);
+HAVING COUNT(*) = SUM(CASE WHEN t.step = 'plan_ingest' AND t.outcome = 'failed' THEN 1 ELSE 0 END);
 
 -- name: select_latest_dataset
 SELECT

@@ -35,22 +35,22 @@ ON CONFLICT (dag_id, run_id, repeat) DO UPDATE SET
     cost_per_second = excluded.cost_per_second,
     gco2e_per_joule = excluded.gco2e_per_joule;
 
--- name: upsert_memory_lesson
-INSERT INTO memory_lessons (workload, step, memory_bytes, learned_at)
+-- name: upsert_oom_correction
+INSERT INTO oom_corrections (workload, step, memory_bytes, learned_at)
 VALUES (:workload, :step, :memory_bytes, :at)
 ON CONFLICT (workload, step) DO UPDATE
 SET memory_bytes = excluded.memory_bytes, learned_at = excluded.learned_at
-WHERE excluded.memory_bytes > memory_lessons.memory_bytes;
+WHERE excluded.memory_bytes > oom_corrections.memory_bytes;
 
--- name: upsert_rows_lesson
-INSERT INTO rows_lessons (workload, hardware, rows_at_once, learned_at)
+-- name: upsert_device_rows_correction
+INSERT INTO device_rows_corrections (workload, hardware, rows_at_once, learned_at)
 VALUES (:workload, :hardware, :rows_at_once, :at)
 ON CONFLICT (workload, hardware) DO UPDATE
 SET rows_at_once = excluded.rows_at_once, learned_at = excluded.learned_at
-WHERE excluded.rows_at_once < rows_lessons.rows_at_once;
+WHERE excluded.rows_at_once < device_rows_corrections.rows_at_once;
 
--- name: select_memory_lesson
-SELECT memory_bytes FROM memory_lessons WHERE workload = :workload AND step = :step;
+-- name: select_oom_correction
+SELECT memory_bytes FROM oom_corrections WHERE workload = :workload AND step = :step;
 
--- name: select_rows_lesson
-SELECT rows_at_once FROM rows_lessons WHERE workload = :workload AND hardware = :hardware;
+-- name: select_device_rows_correction
+SELECT rows_at_once FROM device_rows_corrections WHERE workload = :workload AND hardware = :hardware;

@@ -15,9 +15,9 @@ from millrace.orchestration import admission
 from millrace.orchestration.approval import APPROVAL_TIMEOUT
 from millrace.orchestration.links import DataDocsLink, ModelsLink
 from millrace.orchestration.operators.approve import ApproveOperator
-from millrace.orchestration.operators.close import CloseOperator
-from millrace.orchestration.operators.divide import DivideOperator
+from millrace.orchestration.operators.finish import FinishOperator
 from millrace.orchestration.operators.gate import GateOperator
+from millrace.orchestration.operators.plan_ingest import PlanIngestOperator
 from millrace.orchestration.operators.rollout import RolloutOperator
 from millrace.orchestration.operators.size import SizeOperator
 from millrace.orchestration.operators.step import StepOperator
@@ -83,9 +83,9 @@ def build_dag(
     ) as dag:
         of: dict[str, Any] = {"workload": workload}
         dataset, model = (Asset(f"{workload.name}/{what}", group="millrace") for what in ("dataset", "model"))
-        step, spark, gang, rollout, watching, closing = load_operators()
-        divide = DivideOperator(
-            task_id="divide",
+        step, spark, worker_group, rollout, watching, finishing = load_operators()
+        plan_ingest = PlanIngestOperator(
+            task_id="plan_ingest",
             execution_timeout=_SHORT,
             admit=admission.data_within_budget,
             doc="Waits for a scheduled run's files; says which days are ingested side by side. Over budget, it asks.",
@@ -94,22 +94,22 @@ def build_dag(
         ingest = step.partial(
             task_id="ingest",
             image="data",
-            order=step_specs.ingest,
+            make_task=step_specs.ingest,
             map_index_template="{{ task.part.first }} to {{ task.part.last }}",
             doc="Arrivals into staging, a partition a day; as many tasks as the days were divided between.",
             **of,
-        ).expand(part=divide.output)
+        ).expand(part=plan_ingest.output)
         validate = spark(
             task_id="validate",
             image="data",
-            order=step_specs.validate,
+            make_task=step_specs.validate,
             admit=admission.sole_committer,
             trigger_rule=_SOME_PART,
             outlets=[dataset],
             doc="Great Expectations; commits what passes.",
             **of,
         )
-        elders = EarlierPartitionsSensor(
+        earlier_partitions = EarlierPartitionsSensor(
             task_id="await_earlier_partitions",
             poke_interval=10,
             # an earlier day's run may wait for its file and then for an approval
@@ -132,10 +132,10 @@ def build_dag(
             doc="Waits for cleaner or cheaper hours, if the workload says so. Marked successful, training begins.",
             **of,
         )
-        train = gang(
+        train = worker_group(
             task_id="train",
             image="train",
-            order=step_specs.train,
+            make_task=step_specs.train,
             admit=admission.may_begin_training,
             max_active_tis_per_dag=1,
             inlets=[dataset],
@@ -143,12 +143,12 @@ def build_dag(
             **of,
         )
         export = step(
-            task_id="export", image="train", order=step_specs.export, doc="ONNX and digests, equal to Keras.", **of
+            task_id="export", image="train", make_task=step_specs.export, doc="ONNX and digests, equal to Keras.", **of
         )
         evaluate = step(
             task_id="evaluate",
             image="train",
-            order=step_specs.evaluate,
+            make_task=step_specs.evaluate,
             doc="Quality, latency and joules of the export.",
             **of,
         )
@@ -157,7 +157,7 @@ def build_dag(
             execution_timeout=_SHORT,
             on_pass="roll_out",  # noqa: S106 - a task
             on_inconclusive="approve",
-            on_fail="close",
+            on_fail="finish",
             doc="Pass, fail or ask a person, with reasons.",
             **of,
         )
@@ -186,8 +186,8 @@ def build_dag(
             doc="Replays test rows; makes the version live.",
             **of,
         )
-        close = closing(
-            task_id="close",
+        finish = finishing(
+            task_id="finish",
             execution_timeout=_SHORT,
             trigger_rule=TriggerRule.ALL_DONE,
             doc="The run's terminal state and reason.",
@@ -198,30 +198,30 @@ def build_dag(
             task.operator_extra_links = [*task.operator_extra_links, ModelsLink()]
         # with deduplication over the whole dataset, validation depends on the rows that earlier days published
         overall = workload.dataset.deduplicate == "dataset"
-        data = (elders, validate) if overall else (validate, elders)
+        data = (earlier_partitions, validate) if overall else (validate, earlier_partitions)
         chain(ingest, *data, size, start, train, export, evaluate, gate)
-        gate >> [approve, roll_out, close]
-        approve >> roll_out >> watch >> close
+        gate >> [approve, roll_out, finish]
+        approve >> roll_out >> watch >> finish
     return dag
 
 
 def load_operators() -> tuple[Any, ...]:
-    """Return this launcher's operator classes: step, step that may use Spark, training, rollout, watch, close.
+    """Return this launcher's operator classes: step, step that may use Spark, training, rollout, watch, finish.
 
     The import is here because the classes for Kubernetes take seconds to import.
     """
     if load_settings().launcher == "kubernetes":
-        from millrace.orchestration.operators.cluster_close import ClusterCloseOperator
+        from millrace.orchestration.operators.cluster_finish import ClusterFinishOperator
         from millrace.orchestration.operators.cluster_rollout import ClusterRolloutOperator
         from millrace.orchestration.operators.cluster_watch import ClusterWatchOperator
-        from millrace.orchestration.operators.pod_gang import PodGangOperator
         from millrace.orchestration.operators.pod_spark import PodSparkOperator
         from millrace.orchestration.operators.pod_step import PodStepOperator
+        from millrace.orchestration.operators.pod_worker_group import PodWorkerGroupOperator
         from millrace.storage import uploads  # noqa: F401 - spares tasks forked from this process the import
 
-        stepping = PodStepOperator, PodSparkOperator, PodGangOperator
-        return *stepping, ClusterRolloutOperator, ClusterWatchOperator, ClusterCloseOperator
-    return StepOperator, StepOperator, StepOperator, RolloutOperator, WatchOperator, CloseOperator
+        stepping = PodStepOperator, PodSparkOperator, PodWorkerGroupOperator
+        return *stepping, ClusterRolloutOperator, ClusterWatchOperator, ClusterFinishOperator
+    return StepOperator, StepOperator, StepOperator, RolloutOperator, WatchOperator, FinishOperator
 
 
 def trigger_form(workload: Workload) -> dict[str, Param]:
@@ -256,7 +256,7 @@ def _doc(workload: Workload) -> str:
 
 **Owner** {workload.owner}, team {workload.team}.
 
-**When `divide` is deferred** a scheduled run waits for its day's file; its log says which, and until when.
+**When `plan_ingest` is deferred** a scheduled run waits for its day's file; its log says which, and until when.
 
 **When a run fails** read `reason` of the run in the ledger's view `run_summary`, or the red task's log: an error names
 the file, row or field, the rule and the remedy. Bad input is never retried and nothing of it is published. Clear the

@@ -15,10 +15,10 @@ from millrace.contracts.retention import RetentionPolicy
 from millrace.contracts.source import check_place
 from millrace.launchers.process import ProcessLauncher
 from millrace.serving.prometheus import KEPLER_JOULES, PrometheusSource
-from millrace.serving.room import ServingRoom
+from millrace.serving.server_files import ServerFiles
 from millrace.sizing.catalogue import AUTO, CATALOGUE, Site, TeamBudget, gpu_names, hardware, site, team_budget
 from millrace.storage import files, packaged
-from millrace.storage.signature import OrderKey
+from millrace.storage.signature import SigningKey
 
 if TYPE_CHECKING:
     from millrace.ledger.ledger import Ledger
@@ -65,11 +65,11 @@ class Settings(BaseSettings):
         ge=0,
         description="Size from which Spark validates data that is deduplicated over the whole dataset.",
     )
-    orders_key: str = Field(
+    signing_key: str = Field(
         default="",
         repr=False,
         description="Secret key that signs serving targets: 32 random bytes in base64, the same for all of Airflow's "
-        "components and known only to them; when empty, `<home>/orders.key`, which is created if missing.",
+        "components and known only to them; when empty, `<home>/signing.key`, which is created if missing.",
     )
     serving_host: str = Field(default="127.0.0.1", description="Address that model servers listen on.")
     serving_port: int = Field(
@@ -135,7 +135,7 @@ class Settings(BaseSettings):
     prometheus_node_watts: str = Field(
         default="",
         description="Gauge of a whole node's watts (IPMI, Redfish), with `{node}`, for the energy balance of "
-        "`millrace ledger closure`; the sums of Kepler and dcgm-exporter when empty.",
+        "`millrace ledger energy-balance`; the sums of Kepler and dcgm-exporter when empty.",
     )
 
     @field_validator("storage_uri", "arrivals_uri")
@@ -191,20 +191,20 @@ class Settings(BaseSettings):
         """Return the team's monthly budget in the catalogue, if any. Raises BadInputError."""
         return team_budget(team, self.catalogue)
 
-    def order_key(self) -> OrderKey:
+    def serving_key(self) -> SigningKey:
         """Return the key that signs serving targets. Raises BadInputError if it is invalid."""
-        return OrderKey.of(self.orders_key) if self.orders_key else OrderKey.kept(self.home / "orders.key")
+        return SigningKey.of(self.signing_key) if self.signing_key else SigningKey.kept(self.home / "signing.key")
 
-    def serving_room(self, workload: str) -> ServingRoom:
+    def server_files(self, workload: str) -> ServerFiles:
         """Return the workload's serving folder, which its server on this machine and its rollout share."""
-        return ServingRoom(self.store, workload, self.order_key())
+        return ServerFiles(self.store, workload, self.serving_key())
 
     def cluster(self) -> Cluster:
         """Return the conventions of this site's cluster, with placeholders for team and workload not yet replaced."""
         return Cluster(
             **KubernetesSettings().model_dump(),
             stop_grace_seconds=self.stop_grace_seconds,
-            orders_key=self.order_key().public,
+            verify_key=self.serving_key().public,
         )
 
     def cluster_of(self, workload: str) -> Cluster:

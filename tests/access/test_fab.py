@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from millrace.cli.local_airflow import healthy
-from tests.e2e.conftest import Plant, free_port
+from tests.e2e.conftest import AirflowEnv, free_port
 
 if importlib.util.find_spec("airflow.providers.fab") is None:
     pytest.skip("apache-airflow-providers-fab is not installed: make access-test does it", allow_module_level=True)
@@ -30,47 +30,49 @@ PERMISSIONS = {
 }
 
 
-class DryRuns(Plant):
+class DryRuns(AirflowEnv):
     """The end-to-end tests' Airflow, with a run of each workload by its DAG."""
 
     runs: dict[str, str]
 
 
 @pytest.fixture(scope="module")
-def plant(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Iterator[DryRuns]:
+def airflow_env(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Iterator[DryRuns]:
     """Two workloads, and a dry run of each."""
     home = tmp_path_factory.mktemp("access")
     (home / "dags").mkdir()
     for name in (MINE, ANOTHERS):
         shutil.copy(repository / "tests" / "e2e" / "dags" / f"{name}.py", home / "dags")
-    plant = DryRuns(home, home / "dags")
-    with plant.running():
-        plant.runs = {}
+    airflow_env = DryRuns(home, home / "dags")
+    with airflow_env.running():
+        airflow_env.runs = {}
         for dag_id in (MINE, ANOTHERS):
-            plant.deliver(DAY, dag_id)
-            plant.runs[dag_id] = plant.run(dag_id, partition_from=f"{DAY}", partition_to=f"{DAY}", dry_run=True)
-        for dag_id, run_id in plant.runs.items():
-            plant.finish(run_id, dag_id)
-        yield plant
+            airflow_env.deliver(DAY, dag_id)
+            airflow_env.runs[dag_id] = airflow_env.run(
+                dag_id, partition_from=f"{DAY}", partition_to=f"{DAY}", dry_run=True
+            )
+        for dag_id, run_id in airflow_env.runs.items():
+            airflow_env.finish(run_id, dag_id)
+        yield airflow_env
 
 
 @pytest.fixture(scope="module")
-def door(plant: DryRuns, repository: Path) -> Iterator[str]:
+def door(airflow_env: DryRuns, repository: Path) -> Iterator[str]:
     """A second API server of that Airflow, whose auth manager is FAB's."""
     port = free_port()
     path = [str(repository / "plugins"), str(repository / ".venvs" / "fab")]
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AIRFLOW__CORE__AUTH_MANAGER", MANAGER)
         patch.setenv("PYTHONPATH", os.pathsep.join(path))
-        plant.command("db", "migrate")
+        airflow_env.command("db", "migrate")
         address = f"http://127.0.0.1:{port}"
         process = subprocess.Popen(
             [str(repository / ".venv" / "bin" / "airflow"), "api-server", "--port", f"{port}"],
-            env={**plant.airflow.environment(), "AIRFLOW__API__BASE_URL": address},
+            env={**airflow_env.airflow.environment(), "AIRFLOW__API__BASE_URL": address},
             start_new_session=True,
         )
         try:
-            plant.wait(lambda: healthy(address), "FAB's API server", 120)
+            airflow_env.wait(lambda: healthy(address), "FAB's API server", 120)
             yield address
         finally:
             os.killpg(process.pid, signal.SIGTERM)
@@ -78,13 +80,13 @@ def door(plant: DryRuns, repository: Path) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def person(plant: DryRuns, door: str) -> Callable[..., httpx.Client]:
+def person(airflow_env: DryRuns, door: str) -> Callable[..., httpx.Client]:
     """Makes a person with a role, who then has logged in."""
 
     def make(role: str) -> httpx.Client:
         name, password = f"{role.lower()}-{secrets.token_hex(4)}", secrets.token_hex(16)
         words = ["-u", name, "-p", password, "-r", role, "-f", "A", "-l", "B", "-e", f"{name}@example.org"]
-        plant.command("users", "create", *words)
+        airflow_env.command("users", "create", *words)
         client = httpx.Client(base_url=door, timeout=60)
         token = client.post("/auth/token", json={"username": name, "password": password}).raise_for_status().json()
         client.headers["Authorization"] = f"Bearer {token['access_token']}"
@@ -94,17 +96,17 @@ def person(plant: DryRuns, door: str) -> Callable[..., httpx.Client]:
 
 
 @pytest.fixture
-def runs(plant: DryRuns) -> dict[str, str]:
-    return dict(plant.runs)
+def runs(airflow_env: DryRuns) -> dict[str, str]:
+    return dict(airflow_env.runs)
 
 
 @pytest.fixture(scope="module")
-def colleague(plant: DryRuns, person: Callable[..., httpx.Client]) -> httpx.Client:
+def colleague(airflow_env: DryRuns, person: Callable[..., httpx.Client]) -> httpx.Client:
     """Somebody who may see and change one of the two DAGs."""
-    plant.command("roles", "create", "Colleague")
-    plant.command("sync-perm", "--include-dags")
+    airflow_env.command("roles", "create", "Colleague")
+    airflow_env.command("sync-perm", "--include-dags")
     for action, resources in PERMISSIONS.items():
-        plant.command("roles", "add-perms", "Colleague", "-r", *resources, "-a", action)
+        airflow_env.command("roles", "add-perms", "Colleague", "-r", *resources, "-a", action)
     return person("Colleague")
 
 

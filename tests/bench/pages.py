@@ -41,7 +41,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from tests.unit.pages.conftest import Everyone
 
 DAGS = [f"workload_{number:02}" for number in range(20)]
-STEPS = {"ingest": 8, "validate": 20, "size": 1, "train": 300, "export": 30, "evaluate": 25, "close": 1}
+STEPS = {"ingest": 8, "validate": 20, "size": 1, "train": 300, "export": 30, "evaluate": 25, "finish": 1}
 LABELS = [f"label-{number}" for number in range(12)]
 PAGE_SECONDS, QUERY_SECONDS = 1.0, 0.1
 BATCH = 5_000

@@ -3,7 +3,7 @@
 PYTHONPATH=plugins:images/data .venvs/data/bin/python tests/bench/parts.py [--bytes 2400000000] [--repeats 3]
 
 Each process has one core of its own, as a pod of ingest requests one; the start of Python and the imports are in the
-time. The window's days are divided as the task `divide` does it. Beside the ratio, the same without pinning: there one
+time. The window's days are divided as by `plan_ingest`. Beside the ratio, the same without pinning: there one
 process has the whole machine, whose cores it uses for reading, encoding and digesting. Prints one JSON line a run and
 one at the end: least seconds, their ratios and the bar; exits 1 where it is missed or the parts staged other rows.
 """

@@ -40,9 +40,9 @@ from millrace.contracts.model import ModelManifest, ModelVersion
 from millrace.contracts.parameters import Parameters
 from millrace.contracts.run_spec import RunSpec, ServeTask, TryKey
 from millrace.contracts.workload import GatePolicy, ServingPolicy, Training, Workload
-from millrace.serving.room import ServingRoom
+from millrace.serving.server_files import ServerFiles
 from millrace.storage import files
-from millrace.storage.signature import OrderKey
+from millrace.storage.signature import SigningKey
 
 CLIENTS = (1, 8, 64)
 ROWS = (1, 8, 32)
@@ -196,22 +196,34 @@ def server(model: ModelVersion, folder: Path) -> Iterator[Served]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
-    room = ServingRoom(files.to_uri(folder), model.workload, OrderKey.of(base64.b64encode(bytes(32)).decode()))
-    files.write_bytes(room.spec_uri, room.key.signed(room.spec_uri, _spec(model.workload, room, port)))
+    server_files = ServerFiles(
+        files.to_uri(folder), model.workload, SigningKey.of(base64.b64encode(bytes(32)).decode())
+    )
+    files.write_bytes(
+        server_files.spec_uri, server_files.key.signed(server_files.spec_uri, _spec(model.workload, server_files, port))
+    )
     process = subprocess.Popen(
-        [sys.executable, "-m", "millrace_serve", "--spec", room.spec_uri, "--orders-key", room.key.public],
+        [
+            sys.executable,
+            "-m",
+            "millrace_serve",
+            "--spec",
+            server_files.spec_uri,
+            "--verify-key",
+            server_files.key.public,
+        ],
         stdout=subprocess.DEVNULL,
     )
     try:
-        room.write_target(POLICY, model)
-        room.wait_for(lambda status: status.state == "ready", "the model", 120)
+        server_files.write_target(POLICY, model)
+        server_files.wait_for(lambda status: status.state == "ready", "the model", 120)
         yield Served(port, process.pid)
     finally:
         process.terminate()
         process.wait(timeout=60)
 
 
-def _spec(workload: str, room: ServingRoom, port: int) -> RunSpec:
+def _spec(workload: str, server_files: ServerFiles, port: int) -> RunSpec:
     dataset = Dataset(
         source=Source(uri_template="file:///none/{partition}.jsonl", format="jsonl"),
         columns=(Column(name="text", type="string"), Column(name="labels", type="list<string>")),
@@ -241,9 +253,9 @@ def _spec(workload: str, room: ServingRoom, port: int) -> RunSpec:
             active_watts_per_core=1,
             memory_bytes=1 << 30,
         ),
-        attempt_uri=files.join(room.uri, "attempt"),
-        state_uri=files.join(room.uri, "state"),
-        task=ServeTask(target_uri=room.target_uri, status_uri=room.status_uri, port=port),
+        attempt_uri=files.join(server_files.uri, "attempt"),
+        state_uri=files.join(server_files.uri, "state"),
+        task=ServeTask(target_uri=server_files.target_uri, status_uri=server_files.status_uri, port=port),
     )
 
 

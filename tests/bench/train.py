@@ -34,7 +34,6 @@ from millrace.step.main import Stop
 from millrace.storage import files
 from millrace_train.backend import load_keras
 from millrace_train.batches import bucket_lengths, load_batch, plan_scoring
-from millrace_train.gang import Workers
 from millrace_train.job import Job
 from millrace_train.loop import Recipe, run_training
 from millrace_train.store import RowStore, RowWriter, open_store
@@ -45,6 +44,7 @@ from millrace_train.trainers.registry import TRAINERS
 from millrace_train.trainers.shape import ModelShape
 from millrace_train.untyped import Model
 from millrace_train.variables import assign_variables, read_variables
+from millrace_train.worker_group import Workers
 
 QUOTIENT_AT_LEAST = 0.9
 F1_DIFFERENCE_AT_MOST = 0.01

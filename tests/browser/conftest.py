@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.conftest import Plant
+from tests.e2e.conftest import AirflowEnv
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: make browser-test does it")
 
@@ -19,8 +19,8 @@ DAYS = [date(2026, 3, 2) + timedelta(days=offset) for offset in range(3)]
 
 
 @pytest.fixture(scope="session")
-def plant(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Iterator[Plant]:
-    """The end-to-end tests' plant, in which one run has made a model live and a second day's data has arrived."""
+def airflow_env(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Iterator[AirflowEnv]:
+    """The end-to-end tests' Airflow, in which one run has made a model live and a second day's data has arrived."""
     if CHROMIUM is None:
         pytest.skip("no Chromium here: install Debian's chromium, or name one in CHROMIUM")
     home = tmp_path_factory.mktemp("pages")
@@ -28,13 +28,13 @@ def plant(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Iterato
     dags.mkdir()
     for file in ("machine_faults.py", "machine_kill.py"):
         shutil.copy(repository / "tests" / "e2e" / "dags" / file, dags)
-    plant = Plant(home, dags)
-    with plant.running():
+    airflow_env = AirflowEnv(home, dags)
+    with airflow_env.running():
         for day in DAYS:
-            plant.deliver(day, rows=300)  # the gate wants fifty rows to test on
-        row = plant.finish(plant.run(partition_from=f"{DAYS[0]}", partition_to=f"{DAYS[1]}"))
+            airflow_env.deliver(day, rows=300)  # the gate wants fifty rows to test on
+        row = airflow_env.finish(airflow_env.run(partition_from=f"{DAYS[0]}", partition_to=f"{DAYS[1]}"))
         assert row["state"] == "success", row
-        yield plant
+        yield airflow_env
 
 
 @pytest.fixture(scope="session")
@@ -46,7 +46,7 @@ def pictures(repository: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def browser(plant: Plant) -> Iterator[Any]:
+def browser(airflow_env: AirflowEnv) -> Iterator[Any]:
     with sync_api.sync_playwright() as playwright:
         # a container's root has no sandbox to give
         sandbox = sys.platform != "linux" or os.getuid() != 0
@@ -56,13 +56,13 @@ def browser(plant: Plant) -> Iterator[Any]:
 
 
 @pytest.fixture(scope="session")
-def page(browser: Any, plant: Plant) -> Iterator[Any]:
+def page(browser: Any, airflow_env: AirflowEnv) -> Iterator[Any]:
     """A tab in which the admin has logged in by Airflow's own form."""
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     page = context.new_page()
-    page.goto(plant.airflow.url)
+    page.goto(airflow_env.airflow.url)
     page.get_by_label("Username").fill("admin")
-    page.locator("input[type=password]").fill(plant.airflow.password())
+    page.locator("input[type=password]").fill(airflow_env.airflow.password())
     page.get_by_role("button", name="Sign in").click()
     page.get_by_role("link", name="Dags").first.wait_for()
     yield page

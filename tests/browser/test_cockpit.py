@@ -13,10 +13,10 @@ from playwright.sync_api import expect
 
 from millrace.contracts.serving import ServingStatus
 from millrace.pages.app import create_app
-from tests.e2e.conftest import Plant
+from tests.e2e.conftest import AirflowEnv
 
 DAG = "machine_faults"
-FIRST, LAST = "2026-03-02", "2026-03-04"  # the plant's days
+FIRST, LAST = "2026-03-02", "2026-03-04"  # the Airflow environment's days
 SERIOUS = {"serious", "critical"}
 RUN_MILLISECONDS = 240_000
 
@@ -26,19 +26,19 @@ def inside(page: Any) -> Any:
     return page.frame_locator("iframe")
 
 
-def test_strangers_get_401_from_every_route(plant: Plant) -> None:
+def test_strangers_get_401_from_every_route(airflow_env: AirflowEnv) -> None:
     for route in create_app().routes:
         if isinstance(route, APIRoute):
             path = route.path.replace("{name}", "pages.css").replace("{change}", "promote")
             for method in route.methods:
                 asked = {"dag_id": DAG, "run_id": "r", "version": "1", "first": FIRST, "last": LAST}
-                address = f"{plant.airflow.url}/millrace{path}"
+                address = f"{airflow_env.airflow.url}/millrace{path}"
                 assert httpx.request(method, address, params=asked).status_code == 401, f"{method} {path}"
 
 
-def test_a_person_plans_triggers_watches_and_rolls_back(plant: Plant, page: Any, pictures: Path) -> None:
-    before = plant.ledger.live_model(DAG).model.version
-    page.goto(f"{plant.airflow.url}/plugin/millrace-plan")
+def test_a_person_plans_triggers_watches_and_rolls_back(airflow_env: AirflowEnv, page: Any, pictures: Path) -> None:
+    before = airflow_env.ledger.live_model(DAG).model.version
+    page.goto(f"{airflow_env.airflow.url}/plugin/millrace-plan")
     frame = inside(page)
     frame.get_by_label("workload").select_option(DAG)
     frame.get_by_label("epochs").fill("2")
@@ -59,9 +59,9 @@ def test_a_person_plans_triggers_watches_and_rolls_back(plant: Plant, page: Any,
     assert frame.locator("svg .bar").count() > seen, "the time line did not grow while the run went on"
     expect(frame.get_by_text("the new version is live")).to_be_visible()
     page.screenshot(path=pictures / "in-airflow-run.png")
-    assert plant.ledger.plan(DAG, run_id).dataset.until == date.fromisoformat(LAST)
+    assert airflow_env.ledger.plan(DAG, run_id).dataset.until == date.fromisoformat(LAST)
 
-    after = plant.ledger.live_model(DAG).model.version
+    after = airflow_env.ledger.live_model(DAG).model.version
     assert after != before
     frame.get_by_role("link", name="Models").click()
     expect(frame.locator("tr", has_text=after).first.locator(".badge.live")).to_be_visible()
@@ -70,15 +70,15 @@ def test_a_person_plans_triggers_watches_and_rolls_back(plant: Plant, page: Any,
     page.screenshot(path=pictures / "in-airflow-confirm.png")
     frame.get_by_role("button", name="Roll back").click()
     expect(frame.get_by_role("status")).to_contain_text(f"{before} is live", timeout=120_000)
-    assert plant.ledger.live_model(DAG).model.version == before
-    status = ServingStatus.model_validate_json((plant.store / f"serving/{DAG}/status.json").read_bytes())
+    assert airflow_env.ledger.live_model(DAG).model.version == before
+    status = ServingStatus.model_validate_json((airflow_env.store / f"serving/{DAG}/status.json").read_bytes())
     assert status.stable.version == before
     expect(frame.get_by_text("it answers nonsense")).to_be_visible()
 
 
-def test_tabs_and_links_of_a_run_lead_into_airflow(plant: Plant, page: Any) -> None:
-    run_id = plant.ledger.live_model(DAG).run.run_id
-    page.goto(f"{plant.airflow.url}/dags/{DAG}/runs/{run_id}")
+def test_tabs_and_links_of_a_run_lead_into_airflow(airflow_env: AirflowEnv, page: Any) -> None:
+    run_id = airflow_env.ledger.live_model(DAG).run.run_id
+    page.goto(f"{airflow_env.airflow.url}/dags/{DAG}/runs/{run_id}")
     page.get_by_role("link", name="Energy and cost").click()
     expect(inside(page).locator("h1")).to_have_text(run_id)
     inside(page).get_by_role("link", name="log of train").first.click()
@@ -102,14 +102,14 @@ ADDRESSES = {
 @pytest.mark.parametrize("name", ADDRESSES)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_a_page_can_be_read_by_everyone_on_any_screen(
-    plant: Plant, page: Any, pictures: Path, name: str, scheme: str
+    airflow_env: AirflowEnv, page: Any, pictures: Path, name: str, scheme: str
 ) -> None:
-    live = plant.ledger.live_model(DAG)
+    live = airflow_env.ledger.live_model(DAG)
     address = ADDRESSES[name].format(dag=DAG, run=live.run.run_id.replace("+", "%2B"), version=live.model.version)
     page.evaluate(f"localStorage.setItem('theme', '{scheme}')")
     for width in (1280, 400):
         page.set_viewport_size({"width": width, "height": 900})
-        page.goto(f"{plant.airflow.url}/millrace/{address}")
+        page.goto(f"{airflow_env.airflow.url}/millrace/{address}")
         page.screenshot(path=pictures / f"{name}-{width}-{scheme}.png", full_page=True)
         wide = page.evaluate("document.documentElement.scrollWidth")
         assert wide <= width, f"{name} is {wide} pixels wide on a screen of {width}"

@@ -10,16 +10,16 @@ from statistics import median
 
 import pytest
 
-from tests.cluster.conftest import Plant
+from tests.cluster.conftest import AirflowEnv
 
 DAG = "noop_pods"
 
 
 @pytest.mark.timeout(900)
-def test_noop_pods(plant: Plant, capsys: pytest.CaptureFixture[str]) -> None:
-    run_id = plant.trigger(DAG, partition_from="2020-01-01", partition_to="2020-01-01")
-    plant.await_run(DAG, run_id, 800)
-    tasks = plant.api.tasks(DAG, run_id)
+def test_noop_pods(airflow_env: AirflowEnv, capsys: pytest.CaptureFixture[str]) -> None:
+    run_id = airflow_env.trigger(DAG, partition_from="2020-01-01", partition_to="2020-01-01")
+    airflow_env.await_run(DAG, run_id, 800)
+    tasks = airflow_env.api.tasks(DAG, run_id)
     seconds = sorted(float(task["duration"]) for task in tasks.values())
     with capsys.disabled():
         figures = {"n": len(seconds), "median_seconds": round(median(seconds), 2), "max_seconds": round(seconds[-1], 2)}

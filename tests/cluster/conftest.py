@@ -183,7 +183,7 @@ def crds(site: Site) -> Iterator[None]:
         site.kubectl("delete", "--ignore-not-found", *named)
 
 
-class Plant:
+class AirflowEnv:
     """A running Airflow whose steps are pods."""
 
     def __init__(self, site: Site, airflow: LocalAirflow) -> None:
@@ -228,7 +228,7 @@ class Plant:
         files.write_bytes(f"{self.site.store}/arrivals/{workload}/{day}.csv", text.encode())
 
 
-StartPlant = Callable[..., AbstractContextManager[Plant]]
+StartAirflow = Callable[..., AbstractContextManager[AirflowEnv]]
 
 
 @pytest.fixture(scope="session", name="await_")
@@ -259,7 +259,7 @@ def train_spec(site: Site, load_module: Callable[[Path], Any]) -> RunSpec:
 
 
 @contextmanager
-def running_plant(site: Site, home: Path, port: int, variables: Mapping[str, str]) -> Iterator[Plant]:
+def running_airflow(site: Site, home: Path, port: int, variables: Mapping[str, str]) -> Iterator[AirflowEnv]:
     """An Airflow on a port, with variables of its own; it ends with the context."""
     dags = home / "dags"
     shutil.copytree(REPOSITORY / "tests" / "e2e" / "dags", dags, ignore=shutil.ignore_patterns("__pycache__"))
@@ -271,26 +271,26 @@ def running_plant(site: Site, home: Path, port: int, variables: Mapping[str, str
     with pytest.MonkeyPatch.context() as patch:
         for name, value in {**given, **variables}.items():
             patch.setenv(name, value)
-        plant = Plant(site, airflow)
-        plant.ledger.migrate()
+        airflow_env = AirflowEnv(site, airflow)
+        airflow_env.ledger.migrate()
         try:
-            plant.start()
-            yield plant
+            airflow_env.start()
+            yield airflow_env
         finally:
             airflow.down()
 
 
 @pytest.fixture(scope="session")
-def start_plant(site: Site, tmp_path_factory: pytest.TempPathFactory) -> StartPlant:
+def start_airflow(site: Site, tmp_path_factory: pytest.TempPathFactory) -> StartAirflow:
     """Start an Airflow on a port, with variables of its own; it ends with the context."""
 
-    def start(port: int, variables: Mapping[str, str] = MappingProxyType({})) -> AbstractContextManager[Plant]:
-        return running_plant(site, tmp_path_factory.mktemp("plant"), port, variables)
+    def start(port: int, variables: Mapping[str, str] = MappingProxyType({})) -> AbstractContextManager[AirflowEnv]:
+        return running_airflow(site, tmp_path_factory.mktemp("airflow_env"), port, variables)
 
     return start
 
 
 @pytest.fixture(scope="session")
-def plant(start_plant: StartPlant) -> Iterator[Plant]:
-    with start_plant(8400) as plant:
-        yield plant
+def airflow_env(start_airflow: StartAirflow) -> Iterator[AirflowEnv]:
+    with start_airflow(8400) as airflow_env:
+        yield airflow_env

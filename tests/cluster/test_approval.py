@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.cluster.conftest import Plant, StartPlant
+from tests.cluster.conftest import AirflowEnv, StartAirflow
 
 DAG, SERVICE, SERVING = "machine_asks", "machine-asks", "millrace-serving"
 FIRST = date(2026, 3, 2)
@@ -16,55 +16,55 @@ SEVERAL = "several"
 
 
 @pytest.fixture(scope="module")
-def asking(start_plant: StartPlant, machine_rows: Any) -> Iterator[Any]:
+def asking(start_airflow: StartAirflow, machine_rows: Any) -> Iterator[Any]:
     """An Airflow of its own, with one version live."""
-    with start_plant(8430, {"MILLRACE_PROMETHEUS_URL": "http://127.0.0.1:9"}) as plant:
+    with start_airflow(8430, {"MILLRACE_PROMETHEUS_URL": "http://127.0.0.1:9"}) as airflow_env:
         for offset in range(4):
             day = FIRST + timedelta(days=offset)
-            plant.deliver(DAG, day, "\n".join(machine_rows(day, 120)) + "\n")
-        row = plant.finish(DAG, begin(plant, 0))
+            airflow_env.deliver(DAG, day, "\n".join(machine_rows(day, 120)) + "\n")
+        row = airflow_env.finish(DAG, begin(airflow_env, 0))
         assert row["state"] == "success", row
-        yield plant
+        yield airflow_env
 
 
-def begin(plant: Plant, offset: int) -> str:
+def begin(airflow_env: AirflowEnv, offset: int) -> str:
     day = FIRST + timedelta(days=offset)
-    return str(plant.trigger(DAG, partition_from=f"{day}", partition_to=f"{day}"))
+    return str(airflow_env.trigger(DAG, partition_from=f"{day}", partition_to=f"{day}"))
 
 
-def answering(plant: Plant) -> str:
+def answering(airflow_env: AirflowEnv) -> str:
     """The version whose servers answer, or that several do."""
-    (service,) = [each for each in plant.site.objects("services", SERVING) if each["metadata"]["name"] == SERVICE]
+    (service,) = [each for each in airflow_env.site.objects("services", SERVING) if each["metadata"]["name"] == SERVICE]
     return str(service["spec"]["selector"].get("millrace/version", SEVERAL))
 
 
-def asked(plant: Plant, run_id: str) -> bool:
-    return bool(plant.api.tasks(DAG, run_id)["roll_out"]["state"] == "awaiting_input")
+def asked(airflow_env: AirflowEnv, run_id: str) -> bool:
+    return bool(airflow_env.api.tasks(DAG, run_id)["roll_out"]["state"] == "awaiting_input")
 
 
-def answer(plant: Plant, run_id: str, option: str) -> None:
+def answer(airflow_env: AirflowEnv, run_id: str, option: str) -> None:
     # the task may be at work again: Airflow 3.3 may lose an answer, see AirflowApi.decide
     with contextlib.suppress(httpx.HTTPError):
-        plant.api.decide(DAG, run_id, option, task_id="roll_out")
+        airflow_env.api.decide(DAG, run_id, option, task_id="roll_out")
 
 
-def approve_up_to(plant: Plant, await_: Any, run_id: str, share: str) -> None:
+def approve_up_to(airflow_env: AirflowEnv, await_: Any, run_id: str, share: str) -> None:
     """Approve what is asked until that share is held."""
 
     def held() -> bool:
-        assert plant.api.run_state(DAG, run_id) in ("queued", "running")
-        if not asked(plant, run_id):
+        assert airflow_env.api.run_state(DAG, run_id) in ("queued", "running")
+        if not asked(airflow_env, run_id):
             return False
-        if answering(plant) == share:
+        if answering(airflow_env) == share:
             return True
-        answer(plant, run_id, "Approve")
+        answer(airflow_env, run_id, "Approve")
         return False
 
     await_(held, f"a question while {share} answers", 400, 1)
 
 
-def live(plant: Plant) -> str:
-    return str(plant.ledger.live_model(DAG).model.version)
+def live(airflow_env: AirflowEnv) -> str:
+    return str(airflow_env.ledger.live_model(DAG).model.version)
 
 
 @pytest.mark.long
@@ -114,7 +114,7 @@ def test_a_person_says_yes_to_every_step_and_the_candidate_goes_live(asking: Any
     assert answering(asking) == live(asking)
 
 
-def versions(plant: Plant) -> list[dict[str, Any]]:
+def versions(airflow_env: AirflowEnv) -> list[dict[str, Any]]:
     """Versions with servers, or with some that are about to begin."""
-    found = plant.site.objects("deployments", SERVING, f"millrace/workload={DAG}")
+    found = airflow_env.site.objects("deployments", SERVING, f"millrace/workload={DAG}")
     return [each for each in found if each["spec"]["replicas"]]

@@ -11,7 +11,7 @@ import yaml
 from tests.cluster.conftest import Site
 
 ROLES = Path(__file__).resolve().parents[2] / "images" / "kubernetes" / "roles.yaml"
-# what the code does: operators/pod_{step,spark}.py by their provider, operators/pod_gang.py, serving/cluster.py
+# what the code does: operators/pod_{step,spark}.py by their provider, operators/pod_worker_group.py, serving/cluster.py
 USED = {
     "millrace-steps": {
         "pods": "create get list patch delete",

@@ -19,7 +19,7 @@ from millrace.contracts.workload import ServingPolicy
 from millrace.orchestration.servers import cluster_server
 from millrace.serving.client import InferenceClient, RequestFailedError
 from millrace.serving.cluster import ServingCluster
-from millrace.serving.cluster_rollout import ClusterRollout, Held
+from millrace.serving.cluster_rollout import ClusterRollout, PausedRollout
 from millrace.serving.figures import Source
 from millrace.serving.live import all_of
 from millrace.serving.manifests import PORT, SECRETS_FOLDER
@@ -55,15 +55,15 @@ def make(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., 
             files.put_file(files.local_path(files.join(made.uri, each)), files.join(uri, each))
         made = made.model_copy(update={"uri": uri})
         folder = folder_of(site, made)
-        room: Any = SimpleNamespace(uri=folder, target_uri=files.join(folder, TARGET_FILE), status_uri=None)
-        spec = spec_for(room, PORT, POLICY)
+        server_files: Any = SimpleNamespace(uri=folder, target_uri=files.join(folder, TARGET_FILE), status_uri=None)
+        spec = spec_for(server_files, PORT, POLICY)
         task = ServeTask(
-            target_uri=room.target_uri, status_uri=None, host="0.0.0.0", port=PORT,
+            target_uri=server_files.target_uri, status_uri=None, host="0.0.0.0", port=PORT,
             secrets_folder=SECRETS_FOLDER, tls=True, token=True,
         )  # fmt: skip
         spec = RunSpec.model_validate({**spec.model_dump(), "task": task.model_dump()})
         order = ServingTarget(generation=1, workload=WORKLOAD, policy=POLICY, stable=made)
-        key, spec_uri = Settings().order_key(), files.join(folder, SPEC_FILE)
+        key, spec_uri = Settings().serving_key(), files.join(folder, SPEC_FILE)
         files.write_bytes(task.target_uri, key.signed(task.target_uri, order))
         files.write_bytes(spec_uri, b"{}" if broken else key.signed(spec_uri, spec))
         return made
@@ -211,7 +211,7 @@ def test_a_step_that_cannot_be_judged_keeps_its_share_until_a_person_answers(
     with Load(cluster, clients=2, pause_seconds=0.1, rows=ROWS) as load:
         held = roll(candidate, live[-1], NOBODY).advance()
         # how many servers the stable version has is the autoscaler's to say
-        assert held == Held(stable, 0, held.replicas, "at 0 %: Prometheus does not answer: ConnectError")
+        assert held == PausedRollout(stable, 0, held.replicas, "at 0 %: Prometheus does not answer: ConnectError")
         assert candidate.version not in load.answers
         # each answer comes to another process
         held = roll(candidate, live[-1], NOBODY).go_on(held)
@@ -271,7 +271,7 @@ def test_a_person_goes_back_and_no_request_fails(
     settings: Any = SimpleNamespace(
         store=site.store,
         ledger=lambda: ledger,
-        order_key=Settings().order_key,
+        signing_key=Settings().signing_key,
         cluster_of=lambda _: cluster.cluster,
     )
     with Load(cluster, 2, 0.02, ROWS[:1]) as load:

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.cluster.conftest import Plant
+from tests.cluster.conftest import AirflowEnv
 from tests.e2e.ways_to_end import WAYS, mark_run
 
 DAG, HASTY = "machine_stopped", "machine_hasty"
@@ -20,9 +20,9 @@ _OVER = ("Succeeded", "Failed")
 class Training:
     """A run in the middle of a training that would go on for many minutes, in one pod or in two."""
 
-    def __init__(self, plant: Plant, await_: Any, dag_id: str, run_id: str) -> None:
-        self.plant, self.await_, self.dag_id, self.run_id = plant, await_, dag_id, run_id
-        self.client = httpx.Client(base_url=plant.airflow.url, headers=plant.api.headers, timeout=60)
+    def __init__(self, airflow_env: AirflowEnv, await_: Any, dag_id: str, run_id: str) -> None:
+        self.airflow_env, self.await_, self.dag_id, self.run_id = airflow_env, await_, dag_id, run_id
+        self.client = httpx.Client(base_url=airflow_env.airflow.url, headers=airflow_env.api.headers, timeout=60)
         self.pods = {each["metadata"]["name"] for each in await_(self._under_way, "a training at work", 600)}
         # a reading of its meter, and a checkpoint, are there by then
         await_(lambda: all(self._said(pod, "step ") for pod in sorted(self.pods)[:1]), "steps", 120)
@@ -37,21 +37,21 @@ class Training:
         return dict(self.await_(self._row, "its row in the ledger", STOPPED_WITHIN_SECONDS))
 
     def _left(self) -> set[str]:
-        found = self.plant.site.objects("pods", "millrace-steps", "app.kubernetes.io/component=train")
+        found = self.airflow_env.site.objects("pods", "millrace-steps", "app.kubernetes.io/component=train")
         return self.pods & {each["metadata"]["name"] for each in found if each["status"].get("phase") not in _OVER}
 
     def _under_way(self) -> list[dict[str, Any]]:
-        found = self.plant.site.pods_of(self.run_id, "app.kubernetes.io/component=train")
+        found = self.airflow_env.site.pods_of(self.run_id, "app.kubernetes.io/component=train")
         at_work = [each for each in found if "deletionTimestamp" not in each["metadata"]]
         running = [each for each in at_work if each["status"].get("phase") == "Running"]
         return running if len(running) == len(at_work) else []
 
     def _said(self, pod: str, text: str) -> bool:
-        return text in self.plant.site.kubectl("-n", "millrace-steps", "logs", pod, check=False)
+        return text in self.airflow_env.site.kubectl("-n", "millrace-steps", "logs", pod, check=False)
 
     def _row(self) -> dict[str, Any] | None:
-        for repeat in range(self.plant.ledger.last_repeat(self.dag_id, self.run_id) + 1):
-            for row in self.plant.ledger.tries(self.dag_id, self.run_id, repeat):
+        for repeat in range(self.airflow_env.ledger.last_repeat(self.dag_id, self.run_id) + 1):
+            for row in self.airflow_env.ledger.tries(self.dag_id, self.run_id, repeat):
                 if row["process_uid"].rpartition("/")[2] in self.pods and row["joules"]:
                     return dict(row)
         return None
@@ -63,25 +63,25 @@ def clear(client: httpx.Client, dag_id: str, run_id: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def train(plant: Plant, await_: Any, machine_rows: Any) -> Callable[..., Training]:
+def train(airflow_env: AirflowEnv, await_: Any, machine_rows: Any) -> Callable[..., Training]:
     """A run in its training; one that was trained for an earlier test begins its training again."""
     runs: dict[tuple[str, int], str] = {}
-    plant.ledger.learn_memory(DAG, "validate", 1 << 30)
-    plant.ledger.learn_memory(HASTY, "validate", 1 << 30)
+    airflow_env.ledger.learn_memory(DAG, "validate", 1 << 30)
+    airflow_env.ledger.learn_memory(HASTY, "validate", 1 << 30)
 
     def begin(dag_id: str = DAG, workers: int = 1) -> Training:
         if (dag_id, workers) in runs:
-            client = httpx.Client(base_url=plant.airflow.url, headers=plant.api.headers, timeout=60)
+            client = httpx.Client(base_url=airflow_env.airflow.url, headers=airflow_env.api.headers, timeout=60)
             run_id = runs[dag_id, workers]
-            if not plant.site.pods_of(run_id, "app.kubernetes.io/component=train"):
+            if not airflow_env.site.pods_of(run_id, "app.kubernetes.io/component=train"):
                 clear(client, dag_id, run_id)
         else:
             day = DAY + timedelta(days=workers)
-            plant.deliver(dag_id, day, "\n".join(machine_rows(day, 3000)) + "\n")
+            airflow_env.deliver(dag_id, day, "\n".join(machine_rows(day, 3000)) + "\n")
             days = {"partition_from": f"{day}", "partition_to": f"{day}"}
             asked = {**days, "epochs": 100, "batch_size": 1, "workers": workers, "train": "always"}
-            run_id = runs[dag_id, workers] = plant.trigger(dag_id, **asked)
-        return Training(plant, await_, dag_id, run_id)
+            run_id = runs[dag_id, workers] = airflow_env.trigger(dag_id, **asked)
+        return Training(airflow_env, await_, dag_id, run_id)
 
     return begin
 
@@ -99,18 +99,18 @@ def test_pods_of_a_training_that_is_ended_in_airflow_stop_and_are_booked(
     row = training.await_end()
     assert "asked to stop" in row["reason"]
     assert row["wall_seconds"] > 0
-    if training.plant.api.run_state(DAG, training.run_id) not in ("success", "failed"):
+    if training.airflow_env.api.run_state(DAG, training.run_id) not in ("success", "failed"):
         mark_run("failed")(training)  # a DAG trains once at a time, and the next test may train in another run
 
 
 @pytest.mark.timeout(900)
-def test_a_gang_that_is_ended_in_airflow_stops_and_is_booked(train: Callable[..., Training], await_: Any) -> None:
+def test_a_worker_group_ended_in_airflow_stops_and_is_booked(train: Callable[..., Training], await_: Any) -> None:
     training = train(workers=2)
     assert len(training.pods) == 2
     mark_run("failed")(training)
     row = training.await_end()
     assert row["joules"] > 0
-    await_(lambda: not training.plant.site.objects("jobs", "millrace-steps"), "no job left", 60)
+    await_(lambda: not training.airflow_env.site.objects("jobs", "millrace-steps"), "no job left", 60)
 
 
 @pytest.mark.timeout(900)
@@ -126,22 +126,22 @@ def test_a_training_that_takes_longer_than_it_may_stops_and_is_booked(
 
 @pytest.mark.timeout(900)
 def test_a_cancelled_backfill_ends_with_the_runs_that_it_had_begun(
-    train: Callable[..., Training], plant: Plant, await_: Any, machine_rows: Any
+    train: Callable[..., Training], airflow_env: AirflowEnv, await_: Any, machine_rows: Any
 ) -> None:
     day = DAY + timedelta(days=5)
-    plant.deliver(DAG, day, "\n".join(machine_rows(day, 3000)) + "\n")
-    plant.api.await_dag(DAG)
-    plant.api.unpause(DAG)
-    client = httpx.Client(base_url=plant.airflow.url, headers=plant.api.headers, timeout=60)
+    airflow_env.deliver(DAG, day, "\n".join(machine_rows(day, 3000)) + "\n")
+    airflow_env.api.await_dag(DAG)
+    airflow_env.api.unpause(DAG)
+    client = httpx.Client(base_url=airflow_env.airflow.url, headers=airflow_env.api.headers, timeout=60)
     asked = {"dag_id": DAG, "from_date": f"{day}T00:00:00Z", "to_date": f"{day}T00:00:00Z", "max_active_runs": 1}
     conf = {"epochs": 100, "batch_size": 1, "train": "always"}
     backfill = client.post("/api/v2/backfills", json={**asked, "dag_run_conf": conf}).raise_for_status().json()["id"]
     runs = client.get(f"/api/v2/dags/{DAG}/dagRuns", params={"run_type": "backfill"}).raise_for_status().json()
     (run_id,) = [run["dag_run_id"] for run in runs["dag_runs"] if run["state"] in ("queued", "running")]
-    training = Training(plant, await_, DAG, run_id)
+    training = Training(airflow_env, await_, DAG, run_id)
     client.put(f"/api/v2/backfills/{backfill}/cancel").raise_for_status()
     training.await_end()
-    summary = plant.ledger.run_summary(dag_id=DAG, run_id=run_id)[0]
+    summary = airflow_env.ledger.run_summary(dag_id=DAG, run_id=run_id)[0]
     assert (summary["state"], summary["reason"]) == ("failed", "its backfill was cancelled in Airflow")
 
 
@@ -159,7 +159,7 @@ def test_a_dag_that_is_paused_and_deleted_leaves_no_pod(train: Callable[..., Tra
     assert row["joules"] > 0
 
     def closed() -> bool:  # comes after the row
-        summary = training.plant.ledger.run_summary(dag_id=DAG, run_id=training.run_id)[0]
+        summary = training.airflow_env.ledger.run_summary(dag_id=DAG, run_id=training.run_id)[0]
         return (summary["state"], summary["reason"]) == ("failed", "its run was deleted in Airflow")
 
     training.await_(closed, "the run closed", STOPPED_WITHIN_SECONDS)

@@ -27,7 +27,7 @@ from millrace.settings import Settings
 from millrace.storage import files
 from millrace.tenancy.bucket_policy import Tenant, bucket_policy
 from millrace.tenancy.manifests import manifests
-from tests.cluster.conftest import Plant, Site, require_cluster, running_plant, store_variables
+from tests.cluster.conftest import AirflowEnv, Site, require_cluster, running_airflow, store_variables
 
 TEAMS = ("red", "blue")
 AIRFLOW = "tenancy-airflow"
@@ -148,19 +148,19 @@ def tenancy(
 def runs(tenancy: Site, machine_rows: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
     """One run of each team's DAG side by side: its id, its row, and the namespaces of its pods."""
     arrivals = os.environ["MILLRACE_ARRIVALS_URI"]
-    home = tmp_path_factory.mktemp("plant")
-    with running_plant(tenancy, home, 8440, {"MILLRACE_ARRIVALS_URI": arrivals}) as plant:
+    home = tmp_path_factory.mktemp("airflow_env")
+    with running_airflow(tenancy, home, 8440, {"MILLRACE_ARRIVALS_URI": arrivals}) as airflow_env:
         for team in TEAMS:
             text = "\n".join(machine_rows(DAY, 600)) + "\n"
             files.write_bytes(f"{arrivals}/machine_{team}/{DAY}.csv", text.encode())
         days = {"partition_from": f"{DAY}", "partition_to": f"{DAY}"}
-        begun = {team: plant.trigger(f"machine_{team}", **days) for team in TEAMS}
-        yield {team: _ended(plant, f"machine_{team}", run_id) for team, run_id in begun.items()}
+        begun = {team: airflow_env.trigger(f"machine_{team}", **days) for team in TEAMS}
+        yield {team: _ended(airflow_env, f"machine_{team}", run_id) for team, run_id in begun.items()}
 
 
-def _ended(plant: Plant, dag_id: str, run_id: str) -> dict[str, Any]:
-    row = plant.finish(dag_id, run_id, timeout_seconds=900)
-    tries = plant.ledger.tries(dag_id, run_id, 0)
+def _ended(airflow_env: AirflowEnv, dag_id: str, run_id: str) -> dict[str, Any]:
+    row = airflow_env.finish(dag_id, run_id, timeout_seconds=900)
+    tries = airflow_env.ledger.tries(dag_id, run_id, 0)
     return {"run_id": run_id, "row": row, "tries": tries}
 
 

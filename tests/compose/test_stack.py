@@ -158,7 +158,7 @@ def test_the_pages_show_the_run_and_make_up_on_the_same_stores_shows_the_same(
     authority.write_text(stack.secret("trust/ca.crt"))
     stored = {"AWS_ENDPOINT_URL": "https://localhost:27480", "MILLRACE_STORAGE_URI": "s3://millrace/store"}
     stored["AWS_CA_BUNDLE"] = f"{authority}"
-    stored["MILLRACE_ORDERS_KEY"] = stack.compose("exec", "-T", "api-server", "cat", "/var/lib/millrace/orders.key")
+    stored["MILLRACE_SIGNING_KEY"] = stack.compose("exec", "-T", "api-server", "cat", "/var/lib/millrace/signing.key")
     for name, value in {**variables(stack), **stored}.items():
         here = value.replace("@postgres/", "@localhost:25432/").replace("/run/millrace/trust/ca.crt", f"{authority}")
         monkeypatch.setenv(name, here)

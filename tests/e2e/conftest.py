@@ -1,4 +1,4 @@
-"""A real Airflow (scheduler, DAG processor, triggerer, API server) in a folder of its own, and a plant's arrivals."""
+"""A real Airflow (scheduler, DAG processor, triggerer, API server) in a folder of its own, and its arrivals."""
 
 import contextlib
 import random
@@ -50,7 +50,7 @@ def machine_rows(day: date, rows: int = 120) -> list[str]:
     return lines
 
 
-class Plant:
+class AirflowEnv:
     """A running Airflow with the tabular workloads, their ledger and their arrivals."""
 
     def __init__(self, home: Path, dags: Path) -> None:
@@ -66,7 +66,7 @@ class Plant:
         self.catalogue.write_text(CATALOGUE.read_text().replace("local: {}", entry))
 
     @contextlib.contextmanager
-    def running(self) -> Iterator["Plant"]:
+    def running(self) -> Iterator["AirflowEnv"]:
         """Its Airflow is up within the block, with a client that has logged in, and its ledger is migrated."""
         self.ledger.migrate()
         self.airflow.up()
@@ -126,23 +126,23 @@ class Plant:
 
 
 @pytest.fixture(scope="session")
-def plant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plant]:
-    home = tmp_path_factory.mktemp("plant")
+def airflow_env(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AirflowEnv]:
+    home = tmp_path_factory.mktemp("airflow_env")
     dags = home / "dags"
     shutil.copytree(Path(__file__).with_name("dags"), dags, ignore=shutil.ignore_patterns("__pycache__"))
     write_workload("churn", dags)
     shutil.copy(Path(__file__).resolve().parents[2] / "dags" / "late_arrivals.py", dags)
-    plant = Plant(home, dags)
+    airflow_env = AirflowEnv(home, dags)
     with pytest.MonkeyPatch.context() as patch:
         site = {
-            "MILLRACE_FORECAST_URI": str(plant.forecast),
-            "MILLRACE_CATALOGUE": str(plant.catalogue),
-            "AIRFLOW_CONN_SMTP_DEFAULT": f"smtp://127.0.0.1:{plant.mail_port}/?disable_ssl=true&disable_tls=true",
+            "MILLRACE_FORECAST_URI": str(airflow_env.forecast),
+            "MILLRACE_CATALOGUE": str(airflow_env.catalogue),
+            "AIRFLOW_CONN_SMTP_DEFAULT": f"smtp://127.0.0.1:{airflow_env.mail_port}/?disable_ssl=true&disable_tls=true",
         }
         for name, value in (IMPATIENCE | site).items():
             patch.setenv(name, value)
-        with plant.running():
-            yield plant
+        with airflow_env.running():
+            yield airflow_env
 
 
 @pytest.fixture(scope="session")

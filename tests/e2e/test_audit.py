@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.e2e.conftest import Plant
+from tests.e2e.conftest import AirflowEnv
 
 DAG = "machine_audit"
 DAY = date(2026, 5, 4)
@@ -20,24 +20,24 @@ DAY = date(2026, 5, 4)
 SHELL_RUN = "manual__at_a_shell"
 
 
-def audit(plant: Plant, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def audit(airflow_env: AirflowEnv, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "millrace", "ledger", "audit", *arguments],
-        env={**plant.airflow.environment(), **environment}, capture_output=True, text=True, timeout=120,
+        env={**airflow_env.airflow.environment(), **environment}, capture_output=True, text=True, timeout=120,
     )  # fmt: skip
 
 
-def asks(plant: Plant, run_id: str) -> bool:
-    return bool(plant.api.tasks(DAG, run_id)["approve"]["state"] == "awaiting_input")
+def asks(airflow_env: AirflowEnv, run_id: str) -> bool:
+    return bool(airflow_env.api.tasks(DAG, run_id)["approve"]["state"] == "awaiting_input")
 
 
-def refusals(plant: Plant) -> list[dict[str, Any]]:
-    return [row for row in plant.ledger.audit(DAG) if row["outcome"] == "refused"]
+def refusals(airflow_env: AirflowEnv) -> list[dict[str, Any]]:
+    return [row for row in airflow_env.ledger.audit(DAG) if row["outcome"] == "refused"]
 
 
-def change(plant: Plant, what: str, version: str, reason: str) -> int:
+def change(airflow_env: AirflowEnv, what: str, version: str, reason: str) -> int:
     """A person's change on the page Models; the answer's status."""
-    with httpx.Client(base_url=plant.airflow.url, headers=plant.api.headers, timeout=120) as client:
+    with httpx.Client(base_url=airflow_env.airflow.url, headers=airflow_env.api.headers, timeout=120) as client:
         address = f"/millrace/models/{what}?dag_id={DAG}&version={version}"
         token = re.search(r'name="token" value="([^"]+)"', client.get(address).raise_for_status().text)
         assert token
@@ -45,37 +45,39 @@ def change(plant: Plant, what: str, version: str, reason: str) -> int:
 
 
 @pytest.mark.timeout(900)
-def test_each_decision_is_in_the_audit_once_and_a_changed_row_is_found(plant: Plant, tmp_path: Path) -> None:
-    plant.deliver(DAY, workload=DAG, rows=300)
+def test_each_decision_is_in_the_audit_once_and_a_changed_row_is_found(airflow_env: AirflowEnv, tmp_path: Path) -> None:
+    airflow_env.deliver(DAY, workload=DAG, rows=300)
     days = {"partition_from": f"{DAY}", "partition_to": f"{DAY}"}
 
-    own = plant.run(DAG, **days)  # by admin
-    plant.wait(lambda: asks(plant, own), "the gate's question")
-    plant.api.decide(DAG, own, "Approve")  # by admin, too
-    plant.wait(lambda: refusals(plant), "the refusal of one's own approval")
-    plant.wait(lambda: asks(plant, own), "the question again")
-    plant.api.mark_task(DAG, own, "approve", "success")  # which is no answer
-    row = plant.finish(own, DAG)
+    own = airflow_env.run(DAG, **days)  # by admin
+    airflow_env.wait(lambda: asks(airflow_env, own), "the gate's question")
+    airflow_env.api.decide(DAG, own, "Approve")  # by admin, too
+    airflow_env.wait(lambda: refusals(airflow_env), "the refusal of one's own approval")
+    airflow_env.wait(lambda: asks(airflow_env, own), "the question again")
+    airflow_env.api.mark_task(DAG, own, "approve", "success")  # which is no answer
+    row = airflow_env.finish(own, DAG)
     assert row["state"] == "rolled_back", row
     assert "nobody has approved this candidate" in row["reason"]
-    assert plant.ledger.live_model(DAG) is None
+    assert airflow_env.ledger.live_model(DAG) is None
 
-    plant.deliver(DAY, workload=DAG, rows=330)
-    plant.command("dags", "trigger", DAG, "--run-id", SHELL_RUN, "--conf", json.dumps(days))
-    plant.wait(lambda: SHELL_RUN in {row["run_id"] for row in plant.ledger.open_runs(DAG)}, "the run")
-    plant.wait(lambda: asks(plant, SHELL_RUN), "the gate's question")
-    plant.api.decide(DAG, SHELL_RUN, "Approve")
-    second = plant.finish(SHELL_RUN, DAG)
+    airflow_env.deliver(DAY, workload=DAG, rows=330)
+    airflow_env.command("dags", "trigger", DAG, "--run-id", SHELL_RUN, "--conf", json.dumps(days))
+    airflow_env.wait(lambda: SHELL_RUN in {row["run_id"] for row in airflow_env.ledger.open_runs(DAG)}, "the run")
+    airflow_env.wait(lambda: asks(airflow_env, SHELL_RUN), "the gate's question")
+    airflow_env.api.decide(DAG, SHELL_RUN, "Approve")
+    second = airflow_env.finish(SHELL_RUN, DAG)
     assert second["state"] == "success", second
 
     mine, theirs = row["model_version"], second["model_version"]
-    assert change(plant, "promote", mine, "I like it better") == 409
-    assert change(plant, "roll_back", theirs, "it answers nonsense") == 303
-    assert change(plant, "readmit", theirs, "it was the client") == 303
+    assert change(airflow_env, "promote", mine, "I like it better") == 409
+    assert change(airflow_env, "roll_back", theirs, "it answers nonsense") == 303
+    assert change(airflow_env, "readmit", theirs, "it was the client") == 303
 
-    done = audit(plant, "--dag-id", DAG, "--output", "json")
+    done = audit(airflow_env, "--dag-id", DAG, "--output", "json")
     assert done.returncode == 0, done.stderr
-    assert len([each for each in plant.ledger.audit() if each["dag_id"] is None]) == 1, "the site's settings, once"
+    assert len([each for each in airflow_env.ledger.audit() if each["dag_id"] is None]) == 1, (
+        "the site's settings, once"
+    )
     assert "each as it was written" in done.stderr
     rows = list(reversed(json.loads(done.stdout)))
     # the DAG was unpaused before the ledger knew it: that is told at some later look
@@ -105,13 +107,13 @@ def test_each_decision_is_in_the_audit_once_and_a_changed_row_is_found(plant: Pl
     assert "admin triggered the run, and may not" in rows[1]["effect"]
     assert "new_state: success" in rows[2]["effect"]
 
-    with httpx.Client(base_url=plant.airflow.url, headers=plant.api.headers, timeout=60) as client:
+    with httpx.Client(base_url=airflow_env.airflow.url, headers=airflow_env.api.headers, timeout=60) as client:
         page = client.get("/millrace/audit", params={"dag_id": DAG}).raise_for_status().text
     assert page.count("it answers nonsense") == 1
     assert "whole" in page
 
     edited = tmp_path / "edited.db"
-    with sqlite3.connect(plant.airflow.home / "ledger.db") as original, sqlite3.connect(edited) as connection:
+    with sqlite3.connect(airflow_env.airflow.home / "ledger.db") as original, sqlite3.connect(edited) as connection:
         original.backup(connection)
         with pytest.raises(sqlite3.IntegrityError, match="inserted only"):
             connection.execute("UPDATE audit SET actor = 'nobody'")
@@ -119,6 +121,6 @@ def test_each_decision_is_in_the_audit_once_and_a_changed_row_is_found(plant: Pl
         connection.execute("UPDATE audit SET actor = 'nobody' WHERE sequence = ?", (rows[2]["sequence"],))
     original.close()
     connection.close()
-    done = audit(plant, MILLRACE_LEDGER_URL=f"sqlite:///{edited}")
+    done = audit(airflow_env, MILLRACE_LEDGER_URL=f"sqlite:///{edited}")
     assert done.returncode == 1
     assert f"broken at row {rows[2]['sequence']}: its fields are not those" in done.stderr

@@ -6,41 +6,43 @@ from typing import Any
 
 from aiosmtpd.controller import Controller
 
-from tests.e2e.conftest import Plant
+from tests.e2e.conftest import AirflowEnv
 
 DAG = "machine_hours"
 
 
 def test_a_run_waits_for_its_hours_until_a_person_lets_it_and_for_watts_until_there_are_some(
-    plant: Plant, first_day: date
+    airflow_env: AirflowEnv, first_day: date
 ) -> None:
     hour = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
     hours = [f"{(hour + timedelta(hours=ahead)).isoformat()},{20 if ahead == 4 else 400}" for ahead in range(16)]
-    plant.forecast.write_text("\n".join(("hour,gco2e_per_kwh", *hours)))
-    plant.deliver(first_day, DAG, rows=400)
-    plant.ledger.open_run(
+    airflow_env.forecast.write_text("\n".join(("hour,gco2e_per_kwh", *hours)))
+    airflow_env.deliver(first_day, DAG, rows=400)
+    airflow_env.ledger.open_run(
         "other", "trains", workload="other", team="t", site="local", partition_first=first_day,
         partition_last=first_day, run_type="manual",
     )  # fmt: skip
-    cap = plant.power_cap_watts
-    claim = plant.ledger.claim_power("other", "trains", 0, "local", watts=cap, cap_watts=cap, lasts=timedelta(hours=1))
+    cap = airflow_env.power_cap_watts
+    claim = airflow_env.ledger.claim_power(
+        "other", "trains", 0, "local", watts=cap, cap_watts=cap, lasts=timedelta(hours=1)
+    )
     assert claim.taken
 
-    run_id = plant.run(DAG, partition_from=f"{first_day}", partition_to=f"{first_day}")
+    run_id = airflow_env.run(DAG, partition_from=f"{first_day}", partition_to=f"{first_day}")
 
     def held(task: str) -> bool:
-        return bool(plant.api.tasks(DAG, run_id)[task]["state"] == "deferred")
+        return bool(airflow_env.api.tasks(DAG, run_id)[task]["state"] == "deferred")
 
-    plant.wait(lambda: held("await_start"), "await_start is deferred")
-    plant.wait(lambda: ".trigger." in plant.log(DAG, run_id, "await_start"), "the trigger's log")
-    assert "Could not read" not in plant.log(DAG, run_id, "await_start")
-    start = plant.ledger.plan(DAG, run_id).start
+    airflow_env.wait(lambda: held("await_start"), "await_start is deferred")
+    airflow_env.wait(lambda: ".trigger." in airflow_env.log(DAG, run_id, "await_start"), "the trigger's log")
+    assert "Could not read" not in airflow_env.log(DAG, run_id, "await_start")
+    start = airflow_env.ledger.plan(DAG, run_id).start
     assert start.at == hour + timedelta(hours=4)
-    assert start.rates == f"the forecast {plant.forecast}"
-    plant.api.mark_task(DAG, run_id, "await_start", "success")
-    plant.wait(lambda: held("train"), "train is deferred")
-    plant.ledger.close_run("other", "trains", 0, state="failed", reason="ended by the test")
-    row = plant.finish(run_id, DAG)
+    assert start.rates == f"the forecast {airflow_env.forecast}"
+    airflow_env.api.mark_task(DAG, run_id, "await_start", "success")
+    airflow_env.wait(lambda: held("train"), "train is deferred")
+    airflow_env.ledger.close_run("other", "trains", 0, state="failed", reason="ended by the test")
+    row = airflow_env.finish(run_id, DAG)
     assert row["state"] == "success", row
     assert row["predicted_gco2e"] is None, "the site has no PUE"
 
@@ -60,17 +62,19 @@ class Mailbox:
         return "250 OK"
 
 
-def test_people_are_told_by_mail_of_a_run_that_failed_and_of_one_that_is_late(plant: Plant, first_day: date) -> None:
+def test_people_are_told_by_mail_of_a_run_that_failed_and_of_one_that_is_late(
+    airflow_env: AirflowEnv, first_day: date
+) -> None:
     """Late is later than the plan of the run above says; that run, the first, had nothing to be late by."""
     day = first_day + timedelta(days=1)
-    plant.deliver(day, DAG).write_text("")
+    airflow_env.deliver(day, DAG).write_text("")
     mailbox = Mailbox()
-    with_server = Controller(mailbox, hostname="127.0.0.1", port=plant.mail_port)
+    with_server = Controller(mailbox, hostname="127.0.0.1", port=airflow_env.mail_port)
     with_server.start()
     try:
-        run_id = plant.run(DAG, partition_from=f"{day}", partition_to=f"{day}")
-        assert plant.finish(run_id, DAG)["state"] == "failed"
-        plant.wait(lambda: len(mailbox.mails) >= 2, "two mails", timeout_seconds=120)
+        run_id = airflow_env.run(DAG, partition_from=f"{day}", partition_to=f"{day}")
+        assert airflow_env.finish(run_id, DAG)["state"] == "failed"
+        airflow_env.wait(lambda: len(mailbox.mails) >= 2, "two mails", timeout_seconds=120)
     finally:
         with_server.stop()
     assert mailbox.mails == {("needs somebody", run_id), ("is late", run_id)}

@@ -15,34 +15,34 @@ from millrace.contracts.serving import ServingStatus
 from millrace.planning.calibrate import calibrate
 from millrace.runs import data_docs
 from millrace.storage import files
-from tests.e2e.conftest import Plant
+from tests.e2e.conftest import AirflowEnv
 
 
-def status_of(plant: Plant) -> ServingStatus:
-    return ServingStatus.model_validate_json((plant.store / "serving/machine_faults/status.json").read_bytes())
+def status_of(airflow_env: AirflowEnv) -> ServingStatus:
+    return ServingStatus.model_validate_json((airflow_env.store / "serving/machine_faults/status.json").read_bytes())
 
 
-def ask(plant: Plant) -> dict[str, Any]:
+def ask(airflow_env: AirflowEnv) -> dict[str, Any]:
     tensors = [
         {"name": name, "shape": [2], "datatype": "FP64", "data": data}
         for name, data in {"temperature": [40.0, 80.0], "vibration": [1.0, 5.0], "load": [0.5, 0.5]}.items()
     ]
-    url = f"{status_of(plant).address}/v2/models/machine_faults/infer"
+    url = f"{status_of(airflow_env).address}/v2/models/machine_faults/infer"
     answer = httpx.post(url, json={"inputs": tensors}, timeout=10)
     answer.raise_for_status()
     return answer.json()
 
 
-def test_raw_files_become_a_served_measured_model(plant: Plant, first_day: date) -> None:
+def test_raw_files_become_a_served_measured_model(airflow_env: AirflowEnv, first_day: date) -> None:
     days = [first_day.replace(day=first_day.day + offset) for offset in range(3)]
     for day in days[:2]:
-        plant.deliver(day)
-    duplicated = plant.deliver(days[2])
+        airflow_env.deliver(day)
+    duplicated = airflow_env.deliver(days[2])
     lines = duplicated.read_text().splitlines()
     duplicated.write_text("\n".join([*lines, lines[-1], lines[-2]]) + "\n")
 
-    run_id = plant.run(partition_from=f"{days[0]}", partition_to=f"{days[2]}", ingest_parts=2)
-    row = plant.finish(run_id)
+    run_id = airflow_env.run(partition_from=f"{days[0]}", partition_to=f"{days[2]}", ingest_parts=2)
+    row = airflow_env.finish(run_id)
 
     assert (row["state"], row["decision"]) == ("success", "pass"), row
     assert row["quality"] > 0.9
@@ -51,41 +51,43 @@ def test_raw_files_become_a_served_measured_model(plant: Plant, first_day: date)
         assert row[f"predicted_{measured}"] > 0, measured
         assert row[f"measured_{measured}"] > 0, measured
     assert row["energy_method"] == "estimated"
-    tries = plant.ledger.tries("machine_faults", run_id, 0)
+    tries = airflow_env.ledger.tries("machine_faults", run_id, 0)
     assert sorted(each["map_index"] for each in tries if each["step"] == "ingest") == [0, 1]
 
-    validated = plant.ledger.committed_report("machine_faults", run_id, "validate").result
+    validated = airflow_env.ledger.committed_report("machine_faults", run_id, "validate").result
     assert isinstance(validated, ValidateResult)
     assert [partition.rows for partition in validated.published] == [120, 120, 120]
     assert [partition.duplicates for partition in validated.published] == [0, 0, 2]
-    assert data_docs.newest(files.to_uri(plant.store), "machine_faults", run_id) is not None
-    evaluated = plant.ledger.committed_report("machine_faults", run_id, "evaluate").result
+    assert data_docs.newest(files.to_uri(airflow_env.store), "machine_faults", run_id) is not None
+    evaluated = airflow_env.ledger.committed_report("machine_faults", run_id, "evaluate").result
     assert isinstance(evaluated, EvaluateResult)
     assert evaluated.baseline is not None
 
-    live = plant.ledger.live_model("machine_faults")
-    assert live.model.version == row["model_version"] == status_of(plant).stable.version
-    answer = ask(plant)
+    live = airflow_env.ledger.live_model("machine_faults")
+    assert live.model.version == row["model_version"] == status_of(airflow_env).stable.version
+    answer = ask(airflow_env)
     assert answer["model_version"] == live.model.version
     labels = next(output for output in answer["outputs"] if output["name"] == "labels")["data"]
     assert [json.loads(row)[0]["label"] for row in labels] == ["well", "broken"]
 
 
-def test_airflow_and_the_model_server_listen_on_loopback_alone(plant: Plant) -> None:
+def test_airflow_and_the_model_server_listen_on_loopback_alone(airflow_env: AirflowEnv) -> None:
     """The server is that of the run above."""
-    ours = set(plant.airflow.processes())
-    components = next(pid for pid, said in plant.airflow.processes().items() if said.startswith("Airflow"))
+    ours = set(airflow_env.airflow.processes())
+    components = next(pid for pid, said in airflow_env.airflow.processes().items() if said.startswith("Airflow"))
     ours |= {child.pid for child in psutil.Process(components).children(recursive=True)}
     listening: list[Any] = [
         each for each in psutil.net_connections("inet") if each.pid in ours and each.status == "LISTEN"
     ]
     assert {each.laddr.ip for each in listening} == {"127.0.0.1"}, listening
-    assert {plant.airflow.port, urlsplit(status_of(plant).address).port} <= {each.laddr.port for each in listening}
+    assert {airflow_env.airflow.port, urlsplit(status_of(airflow_env).address).port} <= {
+        each.laddr.port for each in listening
+    }
 
 
-def test_tasks_open_their_pages_and_leave_a_trail_of_assets(plant: Plant) -> None:
+def test_tasks_open_their_pages_and_leave_a_trail_of_assets(airflow_env: AirflowEnv) -> None:
     """Of the run above."""
-    client = httpx.Client(base_url=plant.airflow.url, headers=plant.api.headers, timeout=60)
+    client = httpx.Client(base_url=airflow_env.airflow.url, headers=airflow_env.api.headers, timeout=60)
     runs = client.get("/api/v2/dags/machine_faults/dagRuns", params={"state": "success"}).json()["dag_runs"]
     run_id = runs[0]["dag_run_id"]
     for task, names in (
@@ -103,87 +105,92 @@ def test_tasks_open_their_pages_and_leave_a_trail_of_assets(plant: Plant) -> Non
     assert {each["name"] for each in events} == {"machine_faults/dataset", "machine_faults/model"}
 
 
-def test_a_dry_run_prices_and_trains_nothing(plant: Plant, first_day: date) -> None:
-    plant.deliver(first_day)
-    run_id = plant.run(partition_from=f"{first_day}", partition_to=f"{first_day}", dry_run=True)
-    row = plant.finish(run_id)
+def test_a_dry_run_prices_and_trains_nothing(airflow_env: AirflowEnv, first_day: date) -> None:
+    airflow_env.deliver(first_day)
+    run_id = airflow_env.run(partition_from=f"{first_day}", partition_to=f"{first_day}", dry_run=True)
+    row = airflow_env.finish(run_id)
     assert row["state"] == "dry_run"
     assert row["predicted_joules"] > 0
     assert row["model_version"] is None
-    assert plant.ledger.committed_report("machine_faults", run_id, "train").outcome == "skipped"
+    assert airflow_env.ledger.committed_report("machine_faults", run_id, "train").outcome == "skipped"
 
 
-def test_several_workers_are_for_a_cluster(plant: Plant, first_day: date) -> None:
-    plant.deliver(first_day)
-    run_id = plant.run(partition_from=f"{first_day}", partition_to=f"{first_day}", workers=2)
-    row = plant.finish(run_id)
+def test_several_workers_are_for_a_cluster(airflow_env: AirflowEnv, first_day: date) -> None:
+    airflow_env.deliver(first_day)
+    run_id = airflow_env.run(partition_from=f"{first_day}", partition_to=f"{first_day}", workers=2)
+    row = airflow_env.finish(run_id)
     assert row["state"] == "failed"
     assert "train: 2 workers on one machine" in row["reason"]
-    tries = [each for each in plant.ledger.tries("machine_faults", run_id, 0) if each["task_id"] == "train"]
+    tries = [each for each in airflow_env.ledger.tries("machine_faults", run_id, 0) if each["task_id"] == "train"]
     assert len(tries) == 1, "a refused parameter was retried"
 
 
-def test_a_day_without_arrivals_is_skipped_with_its_reason(plant: Plant) -> None:
-    row = plant.finish(plant.run(partition_from="2025-01-01", partition_to="2025-01-01"))
+def test_a_day_without_arrivals_is_skipped_with_its_reason(airflow_env: AirflowEnv) -> None:
+    row = airflow_env.finish(airflow_env.run(partition_from="2025-01-01", partition_to="2025-01-01"))
     assert row["state"] == "skipped"
     assert "no new data" in row["reason"]
 
 
-def test_every_steps_meter_reached_the_ledger(plant: Plant) -> None:
-    meters = list((plant.store / "runs").glob(f"**/{METER_FILE}"))
+def test_every_steps_meter_reached_the_ledger(airflow_env: AirflowEnv) -> None:
+    meters = list((airflow_env.store / "runs").glob(f"**/{METER_FILE}"))
     assert meters
     assert {meter.parent.parent.name for meter in meters} >= {"ingest", "validate", "train", "export", "evaluate"}
 
 
-def test_the_next_plan_has_learned_from_what_runs_took(plant: Plant, first_day: date) -> None:
-    (learned,) = [each for each in calibrate(plant.ledger) if each.family == "mlp_classifier"]
-    run_id = plant.run(partition_from=f"{first_day}", partition_to=f"{first_day}", dry_run=True)
-    plant.finish(run_id)
-    plan = plant.ledger.plan("machine_faults", run_id)
+def test_the_next_plan_has_learned_from_what_runs_took(airflow_env: AirflowEnv, first_day: date) -> None:
+    (learned,) = [each for each in calibrate(airflow_env.ledger) if each.family == "mlp_classifier"]
+    run_id = airflow_env.run(partition_from=f"{first_day}", partition_to=f"{first_day}", dry_run=True)
+    airflow_env.finish(run_id)
+    plan = airflow_env.ledger.plan("machine_faults", run_id)
     assert plan.calibration == learned.version == 1
-    trained = [row for row in plant.ledger.trained_runs() if '"mlp_classifier"' in row["plan"]]
+    trained = [row for row in airflow_env.ledger.trained_runs() if '"mlp_classifier"' in row["plan"]]
     assert trained
     (newest, cold) = trained[-1]["wall_seconds"], sum(plan.parts["seconds"].values())
     warm = plan.seconds_by_step["train"].p50
     assert abs(math.log(warm / newest)) <= abs(math.log(cold / newest))
 
 
-def test_a_scaffolded_workload_runs(plant: Plant, first_day: date) -> None:
-    folder = plant.arrivals / "churn"
+def test_a_scaffolded_workload_runs(airflow_env: AirflowEnv, first_day: date) -> None:
+    folder = airflow_env.arrivals / "churn"
     folder.mkdir()
     lines = [
         f"{number},{number % 7 + 10 * (number % 2)},{number % 5},{'yes' if number % 2 else 'no'}"
         for number in range(900)
     ]
     (folder / f"{first_day}.csv").write_text("\n".join(["id,amount,duration,label", *lines]) + "\n")
-    row = plant.finish(plant.run("churn", partition_from=f"{first_day}", partition_to=f"{first_day}"), "churn")
+    row = airflow_env.finish(
+        airflow_env.run("churn", partition_from=f"{first_day}", partition_to=f"{first_day}"), "churn"
+    )
     assert (row["state"], row["decision"]) == ("success", "pass"), row
     assert row["quality"] > 0.9
 
 
-def test_bad_input_is_named_published_nowhere_and_not_retried(plant: Plant, first_day: date) -> None:
-    before = plant.ledger.live_model("machine_faults"), plant.ledger.latest_dataset("machine_faults", first_day)
-    file = plant.deliver(first_day)
+def test_bad_input_is_named_published_nowhere_and_not_retried(airflow_env: AirflowEnv, first_day: date) -> None:
+    before = (
+        airflow_env.ledger.live_model("machine_faults"),
+        airflow_env.ledger.latest_dataset("machine_faults", first_day),
+    )
+    file = airflow_env.deliver(first_day)
     good = file.read_text()
     lines = good.splitlines()
     file.write_text("\n".join([*lines[:40], lines[40].rsplit(",", 1)[0] + ",exploded", *lines[41:]]) + "\n")
-    run_id = plant.run(partition_from=f"{first_day}", partition_to=f"{first_day}")
-    row = plant.finish(run_id)
+    run_id = airflow_env.run(partition_from=f"{first_day}", partition_to=f"{first_day}")
+    row = airflow_env.finish(run_id)
     file.write_text(good)
     assert row["state"] == "failed"
     assert row["model_version"] is None
-    tries = plant.ledger.tries("machine_faults", run_id, 0)
+    tries = airflow_env.ledger.tries("machine_faults", run_id, 0)
     ingest = [entry for entry in tries if entry["task_id"] == "ingest"]
     assert len(ingest) == 1, "bad input was retried"
     done = {entry["task_id"] for entry in tries}
-    assert done == {"divide", "ingest", "close"}, "something was asked for after bad input"
-    logs = (plant.store / "runs" / "machine_faults").glob("*/ingest/try-1/report.json")
+    assert done == {"plan_ingest", "ingest", "finish"}, "something was asked for after bad input"
+    logs = (airflow_env.store / "runs" / "machine_faults").glob("*/ingest/try-1/report.json")
     error = json.loads(max(logs, key=lambda path: path.stat().st_mtime).read_text())["error"]
     assert file.name in error["where"]
     assert "row 40," in error["where"]
     assert "state" in error["what"] + error["where"] + error["rule"]
     assert error["remedy"]
     assert before == (
-        plant.ledger.live_model("machine_faults"),
-        plant.ledger.latest_dataset("machine_faults", first_day),
+        airflow_env.ledger.live_model("machine_faults"),
+        airflow_env.ledger.latest_dataset("machine_faults", first_day),
     )

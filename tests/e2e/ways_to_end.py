@@ -19,17 +19,17 @@ class Training(Protocol):
     run_id: str
 
     @property
-    def plant(self) -> HasApi: ...
+    def airflow_env(self) -> HasApi: ...
 
     def clear(self) -> None: ...
 
 
 def mark_task(state: str) -> Callable[[Training], None]:
-    return lambda training: training.plant.api.mark_task(training.dag_id, training.run_id, "train", state)
+    return lambda training: training.airflow_env.api.mark_task(training.dag_id, training.run_id, "train", state)
 
 
 def mark_run(state: str) -> Callable[[Training], None]:
-    return lambda training: training.plant.api.mark(training.dag_id, training.run_id, state)
+    return lambda training: training.airflow_env.api.mark(training.dag_id, training.run_id, state)
 
 
 WAYS: dict[str, Callable[[Training], None]] = {

@@ -1,4 +1,4 @@
-"""Warm environments, a plant whose run was done once without a fault, and its state before each task."""
+"""Warm environments, an Airflow environment whose run was done once without a fault, and its state before each task."""
 
 import os
 import secrets
@@ -13,9 +13,9 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from matrix import outcome
+from matrix.airflow_env import DAYS, AirflowEnv
 from matrix.catalogue import TASKS
-from matrix.plant import DAYS, Plant
-from matrix.warm import Zygotes
+from matrix.warm import ForkServers
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -26,22 +26,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def zygotes(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The folder of the zygotes' sockets."""
+def fork_servers(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The folder of the fork_servers' sockets."""
     folder = tmp_path_factory.mktemp("z")
-    warm = Zygotes(repository, folder)
+    warm = ForkServers(repository, folder)
     yield folder
     warm.close()
 
 
 @pytest.fixture
-def plant(zygotes: Path, tmp_path: Path) -> Iterator[Plant]:
-    """A plant of a test's own, with two days delivered and no task run."""
-    plant = Plant(tmp_path / "home", zygotes, MILLRACE_SERVING_PORT="21300")
+def airflow_env(fork_servers: Path, tmp_path: Path) -> Iterator[AirflowEnv]:
+    """An Airflow environment of a test's own, with two days delivered and no task run."""
+    airflow_env = AirflowEnv(tmp_path / "home", fork_servers, MILLRACE_SERVING_PORT="21300")
     for day in DAYS:
-        plant.deliver(day)
-    yield plant
-    plant.end_all()
+        airflow_env.deliver(day)
+    yield airflow_env
+    airflow_env.end_all()
 
 
 @pytest.fixture(scope="session")
@@ -55,14 +55,16 @@ def bucket(create_bucket: Callable[[str], None]) -> str:
 
 
 @pytest.fixture
-def plant_on_s3(zygotes: Path, tmp_path: Path, bucket: str) -> Iterator[Plant]:
+def airflow_on_s3(fork_servers: Path, tmp_path: Path, bucket: str) -> Iterator[AirflowEnv]:
     """The same with its store in the S3 that the usual variables name; skipped without one."""
-    plant = Plant(tmp_path / "home", zygotes, f"s3://{bucket}/{secrets.token_hex(8)}", MILLRACE_SERVING_PORT="21400")
+    airflow_env = AirflowEnv(
+        tmp_path / "home", fork_servers, f"s3://{bucket}/{secrets.token_hex(8)}", MILLRACE_SERVING_PORT="21400"
+    )
     for day in DAYS:
-        plant.deliver(day)
-    yield plant
-    plant.end_all()
-    plant.empty()
+        airflow_env.deliver(day)
+    yield airflow_env
+    airflow_env.end_all()
+    airflow_env.empty()
 
 
 @pytest.fixture
@@ -78,43 +80,45 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def unbroken(zygotes: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def unbroken(fork_servers: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """A run without a fault, its step processes started as the launcher starts them."""
-    yield from _unbroken(Plant(tmp_path_factory.mktemp("m") / "home", zygotes, MILLRACE_SERVING_PORT="21100"))
+    yield from _unbroken(AirflowEnv(tmp_path_factory.mktemp("m") / "home", fork_servers, MILLRACE_SERVING_PORT="21100"))
 
 
 @pytest.fixture(scope="session")
-def unbroken_on_s3(zygotes: Path, tmp_path_factory: pytest.TempPathFactory, bucket: str) -> Iterator[Any]:
+def unbroken_on_s3(fork_servers: Path, tmp_path_factory: pytest.TempPathFactory, bucket: str) -> Iterator[Any]:
     """The same with its store in the S3 that the usual variables name; skipped without one."""
     uri = f"s3://{bucket}/{secrets.token_hex(8)}"
-    yield from _unbroken(Plant(tmp_path_factory.mktemp("s") / "home", zygotes, uri, MILLRACE_SERVING_PORT="21200"))
+    yield from _unbroken(
+        AirflowEnv(tmp_path_factory.mktemp("s") / "home", fork_servers, uri, MILLRACE_SERVING_PORT="21200")
+    )
 
 
 class Unbroken:
-    """A run without a fault: its plant with the state before each task, and the outcome after it."""
+    """A run without a fault: its Airflow environment with the state before each task, and the outcome after it."""
 
-    def __init__(self, plant: Plant) -> None:
-        self.plant = plant
+    def __init__(self, airflow_env: AirflowEnv) -> None:
+        self.airflow_env = airflow_env
         self.outcomes: dict[str, Any] = {}
         self._swept: dict[str, list[str]] = {}
         for day in DAYS:
-            plant.deliver(day)
+            airflow_env.deliver(day)
         for task in TASKS:
-            plant.keep(task)
-            plant.expect(task, cold=True)
-            self.outcomes[task] = outcome.outcome(plant)
-        plant.end_all()
-        plant.keep("the end")
+            airflow_env.keep(task)
+            airflow_env.expect(task, cold=True)
+            self.outcomes[task] = outcome.outcome(airflow_env)
+        airflow_env.end_all()
+        airflow_env.keep("the end")
 
     def swept(self, task: str) -> list[str]:
         """What a sweep leaves of the store as it was after the task."""
         if task not in self._swept:
-            self.plant.put_back([*TASKS, "the end"][TASKS.index(task) + 1])
-            self._swept[task] = outcome.swept(self.plant)
+            self.airflow_env.put_back([*TASKS, "the end"][TASKS.index(task) + 1])
+            self._swept[task] = outcome.swept(self.airflow_env)
         return self._swept[task]
 
 
-def _unbroken(plant: Plant) -> Iterator[Unbroken]:
-    yield Unbroken(plant)
-    plant.end_all()
-    plant.empty()
+def _unbroken(airflow_env: AirflowEnv) -> Iterator[Unbroken]:
+    yield Unbroken(airflow_env)
+    airflow_env.end_all()
+    airflow_env.empty()

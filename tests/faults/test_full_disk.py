@@ -5,19 +5,19 @@ from pathlib import Path
 
 import pytest
 from matrix import outcome
-from matrix.plant import DAYS, Plant, machine_rows
+from matrix.airflow_env import DAYS, AirflowEnv, machine_rows
 from matrix.task import DAG, FAILED, OK, RUN_ID
 
 pytestmark = pytest.mark.timeout(300)
 
 
 @pytest.fixture
-def crowded(small_disk: Path, zygotes: Path, tmp_path: Path) -> Plant:
-    """A plant whose store is on the small disk, and the rest elsewhere."""
-    plant = Plant(tmp_path / "crowded", zygotes, (small_disk / "store").as_uri())
+def crowded(small_disk: Path, fork_servers: Path, tmp_path: Path) -> AirflowEnv:
+    """An Airflow environment whose store is on the small disk, and the rest elsewhere."""
+    airflow_env = AirflowEnv(tmp_path / "crowded", fork_servers, (small_disk / "store").as_uri())
     for day in DAYS:
-        plant.deliver(day)
-    return plant
+        airflow_env.deliver(day)
+    return airflow_env
 
 
 def fill(disk: Path, left_bytes: int) -> Path:
@@ -36,23 +36,23 @@ def fill(disk: Path, left_bytes: int) -> Path:
     return filler
 
 
-def refused_for_want_of_room(plant: Plant, task: str, number: int = 1) -> None:
-    code = plant.run(task, number)
-    assert code == FAILED, f"{code}: waiting does not free a disk\n{plant.said()}"
-    assert "free space" in plant.said() or "no room" in plant.said()
-    outcome.check_readers(plant)
-    assert not [key for key in plant.objects() if key.endswith(".part")], "a part stays where there is no room"
+def refused_for_want_of_room(airflow_env: AirflowEnv, task: str, number: int = 1) -> None:
+    code = airflow_env.run(task, number)
+    assert code == FAILED, f"{code}: waiting does not free a disk\n{airflow_env.said()}"
+    assert "free space" in airflow_env.said() or "no room" in airflow_env.said()
+    outcome.check_readers(airflow_env)
+    assert not [key for key in airflow_env.objects() if key.endswith(".part")], "a part stays where there is no room"
 
 
 def test_f15_a_full_disk_ends_ingest_with_its_remedy_and_neighbours_go_on(
-    crowded: Plant, plant: Plant, small_disk: Path
+    crowded: AirflowEnv, airflow_env: AirflowEnv, small_disk: Path
 ) -> None:
     crowded.deliver(DAYS[0], machine_rows(DAYS[0], 400_000))
-    neighbour = plant.start("ingest")
+    neighbour = airflow_env.start("ingest")
     refused_for_want_of_room(crowded, "ingest")
     assert not [key for key in crowded.objects() if key.endswith(".parquet")]
     assert neighbour.wait(60) == OK
-    plant.expect("validate")
+    airflow_env.expect("validate")
     subprocess.run(["mount", "-o", "remount,size=64m", str(small_disk)], check=True)
     assert crowded.retry("ingest", 2) == OK, crowded.said()
     crowded.expect("validate")
@@ -60,7 +60,7 @@ def test_f15_a_full_disk_ends_ingest_with_its_remedy_and_neighbours_go_on(
 
 @pytest.mark.parametrize("task", ["validate", "train", "export"])
 def test_f15_a_disk_that_is_full_at_a_later_step_publishes_nothing_and_is_gone_on_from(
-    crowded: Plant, small_disk: Path, task: str
+    crowded: AirflowEnv, small_disk: Path, task: str
 ) -> None:
     subprocess.run(["mount", "-o", "remount,size=64m", str(small_disk)], check=True)
     for earlier in ("ingest", "validate", "size", "train", "export"):

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 from matrix import outcome
-from matrix.plant import DAYS, Plant, machine_rows
+from matrix.airflow_env import DAYS, AirflowEnv, machine_rows
 from matrix.task import DAG, OK, RETRY, RUN_ID
 
 from millrace.contracts.report import Report
@@ -68,81 +68,83 @@ def postgres(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 
 @pytest.fixture
-def plant_on_postgres(plant: Plant, postgres: Postgres) -> Plant:
-    plant.environment["MILLRACE_LEDGER_URL"] = postgres.url
-    plant.ledger.migrate()
-    plant.deliver(DAYS[0], machine_rows(DAYS[0], ROWS))
-    return plant
+def airflow_on_postgres(airflow_env: AirflowEnv, postgres: Postgres) -> AirflowEnv:
+    airflow_env.environment["MILLRACE_LEDGER_URL"] = postgres.url
+    airflow_env.ledger.migrate()
+    airflow_env.deliver(DAYS[0], machine_rows(DAYS[0], ROWS))
+    return airflow_env
 
 
-def the_step_runs(plant: Plant) -> bool:
-    return any(key.endswith("/ingest/try-1/meter.json") or ".part" in key for key in plant.objects())
+def the_step_runs(airflow_env: AirflowEnv) -> bool:
+    return any(key.endswith("/ingest/try-1/meter.json") or ".part" in key for key in airflow_env.objects())
 
 
-def spoil_while_the_step_runs(plant: Plant, spoil: Callable[[], None]) -> int:
+def spoil_while_the_step_runs(airflow_env: AirflowEnv, spoil: Callable[[], None]) -> int:
     """Start ingest, and spoil the ledger once the step is at work; how the task ended."""
-    task = plant.start("ingest")
+    task = airflow_env.start("ingest")
     deadline = time.monotonic() + 60
-    while not the_step_runs(plant) and time.monotonic() < deadline:
+    while not the_step_runs(airflow_env) and time.monotonic() < deadline:
         time.sleep(0.02)
     spoil()
     code: int = task.wait(120)
     return code
 
 
-def delivered_once(plant: Plant) -> None:
+def delivered_once(airflow_env: AirflowEnv) -> None:
     """The report that had waited in the store is the ledger's, and nothing was done twice."""
-    [written] = [key for key in plant.objects() if key.endswith("/report.json") and "/ingest/" in key]
-    report = Report.model_validate_json(files.read_bytes(f"{plant.store}/{written}"))
-    assert plant.ledger.committed_report(DAG, RUN_ID, "ingest") == report
-    rows = plant.ledger.tries(DAG, RUN_ID, 0)
+    [written] = [key for key in airflow_env.objects() if key.endswith("/report.json") and "/ingest/" in key]
+    report = Report.model_validate_json(files.read_bytes(f"{airflow_env.store}/{written}"))
+    assert airflow_env.ledger.committed_report(DAG, RUN_ID, "ingest") == report
+    rows = airflow_env.ledger.tries(DAG, RUN_ID, 0)
     assert [row["outcome"] for row in rows] == ["ok"], "a report was counted twice, or half of one"
-    assert [row["state"] for row in outcome.ledger_tables(plant)["partitions"]] == ["staged"] * len(DAYS)
-    plant.expect("validate")
-    outcome.check_readers(plant)
+    assert [row["state"] for row in outcome.ledger_tables(airflow_env)["partitions"]] == ["staged"] * len(DAYS)
+    airflow_env.expect("validate")
+    outcome.check_readers(airflow_env)
 
 
 def test_f14_a_ledger_that_restarts_while_a_step_runs_gets_its_report_once(
-    plant_on_postgres: Plant, postgres: Postgres
+    airflow_on_postgres: AirflowEnv, postgres: Postgres
 ) -> None:
-    code = spoil_while_the_step_runs(plant_on_postgres, postgres.stop)
-    assert code == RETRY, plant_on_postgres.said()
-    assert "the ledger does not answer" in plant_on_postgres.said()
-    assert plant_on_postgres.run("ingest", 2) == RETRY, "without a ledger no task goes well"
+    code = spoil_while_the_step_runs(airflow_on_postgres, postgres.stop)
+    assert code == RETRY, airflow_on_postgres.said()
+    assert "the ledger does not answer" in airflow_on_postgres.said()
+    assert airflow_on_postgres.run("ingest", 2) == RETRY, "without a ledger no task goes well"
     postgres.start_again()
-    assert outcome.ledger_tables(plant_on_postgres)["partitions"] == [], "half a transaction"
-    assert plant_on_postgres.retry("ingest", 3) == OK, plant_on_postgres.said()
-    delivered_once(plant_on_postgres)
+    assert outcome.ledger_tables(airflow_on_postgres)["partitions"] == [], "half a transaction"
+    assert airflow_on_postgres.retry("ingest", 3) == OK, airflow_on_postgres.said()
+    delivered_once(airflow_on_postgres)
 
 
 def test_f14_a_ledger_that_is_read_only_meanwhile_gets_its_report_once(
-    plant_on_postgres: Plant, postgres: Postgres
+    airflow_on_postgres: AirflowEnv, postgres: Postgres
 ) -> None:
-    code = spoil_while_the_step_runs(plant_on_postgres, lambda: postgres.read_only(True))
+    code = spoil_while_the_step_runs(airflow_on_postgres, lambda: postgres.read_only(True))
     try:
-        assert code == RETRY, plant_on_postgres.said()
-        assert "the ledger does not answer" in plant_on_postgres.said()
-        assert outcome.ledger_tables(plant_on_postgres)["partitions"] == []
+        assert code == RETRY, airflow_on_postgres.said()
+        assert "the ledger does not answer" in airflow_on_postgres.said()
+        assert outcome.ledger_tables(airflow_on_postgres)["partitions"] == []
     finally:
         postgres.read_only(False)
-    assert plant_on_postgres.retry("ingest") == OK, plant_on_postgres.said()
-    delivered_once(plant_on_postgres)
+    assert airflow_on_postgres.retry("ingest") == OK, airflow_on_postgres.said()
+    delivered_once(airflow_on_postgres)
 
 
-def test_f14_a_ledger_file_that_is_read_only_meanwhile_gets_its_report_once(plant: Plant, small_disk: Path) -> None:
-    plant.environment["MILLRACE_LEDGER_URL"] = f"sqlite:///{small_disk / 'ledger.db'}"
-    plant.ledger.migrate()
-    plant.deliver(DAYS[0], machine_rows(DAYS[0], ROWS))
+def test_f14_a_ledger_file_that_is_read_only_meanwhile_gets_its_report_once(
+    airflow_env: AirflowEnv, small_disk: Path
+) -> None:
+    airflow_env.environment["MILLRACE_LEDGER_URL"] = f"sqlite:///{small_disk / 'ledger.db'}"
+    airflow_env.ledger.migrate()
+    airflow_env.deliver(DAYS[0], machine_rows(DAYS[0], ROWS))
 
     def remount(how: str) -> None:
         subprocess.run(["mount", "-o", f"remount,{how}", str(small_disk)], check=True)
 
-    code = spoil_while_the_step_runs(plant, lambda: remount("ro"))
+    code = spoil_while_the_step_runs(airflow_env, lambda: remount("ro"))
     try:
-        assert code == RETRY, plant.said()
-        assert "the ledger does not answer" in plant.said()
+        assert code == RETRY, airflow_env.said()
+        assert "the ledger does not answer" in airflow_env.said()
     finally:
         remount("rw")
-    assert outcome.ledger_tables(plant)["partitions"] == []
-    assert plant.retry("ingest") == OK, plant.said()
-    delivered_once(plant)
+    assert outcome.ledger_tables(airflow_env)["partitions"] == []
+    assert airflow_env.retry("ingest") == OK, airflow_env.said()
+    delivered_once(airflow_env)

@@ -56,28 +56,30 @@ def test_on_s3_a_killed_try_and_its_retry_are_one_unbroken_run(unbroken_on_s3: A
 
 def kill_and_retry(unbroken: Any, point: Point) -> None:
     """Put the state before the task back, kill it at the point, look as a reader, retry, compare, sweep, compare."""
-    plant, expected = unbroken.plant, unbroken.outcomes[point.task]
-    plant.put_back(point.task)
-    before = outcome.ledger_tables(plant)
+    airflow_env, expected = unbroken.airflow_env, unbroken.outcomes[point.task]
+    airflow_env.put_back(point.task)
+    before = outcome.ledger_tables(airflow_env)
     try:
-        code = plant.run(point.task, 1, point=point)
-        assert plant.reached.exists(), f"the point was not reached; the task ended with {code}\n{plant.said()}"
-        assert code == -signal.SIGKILL or point.side == "step", f"{code}\n{plant.said()}"
-        outcome.check_readers(plant)
-        now = outcome.ledger_tables(plant)
+        code = airflow_env.run(point.task, 1, point=point)
+        assert airflow_env.reached.exists(), (
+            f"the point was not reached; the task ended with {code}\n{airflow_env.said()}"
+        )
+        assert code == -signal.SIGKILL or point.side == "step", f"{code}\n{airflow_env.said()}"
+        outcome.check_readers(airflow_env)
+        now = outcome.ledger_tables(airflow_env)
         for name in ("partitions", "dataset_versions", "models", "model_events"):
             assert now[name] in (before[name], expected["ledger"][name]), f"half a transaction in {name}"
-        code = plant.retry(point.task)
-        assert code == OK, f"the retry ended with {code}\n{plant.said()}"
-        found = outcome.outcome(plant)
-        assert found == expected, f"{_first_difference(found, expected)}\n{plant.said()}"
-        outcome.check_readers(plant)
+        code = airflow_env.retry(point.task)
+        assert code == OK, f"the retry ended with {code}\n{airflow_env.said()}"
+        found = outcome.outcome(airflow_env)
+        assert found == expected, f"{_first_difference(found, expected)}\n{airflow_env.said()}"
+        outcome.check_readers(airflow_env)
         if point.task not in ("roll_out", "watch"):
-            assert plant.quiet() == [], "a step's process outlived its run"
-        plant.end_all()
-        assert outcome.swept(plant) == unbroken.swept(point.task), "the sweep leaves what an unbroken run has not"
+            assert airflow_env.quiet() == [], "a step's process outlived its run"
+        airflow_env.end_all()
+        assert outcome.swept(airflow_env) == unbroken.swept(point.task), "the sweep leaves what an unbroken run has not"
     finally:
-        plant.end_all()
+        airflow_env.end_all()
 
 
 def _first_difference(found: Any, expected: Any, where: str = "") -> str:

@@ -7,7 +7,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from matrix.plant import Plant
+from matrix.airflow_env import AirflowEnv
 from matrix.task import DAG, RUN_ID
 
 from millrace.contracts.measurement import MeteredJoules
@@ -144,23 +144,23 @@ def test_f19_a_pods_processors_and_gpus_add_up(url: str) -> None:
 
 
 def test_f18_a_prometheus_that_is_away_costs_a_run_its_metered_joules_and_nothing_else(
-    plant: Plant,
+    airflow_env: AirflowEnv,
 ) -> None:
     """F18: training goes on without Prometheus; the run's metered joules are NULL, with coverage 0 and the reason."""
     for task in ("ingest", "validate", "size", "train"):
-        plant.expect(task, MILLRACE_PROMETHEUS_URL=AWAY)
-    plant.ledger.close_run(DAG, RUN_ID, 0, state="success", reason="trained")
-    (row,) = plant.ledger.run_summary(DAG, RUN_ID)
+        airflow_env.expect(task, MILLRACE_PROMETHEUS_URL=AWAY)
+    airflow_env.ledger.close_run(DAG, RUN_ID, 0, state="success", reason="trained")
+    (row,) = airflow_env.ledger.run_summary(DAG, RUN_ID)
     assert row["measured_joules"] > 0
-    (waiting,) = plant.ledger.unmetered_runs()
-    tries = [{**each, "process_uid": "pod:millrace-steps/p"} for each in plant.ledger.tries(DAG, RUN_ID, 0)]
+    (waiting,) = airflow_env.ledger.unmetered_runs()
+    tries = [{**each, "process_uid": "pod:millrace-steps/p"} for each in airflow_env.ledger.tries(DAG, RUN_ID, 0)]
     found = RunMeters(Prometheus(AWAY)).read(tries)
-    plant.ledger.record_metered(waiting["dag_id"], waiting["run_id"], waiting["repeat"], found)
-    (energy,) = plant.ledger.run_energy(DAG, RUN_ID)
+    airflow_env.ledger.record_metered(waiting["dag_id"], waiting["run_id"], waiting["repeat"], found)
+    (energy,) = airflow_env.ledger.run_energy(DAG, RUN_ID)
     assert (energy["metered_joules"], energy["metered_coverage"]) == (None, 0.0)
     assert "does not answer" in energy["metered_reason"]
     assert "secret" not in energy["metered_reason"]
-    assert plant.ledger.unmetered_runs() == [waiting], "it is asked again"
+    assert airflow_env.ledger.unmetered_runs() == [waiting], "it is asked again"
 
 
 @pytest.mark.parametrize(("joules", "method"), [(None, None), (2.0, "estimated")])

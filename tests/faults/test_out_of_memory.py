@@ -63,7 +63,7 @@ def training(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Harnes
         parts={"memory": {"framework": float(800 << 20), "states": float(200 << 20)}},
     )  # fmt: skip
     harness.ledger.store_plan("flowers", "manual__1", 0, plan)
-    task = PodStepOperator(task_id="train", image="train", order=step_specs.train, workload=WORKLOAD)
+    task = PodStepOperator(task_id="train", image="train", make_task=step_specs.train, workload=WORKLOAD)
     monkeypatch.setattr(harness, "task", lambda: task)
     harness.launched.clear()
     yield harness
@@ -118,4 +118,4 @@ def test_f16_a_gpu_without_room_is_fed_fewer_rows_and_that_is_remembered(trainin
     assert [task.rows_at_once for task in tasks if isinstance(task, TrainTask)] == [None, 4, 2, 1]
     with pytest.raises(AirflowFailException, match="one row, with its gradients, fits"):
         training.over(ended(code=20), failed(error))
-    assert training.ledger.rows_lesson("flowers", training.order(0).hardware.name) == 1
+    assert training.ledger.device_rows_correction("flowers", training.order(0).hardware.name) == 1

@@ -13,7 +13,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from matrix.warm import WARM, Zygotes, popen
+from matrix.warm import WARM, ForkServers, popen
 from matrix.workplace import Workplace
 
 from millrace.launchers import process
@@ -34,7 +34,7 @@ def workplace(
 ) -> Iterator[Callable[[int], Workplace]]:
     """A workplace for each seed; all of them have one warm server's environment."""
     (tmp_path / "z").mkdir()
-    warm = Zygotes(repository, tmp_path / "z", ("serve",))
+    warm = ForkServers(repository, tmp_path / "z", ("serve",))
     monkeypatch.setenv(WARM, str(tmp_path / "z"))
     monkeypatch.setenv("MILLRACE_SERVING_PORT", "21400")
     monkeypatch.setenv("MILLRACE_STOP_GRACE_SECONDS", "10")
@@ -71,7 +71,7 @@ def step(place: Workplace) -> str:
     versions = [*runs.values()]
     things: dict[str, int] = {"train": 3 if len(current) < 3 else 0}
     if runs:
-        things |= {"again": 1, "gate": 2, "roll_out": 4, "watch": 4, "close": 4, "killed": 2, "kill_server": 1}
+        things |= {"again": 1, "gate": 2, "roll_out": 4, "watch": 4, "finish": 4, "killed": 2, "kill_server": 1}
         things |= {"roll_back": 3, "promote": 1, "readmit": 1, "sweep": 1}
     thing = chance.choices([*things], [*things.values()])[0]
     match thing:
@@ -79,7 +79,7 @@ def step(place: Workplace) -> str:
             return f"train: {place.train()}"
         case "again":
             return f"train again: {place.train(chance.choice(versions))}"
-        case "gate" | "roll_out" | "watch" | "close":
+        case "gate" | "roll_out" | "watch" | "finish":
             getattr(place, thing)(run_id)
             return f"{thing} {run_id} ({runs[run_id]})"
         case "killed":

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 from matrix import outcome
+from matrix.airflow_env import DAYS, AirflowEnv
 from matrix.catalogue import by_name
-from matrix.plant import DAYS, Plant
 from matrix.proxy import Fault, Proxy, proxied
 from matrix.task import OK, RETRY
 
@@ -22,79 +22,81 @@ BUDGET_SECONDS = 240
 
 
 @pytest.fixture
-def proxy(plant_on_s3: Plant) -> Iterator[Proxy]:
-    """The plant's store is reached through this one."""
+def proxy(airflow_on_s3: AirflowEnv) -> Iterator[Proxy]:
+    """The Airflow environment's store is reached through this one."""
     with proxied(os.environ["AWS_ENDPOINT_URL"]) as proxy:
-        plant_on_s3.environment["AWS_ENDPOINT_URL"] = proxy.url
+        airflow_on_s3.environment["AWS_ENDPOINT_URL"] = proxy.url
         yield proxy
 
 
 @pytest.mark.parametrize("fault", ["503", "reset", "short", "slow", "closed"])
 @pytest.mark.parametrize("task", ["ingest", "validate"])
 def test_f12_a_store_that_fails_for_a_moment_costs_time_and_nothing_else(
-    plant_on_s3: Plant, proxy: Proxy, fault: Fault, task: str
+    airflow_on_s3: AirflowEnv, proxy: Proxy, fault: Fault, task: str
 ) -> None:
     if task == "validate":
-        plant_on_s3.expect("ingest")
+        airflow_on_s3.expect("ingest")
     proxy.fault, proxy.left = fault, 3
-    code = plant_on_s3.run(task)
+    code = airflow_on_s3.run(task)
     assert proxy.spoiled >= 3, "the fault was not met"
     if code != OK:
-        assert code == RETRY, plant_on_s3.said()
-        outcome.check_readers(plant_on_s3)
+        assert code == RETRY, airflow_on_s3.said()
+        outcome.check_readers(airflow_on_s3)
         proxy.fault = ""
-        assert plant_on_s3.retry(task) == OK, plant_on_s3.said()
+        assert airflow_on_s3.retry(task) == OK, airflow_on_s3.said()
     proxy.fault = ""
     if task == "ingest":
-        plant_on_s3.expect("validate")
-    seen = outcome.table(plant_on_s3)
+        airflow_on_s3.expect("validate")
+    seen = outcome.table(airflow_on_s3)
     assert seen is not None
     assert {day: rows[0] for day, rows in seen["partitions"].items()} == {str(day): 150 for day in DAYS}
     assert seen["version"] == len(DAYS), "a partition was published twice"
-    outcome.check_readers(plant_on_s3)
+    outcome.check_readers(airflow_on_s3)
 
 
 @pytest.mark.parametrize("fault", ["503", "reset", "closed"])
 def test_f12_a_store_that_stays_away_ends_the_try_in_time_to_be_retried_and_nothing_is_published(
-    plant_on_s3: Plant, proxy: Proxy, fault: Fault
+    airflow_on_s3: AirflowEnv, proxy: Proxy, fault: Fault
 ) -> None:
-    plant_on_s3.expect("ingest")
-    named = outcome.ledger_tables(plant_on_s3)
-    trying = plant_on_s3.start("validate")
+    airflow_on_s3.expect("ingest")
+    named = outcome.ledger_tables(airflow_on_s3)
+    trying = airflow_on_s3.start("validate")
     away = threading.Timer(0.3, setattr, (proxy, "fault", fault))
     away.start()
     began = time.monotonic()
     code = trying.wait(BUDGET_SECONDS)
-    assert code == RETRY, plant_on_s3.said()
+    assert code == RETRY, airflow_on_s3.said()
     assert time.monotonic() - began < BUDGET_SECONDS
-    assert outcome.ledger_tables(plant_on_s3)["dataset_versions"] == named["dataset_versions"]
-    outcome.check_readers(plant_on_s3)
+    assert outcome.ledger_tables(airflow_on_s3)["dataset_versions"] == named["dataset_versions"]
+    outcome.check_readers(airflow_on_s3)
     proxy.fault = ""
-    assert plant_on_s3.retry("validate") == OK, plant_on_s3.said()
-    seen = outcome.table(plant_on_s3)
+    assert airflow_on_s3.retry("validate") == OK, airflow_on_s3.said()
+    seen = outcome.table(airflow_on_s3)
     assert seen is not None
     assert seen["version"] == len(DAYS)
 
 
-def test_f13_where_no_write_is_exclusive_the_ledger_lets_one_run_commit_and_a_killed_one_hands_on(plant: Plant) -> None:
+def test_f13_where_no_write_is_exclusive_the_ledger_lets_one_run_commit_and_a_killed_one_hands_on(
+    airflow_env: AirflowEnv,
+) -> None:
     traits = StoreTraits(
-        uri=plant.store, probed_at=datetime.now(UTC), means="none", keeps_what_is_there=False, one_wins=False,
+        uri=airflow_env.store, probed_at=datetime.now(UTC), means="none", keeps_what_is_there=False, one_wins=False,
         lists_at_once=True,
     )  # fmt: skip
     assert not traits.exclusive
-    plant.ledger.record_store(traits)
+    airflow_env.ledger.record_store(traits)
     runs: list[dict[str, Any]] = [{"FAULT_RUN_ID": f"manual__{number}"} for number in range(3)]
     for run in runs:
-        plant.expect("ingest", **run)
+        airflow_env.expect("ingest", **run)
     point = by_name("validate: one partition of two committed")
-    plant.run("validate", 1, point=point, **runs[0])
-    assert plant.reached.exists()
-    waiting = [plant.start("validate", 1, **run) for run in runs[1:]]
+    airflow_env.run("validate", 1, point=point, **runs[0])
+    assert airflow_env.reached.exists()
+    waiting = [airflow_env.start("validate", 1, **run) for run in runs[1:]]
     time.sleep(1)
     assert [each.poll() for each in waiting] == [None, None], "they commit beside a run that was killed in its commit"
-    assert plant.retry("validate", **runs[0]) == OK, plant.said()
-    assert [each.wait(120) for each in waiting] == [OK, OK], plant.said()
-    seen = outcome.table(plant)
+    assert airflow_env.retry("validate", **runs[0]) == OK, airflow_env.said()
+    assert [each.wait(120) for each in waiting] == [OK, OK], airflow_env.said()
+    seen = outcome.table(airflow_env)
     assert seen is not None
     assert seen["version"] == len(DAYS)
-    assert len(outcome.ledger_tables(plant)["partitions"]) == len(DAYS)
+    assert len(outcome.ledger_tables(airflow_env)["partitions"]) == len(DAYS)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.conftest import Plant
+from tests.e2e.conftest import AirflowEnv
 
 if importlib.util.find_spec("airflow.providers.openlineage") is None:
     pytest.skip(
@@ -33,20 +33,20 @@ def test_the_events_of_a_run_hold_what_the_ledger_says(
     monkeypatch.setenv("AIRFLOW__OPENLINEAGE__CUSTOM_RUN_FACETS", "millrace.orchestration.lineage.run_facets")
     path = [str(repository / "plugins"), str(repository / ".venvs" / "lineage")]
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(path))
-    plant = Plant(tmp_path, tmp_path / "dags")
-    with plant.running():
-        plant.deliver(DAY)
-        run_id = plant.run(partition_from=f"{DAY}", partition_to=f"{DAY}", dry_run=True)
-        row = plant.finish(run_id)
-        plant.wait(lambda: "millrace_run" in facets(events, run_id, "close"), "the event of the run's end", 60)
+    airflow_env = AirflowEnv(tmp_path, tmp_path / "dags")
+    with airflow_env.running():
+        airflow_env.deliver(DAY)
+        run_id = airflow_env.run(partition_from=f"{DAY}", partition_to=f"{DAY}", dry_run=True)
+        row = airflow_env.finish(run_id)
+        airflow_env.wait(lambda: "millrace_run" in facets(events, run_id, "close"), "the event of the run's end", 60)
     # OpenLineage leaves out what is None
     known = {name: value for name, value in row.items() if value is not None}
     assert facets(events, run_id, "close")["millrace_run"]["run_summary"] == known
     assert (row["state"], row["measured_joules"] > 0) == ("dry_run", True)
     of_tasks = [
-        facets(events, run_id, task)["millrace_task"] for task in ("divide", "ingest", "validate", "size", "train")
+        facets(events, run_id, task)["millrace_task"] for task in ("plan_ingest", "ingest", "validate", "size", "train")
     ]
-    # the rest is of `close` and of tasks that wait
+    # the rest is of `finish` and of tasks that wait
     assert sum(each["joules"] for each in of_tasks) == pytest.approx(row["measured_joules"], rel=0.05)
     assert {each["energy_method"] for each in of_tasks} == {row["energy_method"]}
 

@@ -56,7 +56,7 @@ def url(replay: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 
 def test_runs_serving_and_what_nobody_reserved_close_against_the_node(url: str) -> None:
-    found = NodeMeters(Prometheus(url), OWNERS, SCRAPE).closure("n1", BEGIN, BEGIN + SECONDS)
+    found = NodeMeters(Prometheus(url), OWNERS, SCRAPE).energy_balance("n1", BEGIN, BEGIN + SECONDS)
     assert found.active_joules["runs"] == pytest.approx(60 * 3600 + 10 * 600 + 300 * 3600, rel=0.005)
     assert found.active_joules["serving"] == pytest.approx(5 * 3600)
     assert found.active_joules["system"] == pytest.approx(3 * 3600)
@@ -70,12 +70,12 @@ def test_runs_serving_and_what_nobody_reserved_close_against_the_node(url: str) 
 
 def test_what_only_the_nodes_own_meter_sees_is_in_no_line_and_said(url: str) -> None:
     meters = NodeMeters(Prometheus(url), OWNERS, SCRAPE, 'ipmi_watts{{instance="{node}"}}')
-    found = meters.closure("n1", BEGIN, BEGIN + SECONDS)
+    found = meters.energy_balance("n1", BEGIN, BEGIN + SECONDS)
     assert found.gap == pytest.approx(1 - 1 / 1.1, abs=0.005)
     assert "% of it is in no line" in table(found)[-1]
 
 
 def test_a_node_that_no_meter_knows_closes_against_nothing(url: str) -> None:
-    found = NodeMeters(Prometheus(url), OWNERS, SCRAPE).closure("n2", BEGIN, BEGIN + SECONDS)
+    found = NodeMeters(Prometheus(url), OWNERS, SCRAPE).energy_balance("n2", BEGIN, BEGIN + SECONDS)
     assert (found.node_joules, found.gap, found.joules) == (None, None, 0.0)
     assert "closes against nothing" in table(found)[-1]

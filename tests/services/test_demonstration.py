@@ -24,7 +24,7 @@ from millrace.cli.demonstration.show import bring_in
 from millrace.ledger.ledger import Ledger
 from millrace.settings import Settings
 from millrace.storage import files, s3
-from tests.e2e.conftest import Plant, machine_rows
+from tests.e2e.conftest import AirflowEnv, machine_rows
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 DAG, FAULTS = "news_topics", "machine_faults"
@@ -40,7 +40,7 @@ MEASURED = (
 class Estate:
     """An Airflow whose store is remote, what it ran, and the secrets that it was given."""
 
-    plant: Plant
+    airflow_env: AirflowEnv
     store: str
     planted: dict[str, str]
     row: dict[str, Any] = field(default_factory=dict)
@@ -80,7 +80,7 @@ def credential_cache(ticket: str) -> bytes:
     return b"\5\4\0\0" + person + credential
 
 
-def plant_everywhere(patch: pytest.MonkeyPatch, folder: Path) -> Planted:
+def airflow_everywhere(patch: pytest.MonkeyPatch, folder: Path) -> Planted:
     """A credential in every place that Millrace and Airflow have for one, but the store's own."""
     planted = Planted()
     for variable in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
@@ -144,31 +144,33 @@ def estate(
             patch.setenv(variable, value)
         if request.param == "s3":
             create_bucket(bucket)
-        planted = plant_everywhere(patch, tmp_path_factory.mktemp("credentials"))
+        planted = airflow_everywhere(patch, tmp_path_factory.mktemp("credentials"))
         dags = home / "dags"
         dags.mkdir()
         for file in (REPOSITORY / "dags" / f"{DAG}.py", REPOSITORY / "tests" / "e2e" / "dags" / f"{FAULTS}.py"):
             (dags / file.name).write_text(file.read_text())
-        plant = Plant(home, dags)
-        plant.ledger = Ledger(os.environ.get("MILLRACE_LEDGER_URL") or f"sqlite:///{home / 'ledger.db'}")
-        plant.ledger.migrate()
-        made = Estate(plant, store, planted)
+        airflow_env = AirflowEnv(home, dags)
+        airflow_env.ledger = Ledger(os.environ.get("MILLRACE_LEDGER_URL") or f"sqlite:///{home / 'ledger.db'}")
+        airflow_env.ledger.migrate()
+        made = Estate(airflow_env, store, planted)
         made.days = bring_in(Settings(), cache=REPOSITORY / ".cache", pip=pip())
         if request.param == "s3":
             stack.enter_context(guarded_store(patch, planted, s3_proxy))
             with pytest.MonkeyPatch.context() as without:
                 for variable in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL"):
                     without.delenv(variable)
-                plant.airflow.up()
+                airflow_env.airflow.up()
         else:
-            plant.airflow.up()
+            airflow_env.airflow.up()
         try:
-            plant.api = AirflowApi(plant.airflow)
-            run_id = plant.run(DAG, rows=ROWS, partition_from=f"{min(made.days)}", partition_to=f"{max(made.days)}")
-            made.row = plant.finish(run_id, DAG)
+            airflow_env.api = AirflowApi(airflow_env.airflow)
+            run_id = airflow_env.run(
+                DAG, rows=ROWS, partition_from=f"{min(made.days)}", partition_to=f"{max(made.days)}"
+            )
+            made.row = airflow_env.finish(run_id, DAG)
             yield made
         finally:
-            plant.airflow.down()
+            airflow_env.airflow.down()
             system, path = files.locate(store)
             system.delete_dir(path)
 
@@ -185,7 +187,7 @@ def test_the_run_ends_well_with_a_row_like_a_laptops(estate: Estate) -> None:
 
 
 def test_every_document_is_in_the_table_once_and_the_live_model_answers(estate: Estate) -> None:
-    dataset = estate.plant.ledger.latest_dataset(DAG, until=date.max)
+    dataset = estate.airflow_env.ledger.latest_dataset(DAG, until=date.max)
     assert dataset.uri.startswith(estate.store)
     table = DeltaTable(dataset.uri, version=dataset.version, storage_options=s3.delta_options(dataset.uri))
     counts = table.to_pyarrow_table(columns=["partition_"]).group_by("partition_").aggregate([("partition_", "count")])
@@ -193,7 +195,7 @@ def test_every_document_is_in_the_table_once_and_the_live_model_answers(estate: 
     # de-duplication drops some documents of a day, and adds none
     assert set(by_day) == set(estate.days)
     assert all(0.9 * estate.days[day] < rows <= estate.days[day] for day, rows in by_day.items())
-    live = estate.plant.ledger.live_model(DAG)
+    live = estate.airflow_env.ledger.live_model(DAG)
     assert live.model.uri.startswith(estate.store)
     assert live.model.version == estate.row["model_version"]
 
@@ -203,16 +205,16 @@ def test_a_run_that_fails_says_why_and_publishes_nothing(estate: Estate) -> None
     lines = machine_rows(day)
     lines[7] = lines[7].replace("well", "unwell").replace("worn", "unwell").replace("broken", "unwell")
     files.write_bytes(f"{estate.store}/arrivals/{FAULTS}/{day}.csv", ("\n".join(lines) + "\n").encode())
-    run_id = estate.plant.run(FAULTS, partition_from=f"{day}", partition_to=f"{day}")
-    row = estate.plant.finish(run_id, FAULTS)
+    run_id = estate.airflow_env.run(FAULTS, partition_from=f"{day}", partition_to=f"{day}")
+    row = estate.airflow_env.finish(run_id, FAULTS)
     assert row["state"] == "failed"
     assert "ingest: a value is not one of the 3 of target.labels" in row["reason"]
-    assert estate.plant.ledger.latest_dataset(FAULTS, until=date.max) is None
+    assert estate.airflow_env.ledger.latest_dataset(FAULTS, until=date.max) is None
 
 
 def test_no_secret_is_found_anywhere(estate: Estate, all_that_is_kept: Any) -> None:
     """Logs with their tracebacks, XComs, rendered fields, the ledger, reports, specifications, Data Docs, models."""
-    kept = all_that_is_kept(estate.plant.airflow.home, estate.store)
+    kept = all_that_is_kept(estate.airflow_env.airflow.home, estate.store)
     assert any(name.endswith("/log.txt") for name in kept), "no step's own log was looked at"
     if url := os.environ.get("MILLRACE_LEDGER_URL"):
         engine = sa.create_engine(url)

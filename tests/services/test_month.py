@@ -13,7 +13,7 @@ from deltalake import DeltaTable
 
 from millrace.ledger.ledger import Ledger
 from millrace.storage import files, s3
-from tests.e2e.conftest import Plant, machine_rows
+from tests.e2e.conftest import AirflowEnv, machine_rows
 
 DAG = "machine_faults"
 ROWS = 60
@@ -23,13 +23,13 @@ TERMINAL = {"success", "skipped", "rejected", "superseded"}
 
 
 @pytest.fixture
-def plant(tmp_path: Path, s3_uri: str, repository: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+def airflow_env(tmp_path: Path, s3_uri: str, repository: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     for name, value in {"STORAGE_URI": f"{s3_uri}/store", "ARRIVALS_URI": f"{s3_uri}/arrivals"}.items():
         monkeypatch.setenv(f"MILLRACE_{name}", value)
     dags = tmp_path / "dags"
     dags.mkdir()
     (dags / f"{DAG}.py").write_text((repository / "tests" / "e2e" / "dags" / f"{DAG}.py").read_text())
-    made = Plant(tmp_path, dags)
+    made = AirflowEnv(tmp_path, dags)
     made.ledger = Ledger(os.environ.get("MILLRACE_LEDGER_URL") or f"sqlite:///{tmp_path / 'ledger.db'}")
     for day in MONTH:
         if day != ABSENT:
@@ -39,62 +39,64 @@ def plant(tmp_path: Path, s3_uri: str, repository: Path, monkeypatch: pytest.Mon
         yield made
 
 
-def table(plant: Plant, version: int | None = None) -> DeltaTable:
-    dataset = plant.ledger.latest_dataset(DAG, until=date.max)
+def table(airflow_env: AirflowEnv, version: int | None = None) -> DeltaTable:
+    dataset = airflow_env.ledger.latest_dataset(DAG, until=date.max)
     return DeltaTable(dataset.uri, version=version, storage_options=s3.delta_options(dataset.uri))
 
 
-def rows_by_day(plant: Plant, version: int | None = None) -> dict[date, int]:
-    read = table(plant, version).to_pyarrow_table(columns=["partition_"])
+def rows_by_day(airflow_env: AirflowEnv, version: int | None = None) -> dict[date, int]:
+    read = table(airflow_env, version).to_pyarrow_table(columns=["partition_"])
     counts = read.group_by("partition_").aggregate([("partition_", "count")]).to_pylist()
     return {row["partition_"]: row["partition__count"] for row in counts}
 
 
-def versions(plant: Plant) -> dict[int, tuple[str, str, str]]:
+def versions(airflow_env: AirflowEnv) -> dict[int, tuple[str, str, str]]:
     """Which run and repeat wrote which partition, for each version of the table that wrote rows."""
-    history = [entry for entry in table(plant).history() if entry["operation"] == "WRITE"]
+    history = [entry for entry in table(airflow_env).history() if entry["operation"] == "WRITE"]
     return {entry["version"]: (entry["run_id"], entry["repeat"], entry["partition"]) for entry in history}
 
 
-def backfill(plant: Plant, first: date, last: date, reprocess: str) -> None:
-    plant.wait(lambda: not plant.api.backfills_running(DAG), "the end of the backfill before", timeout_seconds=120)
-    plant.command(
+def backfill(airflow_env: AirflowEnv, first: date, last: date, reprocess: str) -> None:
+    airflow_env.wait(
+        lambda: not airflow_env.api.backfills_running(DAG), "the end of the backfill before", timeout_seconds=120
+    )
+    airflow_env.command(
         "backfill", "create", "--dag-id", DAG, "--from-date", f"{first}", "--to-date", f"{last}",
         "--max-active-runs", "8", "--reprocess-behavior", reprocess,
     )  # fmt: skip
 
 
-def ended(plant: Plant) -> bool:
-    return not plant.api.backfills_running(DAG) and not plant.ledger.open_runs(DAG)
+def ended(airflow_env: AirflowEnv) -> bool:
+    return not airflow_env.api.backfills_running(DAG) and not airflow_env.ledger.open_runs(DAG)
 
 
-def trained(plant: Plant) -> list[dict[str, Any]]:
-    return [row for row in plant.ledger.run_summary(dag_id=DAG, limit=500) if row["model_version"]]
+def trained(airflow_env: AirflowEnv) -> list[dict[str, Any]]:
+    return [row for row in airflow_env.ledger.run_summary(dag_id=DAG, limit=500) if row["model_version"]]
 
 
 @pytest.mark.long
 @pytest.mark.timeout(1500)
-def test_a_months_days_are_published_once_and_one_model_of_the_newest_data_is_live(plant: Plant) -> None:
+def test_a_months_days_are_published_once_and_one_model_of_the_newest_data_is_live(airflow_env: AirflowEnv) -> None:
     begun = time.monotonic()
-    plant.api.await_dag(DAG)
-    plant.api.unpause(DAG)
-    there = plant.run(partition_from=f"{THERE[0]}", partition_to=f"{THERE[-1]}", train="never")
-    assert plant.finish(there)["state"] == "success"
+    airflow_env.api.await_dag(DAG)
+    airflow_env.api.unpause(DAG)
+    there = airflow_env.run(partition_from=f"{THERE[0]}", partition_to=f"{THERE[-1]}", train="never")
+    assert airflow_env.finish(there)["state"] == "success"
     flying = f'{{"partition_from": "{FLYING}", "partition_to": "{FLYING}", "train": "never"}}'
-    plant.command("dags", "trigger", DAG, "--logical-date", f"{FLYING}T00:00:00+00:00", "--conf", flying)
-    beside = plant.run(partition_from=f"{BESIDE}", partition_to=f"{BESIDE}", train="never")
-    backfill(plant, MONTH[0], MONTH[-1], "none")
-    plant.wait(partial(ended, plant), "the month", timeout_seconds=1000)
+    airflow_env.command("dags", "trigger", DAG, "--logical-date", f"{FLYING}T00:00:00+00:00", "--conf", flying)
+    beside = airflow_env.run(partition_from=f"{BESIDE}", partition_to=f"{BESIDE}", train="never")
+    backfill(airflow_env, MONTH[0], MONTH[-1], "none")
+    airflow_env.wait(partial(ended, airflow_env), "the month", timeout_seconds=1000)
     print(f"a month: {time.monotonic() - begun:.0f} s")
 
     # each day is there once, and the table's history says by which run
     published = [day for day in MONTH if day != ABSENT]
-    assert rows_by_day(plant) == dict.fromkeys(published, ROWS)
-    wrote = versions(plant)
+    assert rows_by_day(airflow_env) == dict.fromkeys(published, ROWS)
+    wrote = versions(airflow_env)
     assert sorted(partition for _, _, partition in wrote.values()) == [str(day) for day in published]
     by_day = {partition: run_id for run_id, _, partition in wrote.values()}
     assert {by_day[f"{day}"] for day in THERE} == {there}
-    rows = {row["run_id"]: row for row in plant.ledger.run_summary(dag_id=DAG, limit=500)}
+    rows = {row["run_id"]: row for row in airflow_env.ledger.run_summary(dag_id=DAG, limit=500)}
     assert {rows[run_id]["state"] for run_id in by_day.values()} == {"success"}
     runs = [row for row in rows.values() if row["run_id"].startswith("backfill")]
     assert len(runs) == len(MONTH) - 1, "the day of a run in flight was not left to it"
@@ -103,24 +105,24 @@ def test_a_months_days_are_published_once_and_one_model_of_the_newest_data_is_li
     assert rows[beside]["state"] == "success"
 
     # one training, on a version that is named and holds all days up to its own
-    (one,) = trained(plant)
-    dataset = plant.ledger.plan(DAG, one["run_id"]).dataset
-    live = plant.ledger.live_model(DAG)
+    (one,) = trained(airflow_env)
+    dataset = airflow_env.ledger.plan(DAG, one["run_id"]).dataset
+    live = airflow_env.ledger.live_model(DAG)
     assert (live.dataset, live.run.run_id, dataset.until) == (dataset, one["run_id"], MONTH[-1])
-    assert rows_by_day(plant, dataset.version) == dict.fromkeys(published, ROWS)
+    assert rows_by_day(airflow_env, dataset.version) == dict.fromkeys(published, ROWS)
 
     # repeated it is nothing at all, or by choice the same rows again
-    backfill(plant, MONTH[0], MONTH[-1], "none")
-    plant.wait(partial(ended, plant), "nothing")
-    assert len(plant.ledger.run_summary(dag_id=DAG, limit=500)) == len(rows)
+    backfill(airflow_env, MONTH[0], MONTH[-1], "none")
+    airflow_env.wait(partial(ended, airflow_env), "nothing")
+    assert len(airflow_env.ledger.run_summary(dag_id=DAG, limit=500)) == len(rows)
     begun = time.monotonic()
-    backfill(plant, MONTH[-7], MONTH[-1], "completed")
-    plant.wait(partial(ended, plant), "the last week again", timeout_seconds=400)
+    backfill(airflow_env, MONTH[-7], MONTH[-1], "completed")
+    airflow_env.wait(partial(ended, airflow_env), "the last week again", timeout_seconds=400)
     print(f"a week again: {time.monotonic() - begun:.0f} s")
-    again = [row for row in plant.ledger.run_summary(dag_id=DAG, limit=500) if row["repeat"]]
+    again = [row for row in airflow_env.ledger.run_summary(dag_id=DAG, limit=500) if row["repeat"]]
     assert len(again) == 7
     assert {row["state"] for row in again} <= TERMINAL
-    assert versions(plant) == wrote
-    assert rows_by_day(plant) == dict.fromkeys(published, ROWS)
-    assert len(trained(plant)) == 2, "of the week again the newest day's run trains, and no other"
-    assert plant.ledger.live_model(DAG).dataset.until == MONTH[-1]
+    assert versions(airflow_env) == wrote
+    assert rows_by_day(airflow_env) == dict.fromkeys(published, ROWS)
+    assert len(trained(airflow_env)) == 2, "of the week again the newest day's run trains, and no other"
+    assert airflow_env.ledger.live_model(DAG).dataset.until == MONTH[-1]

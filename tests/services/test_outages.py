@@ -17,7 +17,7 @@ from deltalake import DeltaTable
 
 from millrace.runs.run import run_folder_uri
 from millrace.storage import files, s3
-from tests.e2e.conftest import Plant, machine_rows
+from tests.e2e.conftest import AirflowEnv, machine_rows
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 DAG = "machine_faults"
@@ -35,7 +35,7 @@ def outage(request: pytest.FixtureRequest) -> dict[str, str]:
 
 
 @pytest.fixture
-def plant(
+def airflow_env(
     outage: dict[str, str], tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Any]:
     store = str(request.getfixturevalue(f"{outage['store']}_uri"))
@@ -44,7 +44,7 @@ def plant(
     dags = tmp_path / "dags"
     dags.mkdir()
     (dags / f"{DAG}.py").write_text((REPOSITORY / "tests" / "e2e" / "dags" / f"{DAG}.py").read_text())
-    made = Plant(tmp_path, dags)
+    made = AirflowEnv(tmp_path, dags)
     lines = "\n".join(machine_rows(DAY, ROWS)) + "\n"
     files.write_bytes(f"{store}/arrivals/{DAG}/{DAY}.csv", lines.encode())
     with made.running():
@@ -62,24 +62,26 @@ def strike(outage: dict[str, str]) -> None:
 
 @pytest.mark.outage
 @pytest.mark.timeout(900)
-def test_a_run_outlives_a_store_that_is_killed_in_ingest_and_in_training(plant: Plant, outage: dict[str, str]) -> None:
-    run_id = plant.run(DAG, partition_from=f"{DAY}", partition_to=f"{DAY}", epochs=40, batch_size=16)
+def test_a_run_outlives_a_store_that_is_killed_in_ingest_and_in_training(
+    airflow_env: AirflowEnv, outage: dict[str, str]
+) -> None:
+    run_id = airflow_env.run(DAG, partition_from=f"{DAY}", partition_to=f"{DAY}", epochs=40, batch_size=16)
     folder = run_folder_uri(os.environ["MILLRACE_STORAGE_URI"], DAG, run_id)
-    plant.wait(lambda: plant.api.tasks(DAG, run_id)["ingest"]["state"] == "running", "ingest")
+    airflow_env.wait(lambda: airflow_env.api.tasks(DAG, run_id)["ingest"]["state"] == "running", "ingest")
     strike(outage)
 
     def trained_a_while() -> bool:
         names = files.names(f"{folder}/train/state-0")
         return any(name.startswith("checkpoint-") and int(name.split("-")[1]) > 0 for name in names)
 
-    plant.wait(trained_a_while, "a checkpoint of the training")
+    airflow_env.wait(trained_a_while, "a checkpoint of the training")
     strike(outage)
-    row = plant.finish(run_id, DAG)
+    row = airflow_env.finish(run_id, DAG)
     assert row["state"] == "success", row
-    tries = plant.ledger.tries(DAG, run_id, 0)
+    tries = airflow_env.ledger.tries(DAG, run_id, 0)
     print(outage["name"], [(each["task_id"], each["try_number"], each["outcome"]) for each in tries])
 
-    dataset = plant.ledger.latest_dataset(DAG, until=date.max)
+    dataset = airflow_env.ledger.latest_dataset(DAG, until=date.max)
     table = DeltaTable(dataset.uri, version=dataset.version, storage_options=s3.delta_options(dataset.uri))
     assert table.version() == 1, "the day was published more than once"
     assert sorted(table.to_pyarrow_table(columns=["id"])["id"].to_pylist()) == [
@@ -87,4 +89,4 @@ def test_a_run_outlives_a_store_that_is_killed_in_ingest_and_in_training(plant: 
     ]
     losses = files.read_bytes(f"{folder}/train/state-0/losses.jsonl").decode().splitlines()
     assert [json.loads(line)["step"] for line in losses] == list(range(1, len(losses) + 1)), "a step is missing"
-    assert plant.ledger.live_model(DAG).model.version == row["model_version"]
+    assert airflow_env.ledger.live_model(DAG).model.version == row["model_version"]

@@ -42,14 +42,14 @@ def test_every_task_has_an_owner_a_timeout_retries_and_a_doc_line(bag: DagBag) -
 
 
 def test_the_chain_is_the_agreed_one(bag: DagBag) -> None:
-    chain = ["divide", "ingest", "validate", "await_earlier_partitions", "size", "await_start", "train"]
+    chain = ["plan_ingest", "ingest", "validate", "await_earlier_partitions", "size", "await_start", "train"]
     chain += ["export", "evaluate", "gate"]
     for dag in _workloads(bag):
         for before, after in itertools.pairwise(chain):
             assert after in dag.get_task(before).downstream_task_ids
-        assert dag.get_task("gate").downstream_task_ids == {"approve", "roll_out", "close"}
+        assert dag.get_task("gate").downstream_task_ids == {"approve", "roll_out", "finish"}
         assert dag.get_task("roll_out").downstream_task_ids == {"watch"}
-        assert dag.get_task("watch").downstream_task_ids == {"close"}
+        assert dag.get_task("watch").downstream_task_ids == {"finish"}
 
 
 def test_where_each_row_is_once_in_the_data_set_validation_follows_the_earlier_days(bag: DagBag) -> None:

@@ -34,7 +34,7 @@ ALLOWED = {
     ("images/data/millrace_data/json_rows.py", "JsonRows._not_json"): "json's error, which has no code",
     ("images/train/millrace_train/device_memory.py", "_exhausted"): "what JAX and CUDA say, which is a code in a text",
     ("images/train/millrace_train/device_memory.py", "device_memory"): "the line of it that people are shown",
-    ("images/train/millrace_train/gang.py", "Workers.held_together"): "gloo's error, which has no code",
+    ("images/train/millrace_train/worker_group.py", "Workers.held_together"): "gloo's error, which has no code",
     ("images/train/millrace_train/rows.py", "_open"): "delta-rs' error, which has no code",
     ("plugins/millrace/cli/check/evaluate.py", "_stopped"): "the name of a class of ours in Python's TypeError",
     ("plugins/millrace/launchers/kubernetes.py", "_disruption"): _KUBERNETES,

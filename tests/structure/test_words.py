@@ -34,18 +34,38 @@ def private_words(text: str) -> list[str]:
     return [found.group() for found in WORDS.finditer(re.sub(r"``?[^`]*``?", "", " ".join(text.split())))]
 
 
+# words that are no part of a name either
+NAMES = frozenset({
+    "asker", "breach", "breaches", "closure", "elder", "elders", "gang", "gangs", "lesson", "lessons", "offence",
+    "office", "outlook", "outlooks", "plant", "sieve", "zygote", "zygotes",
+})  # fmt: skip
+_PART = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
+
+
+def names(tree: ast.AST) -> Iterator[str]:
+    """The names that a module defines: functions, classes, arguments, variables and attributes."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
+                yield node.name
+            case ast.arg():
+                yield node.arg
+            case ast.Name(ctx=ast.Store()):
+                yield node.id
+            case ast.Attribute(ctx=ast.Store()):
+                yield node.attr
+
+
+def private_names(source: str) -> list[str]:
+    return [name for name in names(ast.parse(source)) if NAMES & {part.lower() for part in _PART.findall(name)}]
+
+
 def prose(source: str) -> Iterator[str]:
-    """The docstrings and comments of a module, and the texts that describe a setting or an option."""
+    """The docstrings, comments and texts of a module, such as its errors and the descriptions of settings."""
     tree = ast.parse(source)
     for node in ast.walk(tree):
-        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
-            yield node.value.value
-        if isinstance(node, ast.keyword) and node.arg in ("description", "help"):
-            yield from (
-                part.value
-                for part in ast.walk(node.value)
-                if isinstance(part, ast.Constant) and isinstance(part.value, str)
-            )
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and " " in node.value:
+            yield node.value
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.type == tokenize.COMMENT:
             yield token.string
@@ -62,8 +82,24 @@ def test_docstrings_and_comments_use_plain_words(repository: Path, folder: str) 
     assert not found, f"{sorted(found)}; the plain words: {PLAIN}"
 
 
+@pytest.mark.parametrize("folder", ["plugins", "images", "dags", "tests"])
+def test_names_use_plain_words(repository: Path, folder: str) -> None:
+    paths = list(tracked(repository, f"{folder}/*.py"))
+    assert paths
+    found = {f"{path.relative_to(repository)}: {name}" for path in paths for name in private_names(path.read_text())}
+    assert not found, sorted(found)
+
+
+def test_a_private_name_is_found_by_its_parts() -> None:
+    source = (
+        "class PodGang:\n    def of(self, elder_runs):\n        self.room = breaches = 1\n    explained = plants = 2"
+    )
+    assert private_names(source) == ["PodGang", "elder_runs", "breaches"]
+
+
 def test_pages_and_statements_use_plain_words(repository: Path) -> None:
-    pages = [path for path in tracked(repository, "*.md", "sql/*.sql") if "migrations" not in path.parts]
+    paths = tracked(repository, "*.md", "sql/*.sql", "plugins/*.html", "images/*.yaml")
+    pages = [path for path in paths if "migrations" not in path.parts]
     assert pages
     found = {f"{path.relative_to(repository)}: {word!r}" for path in pages for word in private_words(path.read_text())}
     assert not found, f"{sorted(found)}; the plain words: {PLAIN}"

@@ -115,13 +115,13 @@ def _read_keys(dataset: Dataset) -> Callable[[Batches], Iterator[pa.RecordBatch]
 def _rewrite(by_day: dict[str, StagedPartition], dataset: Dataset, folder_uri: str) -> Callable[[pa.Table], pa.Table]:
     def rewrite(repeats: pa.Table) -> pa.Table:
         partition = by_day[repeats["day"][0].as_py()]
-        told = partition.model_dump_json()
+        document = partition.model_dump_json()
         error = None
         try:
-            told = without(partition, repeats["key"].to_pylist(), dataset, folder_uri).model_dump_json()
+            document = without(partition, repeats["key"].to_pylist(), dataset, folder_uri).model_dump_json()
         except BadInputError as found:  # Spark would replace the exception by its own text
             error = ErrorDetail.of(found).model_dump_json()
-        return pa.table({"partition": pa.array([told], pa.string()), "error": pa.array([error], pa.string())})
+        return pa.table({"partition": pa.array([document], pa.string()), "error": pa.array([error], pa.string())})
 
     return rewrite
 

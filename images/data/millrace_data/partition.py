@@ -17,7 +17,7 @@ from millrace_data import made, source
 from millrace_data.deduplicate import SeenRows
 from millrace_data.file_errors import no_rows
 from millrace_data.quarantine import Quarantine
-from millrace_data.rules import first_breach
+from millrace_data.rules import first_violation
 from millrace_data.schema import staged_schema
 from millrace_data.settled import refuse_other_length, settled
 from millrace_data.split import deal
@@ -78,8 +78,8 @@ def _stage(delivery: _Delivery) -> StagedPartition:
             extra_names |= found.extra_names
             quarantine.take(found.bad)
             batch = found.batch
-            if breach := first_breach(batch, dataset):
-                raise breach.error(uri, progress.rows)
+            if violation := first_violation(batch, dataset):
+                raise violation.error(uri, progress.rows)
             progress.add(batch)
             first = batch if seen is None else _kept(batch, seen.first_seen(batch))
             if first.num_rows:

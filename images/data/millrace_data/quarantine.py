@@ -43,10 +43,10 @@ class Quarantine:
         try:
             self._file.publish()
         except OSError as failure:
-            raise files.no_room(self.uri, failure) from failure
+            raise files.storage_full(self.uri, failure) from failure
 
     def take(self, rows: tuple[BadRow, ...]) -> None:
-        """Keep rows. Raises the first row's BadInputError if the workload allows none, and no_room's errors."""
+        """Keep rows. Raises the first row's BadInputError if the workload allows none, and storage_full's errors."""
         if not rows:
             return
         if not self._share:
@@ -59,7 +59,7 @@ class Quarantine:
         try:
             self._write(rows)
         except OSError as failure:
-            raise files.no_room(self.uri, failure) from failure
+            raise files.storage_full(self.uri, failure) from failure
 
     def _write(self, rows: tuple[BadRow, ...]) -> None:
         if self._file is None:

@@ -22,7 +22,7 @@ _CALENDAR = {
 
 
 @dataclass(frozen=True)
-class Breach:
+class Violation:
     """Violation of a rule by rows of a batch; ``index`` is the first such row, from 0."""
 
     index: int
@@ -41,41 +41,41 @@ class Breach:
         )
 
 
-def first_breach(batch: pa.RecordBatch, dataset: Dataset) -> Breach | None:
+def first_violation(batch: pa.RecordBatch, dataset: Dataset) -> Violation | None:
     """Return the violation with the lowest row index, or None if no row violates a rule."""
-    breaches = [
-        breach for column in dataset.columns for breach in _breaches(column, batch.column(column.name), dataset)
+    violations = [
+        violation for column in dataset.columns for violation in _violations(column, batch.column(column.name), dataset)
     ]
-    return min(breaches, key=lambda breach: breach.index, default=None)
+    return min(violations, key=lambda violation: violation.index, default=None)
 
 
-def _breaches(column: Column, array: pa.Array, dataset: Dataset) -> Iterator[Breach]:
+def _violations(column: Column, array: pa.Array, dataset: Dataset) -> Iterator[Violation]:
     # the readers of text formats have checked this already
     if dataset.source.format == "parquet" and (not_utf8 := _not_utf8(column, array)):
         yield not_utf8
         return
     must_be_complete = not column.nullable or column.name in _always_complete(dataset)
     if must_be_complete and array.null_count:
-        yield _breach(
+        yield _violation(
             column, pc.is_null(array), "a value is missing or null", "the column is complete", "give every row a value"
         )
     match column.kind.kind:
         case "string":
-            yield from _length_breaches(column, array, _character_bounds(array), pc.utf8_length)
+            yield from _length_violations(column, array, _character_bounds(array), pc.utf8_length)
         case "binary":
-            yield from _length_breaches(column, array, _min_max(pc.binary_length(array)), pc.binary_length)
+            yield from _length_violations(column, array, _min_max(pc.binary_length(array)), pc.binary_length)
         case "list":
-            yield from _item_breaches(column, array)
+            yield from _item_violations(column, array)
             lengths = pc.list_value_length(array)
-            yield from _length_breaches(column, array, _min_max(lengths), pc.list_value_length)
+            yield from _length_violations(column, array, _min_max(lengths), pc.list_value_length)
         case "integer" | "decimal":
-            yield from _bound_breaches(column, array)
+            yield from _bound_violations(column, array)
         case "float":
-            yield from _finite_breaches(column, array)
-            yield from _bound_breaches(column, array)
+            yield from _finite_violations(column, array)
+            yield from _bound_violations(column, array)
         case "date" | "timestamp":
-            yield from _calendar_breaches(column, array)
-    yield from _vocabulary_breaches(column, array, dataset)
+            yield from _calendar_violations(column, array)
+    yield from _vocabulary_violations(column, array, dataset)
 
 
 def _always_complete(dataset: Dataset) -> set[str]:
@@ -83,18 +83,18 @@ def _always_complete(dataset: Dataset) -> set[str]:
     return names | {dataset.split.column} if dataset.split.column else names
 
 
-def _breach(column: Column, broken: pa.BooleanArray, what: str, rule: str, remedy: str) -> Breach:
-    return Breach(pc.index(pc.fill_null(broken, False), True).as_py(), column.name, what, rule, remedy)
+def _violation(column: Column, broken: pa.BooleanArray, what: str, rule: str, remedy: str) -> Violation:
+    return Violation(pc.index(pc.fill_null(broken, False), True).as_py(), column.name, what, rule, remedy)
 
 
-def _not_utf8(column: Column, array: pa.Array) -> Breach | None:
+def _not_utf8(column: Column, array: pa.Array) -> Violation | None:
     if not pa.types.is_string(_leaf_type(array.type)):
         return None
     try:
         array.validate(full=True)
     except pa.ArrowInvalid:
         bad = next(index for index in range(len(array)) if not _is_utf8(array.slice(index, 1)))
-        return Breach(
+        return Violation(
             bad, column.name, "the text is not UTF-8", "text is UTF-8", "convert the file, for instance with iconv"
         )
     return None
@@ -119,14 +119,14 @@ def _character_bounds(array: pa.Array) -> tuple[int, int]:
     return -(-shortest // _UTF8_BYTES_PER_CHARACTER), longest
 
 
-def _length_breaches(
+def _length_violations(
     column: Column, array: pa.Array, extremes: tuple[int, int], count: Callable[[pa.Array], pa.Array]
-) -> Iterator[Breach]:
+) -> Iterator[Violation]:
     unit = LENGTH_UNITS[column.kind.kind]
     if column.max_length is not None and extremes[1] > column.max_length:
         lengths = count(array)
         if _min_max(lengths)[1] > column.max_length:
-            yield _breach(
+            yield _violation(
                 column,
                 pc.greater(lengths, column.max_length),
                 f"a value has {_min_max(lengths)[1]:,} {unit}",
@@ -137,7 +137,7 @@ def _length_breaches(
         lengths = count(array)
         too_short = pc.less(lengths, column.min_length)
         if pc.any(too_short).as_py():
-            yield _breach(
+            yield _violation(
                 column,
                 too_short,
                 "a value is too short",
@@ -151,20 +151,24 @@ def _leaf_type(kind: pa.DataType) -> pa.DataType:
     return _leaf_type(kind.value_type) if pa.types.is_list(kind) else kind
 
 
-def _item_breaches(column: Column, array: pa.Array) -> Iterator[Breach]:
+def _item_violations(column: Column, array: pa.Array) -> Iterator[Violation]:
     items = array
     while pa.types.is_list(items.type):
         items = items.flatten()
         if items.null_count:
-            yield _row_breach(column, array, _has_null, "an item of the list is null", "items are complete")
+            yield _row_violation(column, array, _has_null, "an item of the list is null", "items are complete")
             return
     if pa.types.is_floating(items.type) and pc.all(pc.is_finite(items)).as_py() is False:
-        yield _row_breach(column, array, _has_infinite, "an item of the list is NaN or infinite", "numbers are finite")
+        yield _row_violation(
+            column, array, _has_infinite, "an item of the list is NaN or infinite", "numbers are finite"
+        )
 
 
-def _row_breach(column: Column, array: pa.Array, is_bad: Callable[[object], bool], what: str, rule: str) -> Breach:
+def _row_violation(
+    column: Column, array: pa.Array, is_bad: Callable[[object], bool], what: str, rule: str
+) -> Violation:
     bad = [row is not None and is_bad(row) for row in array.to_pylist()]
-    return _breach(column, pa.array(bad), what, rule, "drop the item")
+    return _violation(column, pa.array(bad), what, rule, "drop the item")
 
 
 def _has_null(row: object) -> bool:
@@ -177,39 +181,41 @@ def _has_infinite(row: object) -> bool:
     return isinstance(row, float) and not abs(row) < float("inf")
 
 
-def _finite_breaches(column: Column, array: pa.Array) -> Iterator[Breach]:
+def _finite_violations(column: Column, array: pa.Array) -> Iterator[Violation]:
     finite = pc.is_finite(array)
     if pc.all(finite).as_py() is False:
-        yield _breach(column, pc.invert(finite), "a value is NaN or infinite", "numbers are finite", "correct the row")
+        yield _violation(
+            column, pc.invert(finite), "a value is NaN or infinite", "numbers are finite", "correct the row"
+        )
 
 
-def _bound_breaches(column: Column, array: pa.Array) -> Iterator[Breach]:
+def _bound_violations(column: Column, array: pa.Array) -> Iterator[Violation]:
     below = bounds.below(column, array)
     if below is not None and pc.any(below).as_py():
-        yield _breach(
+        yield _violation(
             column, below, "a value is too small", f"at least {column.minimum} (minimum)", "correct or drop the row"
         )
     above = bounds.above(column, array)
     if above is not None and pc.any(above).as_py():
-        yield _breach(
+        yield _violation(
             column, above, "a value is too large", f"at most {column.maximum} (maximum)", "correct or drop the row"
         )
 
 
-def _calendar_breaches(column: Column, array: pa.Array) -> Iterator[Breach]:
+def _calendar_violations(column: Column, array: pa.Array) -> Iterator[Violation]:
     first, last = (pa.scalar(end, array.type) for end in _CALENDAR[column.kind.kind])
     outside = pc.or_(pc.less(array, first), pc.greater(array, last))
     if pc.any(outside).as_py():
-        yield _breach(column, outside, "a year is beyond the calendar", "years 1 to 9999", "correct or drop the row")
+        yield _violation(column, outside, "a year is beyond the calendar", "years 1 to 9999", "correct or drop the row")
 
 
-def _vocabulary_breaches(column: Column, array: pa.Array, dataset: Dataset) -> Iterator[Breach]:
+def _vocabulary_violations(column: Column, array: pa.Array, dataset: Dataset) -> Iterator[Violation]:
     if column.name == dataset.split.column:
-        yield from _unknown_breaches(
+        yield from _unknown_violations(
             column, array, ("train", "test"), "the source's split", "correct the row, or deal by hash (no split.column)"
         )
     if column.name == dataset.target.column:
-        yield from _unknown_breaches(
+        yield from _unknown_violations(
             column, array, dataset.target.labels, "target.labels", "correct the row, or add the label to the workload"
         )
 
@@ -219,9 +225,9 @@ def _with_null(words: tuple[str, ...]) -> pa.StringArray:
     return pa.concat_arrays([made.words(words), pa.nulls(1, pa.string())])
 
 
-def _unknown_breaches(
+def _unknown_violations(
     column: Column, array: pa.Array, words: tuple[str, ...], rule: str, remedy: str
-) -> Iterator[Breach]:
+) -> Iterator[Violation]:
     is_list = pa.types.is_list(array.type)
     values = array.flatten() if is_list else array
     if not pa.types.is_string(values.type):
@@ -232,6 +238,6 @@ def _unknown_breaches(
     if is_list:
         allowed = set(words)
         known = pa.array([row is None or allowed.issuperset(row) for row in array.to_pylist()])
-    yield _breach(
+    yield _violation(
         column, pc.invert(known), f"a value is not one of the {len(words)} of {rule}", f"values of {rule} only", remedy
     )

@@ -46,7 +46,7 @@ class StagedFile:
                 write_statistics=False,
             )
         except OSError as error:
-            raise files.no_room(self.uri, error) from error
+            raise files.storage_full(self.uri, error) from error
         return self
 
     def write(self, batch: pa.RecordBatch) -> None:
@@ -69,7 +69,7 @@ class StagedFile:
         try:
             self._waiting.popleft().result()
         except OSError as error:
-            raise files.no_room(self.uri, error) from error
+            raise files.storage_full(self.uri, error) from error
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -93,7 +93,7 @@ class StagedFile:
             self._writer.close()
             self._file.publish()
         except OSError as error:
-            raise files.no_room(self.uri, error) from error
+            raise files.storage_full(self.uri, error) from error
 
     def _discard(self) -> None:
         with contextlib.suppress(OSError, ValueError):

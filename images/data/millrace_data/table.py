@@ -103,7 +103,7 @@ class DatasetTable:
         try:
             return bool(tries(self._commit_once, partition))
         except OSError as error:
-            raise files.no_room(self._uri, error) from error
+            raise files.storage_full(self._uri, error) from error
         except DeltaError as error:
             raise self._failed(error) from error
 

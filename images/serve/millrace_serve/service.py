@@ -27,25 +27,25 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Millrace's model server: Open Inference Protocol v2 over HTTP.")
     parser.add_argument("--spec", required=True, metavar="URI", help="the signed RunSpec with a serve task")
     parser.add_argument(
-        "--orders-key", required=True, metavar="BASE64", help="public key that verifies spec and serving targets"
+        "--verify-key", required=True, metavar="BASE64", help="public key that verifies spec and serving targets"
     )
     given = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stdout)
     for chatty in ("kserve.trace", "uvicorn.access"):  # they log a line for each request, which costs time
         logging.getLogger(chatty).setLevel(logging.WARNING)
     try:
-        spec, task = _read(given.spec, given.orders_key)
+        spec, task = _read(given.spec, given.verify_key)
         secrets = Secrets.read(task)
         listener = listen(task.host, task.port)
     except StepError as error:
         log.error("%s", error)
         return error.exit_code
     with listener:
-        return _serve(spec, task, listener, secrets, given.orders_key)
+        return _serve(spec, task, listener, secrets, given.verify_key)
 
 
 def _serve(spec: RunSpec, task: ServeTask, listener: socket.socket, secrets: Secrets, key: str) -> int:
-    from millrace_serve.orders import Orders
+    from millrace_serve.reconciler import Reconciler
     from millrace_serve.rest import WorkloadModel, WorkloadServer
     from millrace_serve.switch import Switch
 
@@ -53,12 +53,12 @@ def _serve(spec: RunSpec, task: ServeTask, listener: socket.socket, secrets: Sec
     switch = Switch(policy)
     address = f"{'https' if secrets.certificate else 'http'}://{task.host}:{task.port}"
     server = WorkloadServer(listener, spec.workload.name, switch, math.ceil(policy.max_request_seconds), secrets)
-    orders = Orders(switch, spec.workload.name, task.target_uri, task.status_uri, address, key)
-    orders.start()
+    reconciler = Reconciler(switch, spec.workload.name, task.target_uri, task.status_uri, address, key)
+    reconciler.start()
     try:
         server.start([WorkloadModel(spec.workload.name, switch)])
     finally:
-        orders.stop()
+        reconciler.stop()
     log.info("stopped")
     return 0
 

@@ -18,7 +18,7 @@ class _Body:
         self.is_displaced = False
 
 
-class Held:
+class Upload:
     """Complete request body; it and its answer count against the memory limit until ``release``."""
 
     def __init__(self, uploads: "Uploads", body: bytes, held_bytes: int) -> None:
@@ -50,7 +50,7 @@ class Uploads:
         self._held_bytes = 0
         self._unfinished: dict[_Body, None] = {}
 
-    async def read(self, scope: Scope, receive: Receive, max_bytes: int, max_seconds: float) -> Held:
+    async def read(self, scope: Scope, receive: Receive, max_bytes: int, max_seconds: float) -> Upload:
         """Read the complete body; the caller must release it.
 
         Raises RequestRefusedError: 413 for too many bytes, 408 after ``max_seconds`` or if the body was dropped for
@@ -70,7 +70,7 @@ class Uploads:
             raise RequestRefusedError(408, f"the request was not whole after {max_seconds:g} s") from error
         finally:
             del self._unfinished[body]
-        return Held(self, bytes(body.data), body.held_bytes)
+        return Upload(self, bytes(body.data), body.held_bytes)
 
     def hold(self, count: int) -> None:
         """Add ``count`` bytes to the total; negative ones release. Raises RequestRefusedError 503 without space."""

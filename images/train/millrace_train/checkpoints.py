@@ -83,7 +83,7 @@ class Checkpoints:
     def save(self, position: Position, arrays: Arrays) -> None:
         """Write a complete generation, then the pointer file, then remove all but the newest two.
 
-        Raises the errors of `files.no_room`; the earlier generations then stay.
+        Raises the errors of `files.storage_full`; the earlier generations then stay.
         """
         name = f"checkpoint-{position.step:09d}"
         self._remove(name)

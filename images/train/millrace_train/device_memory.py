@@ -24,9 +24,9 @@ def device_memory(rows: int) -> Iterator[None]:
     except Exception as error:
         if not _exhausted(error):
             raise
-        said = _REASON.search(str(error))
+        message = _REASON.search(str(error))
         raise DeviceMemoryError(
-            f"the device has no room for {rows} rows at once: {said[0] if said else type(error).__name__}",
+            f"the device has no room for {rows} rows at once: {message[0] if message else type(error).__name__}",
             where="parameters.batch_size",
             rule="what is fed at once, with its gradients, fits into the memory of one device",
             remedy="the next try feeds half as many at once and trains the same batches; a smaller batch_size or "

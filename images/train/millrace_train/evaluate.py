@@ -58,10 +58,10 @@ def evaluate(spec: RunSpec, stop: Stop) -> EvaluateResult:
     replay = _replay_rows(select_rows(task.dataset, "test", key, _REPLAY_ROWS), job.dataset.features, spec)
     replay_uri = files.join(spec.attempt_uri, "out", REPLAY_FILE)
     files.write_bytes(replay_uri, "".join(f"{json.dumps(row)}\n" for row in replay).encode())
-    trial = _Trial(job.dataset, test, replay, task.latency_requests, spec.hardware)
+    evaluation = _EvaluationRows(job.dataset, test, replay, task.latency_requests, spec.hardware)
     begin_phase("evaluate")
-    candidate = _judge(task.candidate, trial, stop)
-    live = None if task.live is None else _judge(task.live, trial, stop)
+    candidate = _judge(task.candidate, evaluation, stop)
+    live = None if task.live is None else _judge(task.live, evaluation, stop)
     baseline = None
     if job.options.baseline:
         training = select_rows(task.dataset, "train", key, spec.parameters.rows)
@@ -73,7 +73,7 @@ def evaluate(spec: RunSpec, stop: Stop) -> EvaluateResult:
 
 
 @dataclass(frozen=True)
-class _Trial:
+class _EvaluationRows:
     """Test rows, replay requests and hardware with which every version is evaluated."""
 
     dataset: Dataset
@@ -83,11 +83,11 @@ class _Trial:
     hardware: Hardware
 
 
-def _judge(model: ModelVersion, trial: _Trial, stop: Stop) -> Quality:
+def _judge(model: ModelVersion, evaluation: _EvaluationRows, stop: Stop) -> Quality:
     scorer = Scorer.load(model)
-    _check_features(scorer, trial.dataset, model)
-    tally = score_rows(scorer, trial.test, trial.dataset, stop)
-    serving = measure_serving(model, trial.replay, trial.requests, trial.hardware)
+    _check_features(scorer, evaluation.dataset, model)
+    tally = score_rows(scorer, evaluation.test, evaluation.dataset, stop)
+    serving = measure_serving(model, evaluation.replay, evaluation.requests, evaluation.hardware)
     log.info(
         "%s: micro-F1 %.4f, macro-F1 %.4f on %d rows, p50 %.1f ms, p99 %.1f ms",
         model.version,

@@ -121,7 +121,7 @@ def fingerprint(spec: RunSpec, dataset: DatasetVersion, base: BaseModelRef | Non
         "dataset": dataset.model_dump(mode="json"),
         "columns": workload.dataset.model_dump(mode="json", include={"features", "target", "split"}),
         "base_model": base.manifest_sha256 if base else None,
-        "workers": spec.gang.workers if spec.gang else 1,
+        "workers": spec.worker_group.workers if spec.worker_group else 1,
         "keras": [version("keras"), version("keras-hub")],
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

@@ -16,11 +16,11 @@ from millrace.storage import files
 from millrace_train.accumulation import assign_optimizer, parts_of, read_optimizer, split
 from millrace_train.batches import Batch, ModelInput, load_batch, plan_epoch, share
 from millrace_train.checkpoints import Checkpoint, Checkpoints, Position
-from millrace_train.gang import Workers
 from millrace_train.progress import Progress
 from millrace_train.store import RowStore
 from millrace_train.untyped import Model
 from millrace_train.variables import Arrays, assign_variables, read_variables
+from millrace_train.worker_group import Workers
 
 LOSSES_FILE = "losses.jsonl"
 _LOSSES = "loop/losses"
@@ -98,7 +98,7 @@ def run_training(
     The same recipe and rows on the same machine give the same losses, interrupted or not: variables, optimiser and
     random generators are restored, and the step is always compiled from the same shapes in the same order.
     Raises InterruptedStepError after saving if a stop is requested, BadInputError that names the step if the loss is
-    not finite, and the errors of `files.no_room` if the state cannot be written. Of several ``workers`` only the leader
+    not finite, and `files.storage_full`'s errors if the state cannot be written. Of several ``workers`` only the leader
     writes, and all stop after the same step.
     """
     model.optimizer.build(model.trainable_variables)

@@ -18,7 +18,6 @@ from millrace_train.accumulation import loss_reduction
 from millrace_train.batches import bucket_lengths, load_batch, plan_scoring
 from millrace_train.device_memory import device_memory
 from millrace_train.encode import encode_rows, feature_statistics
-from millrace_train.gang import Workers
 from millrace_train.job import BaseModel, Job, fingerprint, open_base_model, read_job
 from millrace_train.loop import Outcome, Recipe, run_training
 from millrace_train.rows import select_rows
@@ -31,6 +30,7 @@ from millrace_train.trained import Trained, write_trained
 from millrace_train.trainers.shape import ModelShape
 from millrace_train.untyped import Model
 from millrace_train.variables import assign_variables, read_variables
+from millrace_train.worker_group import Workers
 
 log = logging.getLogger("millrace.train")
 
@@ -56,10 +56,10 @@ def train(spec: RunSpec, stop: Stop) -> TrainResult | None:
 def _train(
     spec: RunSpec, task: TrainTask, job: Job, base: BaseModel | None, scratch: Path, stop: Stop
 ) -> TrainResult | None:
-    workers = Workers(spec.gang)
+    workers = Workers(spec.worker_group)
     digest = fingerprint(spec, task.dataset, task.base_model)
     # workers of a group may share a machine's state folder, so each one encodes into its own scratch folder
-    shared = spec.gang is None and spec.state_uri.startswith("file://")
+    shared = spec.worker_group is None and spec.state_uri.startswith("file://")
     local_state = files.local_path(spec.state_uri) if shared else scratch
     limits = {"train": spec.parameters.rows, "validation": job.validation_rows}
     stores: dict[str, RowStore] = {}
@@ -100,7 +100,7 @@ def _train(
         workers.part(weights)
     if not workers.leads:
         return None
-    if spec.gang is not None:
+    if spec.worker_group is not None:
         # rebuild the model in the leader alone: it evaluates without the other workers
         model = build_compiled(job, shape, spec.parameters.learning_rate, total_steps, recipe.parts)
         assign_variables("model", model.variables, weights, spec.state_uri)

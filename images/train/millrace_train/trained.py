@@ -30,7 +30,7 @@ class Trained(Contract):
 
 
 def write_trained(uri: str, trained: Trained, weights: Arrays, scratch: Path) -> str:
-    """Write and seal the folder; return its manifest's digest. Raises the errors of `files.no_room`."""
+    """Write and seal the folder; return its manifest's digest. Raises the errors of `files.storage_full`."""
     path = scratch / WEIGHTS_FILE
     save_arrays(path, weights)
     files.put_file(path, files.join(uri, WEIGHTS_FILE))

@@ -40,7 +40,7 @@ def assign_variables(prefix: str, variables: Iterable[Any], arrays: Mapping[str,
 
 
 def save_arrays(path: Path, arrays: Arrays) -> None:
-    """Write a safetensors file. Raises the errors of `files.no_room`."""
+    """Write a safetensors file. Raises the errors of `files.storage_full`."""
     from safetensors import SafetensorError
     from safetensors.numpy import save_file
 
@@ -48,7 +48,7 @@ def save_arrays(path: Path, arrays: Arrays) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         save_file({name: np.asarray(array, order="C") for name, array in arrays.items()}, path)
     except (OSError, SafetensorError) as error:
-        raise files.no_room(path.as_uri(), OSError(str(error))) from error
+        raise files.storage_full(path.as_uri(), OSError(str(error))) from error
 
 
 def load_arrays(path: Path) -> Arrays:

@@ -225,23 +225,23 @@ def plan(
     """Predict what a training takes on given hardware: seconds, memory, joules, money, gCO2e; no model is built."""
     from datetime import UTC
 
-    from millrace.sizing import frontier, question
-    from millrace.sizing.rooms import rooms
+    from millrace.sizing import frontier, query
+    from millrace.sizing.capacity import capacities
 
     settings = load_settings()
-    config = question.read_json(Path(model)) if model.endswith(".json") else None
-    asked = question.Question(
+    config = query.read_json(Path(model)) if model.endswith(".json") else None
+    asked = query.SizingQuery(
         model, rows, length, head, labels, epochs, batch_size, workers, 1, precision, fused_attention, recompute, config
     )
     job, site, now = asked.job(), settings.site_rates(), datetime.now(UTC)
     pods = settings.cluster().for_team(team, team)
-    left = rooms(question.read_json(cluster), pods.namespace, pods.gpu_resource) if cluster else []
+    left = capacities(query.read_json(cluster), pods.namespace, pods.gpu_resource) if cluster else []
     named = [
         each
         for name in hardware
         for each in (settings.any_hardware(precision) if name == "any" else [settings.hardware(name)])
     ]
-    found = [frontier.choice(job, each, site, rooms=left, starts_at=now) for each in named]
+    found = [frontier.choice(job, each, site, capacities=left, starts_at=now) for each in named]
     if aim or within_hours is not None:
         decided = frontier.decide(found, aim or "joules", None if within_hours is None else within_hours * 3600)
         found = [decided] if decided else []
@@ -250,9 +250,9 @@ def plan(
     if not found:
         typer.echo("nothing of it fits, or not in time: ask for one hardware alone to see why")
     elif output == "json":
-        typer.echo(question.document(asked, found))
+        typer.echo(query.document(asked, found))
     else:
-        typer.echo("\n".join(question.table(asked, found)))
+        typer.echo("\n".join(query.table(asked, found)))
 
 
 @app.command()
@@ -275,7 +275,7 @@ def trace_model(
     parameters = Parameters.model_validate({**defaults, **json.loads(dag_run_conf)})
     found = trace_model(Run.imagined(workload, parameters, date.today(), settings.store), settings)
     typer.echo(
-        f"{found.parameters:,} parameters, lengths {[each.length for each in found.lengths]}: {found.order_sha256}"
+        f"{found.parameters:,} parameters, lengths {[each.length for each in found.lengths]}: {found.request_sha256}"
     )
 
 

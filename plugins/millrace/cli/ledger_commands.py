@@ -68,8 +68,8 @@ def energy(dag_id: str, run_id: str) -> None:
     ledger = load_settings().ledger()
     for row in ledger.run_energy(dag_id, run_id):
         accounts = ("active_joules", "idle_joules", "joules", "facility_joules", "metered_joules")
-        said = [f"{name.removesuffix('_joules')} {row[name]:,.0f} J" for name in accounts if row[name] is not None]
-        typer.echo(f"repeat {row['repeat']}: {', '.join(said) or 'nothing is known'}")
+        text = [f"{name.removesuffix('_joules')} {row[name]:,.0f} J" for name in accounts if row[name] is not None]
+        typer.echo(f"repeat {row['repeat']}: {', '.join(text) or 'nothing is known'}")
         if row["metered_reason"]:
             typer.echo(f"  meters: {row['metered_reason']}")
         phases = ledger.phases(dag_id, run_id, row["repeat"])
@@ -107,9 +107,9 @@ def audit(
     for row in rows if output == "table" else ():
         of = f"  ({row['dag_id']}{' / ' + row['run_id'] if row['run_id'] else ''})" if row["dag_id"] else ""
         words = f"{row['action'].replace('_', ' '):9} {row['outcome']:7} {row['subject']}  by {row['actor']}"
-        said = f"{words}{of}: {row['reason']}" + (f" -> {row['effect']}" if row["effect"] else "")
+        text = f"{words}{of}: {row['reason']}" + (f" -> {row['effect']}" if row["effect"] else "")
         when = row["decided_at"][:19].replace("T", " ")
-        typer.echo(f"{row['sequence']:6} {when}  {legible(said.replace(chr(10), ' '))}")
+        typer.echo(f"{row['sequence']:6} {when}  {legible(text.replace(chr(10), ' '))}")
     found = ledger.check_audit(expect)
     if found.broken_at is not None:
         typer.echo(f"the audit is broken at row {found.broken_at:,}: {found.wrong}", err=True)
@@ -142,14 +142,14 @@ def teams() -> None:
         budget = settings.team_budget(name)
         of_energy = rates(site.currency or "", settings.hardware("auto"), site)
         taken = asdict(settings.ledger().team_spending(name, settings.site, month, of_energy))
-        said = [
+        text = [
             f"{taken[unit]:,.4g} of {amount:,.4g} {unit}" for unit, amount in (budget.limits if budget else {}).items()
         ]
-        typer.echo(f"{name}  {month}  {', '.join(said)}")
+        typer.echo(f"{name}  {month}  {', '.join(text)}")
 
 
 @commands.command()
-def closure(
+def energy_balance(
     node: str,
     begin: Annotated[datetime, typer.Option(help="UTC, like 2026-01-02T00:00:00.")],
     end: Annotated[datetime, typer.Option(help="UTC.")],
@@ -164,7 +164,7 @@ def closure(
     if meters is None:
         raise typer.BadParameter("MILLRACE_PROMETHEUS_URL names no Prometheus to ask")
     try:
-        found = meters.closure(node, begin.replace(tzinfo=UTC).timestamp(), end.replace(tzinfo=UTC).timestamp())
+        found = meters.energy_balance(node, begin.replace(tzinfo=UTC).timestamp(), end.replace(tzinfo=UTC).timestamp())
     except PrometheusError as error:
         raise typer.BadParameter(str(error)) from error
     typer.echo("\n".join(table(found)))

@@ -41,8 +41,8 @@ def run(airflow: str) -> int:
                 if code is None:
                     continue
                 soon = time.monotonic() - started < _RESTARTED_AFTER_SECONDS
-                said = "all end" if soon else "it starts again"
-                print(f"Airflow's {component[0]} ended with code {code}: {said}", flush=True)  # noqa: T201 - the log
+                effect = "all end" if soon else "it starts again"
+                print(f"Airflow's {component[0]} ended with code {code}: {effect}", flush=True)  # noqa: T201 - the log
                 if soon:
                     return 1
                 running[component] = _start(airflow, component)

@@ -121,7 +121,7 @@ class Cluster(Conventions):
     """The conventions of one cluster, with the settings that pods have in common with local processes."""
 
     stop_grace_seconds: float
-    orders_key: str = Field(description="public key by which model servers verify serving targets")
+    verify_key: str = Field(description="public key by which model servers verify serving targets")
 
     def for_team(self, team: str, workload: str) -> Self:
         """Return the conventions for one workload's pods, with ``{team}`` and ``{workload}`` replaced in every name.

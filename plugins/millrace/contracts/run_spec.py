@@ -1,9 +1,9 @@
 """Step specs: the complete input of a step."""
 
 import hashlib
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from millrace.contracts.base import Contract, Uri
 from millrace.contracts.data import DatasetVersion, Profile, StagedPartition, Window
@@ -107,7 +107,7 @@ Task = Annotated[
 ]
 
 
-class Gang(Contract):
+class WorkerGroup(Contract):
     """One worker of a worker group, which trains one model; worker 0 leads and keeps checkpoints and the result."""
 
     workers: int = Field(ge=2)
@@ -131,7 +131,15 @@ class RunSpec(Contract):
     attempt_uri: Uri
     state_uri: Uri
     task: Task
-    gang: Gang | None = None
+    worker_group: WorkerGroup | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _former_names(cls, data: Any) -> Any:  # noqa: ANN401
+        """Accept a spec that an earlier version wrote, in which ``worker_group`` was named ``gang``."""
+        if isinstance(data, dict) and "gang" in data:
+            data = {("worker_group" if name == "gang" else name): value for name, value in data.items()}
+        return data
 
     @property
     def document(self) -> bytes:

@@ -10,7 +10,7 @@ from millrace.contracts.base import Contract, Name, Sha256
 from millrace.contracts.workload import Option
 
 
-class TraceOrder(Contract):
+class TraceRequest(Contract):
     """Trace request: all inputs of a trainer's model except weights; equal requests have equal digests."""
 
     trainer: Name
@@ -40,8 +40,8 @@ class TracedLength(Contract):
 
 
 class TracedModel(Contract):
-    """Result of a trace; ``order_sha256`` is the digest of the request."""
+    """Result of a trace; ``request_sha256`` is the digest of the request."""
 
-    order_sha256: Sha256
+    request_sha256: Sha256
     parameters: int = Field(ge=0)
     lengths: tuple[TracedLength, ...]

@@ -47,7 +47,7 @@ def step_pod(cluster: Cluster, image: str, spec: RunSpec, request: Request) -> k
     if training and cluster.queue:
         labels[QUEUE_LABEL] = cluster.queue
     # an autoscaler that drains a node would lose the work since the last checkpoint
-    annotations = order_annotations(spec) | ({_SAFE_TO_EVICT: "false"} if training else {})
+    annotations = spec_annotations(spec) | ({_SAFE_TO_EVICT: "false"} if training else {})
     volumes, mounts = _scratch(cluster.shared_memory_bytes if training else 0)
     if cluster.hadoop_secret:
         source = k8s.V1SecretVolumeSource(secret_name=cluster.hadoop_secret, default_mode=0o440)
@@ -88,7 +88,7 @@ def step_pod(cluster: Cluster, image: str, spec: RunSpec, request: Request) -> k
     )
 
 
-def order_annotations(spec: RunSpec) -> dict[str, str]:
+def spec_annotations(spec: RunSpec) -> dict[str, str]:
     """Return annotations with the URI and the SHA-256 of the pod's step spec; others may write to the store."""
     return {SPEC_ANNOTATION: files.join(spec.attempt_uri, SPEC_FILE), DIGEST_ANNOTATION: spec.sha256}
 

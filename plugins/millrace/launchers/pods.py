@@ -11,8 +11,8 @@ from kubernetes.client import models as k8s
 
 from millrace.contracts.cluster import Cluster
 from millrace.contracts.run_spec import SPEC_FILE
-from millrace.launchers.gang import JOB_LABEL
 from millrace.launchers.kubernetes import SPEC_ANNOTATION, STEP_LABEL
+from millrace.launchers.worker_group import JOB_LABEL
 from millrace.storage import files
 
 _LOOK_SECONDS = 0.5

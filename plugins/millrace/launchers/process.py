@@ -175,8 +175,8 @@ class ProcessLauncher:
             for name, value in os.environ.items()
             if name in _PASSED_ON or name.startswith(_PASSED_ON_PREFIXES)
         }
-        said = {"PYTHONUNBUFFERED": "1", "PYTHONFAULTHANDLER": "1"}  # a crash writes its traceback to the log
-        return {**variables, **said, "PYTHONPATH": path, "HF_HUB_OFFLINE": "1"}
+        fixed = {"PYTHONUNBUFFERED": "1", "PYTHONFAULTHANDLER": "1"}  # a crash writes its traceback to the log
+        return {**variables, **fixed, "PYTHONPATH": path, "HF_HUB_OFFLINE": "1"}
 
     def _start(
         self, image: str, spec: RunSpec, attempt: Path, lock: int, document: bytes, arguments: Sequence[str] = ()

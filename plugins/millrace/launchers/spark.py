@@ -5,7 +5,7 @@ from typing import Any
 from millrace.contracts.cluster import HADOOP_FOLDER, Cluster
 from millrace.contracts.restricted import container_security, pod_security
 from millrace.contracts.run_spec import SPEC_FILE, RunSpec
-from millrace.launchers.kubernetes import order_annotations, step_labels
+from millrace.launchers.kubernetes import spec_annotations, step_labels
 from millrace.sizing.requests import Request
 from millrace.storage import files
 
@@ -51,7 +51,7 @@ def spark_application(cluster: Cluster, spec: RunSpec, request: Request) -> dict
             "volumes": _volumes(cluster),
             "driver": {
                 **pod,
-                "annotations": order_annotations(spec),
+                "annotations": spec_annotations(spec),
                 "serviceAccount": cluster.spark_service_account,
             },
             "executor": {**pod, "instances": cluster.spark_executors, "deleteOnTermination": True},

@@ -227,17 +227,17 @@ class Ledger(ModelLedger):
         """Store the memory that a step needs after an out-of-memory kill, in bytes; a smaller value changes nothing."""
         plans.learn_memory(self._database, workload, step, memory_bytes)
 
-    def memory_lesson(self, workload: str, step: str) -> int | None:
+    def oom_correction(self, workload: str, step: str) -> int | None:
         """Return the memory that this step needs according to its OOM kills, in bytes; None if it had none."""
-        return plans.memory_lesson(self._database, workload, step)
+        return plans.oom_correction(self._database, workload, step)
 
     def learn_rows(self, workload: str, hardware: str, rows_at_once: int) -> None:
         """Store the rows per micro-batch after a device ran out of memory; a larger number changes nothing."""
         plans.learn_rows(self._database, workload, hardware, rows_at_once)
 
-    def rows_lesson(self, workload: str, hardware: str) -> int | None:
+    def device_rows_correction(self, workload: str, hardware: str) -> int | None:
         """Return how many rows of a batch this workload feeds at a time on that hardware; None means all of them."""
-        return plans.rows_lesson(self._database, workload, hardware)
+        return plans.device_rows_correction(self._database, workload, hardware)
 
     # --- budgets ---
 

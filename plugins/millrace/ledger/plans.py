@@ -29,14 +29,14 @@ def store_plan(database: Database, run: RunKey, plan: Plan) -> None:
 def learn_memory(database: Database, workload: str, step: str, memory_bytes: int) -> None:
     """See Ledger.learn_memory."""
     with database.write() as transaction:
-        transaction.execute("upsert_memory_lesson", workload=workload, step=step, memory_bytes=memory_bytes, at=now())
+        transaction.execute("upsert_oom_correction", workload=workload, step=step, memory_bytes=memory_bytes, at=now())
 
 
 def learn_rows(database: Database, workload: str, hardware: str, rows_at_once: int) -> None:
     """See Ledger.learn_rows."""
     key = {"workload": workload, "hardware": hardware}
     with database.write() as transaction:
-        transaction.execute("upsert_rows_lesson", **key, rows_at_once=rows_at_once, at=now())
+        transaction.execute("upsert_device_rows_correction", **key, rows_at_once=rows_at_once, at=now())
 
 
 def newest_plan(transaction: Transaction, dag_id: str, run_id: str) -> Plan | None:
@@ -79,15 +79,15 @@ def _rates(plan: Plan) -> dict[str, Value]:
     }
 
 
-def memory_lesson(database: Database, workload: str, step: str) -> int | None:
-    """See Ledger.memory_lesson."""
+def oom_correction(database: Database, workload: str, step: str) -> int | None:
+    """See Ledger.oom_correction."""
     with database.read() as transaction:
-        row = transaction.one("select_memory_lesson", workload=workload, step=step)
+        row = transaction.one("select_oom_correction", workload=workload, step=step)
     return None if row is None else int(row["memory_bytes"])
 
 
-def rows_lesson(database: Database, workload: str, hardware: str) -> int | None:
-    """See Ledger.rows_lesson."""
+def device_rows_correction(database: Database, workload: str, hardware: str) -> int | None:
+    """See Ledger.device_rows_correction."""
     with database.read() as transaction:
-        row = transaction.one("select_rows_lesson", workload=workload, hardware=hardware)
+        row = transaction.one("select_device_rows_correction", workload=workload, hardware=hardware)
     return None if row is None else int(row["rows_at_once"])

@@ -16,7 +16,7 @@ from millrace.contracts.reasons import Reason, ReasonCode
 from millrace.ledger.audit import once_for
 from millrace.ledger.ledger import Ledger
 from millrace.ledger.records import Actor, Decision, RunKey, Spending
-from millrace.orchestration.approval import APPROVE, APPROVE_REST, REJECT, Question, by_whom, decision
+from millrace.orchestration.approval import APPROVE, APPROVE_REST, REJECT, ApprovalRequest, by_whom, decision
 from millrace.orchestration.attempts import Skipped
 from millrace.orchestration.other_runs import later_in_flight, later_states
 from millrace.planning.run_plan import price_run
@@ -30,15 +30,15 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Hold:
+class Defer:
     """Defer the step until ``until``, then call its admission again; ``about`` is the reason."""
 
     until: datetime
     about: str
 
 
-# None allows the step; a person's answer to a Question goes to ``answered``, and an approval repeats the admission
-Admission = Callable[[Run, Ledger, Context], Question | Hold | None]
+# None allows the step; the answer to an ApprovalRequest goes to ``answered``, and an approval repeats the admission
+Admission = Callable[[Run, Ledger, Context], ApprovalRequest | Defer | None]
 
 _WAIT_SECONDS = 600
 _LOOK_SECONDS = 2
@@ -46,12 +46,12 @@ _POWER_LOOK = timedelta(minutes=1)
 _POWER_PATIENCE = timedelta(hours=24)
 
 
-def anyone(run: Run, ledger: Ledger, context: Context) -> Question | None:
+def always_allowed(run: Run, ledger: Ledger, context: Context) -> ApprovalRequest | None:
     """Allow every run."""
     return None
 
 
-def sole_committer(run: Run, ledger: Ledger, context: Context) -> Question | None:
+def sole_committer(run: Run, ledger: Ledger, context: Context) -> ApprovalRequest | None:
     """Take the dataset's commit lock if the store has no exclusive writes: one run at a time commits to a dataset.
 
     Probes a store that was never probed. Raises TransientError if another run holds the lock for ten minutes.
@@ -75,16 +75,16 @@ def sole_committer(run: Run, ledger: Ledger, context: Context) -> Question | Non
     return None
 
 
-def data_within_budget(run: Run, ledger: Ledger, context: Context) -> Question | None:
+def data_within_budget(run: Run, ledger: Ledger, context: Context) -> ApprovalRequest | None:
     """Take the predicted cost of the run's data steps from its backfill's budget and its team's.
 
-    Over the backfill's budget, return a Question. Over the team's, do what the catalogue's budget action says: warn,
-    return a Question, or raise Skipped ("refuse").
+    Over the backfill's budget, return an ApprovalRequest. Over the team's, do what the catalogue's budget action says:
+    warn, return an ApprovalRequest, or raise Skipped ("refuse").
     """
     return _within_budget(run, ledger, None) or _within_team(run, ledger, None)
 
 
-def may_train(run: Run, ledger: Ledger, context: Context) -> Question | None:
+def may_train(run: Run, ledger: Ledger, context: Context) -> ApprovalRequest | None:
     """Check ``newest_run``, then take the plan's predicted cost from both budgets.
 
     Raises RefusedError if the training alone draws more than the site's power cap.
@@ -93,31 +93,31 @@ def may_train(run: Run, ledger: Ledger, context: Context) -> Question | None:
     return _may_train(run, ledger, step_specs.planned(run, ledger))
 
 
-def _may_train(run: Run, ledger: Ledger, plan: Plan) -> Question | None:
+def _may_train(run: Run, ledger: Ledger, plan: Plan) -> ApprovalRequest | None:
     watts, cap = _watts(plan)
     if watts > cap:
         raise RefusedError(
             f"the training draws {watts:,.0f} W, and the site may draw {cap:,.0f} W",
             where=f"{run.dag_id} / {run.run_id}, on {plan.hardware.name}",
-            rule="power_cap_watts of the site, held against what nine trainings in ten draw at most, as planned",
+            rule="power_cap_watts of the site, held against the P90 of the training's planned watts",
             remedy="ask for fewer workers or other hardware, or raise the cap in the catalogue",
             code=ReasonCode.OVER_POWER_CAP,
         )
     return _within_budget(run, ledger, plan) or _within_team(run, ledger, plan)
 
 
-def may_begin_training(run: Run, ledger: Ledger, context: Context) -> Question | Hold | None:
+def may_begin_training(run: Run, ledger: Ledger, context: Context) -> ApprovalRequest | Defer | None:
     """Check ``may_train``, then claim the training's watts under the site's power cap, first come, first served.
 
-    Returns a Hold of one minute while the watts are taken. Raises RefusedError if they are not available by the
+    Returns a Defer of one minute while the watts are taken. Raises RefusedError if they are not available by the
     deadline of the workload's start policy or, without a policy, within 24 hours.
     """
     newest_run(run, ledger, context)
     plan = step_specs.planned(run, ledger)
-    question = _may_train(run, ledger, plan)
+    request = _may_train(run, ledger, plan)
     watts, cap = _watts(plan)
-    if question is not None or isinf(cap):
-        return question
+    if request is not None or isinf(cap):
+        return request
     site = load_settings().site
     # each attempt renews the claim; a restart within an attempt does not
     lasts = run.workload.step_timeout * (run.workload.retries + 1)
@@ -137,11 +137,11 @@ def may_begin_training(run: Run, ledger: Ledger, context: Context) -> Question |
             remedy="trigger it again when less is trained, or raise the cap in the catalogue",
             code=ReasonCode.OVER_POWER_CAP,
         )
-    return Hold(now + _POWER_LOOK, about)
+    return Defer(now + _POWER_LOOK, about)
 
 
 def answer(run: Run, event: Mapping[str, Any], why: Reason) -> Decision:
-    """Return the audit's entry for a person's answer to an admission Question."""
+    """Return the audit's entry for a person's answer to an admission ApprovalRequest."""
     of_team = why.code is ReasonCode.OVER_TEAM_BUDGET
     subject = f"budget of team {run.workload.team}" if of_team else f"budget {run.parameters.budget}"
     return decision(RunKey(run.dag_id, run.run_id, run.repeat), subject, event, why.text)
@@ -171,7 +171,7 @@ def _watts(plan: Plan) -> tuple[float, float]:
     return (plan.train_watts.p90 if plan.train_watts else 0.0), inf if cap is None else cap
 
 
-def _within_budget(run: Run, ledger: Ledger, plan: Plan | None) -> Question | None:
+def _within_budget(run: Run, ledger: Ledger, plan: Plan | None) -> ApprovalRequest | None:
     name = run.parameters.budget
     if name is None:
         return None
@@ -187,7 +187,7 @@ def _within_budget(run: Run, ledger: Ledger, plan: Plan | None) -> Question | No
         f"the backfill's budget of {budget.amount:,.4g} {budget.unit} does not hold this run's {predicted:,.4g}: its "
         f"other runs take {spent:,.4g}, and the whole was priced {budget.predicted:,.4g}"
     )
-    return Question(
+    return ApprovalRequest(
         subject=f"Shall {run.run_id} of {run.dag_id} go past its backfill's budget?",
         about=about,
         body=f"{about}.\n\n{APPROVE} lets this run go on to its end, {APPROVE_REST} also every run that has not asked "
@@ -197,7 +197,7 @@ def _within_budget(run: Run, ledger: Ledger, plan: Plan | None) -> Question | No
     )
 
 
-def _within_team(run: Run, ledger: Ledger, plan: Plan | None) -> Question | None:
+def _within_team(run: Run, ledger: Ledger, plan: Plan | None) -> ApprovalRequest | None:
     settings = load_settings()
     budget = settings.team_budget(run.workload.team)
     if budget is None:
@@ -218,12 +218,12 @@ def _within_team(run: Run, ledger: Ledger, plan: Plan | None) -> Question | None
         return None
     units = {"kwh": "kWh", "gpu_hours": "GPU-hours", "money": site.currency}
     taken, needed = asdict(spent), asdict(predicted)
-    said = [
+    excesses = [
         f"of {amount:,.4g} {units[unit]} the month's other runs take {taken[unit]:,.4g}, this one {needed[unit]:,.4g}"
         for unit, amount in budget.limits.items()
         if taken[unit] + needed[unit] > amount
     ]
-    about = f"the team's budget, {budget.name}, does not hold this run: {'; '.join(said)}"
+    about = f"the team's budget, {budget.name}, does not hold this run: {'; '.join(excesses)}"
     if budget.action == "warn":
         _log.warning("%s", about)
         return None
@@ -235,7 +235,7 @@ def _within_team(run: Run, ledger: Ledger, plan: Plan | None) -> Question | None
             Decision("budget", subject, by, about, "the run's steps are skipped", "refused", once=once)
         )
         raise Skipped(f"{about}; refused", ReasonCode.OVER_TEAM_BUDGET)
-    return Question(
+    return ApprovalRequest(
         subject=f"Shall {run.run_id} of {run.dag_id} go past the budget of team {budget.name}?",
         about=about,
         body=f"{about}.\n\n{APPROVE} lets this run go on to its end. {REJECT} ends it; so does no answer in 24 hours.",

@@ -91,13 +91,13 @@ def _decision(name: str, row: Any, ledger: Ledger) -> Decision | None:  # noqa: 
         run = RunKey(row.dag_id, row.run_id, ledger.last_repeat(row.dag_id, row.run_id) or 0)
     part = extra.get("map_index")
     task = row.task_id and (f"{row.task_id} {part}" if part not in (None, -1, "-1") else row.task_id)
-    said = "; ".join(f"{key}: {value}" for key, value in extra.items() if key not in _UNSAID and value is not None)
+    details = "; ".join(f"{key}: {value}" for key, value in extra.items() if key not in _UNSAID and value is not None)
     return Decision(
         _ACTIONS[row.event],
         str(task or row.run_id or row.dag_id),
         Actor(row.owner or "somebody"),
         str(extra.get("note") or "by hand in Airflow, without a note"),
-        f"{row.event}: {said}" if said else row.event,
+        f"{row.event}: {details}" if details else row.event,
         "asked",
         dag_id=row.dag_id,
         run=run,

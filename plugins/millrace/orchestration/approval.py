@@ -26,7 +26,7 @@ GATE = "gate"
 
 
 @dataclass(frozen=True)
-class Question:
+class ApprovalRequest:
     """An approval request to a person; without an answer within 24 h it counts as rejected.
 
     ``about`` is the reason for the request; ``code`` decides how the answer is handled.
@@ -39,15 +39,15 @@ class Question:
     code: ReasonCode | None = None
 
 
-def ask(question: Question, context: Context, method: str, **kwargs: Any) -> NoReturn:  # noqa: ANN401 - JSON values
+def ask(request: ApprovalRequest, context: Context, method: str, **kwargs: Any) -> NoReturn:  # noqa: ANN401 - JSON values
     """Make the task await input; Airflow then calls its operator's ``method`` with ``kwargs`` and the ``event``."""
     upsert_hitl_detail(
         ti_id=context["ti"].id,
-        options=list(question.options),
+        options=list(request.options),
         defaults=[REJECT],
         params={},
-        subject=question.subject,
-        body=question.body,
+        subject=request.subject,
+        body=request.body,
     )
     raise TaskAwaitingInput(method_name=method, kwargs=kwargs, timeout=APPROVAL_TIMEOUT)
 

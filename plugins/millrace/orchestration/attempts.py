@@ -18,8 +18,8 @@ from millrace.settings import Settings
 from millrace.sizing import requests
 from millrace.storage import files
 
-Order = Callable[[Run, Ledger], Task]
-Say = Callable[..., None]
+MakeTask = Callable[[Run, Ledger], Task]
+Progress = Callable[..., None]
 
 ADOPTED = "adopted"
 """The process UID of a report that an earlier attempt with the same task wrote."""
@@ -41,8 +41,8 @@ class Skipped(AirflowSkipException):
         self.result = result
 
 
-def make_spec(run: Run, key: TryKey, order: Order, settings: Settings, ledger: Ledger) -> RunSpec:
-    """Return the step spec of an attempt; ``order`` makes its task."""
+def make_spec(run: Run, key: TryKey, make_task: MakeTask, settings: Settings, ledger: Ledger) -> RunSpec:
+    """Return the step spec of an attempt; ``make_task`` makes its task."""
     return RunSpec(
         key=key,
         workload=run.workload,
@@ -50,16 +50,16 @@ def make_spec(run: Run, key: TryKey, order: Order, settings: Settings, ledger: L
         hardware=settings.hardware(run.parameters.hardware),
         attempt_uri=run.attempt_uri(key),
         state_uri=run.state_uri(key),
-        task=order(run, ledger),
+        task=make_task(run, ledger),
     )
 
 
 def finished_earlier(run: Run, spec: RunSpec) -> Report | None:
     """Return the "ok" report of an earlier attempt of the same repeat with an equal task; None without one."""
     finished = None
-    for uri, order in _earlier(run, spec):
+    for uri, earlier in _earlier(run, spec):
         report = read(files.join(uri, REPORT_FILE), Report)
-        if report is not None and report.outcome == "ok" and order.task == spec.task:
+        if report is not None and report.outcome == "ok" and earlier.task == spec.task:
             finished = report
     return finished
 
@@ -67,12 +67,12 @@ def finished_earlier(run: Run, spec: RunSpec) -> Report | None:
 def _earlier(run: Run, spec: RunSpec) -> Iterator[tuple[str, RunSpec]]:
     for name in run.attempts(spec.key):
         uri = files.join(run.step_uri(spec.key), name)
-        order = read(files.join(uri, SPEC_FILE), RunSpec)
-        if order is not None and order.key.repeat == spec.key.repeat and uri != spec.attempt_uri:
-            yield uri, order
+        earlier = read(files.join(uri, SPEC_FILE), RunSpec)
+        if earlier is not None and earlier.key.repeat == spec.key.repeat and uri != spec.attempt_uri:
+            yield uri, earlier
 
 
-def conclude(spec: RunSpec, report: Report, uid: str, ledger: Ledger, say: Say) -> str:
+def conclude(spec: RunSpec, report: Report, uid: str, ledger: Ledger, progress: Progress) -> str:
     """Commit the report; return its reason if the step succeeded, otherwise raise Airflow's exception for it.
 
     Of a report that contradicts its step spec (see runs.report_claims) only the measurements count. Raises
@@ -84,13 +84,13 @@ def conclude(spec: RunSpec, report: Report, uid: str, ledger: Ledger, say: Say) 
     if report.outcome == "skipped":
         raise AirflowSkipException(report.reason)
     if isinstance(report.result, ValidateResult) and uid != ADOPTED:
-        say("Data Docs: %s", data_docs.of_attempt(spec.attempt_uri))
+        progress("Data Docs: %s", data_docs.of_attempt(spec.attempt_uri))
     if report.error is not None:
         error = report.error
-        said = StepError(error.what, where=error.where, rule=error.rule, remedy=error.remedy)
+        reported = StepError(error.what, where=error.where, rule=error.rule, remedy=error.remedy)
         if report.code is ReasonCode.OUT_OF_DEVICE_MEMORY and isinstance(spec.task, TrainTask):
-            _feed_fewer(spec, spec.task, said, ledger)
-        raise failure(str(said), error.exit_code)
+            _feed_fewer(spec, spec.task, reported, ledger)
+        raise failure(str(reported), error.exit_code)
     return report.reason
 
 
@@ -108,18 +108,18 @@ def failed(error: StepError, meter: MeterReading) -> Report:
     return Report(outcome="failed", reason=error.what, code=error.code, error=ErrorDetail.of(error), meter=meter)
 
 
-def _feed_fewer(spec: RunSpec, task: TrainTask, said: StepError, ledger: Ledger) -> NoReturn:
+def _feed_fewer(spec: RunSpec, task: TrainTask, reported: StepError, ledger: Ledger) -> NoReturn:
     fewer = requests.fewer_rows(task.fed_at_once(spec.parameters.batch_size))
     if fewer is None:
         refused = RefusedError(
-            said.what,
+            reported.what,
             where=f"{spec.workload.name} on {spec.hardware.name}",
             rule="one row, with its gradients, fits into the memory of one device",
             remedy="a smaller max_length or model, or hardware with more memory",
         )
         raise failure(str(refused), refused.exit_code)
     ledger.learn_rows(spec.workload.name, spec.hardware.name, fewer)
-    raise FewerRowsError(f"{said.what}: the next try feeds {fewer} rows at once")
+    raise FewerRowsError(f"{reported.what}: the next try feeds {fewer} rows at once")
 
 
 def failure(text: str, exit_code: int) -> Exception:

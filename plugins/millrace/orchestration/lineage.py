@@ -11,7 +11,7 @@ from openlineage.client.generated.base import RunFacet
 from millrace.ledger.database import Row
 from millrace.settings import load_settings
 
-_CLOSE = "close"
+_FINISH = "finish"
 
 
 @attrs.define
@@ -32,7 +32,7 @@ class RunEnergyRunFacet(RunFacet):  # type: ignore[misc]
 
 
 def run_facets(task_instance: Any, state: Any) -> dict[str, RunFacet] | None:  # noqa: ANN401 - Airflow's own
-    """Return the facet ``millrace_task`` for an ended task with attempts, or ``millrace_run`` for the task ``close``.
+    """Return the facet ``millrace_task`` for an ended task with attempts, or ``millrace_run`` for the task ``finish``.
 
     None for tasks of other DAGs, and while a task runs.
     """
@@ -42,7 +42,7 @@ def run_facets(task_instance: Any, state: Any) -> dict[str, RunFacet] | None:  #
     rows = ledger.run_summary(dag_id=task_instance.dag_id, run_id=task_instance.run_id, limit=1)
     if not rows:
         return None
-    if task_instance.task_id == _CLOSE:
+    if task_instance.task_id == _FINISH:
         return {"millrace_run": RunEnergyRunFacet(run_summary=dict(rows[0]))}
     tries = ledger.tries(task_instance.dag_id, task_instance.run_id, rows[0]["repeat"])
     own = [

@@ -14,7 +14,7 @@ from millrace.ledger.ledger import Ledger
 from millrace.orchestration.connections import reach_stores
 from millrace.orchestration.run_entry import checked_parameters, enter, own_window
 from millrace.runs import attempt_folders
-from millrace.runs.outcome import Ending, EndState, by_task, ending, unaccounted
+from millrace.runs.outcome import EndState, RunOutcome, by_task, run_outcome, unaccounted
 from millrace.runs.run import run_folder_uri
 from millrace.runs.stop_request import STOPPED, stop_run, stop_task
 from millrace.runs.stopping import is_wanted
@@ -35,7 +35,7 @@ _ENDS = {
 
 
 def on_dag_run_failed(dag_run: Any, msg: str) -> None:  # noqa: ANN401 - Airflow's own
-    """Close a failed run in the ledger, with the reason as far as it is known, if its task `close` did not.
+    """Close a failed run in the ledger, with the reason as far as it is known, if its task `finish` did not.
 
     A run that is not in the ledger yet is entered first, so that the ledger has every end.
     """
@@ -43,7 +43,7 @@ def on_dag_run_failed(dag_run: Any, msg: str) -> None:  # noqa: ANN401 - Airflow
 
 
 def on_dag_run_success(dag_run: Any, msg: str) -> None:  # noqa: ANN401 - Airflow's own
-    """Close a run that was marked successful before its task `close` ran, with that as its reason."""
+    """Close a run that was marked successful before its task `finish` ran, with that as its reason."""
     _close(dag_run, "success", msg or "the DAG run was marked successful in Airflow")
 
 
@@ -89,7 +89,7 @@ def _close(dag_run: Any, state: EndState, code: str) -> None:  # noqa: ANN401
     if code == _TASKS_FAILED:
         end = _of_tasks(dag_run, repeat, ledger)
     else:
-        end = Ending.of(state, _ENDS.get(code, Reason(code, ReasonCode.MARKED)))
+        end = RunOutcome.of(state, _ENDS.get(code, Reason(code, ReasonCode.MARKED)))
     ledger.close_run(dag_run.dag_id, dag_run.run_id, repeat, state=end.state, reason=end.reason, code=end.code)
     folder_uri = run_folder_uri(settings.store, dag_run.dag_id, dag_run.run_id)
     reach_stores(settings)
@@ -116,13 +116,13 @@ def _workload(dag_run: Any) -> Workload | None:  # noqa: ANN401
     return Workload.model_validate_json(text) if text else None
 
 
-def _of_tasks(dag_run: Any, repeat: int, ledger: Ledger) -> Ending:  # noqa: ANN401
-    """Return the run's outcome by its tasks' states, as `close` does, or by refused parameters if no task reported."""
-    states = {name: state for name, state in by_task(_states(dag_run)).items() if name != "close"}
+def _of_tasks(dag_run: Any, repeat: int, ledger: Ledger) -> RunOutcome:  # noqa: ANN401
+    """Return the run's outcome by its tasks' states, as `finish` does, or by refused parameters if no task reported."""
+    states = {name: state for name, state in by_task(_states(dag_run)).items() if name != "finish"}
     reasons = ledger.try_reasons(dag_run.dag_id, dag_run.run_id, repeat)
     if not reasons and (refusal := _refusal(dag_run)):
-        return Ending("failed", refusal, ReasonCode.REFUSED_PARAMETERS)
-    return ending(states, reasons) if "failed" in states.values() else unaccounted(states)
+        return RunOutcome("failed", refusal, ReasonCode.REFUSED_PARAMETERS)
+    return run_outcome(states, reasons) if "failed" in states.values() else unaccounted(states)
 
 
 def _states(dag_run: Any) -> Mapping[str, str | None]:  # noqa: ANN401

@@ -43,7 +43,7 @@ def open_run(
     """Return the run of this task, entered in the ledger.
 
     Refused parameters are committed as this attempt's reason and raise AirflowFailException. If ``begins_repeats`` is
-    false, as in `close`, the run gets the workload's own parameters instead, so that it can be closed.
+    false, as in `finish`, the run gets the workload's own parameters instead, so that it can be closed.
     """
     dag_run, schedule = context["dag_run"], schedules.of_run(context, workload)
     refused: BadInputError | None = None
@@ -164,8 +164,8 @@ def _in_words(error: Any) -> str:  # noqa: ANN401 - pydantic's own
     if error["type"] == "extra_forbidden":
         near = closest(name, Parameters.model_fields)
         return f"there is no parameter {name!r}" + (f" (is {near!r} meant?)" if near else "")
-    said = error["msg"].removeprefix("Value error, ")
-    return f"{name}: {said}" if name else said
+    message = error["msg"].removeprefix("Value error, ")
+    return f"{name}: {message}" if name else message
 
 
 def _kind(dag_run: Any) -> str:  # noqa: ANN401

@@ -84,13 +84,13 @@ def _own_days(dag_run: Any, place: tzinfo) -> Window:  # noqa: ANN401
 
 
 def _day(event: Any) -> date | None:  # noqa: ANN401 - an asset event of Airflow's
-    said = (event.extra or {}).get(PARTITION)
-    if said is None:
+    value = (event.extra or {}).get(PARTITION)
+    if value is None:
         return _iso(getattr(event, "partition_key", None))
     try:
-        return date.fromisoformat(str(said))
+        return date.fromisoformat(str(value))
     except ValueError:
-        raise ValueError(f"an asset's event names the {PARTITION} {said!r}: give its ISO date") from None
+        raise ValueError(f"an asset's event names the {PARTITION} {value!r}: give its ISO date") from None
 
 
 def _iso(key: str | None) -> date | None:

@@ -150,12 +150,12 @@ def _named(root: Element, title: str, classes: Sequence[str]) -> Element:
     groups: dict[str, Element] = {}
     at_work = ""
     for parent in list(root.iter()):
-        said = {child.get("class", ""): child.text or "" for child in parent if child.tag == "desc"}
+        texts = {child.get("class", ""): child.text or "" for child in parent if child.tag == "desc"}
         for child in list(parent):
             kind = child.tag if isinstance(child.tag, str) else "comment"
             if kind in ("style", "script", "defs", "title", "desc", "comment"):
                 parent.remove(child)
-        text = said.get("label") or said.get("value")
+        text = texts.get("label") or texts.get("value")
         if text:
             SubElement(parent, "title").text = text
         series = parent.get("class", "").partition("series serie-")[2].partition(" ")[0]

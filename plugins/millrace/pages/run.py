@@ -27,8 +27,8 @@ from millrace.settings import load_settings
 router = APIRouter()
 
 _ORDER = (
-    "divide", "ingest", "validate", "await_earlier_partitions", "size", "await_start", "train", "export",
-    "evaluate", "gate", "approve", "roll_out", "watch", "close",
+    "plan_ingest", "ingest", "validate", "await_earlier_partitions", "size", "await_start", "train", "export",
+    "evaluate", "gate", "approve", "roll_out", "watch", "finish",
 )  # fmt: skip
 _REFRESH_SECONDS = 3
 
@@ -165,11 +165,11 @@ def _rollout(workload: str, version: str | None) -> dict[str, Any] | None:
     if version is None:
         return None
     try:
-        room = settings.serving_room(workload)
+        server_files = settings.server_files(workload)
         reach_stores(settings)
-        target, status = room.read_target(), room.read_status()
+        target, status = server_files.read_target(), server_files.read_status()
     except (StepError, OSError) as error:
         return {"error": str(error).splitlines()[0]}
     if target is None or version not in (target.stable.version, target.canary.version if target.canary else None):
         return None
-    return {"target": target, "status": status, "address": room.address, "error": None}
+    return {"target": target, "status": status, "address": server_files.address, "error": None}

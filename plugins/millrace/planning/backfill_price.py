@@ -86,14 +86,14 @@ def _for_each(count: int, planned: Sequence[int], plans: Sequence[Plan]) -> list
 
 
 def _left_out(estimated: int, trainings: int, planned: int) -> tuple[str, ...]:
-    said = []
+    notes = []
     if estimated:
-        said.append(f"{estimated:,} days' own folders were not looked into: the mean size of the others counts")
+        notes.append(f"{estimated:,} days' own folders were not looked into: the mean size of the others counts")
     if planned < trainings:
-        said.append(
+        notes.append(
             f"of {trainings:,} trainings {planned:,} were planned: any other counts as the next of them, with more data"
         )
-    return tuple(said)
+    return tuple(notes)
 
 
 def _plans(
@@ -144,12 +144,12 @@ def make_budget(
 def describe_budget(budget: Budget, price: BackfillPrice) -> str:
     """Return whether the backfill fits its budget, by the ledger's rule."""
     if budget.predicted > budget.amount:
-        said = "does not fit: every run stops at its first task and asks a person"
+        notes = "does not fit: every run stops at its first task and asks a person"
     elif in_unit(price, budget.unit).p90 > budget.amount:
-        said = "fits; of ten such backfills more than one would not, and a run past it asks a person"
+        notes = "fits; of ten such backfills more than one would not, and a run past it asks a person"
     else:
-        said = "fits; a run past it asks a person"
-    return f"budget     {budget.amount:,.6g} {budget.unit}: {said}"
+        notes = "fits; a run past it asks a person"
+    return f"budget     {budget.amount:,.6g} {budget.unit}: {notes}"
 
 
 def describe(price: BackfillPrice, now: datetime) -> list[str]:

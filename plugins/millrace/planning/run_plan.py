@@ -8,14 +8,14 @@ from typing import Any
 from millrace.contracts.data import DatasetVersion, Profile
 from millrace.contracts.errors import RefusedError, StepError
 from millrace.contracts.plan import Plan
-from millrace.contracts.traced import TracedModel, TraceOrder
+from millrace.contracts.traced import TracedModel, TraceRequest
 from millrace.contracts.workload import Workload
 from millrace.runs import step_specs
 from millrace.runs.run import Run
 from millrace.settings import Settings
 from millrace.sizing.backfill import BackfillPrice, Delivery, price_backfill
-from millrace.sizing.families import is_known, trace_order
-from millrace.sizing.forecast import Outlook, read_outlook
+from millrace.sizing.families import is_known, trace_request
+from millrace.sizing.forecast import RateForecasts, read_forecasts
 from millrace.sizing.plan import make_plan
 from millrace.storage import files
 from millrace.storage.arrivals import arrived_bytes
@@ -26,12 +26,12 @@ _FORECAST_BYTES = 2**20
 
 def trace_model(run: Run, settings: Settings) -> TracedModel:
     """Trace the run's model in the train image's environment on this machine, once per configuration."""
-    order = trace_order(run.workload, run.parameters, _base_config(run))
-    found = _traced(order, settings)
+    request = trace_request(run.workload, run.parameters, _base_config(run))
+    found = _traced(request, settings)
     if found is None:
-        answer = settings.process_launcher().answer("train", "trace", order.model_dump_json())
+        answer = settings.process_launcher().answer("train", "trace", request.model_dump_json())
         found = TracedModel.model_validate_json(answer)
-        files.write_bytes(_trace_uri(order, settings), answer.encode())
+        files.write_bytes(_trace_uri(request, settings), answer.encode())
     return found
 
 
@@ -53,11 +53,11 @@ def plan_runs(asked: Sequence[tuple[Run, DatasetVersion, Profile | None]], setti
     ledger, site = settings.ledger(), settings.site_rates()
     learned = cache(lambda hardware: ledger.calibration(hardware, workload.training.trainer))
     cluster = settings.cluster().context if settings.launcher == "kubernetes" else None
-    outlook = _outlook(settings) if workload.timing is not None else None
+    forecasts = _forecasts(settings) if workload.timing is not None else None
     plans = []
     for run, dataset, profile in asked:
         hardware = settings.hardware(run.parameters.hardware)
-        order = None if is_known(workload) else trace_order(workload, run.parameters, config)
+        request = None if is_known(workload) else trace_request(workload, run.parameters, config)
         plans.append(
             make_plan(
                 workload,
@@ -65,12 +65,12 @@ def plan_runs(asked: Sequence[tuple[Run, DatasetVersion, Profile | None]], setti
                 dataset=dataset,
                 profile=profile,
                 base_config=config,
-                traced=None if order is None else _traced(order, settings),
+                traced=None if request is None else _traced(request, settings),
                 hardware=hardware,
                 calibration=learned(hardware.name),
                 site=site,
                 cluster=cluster,
-                outlook=outlook,
+                forecasts=forecasts,
             )
         )
     return plans
@@ -108,25 +108,25 @@ def _base_config(run: Run) -> dict[str, Any] | None:
     return json.loads(files.read_bytes(files.join(base.uri, CONFIG_FILE))) if base else None
 
 
-def _outlook(settings: Settings) -> Outlook | None:
+def _forecasts(settings: Settings) -> RateForecasts | None:
     """Return the site's forecast; if it cannot be read, the plan records the problem and the run goes on."""
     uri = settings.forecast_uri
     if not uri:
         return None
     try:
-        return read_outlook(files.read_bytes(uri, limit=_FORECAST_BYTES), uri)
+        return read_forecasts(files.read_bytes(uri, limit=_FORECAST_BYTES), uri)
     except StepError as error:
-        return Outlook(uri, problem=error.what)
+        return RateForecasts(uri, problem=error.what)
     except OSError as error:
-        return Outlook(uri, problem=f"it cannot be read ({type(error).__name__})")
+        return RateForecasts(uri, problem=f"it cannot be read ({type(error).__name__})")
 
 
-def _trace_uri(order: TraceOrder, settings: Settings) -> str:
-    return files.join(settings.store, "traces", f"{order.sha256}.json")
+def _trace_uri(request: TraceRequest, settings: Settings) -> str:
+    return files.join(settings.store, "traces", f"{request.sha256}.json")
 
 
-def _traced(order: TraceOrder, settings: Settings) -> TracedModel | None:
+def _traced(request: TraceRequest, settings: Settings) -> TracedModel | None:
     try:
-        return TracedModel.model_validate_json(files.read_bytes(_trace_uri(order, settings)))
+        return TracedModel.model_validate_json(files.read_bytes(_trace_uri(request, settings)))
     except FileNotFoundError:
         return None

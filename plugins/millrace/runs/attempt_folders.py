@@ -22,36 +22,36 @@ def count_lost(folder_uri: str, repeat: int, ledger: Ledger) -> None:
     An attempt without a meter reading gets no row: it ended within the meter's first five seconds, or used nothing (a
     later attempt that took over an earlier one's pod).
     """
-    for spec in orders_of(folder_uri, repeat):
+    for spec in specs_of(folder_uri, repeat):
         reading = _used(spec.attempt_uri, spec.workers)
         if reading is not None:
             name = f"lost:{spec.attempt_uri.rpartition('/')[2]}"
             ledger.commit_lost_try(spec.key, reading, name, "no task saw how this try ended")
 
 
-def orders_of(folder_uri: str, repeat: int) -> Iterator[RunSpec]:
+def specs_of(folder_uri: str, repeat: int) -> Iterator[RunSpec]:
     """Yield the step spec of each attempt, and each restart, of a run's repeat."""
     for step in files.names(folder_uri):
         for name in files.names(files.join(folder_uri, step)):
-            order = _order_of(folder_uri, step, name) if name.startswith("try-") else None
-            if order is not None and order.key.repeat == repeat:
-                yield order
+            spec = _spec_of(folder_uri, step, name) if name.startswith("try-") else None
+            if spec is not None and spec.key.repeat == repeat:
+                yield spec
 
 
-def _order_of(folder_uri: str, step: str, attempt: str) -> RunSpec | None:
+def _spec_of(folder_uri: str, step: str, attempt: str) -> RunSpec | None:
     """Return the step spec in an attempt's folder if its key names that folder; None for any other spec.
 
     So a process that can write to one attempt's folder cannot affect other attempts.
     """
     uri = files.join(folder_uri, step, attempt)
-    order: RunSpec | None = read(files.join(uri, SPEC_FILE), RunSpec)
-    if order is None:
+    spec: RunSpec | None = read(files.join(uri, SPEC_FILE), RunSpec)
+    if spec is None:
         return None
-    key = order.key
+    key = spec.key
     own = run_folder_uri("", key.dag_id, key.run_id), step_folder(key), f"try-{key.try_number}"
     if not folder_uri.endswith(own[0]) or step != own[1] or attempt.partition("-restart-")[0] != own[2]:
         return None
-    return order.model_copy(update={"attempt_uri": uri})
+    return spec.model_copy(update={"attempt_uri": uri})
 
 
 def ordered(uri: str, sha256: str | None) -> RunSpec:
@@ -62,10 +62,10 @@ def ordered(uri: str, sha256: str | None) -> RunSpec:
         document = b""
     if hashlib.sha256(document).hexdigest() != sha256:
         raise RefusedError(
-            "the step's order was changed after it was given" if document else "the step's order was removed",
+            "the step spec was changed after it was written" if document else "the step spec was removed",
             where=uri,
-            rule=f"the file has the digest with which the order was given: {sha256}",
-            remedy="look who may write to the store; clear the task, which then gives the order anew",
+            rule=f"the file has the digest with which the spec was written: {sha256}",
+            remedy="check who may write to the store; clear the task, which then writes the spec again",
         )
     return RunSpec.model_validate_json(document)
 

@@ -11,7 +11,7 @@ EndState = Literal["success", "failed", "skipped", "dry_run", "rejected", "rolle
 
 # a run whose training is skipped is a success: it has published its data
 _SKIPPED: dict[str, EndState] = {
-    "divide": "skipped", "ingest": "skipped", "validate": "skipped", "await_start": "success", "train": "success",
+    "plan_ingest": "skipped", "ingest": "skipped", "validate": "skipped", "await_start": "success", "train": "success",
 }  # fmt: skip
 # reason codes that take precedence over the states in _SKIPPED
 _BY_CODE: dict[ReasonCode | None, EndState] = {
@@ -22,7 +22,7 @@ _BY_CODE: dict[ReasonCode | None, EndState] = {
 
 
 @dataclass(frozen=True)
-class Ending:
+class RunOutcome:
     """The outcome of a run: its terminal state, the reason as non-empty text, and the reason's code."""
 
     state: EndState
@@ -30,7 +30,7 @@ class Ending:
     code: ReasonCode | None
 
     @classmethod
-    def of(cls, state: EndState, why: Reason) -> "Ending":
+    def of(cls, state: EndState, why: Reason) -> "RunOutcome":
         """Return the outcome with this state and reason."""
         return cls(state, why.text, why.code)
 
@@ -52,52 +52,52 @@ def by_task(states: Mapping[str, str | None]) -> dict[str, str | None]:
     return {task: next((state for state in _FIRST if state in found), found[0]) for task, found in parts.items()}
 
 
-def ending(states: Mapping[str, str | None], reasons: Mapping[str, Reason]) -> Ending:
+def run_outcome(states: Mapping[str, str | None], reasons: Mapping[str, Reason]) -> RunOutcome:
     """Return the run's outcome.
 
     ``states`` are Airflow's, by task; ``reasons`` are the newest reasons of attempts in the ledger, by task.
     """
 
     def why(task: str, otherwise: str, code: ReasonCode) -> Reason:
-        said = reasons.get(task)
-        if said is None or said.code is ReasonCode.DONE:
+        found = reasons.get(task)
+        if found is None or found.code is ReasonCode.DONE:
             return Reason(otherwise, code)
-        return Reason(said.text, said.code or code)
+        return Reason(found.text, found.code or code)
 
     failed = [task for task, state in states.items() if state == "failed"]
     if "watch" in failed or "roll_out" in failed:
         task = "watch" if "watch" in failed else "roll_out"
-        return Ending.of(
+        return RunOutcome.of(
             "rolled_back", why(task, f"{task} failed; the old version answers", ReasonCode.ROLLOUT_REVERTED)
         )
     if failed:
-        said = why(failed[0], "it ended before Millrace could say why; the task's log does", ReasonCode.UNEXPLAINED)
-        return Ending("failed", f"{failed[0]}: {said.text}", said.code)
+        found = why(failed[0], "it ended before Millrace could say why; the task's log does", ReasonCode.UNEXPLAINED)
+        return RunOutcome("failed", f"{failed[0]}: {found.text}", found.code)
     for task, state in _SKIPPED.items():
         if states.get(task) == "skipped":
-            said = why(task, f"{task} was skipped", ReasonCode.MARKED)
-            return Ending.of(_BY_CODE.get(said.code, state), said)
+            found = why(task, f"{task} was skipped", ReasonCode.MARKED)
+            return RunOutcome.of(_BY_CODE.get(found.code, state), found)
     if states.get("roll_out") == "skipped":
         return _not_rolled_out(states, reasons, why("gate", _BY_HAND, ReasonCode.MARKED))
     if states.get("watch") == "success":
-        return Ending.of("success", why("watch", "the new version is live", ReasonCode.DONE))
+        return RunOutcome.of("success", why("watch", "the new version is live", ReasonCode.DONE))
     return unaccounted(states)
 
 
 _BY_HAND = "the candidate was not rolled out: a person skipped it"
 
 
-def _not_rolled_out(states: Mapping[str, str | None], reasons: Mapping[str, Reason], by_gate: Reason) -> Ending:
+def _not_rolled_out(states: Mapping[str, str | None], reasons: Mapping[str, Reason], by_gate: Reason) -> RunOutcome:
     own, answer = reasons.get("roll_out"), reasons.get("approve")
     if own is not None and own.code is ReasonCode.SUPERSEDED:
-        return Ending.of("superseded", own)
+        return RunOutcome.of("superseded", own)
     if states.get("approve") == "success":
         code = answer.code if answer and answer.code else ReasonCode.APPROVAL_REJECTED
-        return Ending("rejected", "a person, or nobody in 24 h, approved it: the old version stays", code)
-    return Ending.of("rejected", by_gate)
+        return RunOutcome("rejected", "a person, or nobody in 24 h, approved it: the old version stays", code)
+    return RunOutcome.of("rejected", by_gate)
 
 
-def unaccounted(states: Mapping[str, str | None]) -> Ending:
+def unaccounted(states: Mapping[str, str | None]) -> RunOutcome:
     """Return the outcome of a run whose tasks' states explain no end: failed, "unexplained"."""
     text = f"the run ended without an outcome; its tasks are {dict(states)}"
-    return Ending("failed", text, ReasonCode.UNEXPLAINED)
+    return RunOutcome("failed", text, ReasonCode.UNEXPLAINED)

@@ -82,8 +82,8 @@ def check_code(spec: RunSpec, report: Report) -> None:
 
 def _ingested(spec: RunSpec, task: IngestTask, result: IngestResult) -> None:
     days = {day.isoformat() for day in task.window.days}
-    told = [partition.partition.isoformat() for partition in result.staged] + list(result.absent)
-    _refuse_unless(len(told) == len(set(told)) and set(told) <= days, "the days", told, sorted(days))
+    reported = [partition.partition.isoformat() for partition in result.staged] + list(result.absent)
+    _refuse_unless(len(reported) == len(set(reported)) and set(reported) <= days, "the days", reported, sorted(days))
     for partition in result.staged:
         _refuse_elsewhere(spec, partition.file_uri, _OUT)
         if partition.bad_rows_uri is not None:
@@ -154,20 +154,20 @@ def _refuse_elsewhere(spec: RunSpec, uri: str, *names: str) -> None:
     _refuse_unless(inside and tuple(found[: len(names)]) == names, "an output", uri, f"{step_uri}/try-…")
 
 
-def _same(what: str, said: object, ordered: object) -> None:
-    _refuse_unless(said == ordered, what, said, ordered)
+def _same(what: str, reported: object, expected: object) -> None:
+    _refuse_unless(reported == expected, what, reported, expected)
 
 
-def _refuse_unless(holds: bool, what: str, said: object, ordered: object) -> None:
+def _refuse_unless(holds: bool, what: str, reported: object, expected: object) -> None:
     if not holds:
-        raise _refused(what, said, ordered)
+        raise _refused(what, reported, expected)
 
 
-def _refused(what: str, said: object, ordered: object) -> RefusedError:
+def _refused(what: str, reported: object, expected: object) -> RefusedError:
     return RefusedError(
-        f"the step's report is not of its order: {what}",
+        f"the step's report contradicts its spec: {what}",
         code=ReasonCode.REPORT_REFUSED,
-        where=f"reported: {said}",
-        rule=f"a report says what was measured; where things are, and whose, is the order's to say: {ordered}",
+        where=f"reported: {reported}",
+        rule=f"a report says what was measured; the step spec says where things are and whose they are: {expected}",
         remedy="look who may write to the store, and whether the step's image is yours; nothing of the report counts",
     )

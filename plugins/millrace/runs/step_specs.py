@@ -28,16 +28,16 @@ def staged(run: Run, ledger: Ledger) -> tuple[StagedPartition, ...]:
 
     Raises TransientError if no report includes a day.
     """
-    told: dict[date, StagedPartition | None] = {}
+    by_day: dict[date, StagedPartition | None] = {}
     for report in ledger.committed_reports(run.dag_id, run.run_id, "ingest"):
         if isinstance(report.result, IngestResult):
             for partition in report.result.staged:
-                told.setdefault(partition.partition, partition)
+                by_day.setdefault(partition.partition, partition)
             for day in report.result.absent:
-                told.setdefault(date.fromisoformat(day), None)
-    if not told.keys() >= set(run.window.days):
+                by_day.setdefault(date.fromisoformat(day), None)
+    if not by_day.keys() >= set(run.window.days):
         raise _missing(run, "ingest")
-    return tuple(left for day in run.window.days if (left := told[day]) is not None)
+    return tuple(left for day in run.window.days if (left := by_day[day]) is not None)
 
 
 def validate(run: Run, ledger: Ledger) -> ValidateTask:
@@ -77,7 +77,7 @@ def train(run: Run, ledger: Ledger) -> TrainTask:
     That number is the ledger's OOM correction for the workload and hardware; None feeds a whole batch at once.
     """
     plan = planned(run, ledger)
-    rows_at_once = ledger.rows_lesson(run.workload.name, plan.hardware.name)
+    rows_at_once = ledger.device_rows_correction(run.workload.name, plan.hardware.name)
     return TrainTask(dataset=plan.dataset, base_model=base_model(run), rows_at_once=rows_at_once)
 
 

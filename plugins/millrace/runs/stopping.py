@@ -53,7 +53,7 @@ def workers(settings: Settings, workload: Workload | None = None) -> Iterator[Wo
 
 
 def stop(
-    orders: Iterable[RunSpec],
+    specs: Iterable[RunSpec],
     reason: str,
     settings: Settings,
     ledger: Ledger,
@@ -71,7 +71,7 @@ def stop(
 
     # in parallel, since each may take time for a checkpoint
     with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
-        list(pool.map(end, orders))
+        list(pool.map(end, specs))
 
 
 def main(arguments: list[str]) -> None:
@@ -88,15 +88,15 @@ def main(arguments: list[str]) -> None:
             key = _order(uri, sha256, settings).key
             run_uri = run_folder_uri(settings.store, key.dag_id, key.run_id)
             deleted = ReasonCode.RUN_DELETED
-            stop(attempt_folders.orders_of(run_uri, key.repeat), DELETED, settings, ledger, deleted)
+            stop(attempt_folders.specs_of(run_uri, key.repeat), DELETED, settings, ledger, deleted)
             attempt_folders.count_lost(run_uri, key.repeat, ledger)
             ledger.close_run(key.dag_id, key.run_id, key.repeat, state="failed", reason=DELETED, code=deleted)
         case ["task", uri, repeat, task_id, map_index, reason]:
-            orders = attempt_folders.orders_of(uri, int(repeat))
-            own = [spec for spec in orders if (spec.key.task_id, spec.key.map_index) == (task_id, int(map_index))]
+            specs = attempt_folders.specs_of(uri, int(repeat))
+            own = [spec for spec in specs if (spec.key.task_id, spec.key.map_index) == (task_id, int(map_index))]
             stop(own, reason, settings, ledger)
         case ["run", uri, repeat, reason]:
-            stop(attempt_folders.orders_of(uri, int(repeat)), reason, settings, ledger)
+            stop(attempt_folders.specs_of(uri, int(repeat)), reason, settings, ledger)
             attempt_folders.count_lost(uri, int(repeat), ledger)
         case _:
             raise SystemExit(__doc__)

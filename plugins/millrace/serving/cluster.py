@@ -98,21 +98,23 @@ class ServingCluster:
             return Replicas(wanted, ready)
         return Replicas(wanted, ready, *self._trouble(found["spec"]["selector"]["matchLabels"]))
 
-    def await_ready(self, deployment: str, replicas: int, timeout_seconds: float, say: Callable[[str], None]) -> None:
-        """Wait for that many ready replicas; ``say`` receives each change of the pods' state.
+    def await_ready(
+        self, deployment: str, replicas: int, timeout_seconds: float, progress: Callable[[str], None]
+    ) -> None:
+        """Wait for that many ready replicas; ``progress`` receives each change of the pods' state.
 
         Raises TransientError, with the pods' state, after ``timeout_seconds``, or at once if a pod is in
         CrashLoopBackOff.
         """
         deadline = time.monotonic() + timeout_seconds
-        said = ""
+        trouble = ""
         while True:
             now = self.replicas(deployment)
             if now.ready >= replicas:
                 return
-            if now.trouble != said:
-                said = now.trouble
-                say(f"{deployment}: {now.ready} of {replicas} ready; {said}")
+            if now.trouble != trouble:
+                trouble = now.trouble
+                progress(f"{deployment}: {now.ready} of {replicas} ready; {trouble}")
             if time.monotonic() > deadline or now.crashes:
                 raise TransientError(
                     f"{now.ready} of {replicas} servers are ready: {now.trouble}",

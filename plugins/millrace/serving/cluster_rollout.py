@@ -8,18 +8,18 @@ from millrace.contracts.errors import StepError
 from millrace.contracts.model import ModelVersion
 from millrace.contracts.serving import Verdict
 from millrace.contracts.workload import ServingPolicy
-from millrace.serving.asking import Asker
 from millrace.serving.client import Row
 from millrace.serving.cluster import ServingCluster
 from millrace.serving.figures import MIN_REQUESTS, Measured, PagesSource, Source, UnmeasuredError, judge_step
 from millrace.serving.rollout import RolloutRevertedError
+from millrace.serving.server_client import ServerClient
 from millrace.serving.shares import Shares
 
 READY_TIMEOUT_SECONDS = 300.0
 
 
 @dataclass(frozen=True)
-class Held:
+class PausedRollout:
     """A paused rollout: its last step could not be judged, for ``reason``, and the candidate keeps its share.
 
     ``steps`` is the number of steps taken, ``stable`` the stable version, ``replicas`` the number of servers.
@@ -50,7 +50,7 @@ class ClusterRollout:
         stable: ModelVersion | None,
         rows: Sequence[Row],
         folder: Callable[[ModelVersion], str],
-        say: Callable[[str], None] = lambda _: None,
+        progress: Callable[[str], None] = lambda _: None,
         source: Source | None = None,
         show: Callable[[int | None], None] = lambda _: None,
         comparable: bool = True,
@@ -62,7 +62,7 @@ class ClusterRollout:
         self._is_live = stable == candidate
         self._stable = None if self._is_live else stable
         self._folder = folder
-        self._say = say
+        self._progress = progress
         self._show = show
         self._comparable = comparable
         self._admit = admit
@@ -74,17 +74,17 @@ class ClusterRollout:
         versions = {self._deployment: candidate.version}
         if self._stable is not None:
             versions[self._shares.stable_deployment] = self._stable.version
-        self._asker = Asker(cluster, policy, self._workload, rows, versions)
+        self._server_client = ServerClient(cluster, policy, self._workload, rows, versions)
 
     @property
     def address(self) -> str:
         """Address of the workload's Service, which never changes."""
         return self._at.address(self._name)
 
-    def advance(self) -> Held | None:
+    def advance(self) -> PausedRollout | None:
         """Raise the candidate's share from 0 to 100 % of the requests; return None when it answers all of them.
 
-        Returns Held at a step that cannot be judged; a person then decides by ``go_on`` or ``reject``. Raises
+        Returns PausedRollout at a step that cannot be judged; a person then decides by ``go_on`` or ``reject``. Raises
         RolloutRevertedError if the candidate does not become ready or a step fails; then only the stable version
         answers. A second call begins with the first step.
         """
@@ -95,27 +95,27 @@ class ClusterRollout:
             if self._stable is not None:
                 self._shares.suspend(replicas)
                 self._give(0)
-                self._shares.take_over(self._say)
-            self._at.await_ready(self._deployment, 1, READY_TIMEOUT_SECONDS, self._say)
-            self._asker.await_answer(self._deployment)
+                self._shares.take_over(self._progress)
+            self._at.await_ready(self._deployment, 1, READY_TIMEOUT_SECONDS, self._progress)
+            self._server_client.await_answer(self._deployment)
             if self._stable is None:
                 self._give(100)
-                self._shares.take_over(self._say)
-                self._asker.await_answer(self._name)
+                self._shares.take_over(self._progress)
+                self._server_client.await_answer(self._name)
                 self._smoke()
                 return None
             names = (self._deployment, self._shares.stable_deployment)
             if (reason := self._judge("0 %", names)) is not None:
-                return Held(self._stable.version, 0, replicas, reason)
+                return PausedRollout(self._stable.version, 0, replicas, reason)
             return self._steps(0, replicas)
 
-    def go_on(self, held: Held) -> Held | None:
+    def go_on(self, held: PausedRollout) -> PausedRollout | None:
         """Continue a held rollout with the next share, after a person's approval; returns and raises as ``advance``."""
         self._refuse_overtaken(held.stable)
         with self._or_back():
             return self._steps(held.steps, held.replicas)
 
-    def reject(self, held: Held, reason: str) -> RolloutRevertedError:
+    def reject(self, held: PausedRollout, reason: str) -> RolloutRevertedError:
         """Revert a held rollout, after a person's rejection; return the error that ends the rollout."""
         self._refuse_overtaken(held.stable)
         self.back(reason)
@@ -130,7 +130,7 @@ class ClusterRollout:
         with self._or_back():
             self._admit()
             seconds = self._policy.watch_seconds
-            self._refuse_errors(lambda: self._asker.replay(self._name, seconds, self._crash))
+            self._refuse_errors(lambda: self._server_client.replay(self._name, seconds, self._crash))
 
     def _crash(self) -> str | None:
         """Return the state of the candidate's servers as a text if one is in CrashLoopBackOff, else None."""
@@ -144,11 +144,11 @@ class ClusterRollout:
     def back(self, reason: str) -> None:
         """Send all requests to the stable version and delete the candidate's objects, unless the candidate is live."""
         if self._is_live:
-            self._say(f"version {self._candidate.version} is live and stays: {reason}")
+            self._progress(f"version {self._candidate.version} is live and stays: {reason}")
             return
         self._shares.back()
         self._show(None)
-        self._say(f"back to version {self._stable.version} alone: {reason}" if self._stable else reason)
+        self._progress(f"back to version {self._stable.version} alone: {reason}" if self._stable else reason)
 
     def abandon(self, reason: str) -> bool:
         """Revert if this rollout was left unfinished and no other has replaced it; return whether it was reverted."""
@@ -157,19 +157,19 @@ class ClusterRollout:
         self.back(reason)
         return True
 
-    def _steps(self, taken: int, replicas: int) -> Held | None:
+    def _steps(self, taken: int, replicas: int) -> PausedRollout | None:
         """Give the policy's shares after the first ``taken`` in turn; stop at one that cannot be judged."""
         assert self._stable is not None
         for number, percent in enumerate(self._shares_in_turn[taken:], start=taken + 1):
             if (reason := self._step(percent, replicas)) is not None:
-                return Held(self._stable.version, number, replicas, reason)
+                return PausedRollout(self._stable.version, number, replicas, reason)
         return None
 
     def _step(self, percent: int, replicas: int) -> str | None:
         """Give one share: wait for the candidate's servers, then remove the stable servers that they replace."""
         ours, theirs = self._shares.servers(percent, replicas)
         self._at.scale(self._deployment, ours)
-        self._at.await_ready(self._deployment, ours, READY_TIMEOUT_SECONDS, self._say)
+        self._at.await_ready(self._deployment, ours, READY_TIMEOUT_SECONDS, self._progress)
         self._at.scale(self._shares.stable_deployment, theirs)
         self._give(percent)
         share = f"{percent} % ({ours} of {ours if percent >= 100 else ours + theirs} servers)"
@@ -193,14 +193,14 @@ class ClusterRollout:
         def ask() -> None:
             for _ in range(max(MIN_REQUESTS, self._policy.requests_per_step)):
                 for name in names:
-                    self._asker.ask(name)
+                    self._server_client.ask(name)
 
         verdict, erred = self._verdict(ask, self._stable.version)
         if verdict.outcome == "fail" and not erred:
-            self._say(f"{share}: too slow, or too costly, and so asked once more: {verdict.reasons[0]}")
+            self._progress(f"{share}: too slow or too costly; measured again: {verdict.reasons[0]}")
             verdict, _ = self._verdict(ask, self._stable.version)
         for reason in verdict.reasons:
-            self._say(f"{share}: {verdict.outcome}: {reason}")
+            self._progress(f"{share}: {verdict.outcome}: {reason}")
         if verdict.outcome == "fail":
             raise self._reverted(f"at {share}: fail: {verdict.reasons[0]}")
         return None if verdict.outcome == "pass" else f"at {share}: {verdict.reasons[0]}"
@@ -216,17 +216,17 @@ class ClusterRollout:
     def _smoke(self) -> None:
         def ask() -> None:
             for _ in range(self._policy.requests_per_step):
-                self._asker.ask(self._deployment)
+                self._server_client.ask(self._deployment)
 
         self._refuse_errors(ask)
-        self._say(f"version {self._candidate.version} answers when asked alone")
+        self._progress(f"version {self._candidate.version} answers when asked alone")
 
     def _refuse_errors(self, ask: Callable[[], None]) -> None:
         """Send requests by ``ask``, which raises if one fails; raise, too, if clients' requests failed meanwhile."""
         try:
             (figures,) = self._measure(ask, self._candidate.version)
         except UnmeasuredError as error:
-            self._say(f"our own requests were answered; of others nothing is known: {error}")
+            self._progress(f"our own requests were answered; of others nothing is known: {error}")
             return
         if figures.errors and figures.errors / figures.requests > self._policy.max_error_rate:
             raise self._reverted(f"{figures.errors:.4g} of {figures.requests:.4g} requests erred")

@@ -148,7 +148,7 @@ def pod(cluster: Cluster, workload: str, policy: ServingPolicy, folder: str) -> 
                 "name": "server",
                 "image": cluster.image("serve"),
                 "imagePullPolicy": cluster.image_pull_policy,
-                "args": ["--spec", files.join(folder, SPEC_FILE), "--orders-key", cluster.orders_key],
+                "args": ["--spec", files.join(folder, SPEC_FILE), "--verify-key", cluster.verify_key],
                 "envFrom": [{"secretRef": {"name": cluster.storage_secret}}],
                 "ports": [{"name": "infer", "containerPort": PORT, "protocol": "TCP"}],
                 "resources": {

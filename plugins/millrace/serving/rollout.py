@@ -11,7 +11,7 @@ from millrace.contracts.reasons import ReasonCode
 from millrace.contracts.serving import ServingStatus, ServingTarget
 from millrace.contracts.workload import ServingPolicy
 from millrace.serving.client import Access, InferenceClient, RequestFailedError, Row
-from millrace.serving.room import Progress, ServingRoom
+from millrace.serving.server_files import Progress, ServerFiles
 
 LOAD_TIMEOUT_SECONDS = 300.0
 STATUS_TIMEOUT_SECONDS = 60.0
@@ -56,7 +56,7 @@ class Rollout:
 
     def __init__(
         self,
-        room: ServingRoom,
+        server_files: ServerFiles,
         policy: ServingPolicy,
         candidate: ModelVersion,
         stable: ModelVersion | None,
@@ -67,7 +67,7 @@ class Rollout:
         access: Access | None = None,
         admit: Callable[[], None] = lambda: None,
     ) -> None:
-        self._room = room
+        self._server_files = server_files
         self._policy = policy
         self._candidate = candidate
         self._stable = None if stable == candidate else stable
@@ -109,11 +109,11 @@ class Rollout:
         Raises as ``advance``.
         """
         if self._stable is None:
-            self._order_unless_there(self._candidate, None)
+            self._write_unless_there(self._candidate, None)
             self._replay_for(self._policy.watch_seconds)
             return self._settled()
         with self._or_back(self._stable):
-            self._order_unless_there(self._stable, self._candidate)
+            self._write_unless_there(self._stable, self._candidate)
             self._replay_for(self._policy.watch_seconds)
             status = self._settled()
             self._progress(f"watched for {self._policy.watch_seconds:g} s: {_figures(status)}")
@@ -121,16 +121,16 @@ class Rollout:
 
     def finish(self) -> ServingStatus:
         """Make the candidate the only version; called after the ledger has made it live. Raises ServingTimeoutError."""
-        return self._order_unless_there(self._candidate, None)
+        return self._write_unless_there(self._candidate, None)
 
     def _order(self, stable: ModelVersion, canary: ModelVersion | None = None, percent: int = 0) -> ServingStatus:
-        target = self._room.write_target(self._policy, stable, canary, percent)
+        target = self._server_files.write_target(self._policy, stable, canary, percent)
         self._generation = target.generation
         self._admit()
         return self._followed(target)
 
-    def _order_unless_there(self, stable: ModelVersion, canary: ModelVersion | None) -> ServingStatus:
-        target = self._room.read_target()
+    def _write_unless_there(self, stable: ModelVersion, canary: ModelVersion | None) -> ServingStatus:
+        target = self._server_files.read_target()
         share = 0 if canary is None else 100
         if target is None or (target.stable, target.canary, target.canary_percent) != (stable, canary, share):
             return self._order(stable, canary, share)
@@ -141,21 +141,23 @@ class Rollout:
         names = target.stable.version
         if target.canary is not None:
             names += f" with {target.canary_percent} % {target.canary.version}"
-        status = self._room.wait_for(
+        status = self._server_files.wait_for(
             lambda status: status.generation >= target.generation and status.state != "loading",
             f"generation {target.generation} ({names}) to be ready",
             self._load_timeout_seconds,
             self._progress,
         )
         if status.generation > target.generation:
-            raise RolloutRevertedError("somebody else ordered another version meanwhile", where=self._room.target_uri)
+            raise RolloutRevertedError(
+                "somebody else ordered another version meanwhile", where=self._server_files.target_uri
+            )
         return self._kept(status)
 
     def _settled(self) -> ServingStatus:
         """Wait for the server's next status, which covers all requests until now; raise if it reports a revert."""
-        seen = self._room.wait_for(lambda _: True, "a status", STATUS_TIMEOUT_SECONDS)
+        seen = self._server_files.wait_for(lambda _: True, "a status", STATUS_TIMEOUT_SECONDS)
         return self._kept(
-            self._room.wait_for(
+            self._server_files.wait_for(
                 lambda status: (status.pid, status.sequence) != (seen.pid, seen.sequence),
                 "a fresh status",
                 STATUS_TIMEOUT_SECONDS,
@@ -164,7 +166,7 @@ class Rollout:
 
     def _kept(self, status: ServingStatus) -> ServingStatus:
         if status.state in {"reverted", "failed"}:
-            raise RolloutRevertedError(status.reason or status.state, where=self._room.status_uri)
+            raise RolloutRevertedError(status.reason or status.state, where=self._server_files.status_uri)
         return status
 
     def _smoke(self) -> None:
@@ -183,7 +185,7 @@ class Rollout:
                 self._request(client)
                 time.sleep(_WATCH_PAUSE_SECONDS)
                 if time.monotonic() >= look_at:
-                    self._kept(self._room.wait_for(lambda _: True, "a status", STATUS_TIMEOUT_SECONDS))
+                    self._kept(self._server_files.wait_for(lambda _: True, "a status", STATUS_TIMEOUT_SECONDS))
                     look_at = time.monotonic() + _LOOK_EVERY_SECONDS
 
     def _request(self, client: InferenceClient) -> None:
@@ -197,7 +199,7 @@ class Rollout:
         except RequestFailedError as error:
             if error.is_out_of_reach:
                 raise ServerLostError(f"a request failed: {error.what}", where=error.where) from error
-            status = self._room.read_status()
+            status = self._server_files.read_status()
             reason = status.reason if status and status.state in {"reverted", "failed"} else ""
             raise RolloutRevertedError(f"{reason or 'a request failed'}: {error.what}", where=error.where) from error
 
@@ -210,20 +212,20 @@ class Rollout:
             self._progress(f"the stable version did not answer a replayed row: {error.what}")
 
     def _client(self) -> InferenceClient:
-        address = self._room.address
+        address = self._server_files.address
         if address is None:
-            raise ServerLostError("no server was ever begun", where=self._room.spec_uri)
+            raise ServerLostError("no server was ever begun", where=self._server_files.spec_uri)
         timeout_seconds = self._policy.max_request_seconds + 5
-        return InferenceClient(address, self._room.workload, timeout_seconds, self._access)
+        return InferenceClient(address, self._server_files.workload, timeout_seconds, self._access)
 
     @contextmanager
     def _or_back(self, stable: ModelVersion) -> Iterator[None]:
         try:
             yield
         except BaseException as error:
-            target = self._room.read_target()
+            target = self._server_files.read_target()
             if target is not None and target.generation == self._generation:  # not overwritten since
-                self._room.write_target(self._policy, stable)
+                self._server_files.write_target(self._policy, stable)
                 self._progress(f"back to version {stable.version} alone: {error}")
             raise
 

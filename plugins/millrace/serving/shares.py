@@ -104,10 +104,10 @@ class Shares:
         for kind in (*live.autoscaler_kinds(self._at.cluster), "Deployment", "Service"):
             self._at.delete(kind, self.deployment)
 
-    def take_over(self, say: Callable[[str], None]) -> None:
+    def take_over(self, progress: Callable[[str], None]) -> None:
         """Scale other candidates to 0 servers: this rollout replaces a held one that was not continued."""
         for name in contenders(self._at, self._workload, (self.deployment, self.stable_deployment)):
-            say(f"{name} was left with a share of the requests, and loses it")
+            progress(f"{name} was left with a share of the requests, and loses it")
             self._at.scale(name, 0)
 
     def settle(self) -> None:

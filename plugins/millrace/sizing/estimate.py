@@ -206,7 +206,7 @@ def _walls(job: Job, hardware: Hardware, train: float, on_cluster: bool) -> dict
         "gate": known.SMALL_STEP_SECONDS,
         "roll_out": known.ROLL_OUT_SECONDS,
         "watch": job.watch_seconds,
-        "close": known.SMALL_STEP_SECONDS,
+        "finish": known.SMALL_STEP_SECONDS,
     }
     return {name: wall + known.POD_START_SECONDS * (on_cluster and name in _PODS) for name, wall in walls.items()}
 

@@ -6,7 +6,7 @@ from typing import Any
 from millrace.contracts.data import Profile
 from millrace.contracts.errors import BadInputError
 from millrace.contracts.parameters import Parameters
-from millrace.contracts.traced import TracedModel, TraceOrder
+from millrace.contracts.traced import TracedModel, TraceRequest
 from millrace.contracts.trainers import BertOptions, MlpOptions
 from millrace.contracts.workload import Workload
 from millrace.sizing.calibration import FLOAT_BYTES
@@ -53,10 +53,10 @@ def is_known(workload: Workload) -> bool:
     return workload.training.trainer in _FAMILIES
 
 
-def trace_order(workload: Workload, parameters: Parameters, base_config: Mapping[str, Any] | None) -> TraceOrder:
+def trace_request(workload: Workload, parameters: Parameters, base_config: Mapping[str, Any] | None) -> TraceRequest:
     """Return the instructions by which the train image traces this workload's model."""
     text = parameters.max_length or workload.training.max_length
-    return TraceOrder(
+    return TraceRequest(
         trainer=workload.training.trainer,
         options=workload.training.options,
         labels=len(workload.dataset.target.labels),

@@ -49,7 +49,7 @@ class Forecast:
 
 
 @dataclass(frozen=True)
-class Outlook:
+class RateForecasts:
     """The content of a forecast file; a rate that it lacks is None. ``problem`` is the reason why both are missing."""
 
     source: str
@@ -67,7 +67,7 @@ class _Hour(Contract):
 _HOURS = TypeAdapter(tuple[_Hour, ...])
 
 
-def read_outlook(content: bytes, source: str) -> Outlook:
+def read_forecasts(content: bytes, source: str) -> RateForecasts:
     """Read a JSON list of objects, or CSV with a header, with ``hour`` and one or both of the rates.
 
     Raises BadInputError if a row or number is invalid, an hour is missing or duplicate, or a rate has gaps.
@@ -93,7 +93,7 @@ def read_outlook(content: bytes, source: str) -> Outlook:
     for index, each in enumerate(hours):
         if each.hour != begin + index * HOUR or each.hour.timestamp() % HOUR.total_seconds():
             raise _malformed(source, f"row {index}: {each.hour.isoformat()} is not the hour that follows")
-    return Outlook(
+    return RateForecasts(
         source,
         gco2e_per_kwh=_column(source, begin, "gco2e_per_kwh", [each.gco2e_per_kwh for each in hours]),
         price_per_kwh=_column(source, begin, "price_per_kwh", [each.price_per_kwh for each in hours]),
@@ -101,7 +101,7 @@ def read_outlook(content: bytes, source: str) -> Outlook:
 
 
 def rates(
-    outlook: Outlook | None, site: Site, name: RateName, begin: datetime, needed: datetime, last: datetime
+    forecasts: RateForecasts | None, site: Site, name: RateName, begin: datetime, needed: datetime, last: datetime
 ) -> tuple[Forecast | None, str]:
     """Return the forecast to use from ``begin`` on, and its source; None if there are no rates.
 
@@ -110,14 +110,14 @@ def rates(
     """
     own: float | Sequence[float] | None = getattr(site, name)
     why = ""
-    if outlook is not None:
-        found: Forecast | None = getattr(outlook, name)
+    if forecasts is not None:
+        found: Forecast | None = getattr(forecasts, name)
         if found is not None and found.covers(begin, needed):
-            return found, f"the forecast {outlook.source}"
+            return found, f"the forecast {forecasts.source}"
         missing = (
             f"it has no {name}" if found is None else f"it does not have every hour to {needed:%Y-%m-%d %H:%M} UTC"
         )
-        why = f", since of the forecast {outlook.source} nothing was taken: {outlook.problem or missing}"
+        why = f", since of the forecast {forecasts.source} nothing was taken: {forecasts.problem or missing}"
     if own is None:
         return None, f"nobody: the site has no {name}{why}"
     day = (own,) * 24 if isinstance(own, float | int) else tuple(own)

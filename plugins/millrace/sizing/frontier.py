@@ -15,7 +15,7 @@ Aim = Literal["seconds", "joules", "cost"]
 
 
 @dataclass(frozen=True)
-class Room:
+class Capacity:
     """Free capacity: a quota's for all workers together, or with ``one_pod`` the freest node's; None is unlimited."""
 
     name: str
@@ -36,7 +36,7 @@ class Choice:
 
 
 def choice(
-    job: Job, hardware: Hardware, site: Site, *, rooms: Sequence[Room] = (), starts_at: datetime | None = None
+    job: Job, hardware: Hardware, site: Site, *, capacities: Sequence[Capacity] = (), starts_at: datetime | None = None
 ) -> Choice:
     """Size the job on this hardware; if a device lacks memory for its share of a batch, split it in 2, 4, … parts."""
     share = math.ceil(job.batch_rows / (job.workers * max(1, hardware.gpus)))
@@ -45,21 +45,21 @@ def choice(
         if job.accumulation * 2 > share or not exceeds_device_memory(found, hardware):
             break
         job = replace(job, accumulation=job.accumulation * 2)
-    return Choice(hardware, job, found, (*found.unfit, *unfit(found, hardware, job.workers, rooms)))
+    return Choice(hardware, job, found, (*found.unfit, *unfit(found, hardware, job.workers, capacities)))
 
 
-def unfit(found: Estimate, hardware: Hardware, workers: int, rooms: Sequence[Room]) -> tuple[str, ...]:
+def unfit(found: Estimate, hardware: Hardware, workers: int, capacities: Sequence[Capacity]) -> tuple[str, ...]:
     """Return the demands of the training pods that exceed a quota or the freest node."""
     reasons = []
-    for room in rooms:
-        pods = 1 if room.one_pod else workers
+    for capacity in capacities:
+        pods = 1 if capacity.one_pod else workers
         asked = {
-            "cores": (pods * hardware.cores, room.cores),
-            "bytes of memory": (pods * found.host_memory_bytes.p90, room.memory_bytes),
-            "GPUs": (pods * hardware.gpus, room.gpus),
+            "cores": (pods * hardware.cores, capacity.cores),
+            "bytes of memory": (pods * found.host_memory_bytes.p90, capacity.memory_bytes),
+            "GPUs": (pods * hardware.gpus, capacity.gpus),
         }
         reasons += [
-            f"{room.name}: {need:,.0f} {what}, and {free:,.0f} are free"
+            f"{capacity.name}: {need:,.0f} {what}, and {free:,.0f} are free"
             for what, (need, free) in asked.items()
             if free is not None and need > free
         ]

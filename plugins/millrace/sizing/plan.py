@@ -17,7 +17,7 @@ from millrace.contracts.workload import Workload
 from millrace.sizing.catalogue import Site
 from millrace.sizing.estimate import data_walls, estimate
 from millrace.sizing.families import model_size
-from millrace.sizing.forecast import Outlook
+from millrace.sizing.forecast import RateForecasts
 from millrace.sizing.job import Job
 from millrace.sizing.start import with_start
 
@@ -38,7 +38,7 @@ def make_plan(
     cluster: str | None = None,
     made_at: datetime | None = None,
     calibration: Calibration | None = None,
-    outlook: Outlook | None = None,
+    forecasts: RateForecasts | None = None,
 ) -> Plan:
     """Predict what the run takes on ``hardware``, from formulas alone: no model is built.
 
@@ -46,7 +46,7 @@ def make_plan(
     ``calibration`` the factors learned for this hardware and family, None for the priors. Seconds are per step and in
     total, without queue and approval. Peak memory is the training step's. Cost and gCO2e are None if the site has no
     rates; if the workload's policy and the run allow a delayed start, they are for the hours of its best start, from
-    ``outlook`` or the site's daily rates. Raises BadInputError for an unknown trainer or if there are no training rows.
+    ``forecasts`` or the site's daily rates. Raises BadInputError for an unknown trainer or without training rows.
     """
     made_at = made_at or datetime.now(UTC)
     job = job_of(workload, parameters, profile, base_config, traced)
@@ -95,7 +95,7 @@ def make_plan(
         sha256="0" * 64,
     )
     if workload.timing is not None and parameters.start == "policy":
-        document = with_start(document, workload.timing, site, outlook)
+        document = with_start(document, workload.timing, site, forecasts)
     return document.model_copy(update={"sha256": plan_digest(document)})
 
 

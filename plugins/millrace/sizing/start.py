@@ -8,7 +8,7 @@ from millrace.contracts.plan import Plan, PlannedStart
 from millrace.contracts.workload import StartPolicy
 from millrace.energy.estimate import estimated_joules
 from millrace.sizing.catalogue import Site
-from millrace.sizing.forecast import HOUR, Forecast, Outlook, RateName, rates
+from millrace.sizing.forecast import HOUR, Forecast, RateForecasts, RateName, rates
 from millrace.sizing.prices import JOULES_PER_KWH, emissions, money
 
 _NAMES: dict[str, RateName] = {"carbon": "gco2e_per_kwh", "money": "price_per_kwh"}
@@ -65,7 +65,7 @@ def best_start(
     return found if found.saves_share >= least_saving else Choice(earliest, now, now)
 
 
-def with_start(plan: Plan, policy: StartPolicy, site: Site, outlook: Outlook | None) -> Plan:
+def with_start(plan: Plan, policy: StartPolicy, site: Site, forecasts: RateForecasts | None) -> Plan:
     """Return the plan with its best start, and with the money and gCO2e of the hours that it then runs in.
 
     The digest is still that of the old plan. Steps before training count at the rates of the hour of sizing.
@@ -75,7 +75,7 @@ def with_start(plan: Plan, policy: StartPolicy, site: Site, outlook: Outlook | N
     needed = earliest + timedelta(seconds=sum(stretch.seconds for stretch in profile))
     last = max(needed, deadline + (needed - earliest))
     latest = deadline - timedelta(seconds=plan.seconds.p90 - sum(plan.seconds_by_step[step].p90 for step in _BEFORE))
-    found = {name: rates(outlook, site, name, earliest, needed, last) for name in _NAMES.values()}
+    found = {name: rates(forecasts, site, name, earliest, needed, last) for name in _NAMES.values()}
     forecast, source = found[_NAMES[policy.prefer]]
     choice = best_start(earliest, latest, profile, forecast, policy.least_saving) if forecast else None
     at = choice.at if choice else earliest
@@ -131,5 +131,5 @@ def _reason(choice: Choice | None, latest: datetime, policy: StartPolicy) -> str
     if choice.saves_share:
         return f"begins at {choice.at:%Y-%m-%d %H:%M} UTC: {100 * choice.saves_share:.0f} % less {what} than at once"
     if latest <= choice.at:
-        return f"begins at once: nine runs in ten need the {policy.within_hours:g} h until the deadline"
+        return f"starts at once: the P90 needs the {policy.within_hours:g} h until the deadline"
     return f"begins at once: no later start saves {100 * policy.least_saving:g} % of the {what}"

@@ -84,7 +84,7 @@ def main(handlers: Mapping[str, Handler], argv: list[str] | None = None) -> int:
         except Exception as error:
             # a full disk has its own error, whichever library raised it
             full = isinstance(error, OSError) and files.is_full(error)
-            failure = files.no_room(spec.attempt_uri, error) if full else error  # type: ignore[arg-type]
+            failure = files.storage_full(spec.attempt_uri, error) if full else error  # type: ignore[arg-type]
     report = _report(result, failure, meter.reading())
     try:
         files.write_bytes(files.join(spec.attempt_uri, REPORT_FILE), report.model_dump_json(indent=1).encode())
@@ -149,9 +149,9 @@ def _report(result: Result | None, failure: Exception | None, reading: MeterRead
                 meter=reading,
             )
         case StepError():
-            told = failure
+            reported = failure
         case MemoryError():
-            told = StepError(
+            reported = StepError(
                 f"memory ran out: {failure}".rstrip(": "),
                 where="the step's process",
                 rule="what the step holds at once fits into its memory",
@@ -159,14 +159,16 @@ def _report(result: Result | None, failure: Exception | None, reading: MeterRead
                 code=ReasonCode.OUT_OF_MEMORY,
             )
         case _:
-            told = StepError(
+            reported = StepError(
                 f"{type(failure).__name__}: {failure}",
                 where="the step's log has the traceback",
                 rule="no unexpected error",
                 remedy="if it comes back after a retry, report it with the log",
                 code=ReasonCode.UNFORESEEN,
             )
-    return Report(outcome="failed", reason=told.summary, code=told.code, error=ErrorDetail.of(told), meter=reading)
+    return Report(
+        outcome="failed", reason=reported.summary, code=reported.code, error=ErrorDetail.of(reported), meter=reading
+    )
 
 
 def _say(report: Report, failure: Exception | None) -> int:

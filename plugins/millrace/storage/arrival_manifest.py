@@ -27,9 +27,9 @@ class ArrivalManifest(BaseModel):
     def disagreement(self, **found: int | str) -> str | None:
         """Describe the first stated value that differs from the one found; None if none differs."""
         for name, value in found.items():
-            said = getattr(self, name)
-            if said is not None and str(said).lower() != str(value).lower():
-                return f"{name}: the manifest says {_grouped(said)}, the file has {_grouped(value)}"
+            declared = getattr(self, name)
+            if declared is not None and str(declared).lower() != str(value).lower():
+                return f"{name}: the manifest says {_grouped(declared)}, the file has {_grouped(value)}"
         return None
 
 

@@ -166,7 +166,7 @@ def _read(uri: str, at_most: int) -> bytes:
 
 
 def write_bytes(uri: str, data: bytes) -> None:
-    """Write a file atomically: a reader sees the old one or the new one, never a part. Raises no_room's errors."""
+    """Write a file atomically: a reader sees the old one or the new one, never a part. Raises storage_full's errors."""
     with writing(uri) as stream:
         stream.write(data)
 
@@ -175,7 +175,7 @@ def write_new(uri: str, data: bytes) -> bool:
     """Write a file atomically and exclusively; return False, and change nothing, if it exists already.
 
     Of several concurrent calls exactly one returns True: on local files, HDFS, and an S3 that honours the condition
-    (see probe.py). Raises no_room's errors.
+    (see probe.py). Raises storage_full's errors.
     """
     try:
         with writing(uri, replace=False) as stream:
@@ -186,7 +186,7 @@ def write_new(uri: str, data: bytes) -> bool:
 
 
 def put_file(path: Path, uri: str) -> None:
-    """Copy a local file to a URI, streamed; it appears complete or not at all. Raises no_room's errors."""
+    """Copy a local file to a URI, streamed; it appears complete or not at all. Raises storage_full's errors."""
     with path.open("rb") as source, writing(uri) as sink:
         while piece := source.read(_CHUNK_BYTES):
             sink.write(piece)
@@ -197,7 +197,7 @@ def writing(uri: str, *, replace: bool = True) -> Iterator[Any]:
     """Context manager of a byte stream to a file, which appears complete if the block succeeds, else not at all.
 
     Stores other than local files, HDFS and S3 show the file while it is written (see writing.DirectFile). Raises
-    no_room's errors; without ``replace``, FileExistsError if the file exists.
+    storage_full's errors; without ``replace``, FileExistsError if the file exists.
     """
     try:
         file = open_whole(uri)
@@ -210,7 +210,7 @@ def writing(uri: str, *, replace: bool = True) -> Iterator[Any]:
     except FileExistsError:
         raise
     except OSError as error:
-        raise no_room(uri, error) from error
+        raise storage_full(uri, error) from error
 
 
 def open_whole(uri: str) -> WholeFile:
@@ -247,7 +247,7 @@ def is_full(error: OSError) -> bool:
     return error.errno in _FULL or "No space left" in str(error)
 
 
-def no_room(uri: str, error: OSError) -> StepError:
+def storage_full(uri: str, error: OSError) -> StepError:
     """Return the error of a failed write: BadInputError if the disk or a quota is full, else TransientError."""
     rule = "the store takes the file whole, or nothing is published"
     if is_full(error):

@@ -27,6 +27,6 @@ def check(uri: str) -> None:
     raise RefusedError(
         "Airflow does not open this place",
         where=uri,
-        rule="Airflow opens the store, the arrivals and declared sources, whoever names another place",
+        rule="Airflow opens the store, the arrivals and declared sources, and nothing else",
         remedy="set MILLRACE_STORAGE_URI or MILLRACE_ARRIVALS_URI, or declare the place in a workload's source",
     )

@@ -65,8 +65,8 @@ def _lists_at_once(folder: str, remarks: list[str]) -> bool:
 def _keeps(folder: str, remarks: list[str]) -> bool:
     uri = files.join(folder, "kept")
     files.write_bytes(uri, b"first")
-    told = files.write_new(uri, b"second")
-    if told or files.read_bytes(uri) != b"first":
+    created = files.write_new(uri, b"second")
+    if created or files.read_bytes(uri) != b"first":
         remarks.append("a file that was there was replaced by one that should have been put where none is")
         return False
     return True
@@ -84,8 +84,8 @@ def _one_wins(folder: str, number: int, remarks: list[str]) -> bool:
             return None  # unknown: the store did not answer
 
     with ThreadPoolExecutor(_WRITERS) as pool:
-        told = list(pool.map(put, range(_WRITERS)))
-    winners = [writer for writer, won in enumerate(told) if won]
+        results = list(pool.map(put, range(_WRITERS)))
+    winners = [writer for writer, won in enumerate(results) if won]
     if len(winners) != 1:
         remarks.append(f"race {number}: {len(winners)} of {_WRITERS} were told that they had won")
         return False

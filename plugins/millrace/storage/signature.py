@@ -22,15 +22,15 @@ from millrace.contracts.errors import BadInputError, RefusedError
 _SEED_BYTES = 32
 
 
-class SignedOrder(Contract):
+class SignedDocument(Contract):
     """A signed document, and its signature in base64."""
 
-    order: str
+    document: str
     signature: str
 
 
 @dataclass(frozen=True)
-class OrderKey:
+class SigningKey:
     """Private key with which Airflow signs; steps and model servers do not have it."""
 
     _private: Ed25519PrivateKey = field(repr=False)
@@ -44,8 +44,8 @@ class OrderKey:
             seed = b""
         if len(seed) != _SEED_BYTES:
             raise BadInputError(
-                "the key for the orders of model servers is none",
-                where="MILLRACE_ORDERS_KEY, or orders.key in MILLRACE_HOME",
+                "the signing key of serving targets is invalid",
+                where="MILLRACE_SIGNING_KEY, or signing.key in MILLRACE_HOME",
                 rule=f"{_SEED_BYTES} random bytes in base64, the same for all of Airflow's components",
                 remedy="head -c 32 /dev/urandom | base64",
             )
@@ -68,28 +68,28 @@ class OrderKey:
         """Public key that verifies signatures, in base64; not secret."""
         return base64.b64encode(self._private.public_key().public_bytes_raw()).decode()
 
-    def signed(self, uri: str, order: Contract) -> bytes:
+    def signed(self, uri: str, document: Contract) -> bytes:
         """Return the content of the signed file for a document at ``uri``."""
-        text = order.model_dump_json(indent=1)
+        text = document.model_dump_json(indent=1)
         signature = base64.b64encode(self._private.sign(_message(uri, text))).decode()
-        return SignedOrder(order=text, signature=signature).model_dump_json(indent=1).encode()
+        return SignedDocument(document=text, signature=signature).model_dump_json(indent=1).encode()
 
 
 def opened(data: bytes, uri: str, public: str) -> str:
     """Return the document (JSON) of a signed file at ``uri``. Raises RefusedError if it was not signed for that URI."""
     try:
-        document = SignedOrder.model_validate_json(data)
+        signed = SignedDocument.model_validate_json(data)
         key = Ed25519PublicKey.from_public_bytes(base64.b64decode(public, validate=True))
-        key.verify(base64.b64decode(document.signature, validate=True), _message(uri, document.order))
+        key.verify(base64.b64decode(signed.signature, validate=True), _message(uri, signed.document))
     except (ValidationError, InvalidSignature, ValueError) as error:
         raise RefusedError(
-            "this order was not signed for this place",
+            "the file has no valid signature for its URI",
             where=uri,
-            rule="model servers follow orders that Airflow signed, with the key that it began them with",
-            remedy="look who may write to the store; the next rollout, or a roll-back on the page Models, orders anew",
+            rule="model servers read files that Airflow signed, with the key that they were started with",
+            remedy="check who may write to the store; the next rollout, or a roll-back on the page Models, writes it",
         ) from error
-    return document.order
+    return signed.document
 
 
 def _message(uri: str, text: str) -> bytes:
-    return f"millrace order\n{uri}\n{text}".encode()
+    return f"millrace signed document\n{uri}\n{text}".encode()

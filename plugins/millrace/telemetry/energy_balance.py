@@ -14,7 +14,7 @@ _SYSTEM, _NOBODY = "system", "unallocated"
 
 
 @dataclass(frozen=True)
-class Closure:
+class EnergyBalance:
     """Joules of one node in a window by owner: active as drawn, idle as reserved (GPUs: idle without a pod).
 
     ``node_joules`` is the node's meter, None without one; ``gap`` is the share of it that no part explains, negative if
@@ -49,7 +49,7 @@ class NodeMeters:
     scrape_seconds: float = 30.0
     node_watts: str = ""
 
-    def closure(self, node: str, begin: float, end: float) -> Closure:
+    def energy_balance(self, node: str, begin: float, end: float) -> EnergyBalance:
         """Return the balance from ``begin`` to ``end`` (Unix seconds). Raises PrometheusError."""
 
         def read(rule: Rule, selector: str, *keys: str) -> dict[tuple[str, ...], float]:
@@ -84,7 +84,7 @@ class NodeMeters:
         if self.node_watts:
             metered = read(of_gauge, self.node_watts.format(node=node), "instance")
             whole = math.fsum(metered.values()) or None
-        return Closure(drawn, idled, whole)
+        return EnergyBalance(drawn, idled, whole)
 
     def _owner(self, namespace: str) -> str:
         return self.owners.get(namespace, _SYSTEM)
@@ -108,7 +108,7 @@ def node_meters(settings: Settings) -> NodeMeters | None:
     return NodeMeters(prometheus, owners, scrape_seconds, settings.prometheus_node_watts)
 
 
-def table(found: Closure) -> list[str]:
+def table(found: EnergyBalance) -> list[str]:
     """Return one line per owner, and the gap between the parts and the node's meter."""
     owners = sorted({*found.active_joules, *found.idle_joules})
     lines = [f"{'':14} {'active Wh':>12} {'idle Wh':>12}"]

@@ -59,12 +59,12 @@ class LedgerCollector:
         )
         yield from _in_flight(views.in_flight(dag_ids))
         yield from _newest([views.runs(RunFilter((dag_id,)), limit=NEWEST_RUNS) for dag_id in dag_ids])
-        told = {(dag_id,): self._divergent(dag_id) for dag_id in dag_ids}
+        divergence = {(dag_id,): self._divergent(dag_id) for dag_id in dag_ids}
         yield _gauge(
             "serving_divergent",
             "1 where something else answers than what the ledger calls live, or nothing does.",
             ("workload",),
-            {key: float(divergent) for key, divergent in told.items() if divergent is not None},
+            {key: float(divergent) for key, divergent in divergence.items() if divergent is not None},
         )
         yield _gauge(
             "live_version_promoted_timestamp_seconds",

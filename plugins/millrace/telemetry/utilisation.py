@@ -74,5 +74,5 @@ def describe(found: Utilisation, predicted: str | None) -> str:
         "tensor pipes": found.tensor,
         "GPU memory": found.gpu_memory,
     }
-    said = ", ".join(f"{name} {share:.0%}" for name, share in shares.items() if share is not None)
-    return f"bound by {found.bottleneck or 'nothing that was measured'} (predicted: {predicted or 'unknown'}); {said}"
+    text = ", ".join(f"{name} {share:.0%}" for name, share in shares.items() if share is not None)
+    return f"bound by {found.bottleneck or 'nothing that was measured'} (predicted: {predicted or 'unknown'}); {text}"

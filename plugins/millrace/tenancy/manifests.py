@@ -41,7 +41,7 @@ def manifests(
             raise BadInputError(
                 f"steps, Spark's drivers, servers and Airflow share a namespace: {', '.join(own.values())}",
                 where="MILLRACE_KUBERNETES_NAMESPACE, …_SPARK_NAMESPACE, …_SERVING_NAMESPACE",
-                rule="whoever may create pods in a namespace can become whoever has an account there",
+                rule="a user who may create pods in a namespace can use each service account there",
                 remedy="give each its own",
             )
         secrets = sorted(

@@ -3,7 +3,7 @@
 from airflow.sdk import DAG, TriggerRule
 from machine_faults import workload
 
-from millrace.orchestration.operators.close import CloseOperator
+from millrace.orchestration.operators.finish import FinishOperator
 from millrace.orchestration.operators.pod_step import PodStepOperator
 from millrace.pipeline import trigger_form
 from millrace.runs import step_specs
@@ -11,5 +11,5 @@ from millrace.runs import step_specs
 WORKLOAD = workload("no_image")
 
 with DAG("no_image", schedule=None, params=trigger_form(WORKLOAD), start_date=None) as dag:
-    step = PodStepOperator(task_id="ingest", image="of-nobody", order=step_specs.ingest, workload=WORKLOAD)
-    step >> CloseOperator(task_id="close", workload=WORKLOAD, trigger_rule=TriggerRule.ALL_DONE)
+    step = PodStepOperator(task_id="ingest", image="of-nobody", make_task=step_specs.ingest, workload=WORKLOAD)
+    step >> FinishOperator(task_id="finish", workload=WORKLOAD, trigger_rule=TriggerRule.ALL_DONE)

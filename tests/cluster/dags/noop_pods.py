@@ -17,7 +17,7 @@ with DAG("noop_pods", schedule=None, params=trigger_form(WORKLOAD), start_date=N
         step = PodStepOperator(
             task_id=f"noop_{number:02d}",
             image="data",
-            order=step_specs.ingest,
+            make_task=step_specs.ingest,
             workload=WORKLOAD,
             trigger_rule=TriggerRule.ALL_DONE,
             execution_timeout=timedelta(minutes=5),

@@ -11,7 +11,7 @@ from millrace.contracts.workload import StartPolicy
 from millrace.orchestration.deadlines import PredictedFinish
 from millrace.pipeline import build_dag
 
-PEOPLE: dict[str, Any] = {"from_email": "airflow@plant.example", "to": "people@plant.example"}
+PEOPLE: dict[str, Any] = {"from_email": "airflow@airflow_env.example", "to": "people@airflow_env.example"}
 # of a deadline Airflow gives the run as its REST API does
 LATE = {"subject": "is late", "html_content": "{{ dag_run.dag_run_id }}", **PEOPLE}
 

@@ -1,4 +1,4 @@
-"""Arms the point that the environment names: imported by a zygote's child, and by sitecustomize in a cold process."""
+"""Arms the point that the environment names: imported by a fork server's child, or by sitecustomize."""
 
 import os
 from pathlib import Path

@@ -107,15 +107,25 @@ _TASKS = (
     _task("size", "between commit and success", f"{_LEDGER}.commit_report", "after"),
     _task("gate", "before the verdict is recorded", f"{_LEDGER}.record_verdict", "before"),
     _task("gate", "verdict recorded, before its report", f"{_LEDGER}.record_verdict", "after"),
-    _task("roll_out", "server started, nothing ordered", "millrace.serving.room:ServingRoom.write_target", "before"),
-    _task("roll_out", "version ordered, before it answers", "millrace.serving.room:ServingRoom.write_target", "after"),
+    _task(
+        "roll_out",
+        "server started, nothing ordered",
+        "millrace.serving.server_files:ServerFiles.write_target",
+        "before",
+    ),
+    _task(
+        "roll_out",
+        "version ordered, before it answers",
+        "millrace.serving.server_files:ServerFiles.write_target",
+        "after",
+    ),
     _task("watch", "watched, before the promotion", f"{_LEDGER}.promote", "before"),
     _task("watch", "inside the promotion", "millrace.ledger.model_states:keep_event", "before", "promoted"),
     _task("watch", "promoted, the old version not released", "millrace.serving.rollout:Rollout.finish", "before"),
     _task("watch", "promoted, before its report", f"{_LEDGER}.promote", "after"),
     _task("watch", "between commit and success", f"{_LEDGER}.commit_report", "after"),
-    _task("close", "before the run is closed", f"{_LEDGER}.close_run", "before"),
-    _task("close", "run closed, before its report", f"{_LEDGER}.close_run", "after"),
+    _task("finish", "before the run is closed", f"{_LEDGER}.close_run", "before"),
+    _task("finish", "run closed, before its report", f"{_LEDGER}.close_run", "after"),
 )
 _MAIN = {"validate: task killed between commit and success", "watch: promoted, before its report"}
 
@@ -128,7 +138,7 @@ LARGE = (
     _step("ingest", "in the middle of a large file", "millrace_data.staging:StagedFile._write_group", "after", nth=2),
     _step("ingest", "in the middle of an upload in parts", "millrace.storage.uploads:_Parts._put", "after", nth=2),
 )
-TASKS = ("ingest", "validate", "size", "train", "export", "evaluate", "gate", "roll_out", "watch", "close")
+TASKS = ("ingest", "validate", "size", "train", "export", "evaluate", "gate", "roll_out", "watch", "finish")
 
 
 def by_name(name: str) -> Point:

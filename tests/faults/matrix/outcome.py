@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import sqlalchemy as sa
 from deltalake import DeltaTable
-from matrix.plant import Plant
+from matrix.airflow_env import AirflowEnv
 from matrix.task import DAG, TASKS_WITH_RESULTS, run_id_of
 
 from millrace.contracts.model import FolderManifest, ModelManifest
@@ -31,10 +31,10 @@ _TABLES = {
 _OWN = {"meter", "seconds", "rows_per_second", "resumed_from_step", "serving"}
 
 
-def ledger_tables(plant: Plant) -> dict[str, list[dict[str, Any]]]:
+def ledger_tables(airflow_env: AirflowEnv) -> dict[str, list[dict[str, Any]]]:
     """What the ledger says of data, models and the run."""
     engine = sa.create_engine(
-        plant.environment.get("MILLRACE_LEDGER_URL", plant.ledger_url), poolclass=sa.pool.NullPool
+        airflow_env.environment.get("MILLRACE_LEDGER_URL", airflow_env.ledger_url), poolclass=sa.pool.NullPool
     )
     with engine.connect() as connection:
         return {
@@ -46,16 +46,18 @@ def ledger_tables(plant: Plant) -> dict[str, list[dict[str, Any]]]:
         }
 
 
-def outcome(plant: Plant) -> dict[str, Any]:
+def outcome(airflow_env: AirflowEnv) -> dict[str, Any]:
     """The ledger, the reports' results, the table's rows and history, and the bytes of everything that is named."""
-    ledger = plant.ledger
-    reports = {task: ledger.committed_report(DAG, run_id_of(plant.environment), task) for task in TASKS_WITH_RESULTS}
-    plan = ledger.plan(DAG, run_id_of(plant.environment))
+    ledger = airflow_env.ledger
+    reports = {
+        task: ledger.committed_report(DAG, run_id_of(airflow_env.environment), task) for task in TASKS_WITH_RESULTS
+    }
+    plan = ledger.plan(DAG, run_id_of(airflow_env.environment))
     return {
-        "ledger": ledger_tables(plant),
+        "ledger": ledger_tables(airflow_env),
         "results": {task: _result(report) for task, report in reports.items() if report},
         "plan": plan and [str(plan.dataset), plan.model_parameters, plan.train_rows],
-        "table": table(plant),
+        "table": table(airflow_env),
         "staged": {
             str(staged.partition): files.sha256(staged.file_uri)
             for report in [reports["ingest"]]
@@ -64,17 +66,17 @@ def outcome(plant: Plant) -> dict[str, Any]:
         },
         "trained": _trained(reports["train"]),
         "models": {
-            key.partition("models/")[2]: files.sha256(f"{plant.store}/{key}")
-            for key in plant.objects()
+            key.partition("models/")[2]: files.sha256(f"{airflow_env.store}/{key}")
+            for key in airflow_env.objects()
             if key.startswith("models/") and not key.endswith(".part")
         },
-        "counted tries": _counted(plant),
+        "counted tries": _counted(airflow_env),
     }
 
 
-def table(plant: Plant, version: int | None = None) -> dict[str, Any] | None:
+def table(airflow_env: AirflowEnv, version: int | None = None) -> dict[str, Any] | None:
     """The rows of each partition of the Delta table, its version and how many entries its history has."""
-    uri = f"{plant.store}/datasets/{DAG}"
+    uri = f"{airflow_env.store}/datasets/{DAG}"
     options = s3.delta_options(uri)
     if not DeltaTable.is_deltatable(uri, options):
         return None
@@ -104,12 +106,12 @@ def commits(table: DeltaTable) -> list[dict[str, Any]]:
     return wrote
 
 
-def check_readers(plant: Plant) -> None:
+def check_readers(airflow_env: AirflowEnv) -> None:
     """Whoever reads by the ledger, at this moment, reads whole, verified bytes."""
-    tables = ledger_tables(plant)
+    tables = ledger_tables(airflow_env)
     published = [row for row in tables["partitions"] if row["state"] == "committed"]
     for row in tables["dataset_versions"]:
-        seen = table(plant, row["version"])
+        seen = table(airflow_env, row["version"])
         assert seen is not None
         assert set(seen["partitions"]) >= {
             part["day"] for part in published if part["dataset_version"] == row["version"]
@@ -117,21 +119,21 @@ def check_readers(plant: Plant) -> None:
     assert len({part["day"] for part in published}) == len(published), "two published versions of one partition"
     for row in tables["models"]:
         folders.open_sealed(row["uri"], row["manifest_sha256"], ModelManifest)
-    trained = plant.ledger.committed_report(DAG, run_id_of(plant.environment), "train")
+    trained = airflow_env.ledger.committed_report(DAG, run_id_of(airflow_env.environment), "train")
     if trained and isinstance(trained.result, TrainResult):
         folders.open_sealed(trained.result.trained_uri, trained.result.trained_sha256, FolderManifest)
-    for key in plant.objects():
+    for key in airflow_env.objects():
         if key.endswith(f"/{REPORT_FILE}"):
-            Report.model_validate_json(files.read_bytes(f"{plant.store}/{key}"))
+            Report.model_validate_json(files.read_bytes(f"{airflow_env.store}/{key}"))
 
 
-def swept(plant: Plant) -> list[str]:
+def swept(airflow_env: AirflowEnv) -> list[str]:
     """What is left in the store once the run is over and what nobody names is swept away, without made-up names."""
-    plant.ledger.close_run(DAG, run_id_of(plant.environment), 0, state="failed", reason="swept by a test")
+    airflow_env.ledger.close_run(DAG, run_id_of(airflow_env.environment), 0, state="failed", reason="swept by a test")
     policy = RetentionPolicy(attempt_days=0, models=0, grace_hours=0, table_hours=0)
-    retention = Retention(plant.store, plant.ledger, policy, datetime.now(UTC) + timedelta(hours=1))
+    retention = Retention(airflow_env.store, airflow_env.ledger, policy, datetime.now(UTC) + timedelta(hours=1))
     retention.remove(retention.find())
-    kept = [key for key in plant.objects() if "/_delta_log/" not in key]  # a sweep is an entry of the log, too
+    kept = [key for key in airflow_env.objects() if "/_delta_log/" not in key]  # a sweep is an entry of the log, too
     return sorted(re.sub(r"try-\d+|part-[-0-9a-f]+-c000|\d{8}T\d{6}\.\d+Z", "N", key) for key in kept)
 
 
@@ -153,10 +155,10 @@ def _trained(report: Report | None) -> dict[str, str]:
     return {name: digest.sha256 for name, digest in manifest.files.items()}
 
 
-def _counted(plant: Plant) -> dict[str, int]:
+def _counted(airflow_env: AirflowEnv) -> dict[str, int]:
     """How many reports of each step brought joules with their result: one, however often it was tried."""
     counted: dict[str, int] = {}
-    rows = plant.ledger.tries(DAG, run_id_of(plant.environment), 0)
+    rows = airflow_env.ledger.tries(DAG, run_id_of(airflow_env.environment), 0)
     for row in rows:
         if row["outcome"] == "ok" and row["joules"] is not None and row["task_id"] in TASKS_WITH_RESULTS:
             counted[row["task_id"]] = counted.get(row["task_id"], 0) + 1

@@ -26,7 +26,7 @@ _DAGS = Path(__file__).parents[2] / "e2e" / "dags"
 
 
 def run_id_of(environment: Mapping[str, str]) -> str:
-    """The run that a plant's tasks belong to."""
+    """The run that an Airflow environment's tasks belong to."""
     return environment.get("FAULT_RUN_ID", RUN_ID)
 
 

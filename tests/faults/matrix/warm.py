@@ -1,4 +1,4 @@
-"""Starts zygotes and asks them for processes, in place of ``subprocess.Popen``."""
+"""Starts fork_servers and asks them for processes, in place of ``subprocess.Popen``."""
 
 import json
 import os
@@ -22,8 +22,8 @@ _MODULES = {
 _MODULES["train"] += ("onnxruntime", "sklearn.linear_model", "sklearn.multiclass", "deltalake")
 
 
-class Zygotes:
-    """A zygote of each environment in ``folder``; their sockets are ``folder/NAME``."""
+class ForkServers:
+    """A fork server of each environment in ``folder``; their sockets are ``folder/NAME``."""
 
     def __init__(self, repository: Path, folder: Path, names: Sequence[str] = ("data", "train", "airflow")) -> None:
         self._folder, self._names = folder, names
@@ -36,7 +36,7 @@ class Zygotes:
             environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, path)), "KERAS_BACKEND": "tensorflow"}
             environment |= {"TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONUNBUFFERED": "1", "HF_HUB_OFFLINE": "1"}
             with (folder / f"{name}.log").open("wb") as output:
-                command = [str(python), "-m", "matrix.zygote", str(folder / name), *modules]
+                command = [str(python), "-m", "matrix.fork_server", str(folder / name), *modules]
                 self._processes.append(
                     subprocess.Popen(
                         command, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=folder
@@ -54,7 +54,7 @@ class Zygotes:
         for name, process in zip(self._names, self._processes, strict=True):
             while not (self._folder / name).exists():
                 if process.poll() is not None or time.monotonic() > deadline:
-                    raise AssertionError(f"no zygote {name}: {(self._folder / f'{name}.log').read_text()}")
+                    raise AssertionError(f"no fork_server {name}: {(self._folder / f'{name}.log').read_text()}")
                 time.sleep(0.05)
 
 
@@ -62,12 +62,12 @@ class WarmProcess:
     """What the launcher needs of a Popen."""
 
     def __init__(
-        self, zygote: Path, module: str, argv: Sequence[str], cwd: Path, env: Mapping[str, str], fds: Sequence[int]
+        self, fork_server: Path, module: str, argv: Sequence[str], cwd: Path, env: Mapping[str, str], fds: Sequence[int]
     ) -> None:
         self._asked = socket.socket(socket.AF_UNIX)
         while True:
             try:
-                self._asked.connect(str(zygote))
+                self._asked.connect(str(fork_server))
                 break
             except ConnectionRefusedError:
                 time.sleep(0.01)
@@ -95,14 +95,14 @@ class WarmProcess:
 
 
 def popen(argv: list[str], **options: Any) -> Any:
-    """``subprocess.Popen`` as the launcher calls it: warm where a zygote is there, and with the step's point armed."""
+    """``subprocess.Popen`` as the launcher calls it: warm with a fork server, and with the step's point armed."""
     point = json.loads(os.environ.get(STEP_POINT, "{}"))
     environment = {**options["env"], **point}
     image = argv[2].removeprefix("millrace_")
-    zygote = Path(os.environ[WARM]) / image if WARM in os.environ else None
-    if zygote is not None and zygote.exists():
+    fork_server = Path(os.environ[WARM]) / image if WARM in os.environ else None
+    if fork_server is not None and fork_server.exists():
         output: IO[bytes] = options["stdout"]
         fds = (output.fileno(), *options["pass_fds"])
-        return WarmProcess(zygote, argv[2], argv[3:], options["cwd"], environment, fds)
+        return WarmProcess(fork_server, argv[2], argv[3:], options["cwd"], environment, fds)
     environment["PYTHONPATH"] += os.pathsep + str(Path(__file__).parents[1])
     return subprocess.Popen(argv, **{**options, "env": environment})

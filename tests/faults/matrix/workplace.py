@@ -24,7 +24,7 @@ from millrace.contracts.report import EvaluateResult, ExportResult, Quality, Rep
 from millrace.contracts.run_spec import TryKey
 from millrace.contracts.workload import GatePolicy, ServingPolicy, Workload
 from millrace.ledger.ledger import Ledger
-from millrace.orchestration.operators.close import CloseOperator
+from millrace.orchestration.operators.finish import FinishOperator
 from millrace.orchestration.operators.gate import GateOperator
 from millrace.orchestration.operators.rollout import RolloutOperator
 from millrace.orchestration.operators.watch import WatchOperator
@@ -151,7 +151,7 @@ class Workplace:
         child = os.fork()
         if child == 0:
             left = [at]
-            for owner, name in ((rollout_module.Rollout, "_send"), (type(self._room), "write_target"),
+            for owner, name in ((rollout_module.Rollout, "_send"), (type(self._server_files), "write_target"),
                                 (Ledger, "promote")):  # fmt: skip
                 setattr(owner, name, _dying(getattr(owner, name), left))
             try:
@@ -164,8 +164,8 @@ class Workplace:
 
     def close(self, run_id: str) -> None:
         states = {"roll_out": "failed", "watch": "failed"} if run_id in self.rolling else {"watch": "skipped"}
-        operator = CloseOperator(task_id="close", workload=self.workload)
-        self._attempt(lambda: operator.execute(self._context("close", run_id, **states)))
+        operator = FinishOperator(task_id="finish", workload=self.workload)
+        self._attempt(lambda: operator.execute(self._context("finish", run_id, **states)))
         self.rolling.pop(run_id, None)
         self.closed.add(run_id)
         self.server_killed = False
@@ -192,11 +192,13 @@ class Workplace:
         self._attempt(lambda: sweeping.sweep(apply=True))
 
     def kill_server(self) -> None:
-        pid = self.settings.process_launcher().service_pid(files.join(self._room.uri, "process"))
+        pid = self.settings.process_launcher().service_pid(files.join(self._server_files.uri, "process"))
         if pid is not None:
             os.kill(pid, signal.SIGKILL)
             self.server_killed = True
-            while self.settings.process_launcher().service_pid(files.join(self._room.uri, "process")) is not None:
+            while (
+                self.settings.process_launcher().service_pid(files.join(self._server_files.uri, "process")) is not None
+            ):
                 time.sleep(0.01)
 
     # --- what holds ---
@@ -206,7 +208,7 @@ class Workplace:
         answers, default = self._answers()
         found = self.ledger.live_model(NAME)
         live = found.model.version if found else None
-        # what was refused before it came to a server begins none; `close` does
+        # what was refused before it came to a server begins none; `finish` does
         self.server_killed = self.server_killed and not answers
         if live != self.live:
             self.before, self.live = self.live, live
@@ -228,7 +230,7 @@ class Workplace:
             time.sleep(0.02)
         if not answers:
             return [], None
-        with InferenceClient(self._room.address or "", NAME) as client:
+        with InferenceClient(self._server_files.address or "", NAME) as client:
             try:
                 return answers, client.infer([_ROW]).model_version
             except RequestFailedError as error:
@@ -237,8 +239,8 @@ class Workplace:
                 raise
 
     @property
-    def _room(self) -> Any:
-        return self.settings.serving_room(NAME)
+    def _server_files(self) -> Any:
+        return self.settings.server_files(NAME)
 
     def _attempt(self, do: Callable[[], object]) -> bool:
         try:

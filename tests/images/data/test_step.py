@@ -82,8 +82,8 @@ _SLOWLY = """
 import sys, time
 from millrace.step.main import main
 from millrace_data import ingest, partition
-rule = partition.first_breach
-partition.first_breach = lambda *given: (time.sleep(0.3), rule(*given))[1]
+rule = partition.first_violation
+partition.first_violation = lambda *given: (time.sleep(0.3), rule(*given))[1]
 sys.exit(main({"ingest": ingest.ingest}))
 """
 

@@ -381,7 +381,7 @@ def test_an_error_of_our_own_check_is_not_the_files(
 
     it = dataset()
     deliver(it, arrive, table(id=pa.array([1, 2])))
-    monkeypatch.setattr(partition, "first_breach", wrong)
+    monkeypatch.setattr(partition, "first_violation", wrong)
     with pytest.raises(pa.ArrowInvalid, match="of our own making"):
         stage(it)
 

@@ -31,15 +31,15 @@ from millrace.contracts.parameters import Parameters
 from millrace.contracts.run_spec import RunSpec, ServeTask, TryKey
 from millrace.contracts.serving import ServingStatus
 from millrace.contracts.workload import GatePolicy, ServingPolicy, Training, Workload
-from millrace.serving.room import ServingRoom
+from millrace.serving.server_files import ServerFiles
 from millrace.storage import files, folders
-from millrace.storage.signature import OrderKey
+from millrace.storage.signature import SigningKey
 from tests.certificates import self_signed
 
 FLOAT, INT32, INT64, BOOL = 1, 6, 7, 9
 ERRS_FROM = 1000.0
 TENTH = 150_000  # rounds of the slow model's loop: about a tenth of a second on one core
-KEY = OrderKey.of(base64.b64encode(bytes(32)).decode())
+KEY = SigningKey.of(base64.b64encode(bytes(32)).decode())
 LABELS = ("red", "green", "blue")
 WORDS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "red", "green", "blue")
 
@@ -262,7 +262,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> ModelStore:
     return ModelStore(tmp_path_factory.mktemp("models"))
 
 
-def spec_for(room: ServingRoom, port: int, policy: ServingPolicy, **access: Any) -> RunSpec:
+def spec_for(server_files: ServerFiles, port: int, policy: ServingPolicy, **access: Any) -> RunSpec:
     dataset = Dataset(
         source=Source(uri_template="file:///none/{partition}.jsonl", format="jsonl"),
         columns=(Column(name="a", type="float64"), Column(name="b", type="float64"), Column(name="c", type="string")),
@@ -293,9 +293,9 @@ def spec_for(room: ServingRoom, port: int, policy: ServingPolicy, **access: Any)
             active_watts_per_core=1,
             memory_bytes=1 << 30,
         ),
-        attempt_uri=files.join(room.uri, "attempt"),
-        state_uri=files.join(room.uri, "state"),
-        task=ServeTask(target_uri=room.target_uri, status_uri=room.status_uri, port=port, **access),
+        attempt_uri=files.join(server_files.uri, "attempt"),
+        state_uri=files.join(server_files.uri, "state"),
+        task=ServeTask(target_uri=server_files.target_uri, status_uri=server_files.status_uri, port=port, **access),
     )
 
 
@@ -307,10 +307,10 @@ def free_port() -> int:
 
 @dataclass
 class Server:
-    """A server process, its room and a client with its address."""
+    """A server process, its server files and a client with its address."""
 
     process: subprocess.Popen[bytes]
-    room: ServingRoom
+    server_files: ServerFiles
     policy: ServingPolicy
     http: httpx.Client
     log: Path
@@ -322,8 +322,8 @@ class Server:
 
     def order(self, stable: ModelVersion, canary: ModelVersion | None = None, percent: int = 0) -> ServingStatus:
         """Write a target and wait until the server has done with it; returns its status."""
-        target = self.room.write_target(self.policy, stable, canary, percent)
-        return self.room.wait_for(
+        target = self.server_files.write_target(self.policy, stable, canary, percent)
+        return self.server_files.wait_for(
             lambda status: status.generation == target.generation and status.state != "loading", "the order", 60
         )
 
@@ -377,27 +377,27 @@ def start_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartServ
     def start(
         policy: ServingPolicy | None = None,
         port: int | None = None,
-        room: ServingRoom | None = None,
+        server_files: ServerFiles | None = None,
         wait: bool = True,
         secrets: Path | None = None,
         **access: bool,
     ) -> Server:
         policy = policy or ServingPolicy()
         tmp_path = tmp_path_factory.mktemp("server")
-        room = room or ServingRoom(files.to_uri(tmp_path / "root"), "colours", KEY)
+        server_files = server_files or ServerFiles(files.to_uri(tmp_path / "root"), "colours", KEY)
         chosen = port or free_port()
-        spec = spec_for(room, chosen, policy, secrets_folder=secrets and str(secrets), **access)
-        files.write_bytes(room.spec_uri, KEY.signed(room.spec_uri, spec))
+        spec = spec_for(server_files, chosen, policy, secrets_folder=secrets and str(secrets), **access)
+        files.write_bytes(server_files.spec_uri, KEY.signed(server_files.spec_uri, spec))
         log = tmp_path / "server.log"
         with log.open("wb") as stream:
             process = subprocess.Popen(
-                [sys.executable, "-m", "millrace_serve", "--spec", room.spec_uri, "--orders-key", KEY.public],
+                [sys.executable, "-m", "millrace_serve", "--spec", server_files.spec_uri, "--verify-key", KEY.public],
                 stdout=stream,
                 stderr=subprocess.STDOUT,
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
             )
         http = httpx.Client(base_url=f"http://127.0.0.1:{chosen}", timeout=60, trust_env=False)
-        server = Server(process, room, policy, http, log, chosen)
+        server = Server(process, server_files, policy, http, log, chosen)
         started.append(server)
         if wait:
             _until_live(server)

@@ -66,8 +66,8 @@ def test_a_rollout_that_has_the_authority_and_the_token_gives_the_model_to_a_sec
     access = Access(ca=(secrets / "tls.crt").read_text(), server_name="localhost", token=TOKEN)
     rows: list[dict[str, object]] = [{"a": 1.0, "b": 1.0}]
     with pytest.raises(RolloutRevertedError):
-        Rollout(server.room, policy, second, first, rows, access=replace(access, token="another")).advance()
-    rollout = Rollout(server.room, policy, second, first, rows, access=access)
+        Rollout(server.server_files, policy, second, first, rows, access=replace(access, token="another")).advance()
+    rollout = Rollout(server.server_files, policy, second, first, rows, access=access)
     assert rollout.advance().canary.version == "v2"
     assert rollout.watch().state == "ready"
     assert rollout.finish().stable.version == "v2"

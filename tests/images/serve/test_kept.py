@@ -134,7 +134,7 @@ def test_sigterm_loses_no_request_on_kept_connections(
 def test_a_status_is_told_after_the_socket_listens(start_server: StartServer) -> None:
     server = start_server(wait=False)
     deadline = time.monotonic() + 60
-    while server.room.read_status() is None:
+    while server.server_files.read_status() is None:
         assert time.monotonic() < deadline
     with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
         connection.sendall(b"GET /v2/health/live HTTP/1.1\r\nHost: x\r\n\r\n")

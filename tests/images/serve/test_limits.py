@@ -155,7 +155,7 @@ def test_without_a_target_the_server_is_live_but_not_ready(start_server: StartSe
     assert server.http.get("/v2/health/ready").status_code == 503
     assert server.http.get("/v2/models/colours/ready").status_code == 503
     assert server.infer([(1.0, 0.0)]).status_code == 503
-    status = server.room.wait_for(lambda status: True, "a status", 30)
+    status = server.server_files.wait_for(lambda status: True, "a status", 30)
     assert (status.generation, status.state, status.stable, status.pid) == (0, "loading", None, server.process.pid)
     server.order(store.tabular("v1"))
     assert server.http.get("/v2/health/ready").json() == {"ready": True}

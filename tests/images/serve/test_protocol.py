@@ -95,7 +95,7 @@ def test_metadata_names_versions_and_tensors(tabular_server: Server, store: Mode
 
 def test_a_version_is_asked_by_name_and_said_in_the_answer(tabular_server: Server, store: ModelStore) -> None:
     server = tabular_server
-    first = server.room.read_target().stable
+    first = server.server_files.read_target().stable
     assert server.order(first, store.tabular("v2", weight=5.0), 0).state == "ready"
     by_version = {version: server.infer([(1.0, 0.0)], version).json() for version in ("v1", "v2")}
     assert {version: answer["model_version"] for version, answer in by_version.items()} == {"v1": "v1", "v2": "v2"}

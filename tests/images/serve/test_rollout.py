@@ -10,7 +10,7 @@ from millrace.contracts.errors import BadInputError, RefusedError
 from millrace.contracts.workload import ServingPolicy
 from millrace.serving.client import InferenceClient, RequestFailedError, read_replay
 from millrace.serving.rollout import Rollout, RolloutRevertedError
-from millrace.serving.room import ServingTimeoutError
+from millrace.serving.server_files import ServingTimeoutError
 from millrace.storage import files
 from tests.images.serve.conftest import ModelStore, Server, StartServer
 
@@ -25,7 +25,7 @@ def server(start_server: StartServer) -> Any:
 
 
 def target_of(server: Server) -> tuple[str, str | None, int]:
-    target = server.room.read_target()
+    target = server.server_files.read_target()
     return target.stable.version, target.canary.version if target.canary else None, target.canary_percent
 
 
@@ -33,12 +33,12 @@ def test_first_version_then_a_second_one(start_server: StartServer, store: Model
     server = start_server(POLICY)
     first, second = store.tabular("first"), store.tabular("second", weight=4.0)
     said: list[str] = []
-    rollout = Rollout(server.room, POLICY, first, None, ROWS, said.append)
+    rollout = Rollout(server.server_files, POLICY, first, None, ROWS, said.append)
     assert rollout.advance().stable.version == "first"
     assert rollout.watch().stable.errors == 0
     assert target_of(server) == ("first", None, 0)
 
-    rollout = Rollout(server.room, POLICY, second, first, ROWS, said.append)
+    rollout = Rollout(server.server_files, POLICY, second, first, ROWS, said.append)
     status = rollout.advance()
     assert (status.state, status.canary.version, target_of(server)) == ("ready", "second", ("first", "second", 100))
     with InferenceClient(server.address, "colours") as client:
@@ -50,17 +50,17 @@ def test_first_version_then_a_second_one(start_server: StartServer, store: Model
     assert (status.stable.version, status.canary, target_of(server)) == ("second", None, ("second", None, 0))
     assert [line.split(" ")[0] for line in said if "% of requests" in line] == ["10", "50", "100"]
 
-    generation = server.room.read_target().generation
-    again = Rollout(server.room, POLICY, second, second, ROWS)  # the task is tried again after it had ended
+    generation = server.server_files.read_target().generation
+    again = Rollout(server.server_files, POLICY, second, second, ROWS)  # the task is tried again after it had ended
     assert again.watch().stable.version == again.finish().stable.version == "second"
-    assert server.room.read_target().generation == generation
+    assert server.server_files.read_target().generation == generation
 
 
 def test_a_candidate_that_errs_is_reverted_and_the_stable_version_stays(server: Server, store: ModelStore) -> None:
     old, new = store.tabular("old"), store.tabular("new", fault="errs")
     server.order(old)
     with pytest.raises(RolloutRevertedError, match="failed with") as caught:
-        Rollout(server.room, POLICY, new, old, TRIGGER).advance()
+        Rollout(server.server_files, POLICY, new, old, TRIGGER).advance()
     assert isinstance(caught.value, RefusedError)  # never retried
     assert target_of(server) == ("old", None, 0)
     assert server.infer([(1.0, 0.0)]).json()["model_version"] == "old"
@@ -70,7 +70,7 @@ def test_a_candidate_that_slows_is_reverted_at_a_step(server: Server, store: Mod
     old, new = store.tabular("old"), store.tabular("new", fault="slow", rounds=4 * store.tenth)
     server.order(old)
     with pytest.raises(RolloutRevertedError, match=r"p99 latency|erred"):
-        Rollout(server.room, POLICY, new, old, TRIGGER).advance()
+        Rollout(server.server_files, POLICY, new, old, TRIGGER).advance()
     assert target_of(server) == ("old", None, 0)
 
 
@@ -78,11 +78,11 @@ def test_a_candidate_that_goes_bad_during_the_watch_is_reverted(server: Server, 
     old, new = store.tabular("old"), store.tabular("new", fault="errs")
     server.order(old)
     policy = POLICY.model_copy(update={"watch_seconds": 60.0})
-    Rollout(server.room, policy, new, old, ROWS).advance()
+    Rollout(server.server_files, policy, new, old, ROWS).advance()
     with pytest.raises(RolloutRevertedError, match=r"version new: .*erred|errors in a row"):
-        Rollout(server.room, policy, new, old, [*ROWS, *TRIGGER]).watch()
+        Rollout(server.server_files, policy, new, old, [*ROWS, *TRIGGER]).watch()
     assert target_of(server) == ("old", None, 0)
-    status = server.room.wait_for(lambda status: status.state == "ready", "the stable version alone", 30)
+    status = server.server_files.wait_for(lambda status: status.state == "ready", "the stable version alone", 30)
     assert (status.stable.version, status.canary) == ("old", None)
 
 
@@ -91,7 +91,7 @@ def test_a_candidate_that_cannot_be_loaded_is_reverted_with_the_reason(server: S
     server.order(old)
     (files.local_path(new.uri) / "model.onnx").write_bytes(b"changed")
     with pytest.raises(RolloutRevertedError, match="a file is missing or was changed"):
-        Rollout(server.room, POLICY, new, old, ROWS).advance()
+        Rollout(server.server_files, POLICY, new, old, ROWS).advance()
     assert target_of(server) == ("old", None, 0)
 
 
@@ -104,7 +104,7 @@ def test_an_interrupted_rollout_leaves_the_stable_version_alone(server: Server, 
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        Rollout(server.room, POLICY, new, old, ROWS, interrupt).advance()
+        Rollout(server.server_files, POLICY, new, old, ROWS, interrupt).advance()
     assert target_of(server) == ("old", None, 0)
 
 
@@ -119,17 +119,17 @@ def test_somebody_else_s_order_is_left_as_it_is(server: Server, store: ModelStor
             raise RuntimeError("the task is killed")
 
     with pytest.raises(RuntimeError):
-        Rollout(server.room, policy, new, old, ROWS, interfere).advance()
+        Rollout(server.server_files, policy, new, old, ROWS, interfere).advance()
     assert target_of(server) == ("theirs", None, 0)
 
 
 def test_no_server_is_a_timeout_that_names_what_and_the_log(server: Server, store: ModelStore, tmp_path: Any) -> None:
-    room = type(server.room)(files.to_uri(tmp_path), "colours", server.room.key)
+    server_files = type(server.server_files)(files.to_uri(tmp_path), "colours", server.server_files.key)
     said: list[str] = []
     with pytest.raises(ServingTimeoutError, match="no server has written a status yet") as caught:
-        Rollout(room, POLICY, store.tabular("new"), None, ROWS, said.append, load_timeout_seconds=0.3).advance()
+        Rollout(server_files, POLICY, store.tabular("new"), None, ROWS, said.append, load_timeout_seconds=0.3).advance()
     assert "generation 1 (new) to be ready" in str(caught.value)
-    assert room.log_uri in str(caught.value)
+    assert server_files.log_uri in str(caught.value)
 
 
 def test_a_dead_server_during_the_watch_ends_it(start_server: StartServer, store: ModelStore) -> None:
@@ -137,12 +137,12 @@ def test_a_dead_server_during_the_watch_ends_it(start_server: StartServer, store
     old, new = store.tabular("old"), store.tabular("new")
     server.order(old)
     policy = POLICY.model_copy(update={"watch_seconds": 60.0})
-    Rollout(server.room, policy, new, old, ROWS).advance()
+    Rollout(server.server_files, policy, new, old, ROWS).advance()
     killer = threading.Timer(0.5, server.process.kill)
     killer.start()
     started = time.monotonic()
     with pytest.raises(RolloutRevertedError, match="a request failed: no answer"):
-        Rollout(server.room, policy, new, old, ROWS).watch()
+        Rollout(server.server_files, policy, new, old, ROWS).watch()
     assert time.monotonic() - started < 50
     assert target_of(server) == ("old", None, 0)
 

@@ -121,7 +121,7 @@ def test_a_canary_that_errs_is_taken_away_and_no_client_sees_it(
     old, new = store.tabular("old"), store.tabular("new", fault="errs")
     assert server.order(old, new, percent).state == "ready"
     with Load(server, [(5000.0, 0.0)], clients=3) as load:
-        status = server.room.wait_for(lambda status: status.state == "reverted", "the revert", 60)
+        status = server.server_files.wait_for(lambda status: status.state == "reverted", "the revert", 60)
         load.more(50)
     assert (load.errors, set(load.statuses), set(load.versions)) == ([], {200}, {"old"})
     assert "version new: 3 errors in a row" in status.reason
@@ -137,7 +137,7 @@ def test_a_canary_that_errs_now_and_then_is_taken_away(server: Server, store: Mo
     assert server.order(store.tabular("old"), store.tabular("new", fault="errs"), 100).state == "ready"
     for turn in range(30):
         assert server.infer([(5000.0 if turn % 5 == 0 else 1.0, 0.0)]).status_code == 200
-    status = server.room.wait_for(lambda status: status.state == "reverted", "the revert", 60)
+    status = server.server_files.wait_for(lambda status: status.state == "reverted", "the revert", 60)
     assert "of the last 20 requests erred; at most 2.0% may" in status.reason
 
 
@@ -145,7 +145,7 @@ def test_a_slow_canary_is_taken_away(server: Server, store: ModelStore) -> None:
     old, new = store.tabular("old"), store.tabular("new", fault="slow", rounds=4 * store.tenth)
     assert server.order(old, new, 50).state == "ready"
     with Load(server, [(5000.0, 0.0)], clients=2) as load:
-        status = server.room.wait_for(lambda status: status.state == "reverted", "the revert", 120)
+        status = server.server_files.wait_for(lambda status: status.state == "reverted", "the revert", 120)
         load.more(20)
     assert (load.errors, set(load.statuses)) == ([], {200})
     # By its p99; on a machine so busy that it is out of time altogether, by its errors: test_health has the rules.
@@ -156,7 +156,7 @@ def test_a_hanging_canary_is_taken_away_and_the_stable_version_answers(server: S
     old, new = store.tabular("old"), store.tabular("new", fault="slow", rounds=10**12)
     assert server.order(old, new, 100).state == "ready"
     with Load(server, [(5000.0, 0.0)], clients=4) as load:
-        status = server.room.wait_for(lambda status: status.state == "reverted", "the revert", 60)
+        status = server.server_files.wait_for(lambda status: status.state == "reverted", "the revert", 60)
         load.more(20)
     assert (load.errors, set(load.statuses), set(load.versions)) == ([], {200}, {"old"})
     assert "errors in a row" in status.reason
@@ -176,7 +176,7 @@ def test_a_canary_that_refuses_what_the_stable_version_answers_errs(server: Serv
     assert server.order(store.tabular("old"), other, 100).state == "ready"
     for _ in range(5):
         assert server.infer([(1.0, 0.0)]).json()["model_version"] == "old"
-    server.room.wait_for(lambda status: status.state == "reverted", "the revert", 60)
+    server.server_files.wait_for(lambda status: status.state == "reverted", "the revert", 60)
 
 
 def test_a_version_that_was_taken_away_does_not_become_stable(server: Server, store: ModelStore) -> None:
@@ -235,7 +235,7 @@ def test_a_stable_version_that_cannot_be_loaded_leaves_the_one_before(
 
 def test_the_status_is_whole_at_every_moment_and_fresh(server: Server, store: ModelStore) -> None:
     server.order(store.tabular("old"))
-    path = files.local_path(server.room.status_uri)
+    path = files.local_path(server.server_files.status_uri)
     seen: set[datetime] = set()
     deadline = time.monotonic() + 60
     while len(seen) < 4:
@@ -251,11 +251,11 @@ def test_a_server_that_starts_again_serves_the_target_it_finds(start_server: Sta
     first = start_server()
     first.order(store.tabular("v1"))
     assert first.stop() == 0
-    task = first.room.read_spec().task
+    task = first.server_files.read_spec().task
     assert isinstance(task, ServeTask)
     assert task.port == first.port
-    again = start_server(port=first.port, room=first.room)
-    status = again.room.wait_for(
+    again = start_server(port=first.port, server_files=first.server_files)
+    status = again.server_files.wait_for(
         lambda status: status.pid == again.process.pid and status.state == "ready", "the version", 60
     )
     assert status.stable.version == "v1"
@@ -264,5 +264,5 @@ def test_a_server_that_starts_again_serves_the_target_it_finds(start_server: Sta
 
 
 def both(server: Server) -> tuple[Any, Any]:
-    target = server.room.read_target()
+    target = server.server_files.read_target()
     return target.stable, target.canary

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from millrace.contracts.traced import TracedModel, TraceOrder
+from millrace.contracts.traced import TracedModel, TraceRequest
 from millrace.sizing.families import traced_size
 from millrace.sizing.mlp import mlp_size
 from millrace.sizing.transformer import Head, TransformerShape
@@ -27,7 +27,7 @@ CONFIG = {
     "hidden_dropout_prob": 0.1,
     "attention_probs_dropout_prob": 0.1,
 }
-TEXT = TraceOrder(
+TEXT = TraceRequest(
     trainer="bert_text_classifier",
     options={},
     labels=5,
@@ -36,7 +36,7 @@ TEXT = TraceOrder(
     base_config=CONFIG,
     lengths=(16, 64),
 )
-TABLE = TraceOrder(
+TABLE = TraceRequest(
     trainer="mlp_classifier",
     options={"hidden": "8,4"},
     labels=3,
@@ -52,7 +52,7 @@ def run(*command: str, given: str = "") -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, *command], env=environment, input=given, capture_output=True, text=True)
 
 
-def trace(order: TraceOrder) -> TracedModel:
+def trace(order: TraceRequest) -> TracedModel:
     done = run("-m", "millrace_train.trace", given=order.model_dump_json())
     assert done.returncode == 0, done.stderr[-2000:]
     return TracedModel.model_validate_json(done.stdout)
@@ -61,7 +61,7 @@ def trace(order: TraceOrder) -> TracedModel:
 def test_the_trainers_bert_is_what_sizing_says() -> None:
     found = trace(TEXT)
     size = TransformerShape.from_config(CONFIG).size({16: 0.5, 64: 0.5}, Head("classifier", labels=5))
-    assert found.order_sha256 == TEXT.sha256
+    assert found.request_sha256 == TEXT.sha256
     assert found.parameters == size.parameters
     for each in found.lengths:
         flops = size.flops_by_layer(each.length).values()

@@ -39,10 +39,10 @@ def test_a_refusal_says_what_there_is(repository: Path) -> None:
 
 
 def test_airflow_is_not_needed(repository: Path) -> None:
-    # the sizing room alone, where nothing but pydantic, PyYAML and psutil can be imported
+    # the sizing server files alone, where nothing but pydantic, PyYAML and psutil can be imported
     code = (
         "import sys; sys.modules.update(airflow=None, sqlalchemy=None, httpx=None, typer=None, numpy=None)\n"
-        "import millrace.sizing.plan, millrace.sizing.question, millrace.sizing.power"
+        "import millrace.sizing.plan, millrace.sizing.query, millrace.sizing.power"
     )
     environment = {**os.environ, "PYTHONPATH": str(repository / "plugins")}
     subprocess.run([sys.executable, "-c", code], env=environment, check=True)

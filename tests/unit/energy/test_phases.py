@@ -80,7 +80,7 @@ def test_a_phase_that_no_sensor_saw_is_uncovered(dark_from: float) -> None:
     assert {phase: used.seen_seconds for phase, used in found.items()} == seen
 
 
-def test_a_gangs_phases_add_up_and_one_unknown_part_makes_the_sum_unknown() -> None:
+def test_a_worker_groups_phases_add_up_and_one_unknown_part_makes_the_sum_unknown() -> None:
     def reading(joules: float | None) -> MeterReading:
         train = PhaseReading(phase="train", wall_seconds=8, cpu_seconds=8, joules=joules, energy_coverage=1.0)
         return MeterReading(started_at=datetime.now(UTC), wall_seconds=10, cpu_seconds=9, joules=1, phases=(train,))

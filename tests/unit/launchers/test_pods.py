@@ -1,4 +1,4 @@
-"""The pods of an order are found and ended, a gang with its job, and no other order's."""
+"""The pods of an order are found and ended, a worker group with its job, and no other order's."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -10,9 +10,9 @@ from kubernetes.client import models as k8s
 
 from millrace.contracts.run_spec import SPEC_FILE, RunSpec
 from millrace.launchers import pods
-from millrace.launchers.gang import JOB_LABEL
 from millrace.launchers.kubernetes import SPEC_ANNOTATION
 from millrace.launchers.pods import StepPods
+from millrace.launchers.worker_group import JOB_LABEL
 from millrace.settings import Settings
 from millrace.storage import files
 
@@ -84,11 +84,11 @@ def test_an_orders_pod_is_ended_and_waited_for_and_no_others(spec: RunSpec, name
     assert step_pods().at_work(other.attempt_uri) == "pod:millrace-steps/next"
 
 
-def test_a_gang_ends_with_its_job(spec: RunSpec, namespace: Namespace) -> None:
-    namespace.add("leader", spec, job="gang")
-    namespace.add("follower", spec, job="gang")
+def test_a_worker_group_ends_with_its_job(spec: RunSpec, namespace: Namespace) -> None:
+    namespace.add("leader", spec, job="worker_group")
+    namespace.add("follower", spec, job="worker_group")
     step_pods().end(spec.attempt_uri)
-    assert namespace.asked == ["gang"]
+    assert namespace.asked == ["worker_group"]
     assert not namespace.pods
 
 

@@ -11,7 +11,7 @@ from millrace.contracts.reasons import Reason, ReasonCode
 from millrace.contracts.report import Report
 from millrace.contracts.run_spec import TryKey
 from millrace.ledger.ledger import Ledger
-from millrace.runs.outcome import ending
+from millrace.runs.outcome import run_outcome
 from millrace.storage.packaged import SQL
 
 RUN = (
@@ -26,7 +26,7 @@ TRY = (
 )
 NEWEST = "only the newest run trains, and newer data is there: this day's data is published"
 TRIES = [
-    ("divide", "ok", "done", ReasonCode.DONE),
+    ("plan_ingest", "ok", "done", ReasonCode.DONE),
     ("ingest", "skipped", "no new data: no file 2024-03-01.csv", ReasonCode.NO_NEW_DATA),
     ("validate", "skipped", "the team's budget, search, does not hold this run", ReasonCode.OVER_TEAM_BUDGET),
     ("await_start", "skipped", "the backfill's budget of 1 EUR does not hold", ReasonCode.OVER_BUDGET),
@@ -78,9 +78,11 @@ def test_older_rows_have_the_code_of_their_known_text(migrated: Ledger) -> None:
 
 def test_a_run_that_was_under_way_ends_as_it_would_have(migrated: Ledger) -> None:
     reasons = migrated.try_reasons("dag", "old", 0)
-    ends = {task: ending({task: "skipped"}, reasons).state for task in ("ingest", "validate", "await_start", "train")}
+    ends = {
+        task: run_outcome({task: "skipped"}, reasons).state for task in ("ingest", "validate", "await_start", "train")
+    }
     assert ends == {"ingest": "skipped", "validate": "rejected", "await_start": "rejected", "train": "dry_run"}
-    assert ending({"roll_out": "skipped"}, reasons).state == "superseded"
+    assert run_outcome({"roll_out": "skipped"}, reasons).state == "superseded"
 
 
 def test_a_code_is_kept_beside_its_text(

@@ -146,7 +146,7 @@ def test_a_report_after_the_close_still_counts(
     ledger: Ledger, key: Callable[..., TryKey], report: Callable[..., Report]
 ) -> None:
     ledger.close_run("dag", "run", 0, state="success", reason="x")
-    ledger.commit_report(key("close"), report(), "a")
+    ledger.commit_report(key("finish"), report(), "a")
     assert joules(ledger) == 100
 
 

@@ -17,7 +17,7 @@ from millrace.ledger.ledger import Ledger
 from millrace.ledger.records import Budget
 from millrace.orchestration import admission, approval
 from millrace.orchestration.operators.workload import WorkloadOperator
-from millrace.runs.outcome import ending
+from millrace.runs.outcome import run_outcome
 from millrace.sizing.backfill import KWH, Delivery, in_unit, price_backfill
 from millrace.sizing.catalogue import Site
 
@@ -32,7 +32,7 @@ class Backfill:
         self.ledger.migrate()
         self.done: list[str] = []
         self.questions: list[dict[str, Any]] = []
-        self.asker: str | None = None
+        self.person: str | None = None
         done = self.done
 
         class First(WorkloadOperator):
@@ -40,7 +40,7 @@ class Backfill:
                 done.append(run.run_id)
                 return "done"
 
-        self.task = First(task_id="divide", admit=admission.data_within_budget, workload=workload)
+        self.task = First(task_id="plan_ingest", admit=admission.data_within_budget, workload=workload)
         self.arrivals = home / "arrivals" / workload.name
 
     def budget(self, amount: float, predicted: float = 0.0, unit: str = "kWh") -> None:
@@ -51,7 +51,7 @@ class Backfill:
         run = {"dag_id": "flowers", "run_id": f"run-{number}", "run_type": SimpleNamespace(value="backfill")}
         params = {"epochs": 1, "batch_size": 8, "learning_rate": 0.1, "budget": budget}
         return {
-            "dag_run": SimpleNamespace(**run, data_interval_start=day, run_after=day, triggering_user_name=self.asker),
+            "dag_run": SimpleNamespace(**run, data_interval_start=day, run_after=day, triggering_user_name=self.person),
             "params": params,
             "ti": SimpleNamespace(id=UUID(int=number), try_number=1, map_index=-1),
         }
@@ -100,14 +100,14 @@ def test_a_run_past_the_budget_asks_before_it_spends_and_a_no_ends_it_with_the_r
     with pytest.raises(TaskAwaitingInput) as waiting:
         backfill.begin(1)
     assert waiting.value.timeout == timedelta(hours=24)
-    (question,) = backfill.questions
-    assert (question["options"], question["defaults"]) == (["Approve", "Approve the rest", "Reject"], ["Reject"])
-    assert f"{day_kwh:,.4g}" in question["body"]
+    (request,) = backfill.questions
+    assert (request["options"], request["defaults"]) == (["Approve", "Approve the rest", "Reject"], ["Reject"])
+    assert f"{day_kwh:,.4g}" in request["body"]
     with pytest.raises(AirflowSkipException, match=r"^the backfill's budget of .* kWh.*not approved, by ada"):
         backfill.answer(1, waiting.value, "Reject", responded_by_user={"id": "1", "name": "ada"})
     assert backfill.done == ["run-0"]
     reasons = backfill.ledger.try_reasons("flowers", "run-1", 0)
-    assert ending({"divide": "skipped", "ingest": "skipped"}, reasons).state == "rejected"
+    assert run_outcome({"plan_ingest": "skipped", "ingest": "skipped"}, reasons).state == "rejected"
 
 
 def test_a_yes_is_for_the_run_that_asked(backfill: Backfill, day_kwh: float) -> None:
@@ -135,7 +135,7 @@ def test_or_for_the_rest(backfill: Backfill, day_kwh: float) -> None:
 def test_two_people_are_asked_where_the_workload_wants_them(backfill: Backfill, day_kwh: float) -> None:
     policy = ApprovalPolicy(two_people=True)
     backfill.task.workload = backfill.task.workload.model_copy(update={"approval": policy})
-    backfill.asker = "ada"
+    backfill.person = "ada"
     backfill.deliver(0)
     backfill.budget(0.5 * day_kwh)
     with pytest.raises(TaskAwaitingInput) as waiting:

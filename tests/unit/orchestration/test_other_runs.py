@@ -32,7 +32,7 @@ class Airflow:
         self.run_ids: set[str] = set()
 
     def get_dr_count(self, dag_id: str, states: list[str], logical_dates: Any = (), run_ids: Any = ()) -> int:
-        assert len(logical_dates) + len(run_ids) <= 500, "a question that fits into a request"
+        assert len(logical_dates) + len(run_ids) <= 500, "a request that fits into a request"
         return len(self.logical_dates & set(logical_dates)) + len(self.run_ids & set(run_ids))
 
     def run(self, window: Window, run_id: str = "ours") -> Run:

@@ -15,8 +15,8 @@ from millrace.contracts.workload import Workload
 from millrace.ledger.ledger import Ledger
 from millrace.ledger.records import RunKey
 from millrace.orchestration import admission, approval, listeners
-from millrace.orchestration.operators.close import CloseOperator
-from millrace.orchestration.operators.divide import DivideOperator
+from millrace.orchestration.operators.finish import FinishOperator
+from millrace.orchestration.operators.plan_ingest import PlanIngestOperator
 from millrace.orchestration.run_entry import open_run, own_parameters
 from millrace.pipeline import trigger_form
 from millrace.settings import Settings, load_settings
@@ -72,7 +72,10 @@ class AirflowRun:
 @pytest.mark.parametrize(
     ("conf", "said"),
     [
-        ({"epoch": 5}, "divide: the run's parameters are refused: there is no parameter 'epoch' (is 'epochs' meant?)"),
+        (
+            {"epoch": 5},
+            "plan_ingest: the run's parameters are refused: there is no parameter 'epoch' (is 'epochs' meant?)",
+        ),
         ({"epochs": 0}, "epochs: Input should be greater than or equal to 1"),
         (
             {"partition_from": "2026-03-09", "partition_to": "2026-03-02"},
@@ -92,17 +95,17 @@ def test_a_refused_run_ends_with_its_own_reason(
         "millrace.orchestration.admission.price_run", lambda *_: SimpleNamespace(runs=1, without_data=0)
     )
     run = AirflowRun(workload, **conf)
-    divide = DivideOperator(task_id="divide", workload=workload, admit=admission.data_within_budget)
+    divide = PlanIngestOperator(task_id="plan_ingest", workload=workload, admit=admission.data_within_budget)
     with pytest.raises(AirflowFailException):
-        divide.execute(run.context("divide"))
-    run.states = {"divide": "failed", "ingest": "upstream_failed", "close": "running"}
+        divide.execute(run.context("plan_ingest"))
+    run.states = {"plan_ingest": "failed", "ingest": "upstream_failed", "finish": "running"}
     with pytest.raises(AirflowFailException):
-        CloseOperator(task_id="close", workload=workload).execute(run.context("close"))
+        FinishOperator(task_id="finish", workload=workload).execute(run.context("finish"))
     (row,) = ledger.run_summary()
     assert (row["state"], row["partition"]) == ("failed", "2026-03-03")
     assert said in row["reason"]
     assert ledger.settled_partitions("flowers", DAY, DAY) == {}  # the day is still to be brought
-    run.states["close"] = "failed"
+    run.states["finish"] = "failed"
     listeners.on_dag_run_failed(run, "task_failure")  # it has ended, and keeps its ending
     assert ledger.run_summary() == [row]
 
@@ -111,12 +114,12 @@ def test_an_end_without_close_has_the_reason_of_the_task_that_failed(
     ledger: Ledger, settings: Settings, workload: Workload
 ) -> None:
     run = AirflowRun(workload)
-    opened = open_run(workload, run.context("divide"), settings, ledger)
+    opened = open_run(workload, run.context("plan_ingest"), settings, ledger)
     meter = {"started_at": datetime.now(UTC), "wall_seconds": 1, "cpu_seconds": 1}
-    for task, outcome, reason in (("divide", "ok", "done"), ("ingest", "failed", "line 7 has 3 fields, not 4")):
+    for task, outcome, reason in (("plan_ingest", "ok", "done"), ("ingest", "failed", "line 7 has 3 fields, not 4")):
         report = Report.model_validate({"outcome": outcome, "reason": reason, "meter": meter})
         ledger.commit_report(opened.key(task, 1), report, task)
-    run.states = {"divide": "success", "ingest": "failed", "validate": "upstream_failed", "close": "failed"}
+    run.states = {"plan_ingest": "success", "ingest": "failed", "validate": "upstream_failed", "finish": "failed"}
     listeners.on_dag_run_failed(run, "task_failure")
     (row,) = ledger.run_summary()
     assert (row["state"], row["reason"]) == ("failed", "ingest: line 7 has 3 fields, not 4")
@@ -128,12 +131,17 @@ def test_an_end_without_close_has_the_reason_of_the_task_that_failed(
     [
         (
             {"epochs": "many"},
-            {"divide": "failed", "close": "failed"},
+            {"plan_ingest": "failed", "finish": "failed"},
             "task_failure",
             "refused: epochs: Input should",
         ),
-        ({}, {"divide": "failed", "close": "failed"}, "task_failure", "divide: it ended before Millrace could say why"),
-        ({}, {"close": "failed"}, "task_failure", "without an outcome"),
+        (
+            {},
+            {"plan_ingest": "failed", "finish": "failed"},
+            "task_failure",
+            "plan_ingest: it ended before Millrace could say why",
+        ),
+        ({}, {"finish": "failed"}, "task_failure", "without an outcome"),
         ({}, {}, "timed_out", "took longer than its DAG lets runs take"),
         ({}, {}, "all_tasks_deadlocked", "no task of the run could begin any more"),
         ({}, {}, "Dag Run's state was manually set to `failed`.", "manually set to `failed`"),
@@ -182,11 +190,11 @@ def test_a_no_and_no_answer_are_told_apart_by_their_code(
 ) -> None:
     monkeypatch.setattr("millrace.orchestration.operators.workload.reach_stores", lambda _: None)
     run = AirflowRun(workload)
-    opened = open_run(workload, run.context("divide"), settings, ledger)
+    opened = open_run(workload, run.context("plan_ingest"), settings, ledger)
     asked = RunKey(opened.dag_id, opened.run_id, opened.repeat)
     ledger.record_decision(approval.decision(asked, approval.GATE, event, "f1 is close"))
     run.states = {"gate": "success", "approve": "success", "roll_out": "skipped", "watch": "skipped"}
-    CloseOperator(task_id="close", workload=workload).execute(run.context("close"))
+    FinishOperator(task_id="finish", workload=workload).execute(run.context("finish"))
     (row,) = ledger.run_summary()
     assert (row["state"], row["reason_code"]) == ("rejected", code)
 
@@ -207,16 +215,16 @@ def test_what_nobody_foresaw_and_what_took_too_long_have_words(
         (KeyError("a row's own value"), "an error that was not foreseen: KeyError"),
         (AirflowTaskTimeout("timeout"), "it took longer than 0:15:00"),
     ):
-        divide = DivideOperator(task_id="divide", workload=workload, execution_timeout=timedelta(minutes=15))
+        divide = PlanIngestOperator(task_id="plan_ingest", workload=workload, execution_timeout=timedelta(minutes=15))
 
         def fail(run: object, context: object, error: BaseException = error) -> None:
             raise error
 
         monkeypatch.setattr(divide, "work", fail)
-        context = run.context("divide")
+        context = run.context("plan_ingest")
         context["ti"].id = said
         with pytest.raises(type(error)):
             divide.execute(context)
-        reason = ledger.try_reasons("flowers", "manual__1", 0)["divide"].text
+        reason = ledger.try_reasons("flowers", "manual__1", 0)["plan_ingest"].text
         assert said in reason
         assert "own value" not in reason

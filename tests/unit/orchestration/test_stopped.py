@@ -76,7 +76,7 @@ def test_a_step_has_its_process_ended_by_who_may_wait_for_it(
 ) -> None:
     asked: list[str] = []
     monkeypatch.setattr(step, "stop_try", lambda uri, *_: asked.append(uri))
-    task = StepOperator(task_id="ingest", workload=workload, image="data", order=step_specs.ingest)
+    task = StepOperator(task_id="ingest", workload=workload, image="data", make_task=step_specs.ingest)
     monkeypatch.setattr(ProcessLauncher, "run", lambda *_: end(task)())
     with pytest.raises(TaskStopped):
         task.execute(context)
@@ -91,7 +91,7 @@ def test_a_pods_task_has_its_pods_ended_by_who_may_wait_for_them(
 ) -> None:
     asked: list[str] = []
     monkeypatch.setattr(pod_step, "stop_try", lambda spec_uri, **_: asked.append(spec_uri))
-    task = PodStepOperator(task_id="ingest", workload=workload, image="data", order=step_specs.ingest)
+    task = PodStepOperator(task_id="ingest", workload=workload, image="data", make_task=step_specs.ingest)
     task.pod = k8s.V1Pod(metadata=k8s.V1ObjectMeta(name="pod"))
     monkeypatch.setattr(PodStepOperator, "execute_async", lambda *_: end(task)())
     with pytest.raises(TaskStopped):

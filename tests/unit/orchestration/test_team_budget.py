@@ -1,4 +1,4 @@
-"""A run that goes past its team's budget of the month: a warning, a question or a refusal, as the catalogue says."""
+"""A run that goes past its team's budget of the month: a warning, a request or a refusal, as the catalogue says."""
 
 import logging
 import re
@@ -19,7 +19,7 @@ from millrace.contracts.workload import Workload
 from millrace.ledger.ledger import Ledger
 from millrace.orchestration import admission, approval
 from millrace.orchestration.operators.workload import WorkloadOperator
-from millrace.runs.outcome import ending
+from millrace.runs.outcome import run_outcome
 from millrace.sizing.catalogue import CATALOGUE
 
 DAY = datetime(2026, 3, 2, tzinfo=UTC)
@@ -40,7 +40,7 @@ class Month:
             def work(self, run: Any, context: Any) -> str:
                 return "done"
 
-        self.task = First(task_id="divide", admit=admission.data_within_budget, workload=workload)
+        self.task = First(task_id="plan_ingest", admit=admission.data_within_budget, workload=workload)
 
     def may(self, **budget: Any) -> None:
         self.catalogue.write_text(CATALOGUE.read_text().replace("teams: {}", f"teams: {{tests: {budget}}}"))
@@ -103,7 +103,7 @@ def test_reworded_a_question_leads_where_it_led(month: Month, about: str) -> Non
     assert {row["subject"] for row in month.ledger.audit() if row["action"] in ("approve", "reject")} == {
         "budget of team tests"
     }
-    found = ending({"divide": "skipped"}, month.ledger.try_reasons("flowers", "second", 0))
+    found = run_outcome({"plan_ingest": "skipped"}, month.ledger.try_reasons("flowers", "second", 0))
     assert (found.state, found.code) == ("rejected", "over_team_budget")
 
 
@@ -125,7 +125,9 @@ def test_a_no_and_a_refusal_end_the_run_as_rejected_with_the_reason(month: Month
     with pytest.raises(AirflowSkipException, match="refused"):
         month.begin("refused")
     for run_id in ("asked", "refused"):
-        found = ending({"divide": "skipped", "ingest": "skipped"}, month.ledger.try_reasons("flowers", run_id, 0))
+        found = run_outcome(
+            {"plan_ingest": "skipped", "ingest": "skipped"}, month.ledger.try_reasons("flowers", run_id, 0)
+        )
         assert found.state == "rejected"
         assert found.reason.startswith(
             "the team's budget, tests, does not hold this run: of 1e-09 kWh the month's other"

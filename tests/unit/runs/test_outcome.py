@@ -3,7 +3,7 @@
 import pytest
 
 from millrace.contracts.reasons import Reason, ReasonCode
-from millrace.runs.outcome import by_task, ending
+from millrace.runs.outcome import by_task, run_outcome
 
 DONE = dict.fromkeys(["ingest", "validate", "size", "train", "export", "evaluate", "gate"], "success")
 SKIPPED = {"ingest": "skipped"}
@@ -58,7 +58,7 @@ def reasons(given: dict[str, tuple[str, str]], text: str | None = None) -> dict[
 def test_every_run_ends_in_a_state_with_a_code_and_a_reason(
     states: dict[str, str], given: dict[str, tuple[str, str]], state: str, code: str, said: str
 ) -> None:
-    end = ending(states, reasons(given))
+    end = run_outcome(states, reasons(given))
     assert (end.state, end.code) == (state, code)
     assert said in end.reason
 
@@ -68,14 +68,14 @@ def test_every_run_ends_in_a_state_with_a_code_and_a_reason(
 def test_reworded_a_reason_changes_no_outcome(
     states: dict[str, str], given: dict[str, tuple[str, str]], state: str, code: str, said: str, text: str
 ) -> None:
-    end = ending(states, reasons(given, text))
+    end = run_outcome(states, reasons(given, text))
     assert (end.state, end.code) == (state, code), f"{text!r} decided"
 
 
 @pytest.mark.parametrize("text", TEXTS)
 def test_a_report_of_before_there_were_codes_decides_by_its_outcome_alone(text: str) -> None:
-    assert ending(SKIPPED, {"ingest": Reason(text)}).state == "skipped"
-    assert ending(UNTRAINED, {"train": Reason(text)}).state == "success"
+    assert run_outcome(SKIPPED, {"ingest": Reason(text)}).state == "skipped"
+    assert run_outcome(UNTRAINED, {"train": Reason(text)}).state == "success"
 
 
 @pytest.mark.parametrize(
@@ -90,4 +90,4 @@ def test_a_report_of_before_there_were_codes_decides_by_its_outcome_alone(text: 
 )
 def test_a_mapped_task_has_one_state(parts: list[str | None], state: str) -> None:
     states = {f"ingest_{index}": part for index, part in enumerate(parts)}
-    assert by_task({"divide": "success", **states}) == {"divide": "success", "ingest": state}
+    assert by_task({"plan_ingest": "success", **states}) == {"plan_ingest": "success", "ingest": state}

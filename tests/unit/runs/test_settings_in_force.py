@@ -15,7 +15,7 @@ def test_no_secret_is_in_it(workload: Workload, monkeypatch: pytest.MonkeyPatch)
     password, key, signature, other = SECRETS
     settings = Settings(
         ledger_url=f"postgresql://ada:{password}@db/ledger",
-        orders_key=key,
+        signing_key=key,
         forecast_uri=f"https://store/forecast.csv?signature={signature}",
         prometheus_url=f"https://ada:{other}@prometheus",
     )
@@ -23,7 +23,7 @@ def test_no_secret_is_in_it(workload: Workload, monkeypatch: pytest.MonkeyPatch)
     for secret in SECRETS:
         assert secret not in str(found)
     site = found[of_site(settings)]
-    assert (site["orders_key"], site["prometheus_url"]) == ("set", "set")
+    assert (site["signing_key"], site["prometheus_url"]) == ("set", "set")
     assert (site["ledger_url"], site["forecast_uri"]) == ("postgresql://db/ledger", "https://store/forecast.csv")
 
 

@@ -30,7 +30,7 @@ def staged(day: date, attempt: str = "try-1") -> StagedPartition:
     )  # fmt: skip
 
 
-class Office:
+class Harness:
     """A run over three days, and reports of its steps."""
 
     def __init__(self, workload: Workload, home: Path) -> None:
@@ -71,55 +71,55 @@ class Office:
 
 
 @pytest.fixture
-def office(workload: Workload, tmp_path: Path) -> Office:
-    return Office(workload, tmp_path)
+def harness(workload: Workload, tmp_path: Path) -> Harness:
+    return Harness(workload, tmp_path)
 
 
-def overall(office: Office) -> None:
-    dataset = office.run.workload.dataset.model_copy(update={"deduplicate": "dataset", "unique_by": ("id",)})
-    object.__setattr__(office.run, "workload", office.run.workload.model_copy(update={"dataset": dataset}))
+def overall(harness: Harness) -> None:
+    dataset = harness.run.workload.dataset.model_copy(update={"deduplicate": "dataset", "unique_by": ("id",)})
+    object.__setattr__(harness.run, "workload", harness.run.workload.model_copy(update={"dataset": dataset}))
 
 
-def test_every_day_is_told_by_the_newest_report_that_has_it(office: Office) -> None:
+def test_every_day_is_told_by_the_newest_report_that_has_it(harness: Harness) -> None:
     first, second, third = DAYS
-    office.told("ingest", IngestResult(staged=(staged(first), staged(second))), 0)
+    harness.told("ingest", IngestResult(staged=(staged(first), staged(second))), 0)
     with pytest.raises(TransientError, match="the report of ingest is not in the ledger"):
-        step_specs.validate(office.run, office.ledger)
-    office.told("ingest", IngestResult(staged=(), absent=(f"{third}",)), 1)
-    assert step_specs.validate(office.run, office.ledger).staged == (staged(first), staged(second))
+        step_specs.validate(harness.run, harness.ledger)
+    harness.told("ingest", IngestResult(staged=(), absent=(f"{third}",)), 1)
+    assert step_specs.validate(harness.run, harness.ledger).staged == (staged(first), staged(second))
     # divided anew, and the file of the third day has come
-    office.told("ingest", IngestResult(staged=(staged(first, "try-2"),)), 0, 2)
-    office.told("ingest", IngestResult(staged=(staged(second, "try-2"), staged(third, "try-2"))), 1, 2)
-    found = step_specs.validate(office.run, office.ledger).staged
+    harness.told("ingest", IngestResult(staged=(staged(first, "try-2"),)), 0, 2)
+    harness.told("ingest", IngestResult(staged=(staged(second, "try-2"), staged(third, "try-2"))), 1, 2)
+    found = step_specs.validate(harness.run, harness.ledger).staged
     assert found == tuple(staged(day, "try-2") for day in DAYS)
 
 
-def test_an_ordinary_workload_compares_with_nothing(office: Office) -> None:
-    office.told("ingest", IngestResult(staged=tuple(map(staged, DAYS))), 0)
-    office.publish(date(2026, 1, 1), GIB)
-    task = step_specs.validate(office.run, office.ledger)
+def test_an_ordinary_workload_compares_with_nothing(harness: Harness) -> None:
+    harness.told("ingest", IngestResult(staged=tuple(map(staged, DAYS))), 0)
+    harness.publish(date(2026, 1, 1), GIB)
+    task = step_specs.validate(harness.run, harness.ledger)
     assert (task.published, task.engine) == (None, "arrow")
 
 
 @pytest.mark.parametrize(("published_bytes", "engine"), [(GIB // 2, "arrow"), (GIB, "spark")])
 def test_the_size_of_all_the_data_says_whether_it_takes_spark(
-    office: Office, published_bytes: int, engine: str
+    harness: Harness, published_bytes: int, engine: str
 ) -> None:
-    overall(office)
+    overall(harness)
     first, second, third = DAYS
-    office.told("ingest", IngestResult(staged=(staged(first), staged(second)), absent=(f"{third}",)), 0)
-    office.publish(date(2026, 1, 1), published_bytes)
-    task = step_specs.validate(office.run, office.ledger)
+    harness.told("ingest", IngestResult(staged=(staged(first), staged(second)), absent=(f"{third}",)), 0)
+    harness.publish(date(2026, 1, 1), published_bytes)
+    task = step_specs.validate(harness.run, harness.ledger)
     assert task.engine == engine
     assert task.published is not None
     assert (task.published.version, task.published.uri) == (7, "file:///table")
 
 
 def test_a_generation_has_a_table_that_lies_in_no_other_one(workload: Workload, tmp_path: Path) -> None:
-    office = Office(workload, tmp_path)
-    first = office.run.dataset_uri
+    harness = Harness(workload, tmp_path)
+    first = harness.run.dataset_uri
     dataset = workload.dataset.model_copy(update={"generation": 2})
-    second = replace(office.run, workload=workload.model_copy(update={"dataset": dataset})).dataset_uri
+    second = replace(harness.run, workload=workload.model_copy(update={"dataset": dataset})).dataset_uri
     assert first == "file:///store/datasets/flowers"
     assert second != first
     assert not second.startswith(f"{first}/")
@@ -127,14 +127,14 @@ def test_a_generation_has_a_table_that_lies_in_no_other_one(workload: Workload, 
 
 def test_another_generation_is_no_measure(workload: Workload, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither for the shares of labels, nor for quality on rows whose columns its version may not know."""
-    office = Office(workload, tmp_path)
-    office.publish(DAYS[0], GIB)
+    harness = Harness(workload, tmp_path)
+    harness.publish(DAYS[0], GIB)
     model = ModelVersion(workload="flowers", version="old", uri="file:///m", manifest_sha256="0" * 64)
     for generation, measured in ((1, True), (2, False)):
         dataset = DatasetVersion(workload="flowers", uri="file:///d", version=1, until=DAYS[0], generation=generation)
         live: Any = SimpleNamespace(model=model, dataset=dataset)
         planned = SimpleNamespace(dataset=dataset.model_copy(update={"generation": 1}))
-        monkeypatch.setattr(type(office.ledger), "live_model", lambda *_, live=live: live)
+        monkeypatch.setattr(type(harness.ledger), "live_model", lambda *_, live=live: live)
         monkeypatch.setattr(step_specs, "planned", lambda *_, planned=planned: planned)
-        assert (step_specs._live_profile(office.run, office.ledger) is not None) == measured
-        assert step_specs.is_comparable(office.run, office.ledger, live) == measured
+        assert (step_specs._live_profile(harness.run, harness.ledger) is not None) == measured
+        assert step_specs.is_comparable(harness.run, harness.ledger, live) == measured

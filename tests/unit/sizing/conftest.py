@@ -13,7 +13,7 @@ from millrace.contracts.plan import Plan
 from millrace.contracts.traced import TracedModel
 from millrace.contracts.workload import GatePolicy, Training, Workload
 from millrace.sizing.catalogue import Site
-from millrace.sizing.forecast import Outlook
+from millrace.sizing.forecast import RateForecasts
 from millrace.sizing.plan import make_plan
 
 # config.json of the MiniLM (6 layers, 384 wide) that the demonstration starts from.
@@ -95,7 +95,7 @@ def plan(text_workload: Workload, machine: Hardware) -> Callable[..., Plan]:
         lengths: LengthHistogram | None = None,
         traced: TracedModel | None = None,
         calibration: Calibration | None = None,
-        outlook: Outlook | None = None,
+        forecasts: RateForecasts | None = None,
         **changes: object,
     ) -> Plan:
         given = {"epochs": 1, "batch_size": 32, "learning_rate": 1e-4, "max_length": workload.training.max_length}
@@ -113,7 +113,7 @@ def plan(text_workload: Workload, machine: Hardware) -> Callable[..., Plan]:
             base_config=base_config,
             traced=traced,
             calibration=calibration,
-            outlook=outlook,
+            forecasts=forecasts,
             hardware=hardware,
             site=site,
             made_at=datetime(2024, 1, 15, tzinfo=UTC),

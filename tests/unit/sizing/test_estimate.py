@@ -9,14 +9,14 @@ from millrace.contracts.errors import BadInputError
 from millrace.contracts.measurement import Quantity
 from millrace.sizing.catalogue import Site, hardware
 from millrace.sizing.estimate import estimate, serving
-from millrace.sizing.frontier import Choice, Room, choice, decide, frontier
+from millrace.sizing.frontier import Capacity, Choice, choice, decide, frontier
 from millrace.sizing.job import Job
 from millrace.sizing.memory import CONTEXT_BYTES
-from millrace.sizing.question import Question, document, table
+from millrace.sizing.query import SizingQuery, document, table
 
 LOCAL = Site(name="local")
 PRICED = Site(name="north", pue=1.5, price_per_kwh=0.4, currency="EUR", gco2e_per_kwh=300)
-JOB = Question("bert-base", rows=200_000, length=128, batch_rows=256, precision="mixed_float16").job()
+JOB = SizingQuery("bert-base", rows=200_000, length=128, batch_rows=256, precision="mixed_float16").job()
 
 
 def test_device_memory_holds_states_and_activations() -> None:
@@ -69,9 +69,9 @@ def test_pods_take_longer_than_processes() -> None:
     ("job", "name", "bottleneck"),
     [
         (replace(JOB, precision="float32"), "1xt4", "compute"),
-        (Question("bert-tiny", 200_000, 512, batch_rows=64, epochs=50).job(), "1xh100-sxm", "memory_bandwidth"),
+        (SizingQuery("bert-tiny", 200_000, 512, batch_rows=64, epochs=50).job(), "1xh100-sxm", "memory_bandwidth"),
         (replace(JOB, epochs=1), "8xh200-sxm", "input"),
-        (Question("bert-tiny", 1_000, 16, batch_rows=1, epochs=50).job(), "1xh100-sxm", "launch"),
+        (SizingQuery("bert-tiny", 1_000, 16, batch_rows=1, epochs=50).job(), "1xh100-sxm", "launch"),
     ],
 )
 def test_the_bottleneck_is_named(job: Job, name: str, bottleneck: str) -> None:
@@ -86,13 +86,13 @@ def test_what_does_not_fit_is_fed_in_parts_or_said() -> None:
     needed = small.estimate.device_memory_bytes
     assert needed is not None
     assert needed.p90 + CONTEXT_BYTES <= 16 * 2**30
-    huge = choice(Question("gpt2-xl", 1_000, 1024, head="language_model").job(), hardware("1xt4"), LOCAL)
+    huge = choice(SizingQuery("gpt2-xl", 1_000, 1024, head="language_model").job(), hardware("1xt4"), LOCAL)
     assert [reason.split(":")[0] for reason in huge.unfit] == ["GPU memory"]
 
 
 def test_quotas_and_nodes_are_asked() -> None:
-    rooms = [Room("quota millrace", gpus=3, cores=10_000), Room("node a", cores=8, memory_bytes=2**50)]
-    found = choice(JOB, hardware("4xh100-sxm"), LOCAL, rooms=rooms)
+    capacities = [Capacity("quota millrace", gpus=3, cores=10_000), Capacity("node a", cores=8, memory_bytes=2**50)]
+    found = choice(JOB, hardware("4xh100-sxm"), LOCAL, capacities=capacities)
     assert found.unfit == ("quota millrace: 4 GPUs, and 3 are free", "node a: 64 cores, and 8 are free")
     assert frontier([found]) == []
 
@@ -142,7 +142,7 @@ def test_a_request() -> None:
 
 
 def test_a_question_is_answered_as_table_and_json() -> None:
-    asked = Question("bert-base", 10_000, 128, batch_rows=64)
+    asked = SizingQuery("bert-base", 10_000, 128, batch_rows=64)
     found = [choice(asked.job(), hardware(name), PRICED) for name in ("1xv100-sxm", "1xt4")]
     full = "\n".join(table(asked, found[:1]))
     for word in (
@@ -172,6 +172,6 @@ def test_a_configuration_in_the_place_of_a_name() -> None:
         "n_head": 12,
         "n_positions": 1024,
     }
-    assert Question("mine.json", 10, 16, config=config).job().size.parameters == 124_439_808 + 2 * 768 + 2
+    assert SizingQuery("mine.json", 10, 16, config=config).job().size.parameters == 124_439_808 + 2 * 768 + 2
     with pytest.raises(BadInputError, match="gpt2-xl"):
-        Question("gpt-9", 10, 16).job()
+        SizingQuery("gpt-9", 10, 16).job()

@@ -78,7 +78,9 @@ def test_a_language_models_head_is_the_tied_embedding() -> None:
 
 def test_a_traced_model_counts_what_lies_between_two_lengths_as_the_longer() -> None:
     at = [TracedLength(length=t, forward_flops=t, layers={"a/b": (t, 2 * t)}, kept_bytes=40 * t) for t in (16, 64)]
-    size = families.traced_size(TracedModel(order_sha256="0" * 64, parameters=7, lengths=tuple(at)), {16: 0.5, 32: 0.5})
+    size = families.traced_size(
+        TracedModel(request_sha256="0" * 64, parameters=7, lengths=tuple(at)), {16: 0.5, 32: 0.5}
+    )
     assert (size.parameters, size.forward_flops_per_row, size.training_flops_per_row) == (7, 40, 120)
     assert (size.kept_values(16), size.kept_values(32)) == (160, 640)
 

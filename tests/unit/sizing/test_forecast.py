@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from millrace.contracts.errors import BadInputError
-from millrace.sizing.forecast import Forecast, read_outlook
+from millrace.sizing.forecast import Forecast, read_forecasts
 
 FIRST = datetime(2026, 3, 29, tzinfo=UTC)  # a night in which central Europe's clocks change
 AT = [(FIRST + timedelta(hours=hour)).isoformat() for hour in range(4)]
@@ -21,8 +21,8 @@ def objects(*rows: object) -> bytes:
 
 
 def test_both_forms_say_the_same() -> None:
-    table = read_outlook(lines(f"{AT[0]},100,0.2", f"{AT[1]},90.5,-0.01"), "f")
-    listed = read_outlook(
+    table = read_forecasts(lines(f"{AT[0]},100,0.2", f"{AT[1]},90.5,-0.01"), "f")
+    listed = read_forecasts(
         objects(
             {"hour": "2026-03-29T00:00:00Z", "gco2e_per_kwh": 100, "price_per_kwh": 0.2},
             {"hour": "2026-03-29T03:00:00+02:00", "gco2e_per_kwh": 90.5, "price_per_kwh": -0.01},
@@ -35,7 +35,7 @@ def test_both_forms_say_the_same() -> None:
 
 
 def test_one_rate_is_enough_and_a_byte_order_mark_is_no_matter() -> None:
-    found = read_outlook(b"\xef\xbb\xbf" + lines(f"{AT[0]},100,", f"{AT[1]},90,"), "f")
+    found = read_forecasts(b"\xef\xbb\xbf" + lines(f"{AT[0]},100,", f"{AT[1]},90,"), "f")
     assert (found.gco2e_per_kwh, found.price_per_kwh) == (Forecast(FIRST, (100, 90)), None)
 
 
@@ -62,6 +62,6 @@ def test_one_rate_is_enough_and_a_byte_order_mark_is_no_matter() -> None:
 )
 def test_what_does_not_fit_is_named_with_its_remedy(content: bytes, what: str) -> None:
     with pytest.raises(BadInputError, match=what) as caught:
-        read_outlook(content, "s3://site/forecast.csv")
+        read_forecasts(content, "s3://site/forecast.csv")
     assert caught.value.where == "s3://site/forecast.csv"
     assert caught.value.remedy

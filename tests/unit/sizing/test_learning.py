@@ -96,10 +96,10 @@ def test_a_drift_is_said_once_it_is_more_than_noise() -> None:
 
 
 def test_a_new_family_begins_from_what_another_taught_of_the_same_hardware() -> None:
-    elder = taught(runs(30, start=2.0, work=0.4, noise=0.01))
+    earlier = taught(runs(30, start=2.0, work=0.4, noise=0.01))
     unseen = runs(20, start=2.2, work=0.45, seed=9)
     (first,) = runs(1, start=2.2, work=0.45, seed=5)
-    beside = learn("h", "new", [first], None, NOW, elder)
+    beside = learn("h", "new", [first], None, NOW, earlier)
     assert error(beside, unseen) < 0.5 * error(taught([first]), unseen)
     assert beside is not None
     assert beside.family == "new"

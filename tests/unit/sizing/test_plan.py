@@ -14,7 +14,7 @@ from millrace.contracts.plan import Plan
 from millrace.contracts.traced import TracedLength, TracedModel
 from millrace.contracts.workload import Workload
 from millrace.sizing.catalogue import Site, hardware
-from millrace.sizing.families import trace_order
+from millrace.sizing.families import trace_request
 from millrace.sizing.plan import make_plan, plan_digest
 
 MakePlan = Callable[..., Plan]
@@ -190,10 +190,10 @@ def test_what_was_learned_moves_the_parts_that_it_is_about(plan: MakePlan) -> No
 def test_a_trainer_of_ones_own_is_priced_by_its_trace(plan: MakePlan, text_workload: Workload) -> None:
     training = text_workload.training.model_copy(update={"trainer": "gpt-9"})
     own = text_workload.model_copy(update={"training": training})
-    order = trace_order(own, Parameters(epochs=1, batch_size=8, learning_rate=1), {"a": 1})
+    order = trace_request(own, Parameters(epochs=1, batch_size=8, learning_rate=1), {"a": 1})
     assert (order.lengths, order.labels, order.single_label) == ((16, 32, 48, 64), 33, True)
     at = [TracedLength(length=t, forward_flops=1e9, layers={"a": (1e9, 2e9)}, kept_bytes=1e6) for t in order.lengths]
-    found = plan(workload=own, traced=TracedModel(order_sha256=order.sha256, parameters=5, lengths=tuple(at)))
+    found = plan(workload=own, traced=TracedModel(request_sha256=order.sha256, parameters=5, lengths=tuple(at)))
     assert (found.model_parameters, found.training_flops) == (5, 3e9 * 3_200)
 
 

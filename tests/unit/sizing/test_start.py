@@ -9,7 +9,7 @@ import pytest
 from millrace.contracts.plan import Plan
 from millrace.contracts.workload import StartPolicy, Workload
 from millrace.sizing.catalogue import Site
-from millrace.sizing.forecast import Forecast, Outlook
+from millrace.sizing.forecast import Forecast, RateForecasts
 from millrace.sizing.start import Stretch, best_start, power_profile
 
 MIDNIGHT = datetime(2024, 1, 15, tzinfo=UTC)
@@ -135,7 +135,7 @@ def test_the_deadline_counts_with_what_nine_runs_in_ten_need(plan: MakePlan, tex
     none = plan(workload=waiting(text_workload, 0.01), site=NORTH)
     assert none.start is not None
     assert none.start.at == MIDNIGHT
-    assert "nine runs in ten need" in none.start.reason
+    assert "the P90 needs" in none.start.reason
 
 
 def test_without_any_rate_it_begins_at_once_and_says_why(plan: MakePlan, text_workload: Workload) -> None:
@@ -147,23 +147,23 @@ def test_without_any_rate_it_begins_at_once_and_says_why(plan: MakePlan, text_wo
 
 def test_a_forecast_goes_before_the_catalogue_where_it_has_the_hours(plan: MakePlan, text_workload: Workload) -> None:
     clean_at_five = forecast(*(300.0,) * 5, 20.0, *(300.0,) * 6)
-    found = plan(workload=waiting(text_workload), site=NORTH, outlook=Outlook("file:///f.json", clean_at_five))
+    found = plan(workload=waiting(text_workload), site=NORTH, forecasts=RateForecasts("file:///f.json", clean_at_five))
     assert found.start is not None
     assert (found.start.at, found.start.rates) == (MIDNIGHT + 5 * HOUR, "the forecast file:///f.json")
 
 
 @pytest.mark.parametrize(
-    ("outlook", "why"),
+    ("forecasts", "why"),
     [
-        (Outlook("file:///f.json", problem="it cannot be read (FileNotFoundError)"), "it cannot be read"),
-        (Outlook("file:///f.json", forecast(20, 20, first=MIDNIGHT - 2 * HOUR)), "does not have every hour"),
-        (Outlook("file:///f.json", None, forecast(*(1.0,) * 24)), "it has no gco2e_per_kwh"),
+        (RateForecasts("file:///f.json", problem="it cannot be read (FileNotFoundError)"), "it cannot be read"),
+        (RateForecasts("file:///f.json", forecast(20, 20, first=MIDNIGHT - 2 * HOUR)), "does not have every hour"),
+        (RateForecasts("file:///f.json", None, forecast(*(1.0,) * 24)), "it has no gco2e_per_kwh"),
     ],
 )
 def test_a_forecast_that_is_no_help_leaves_the_catalogues_day_and_the_reason(
-    plan: MakePlan, text_workload: Workload, outlook: Outlook, why: str
+    plan: MakePlan, text_workload: Workload, forecasts: RateForecasts, why: str
 ) -> None:
-    found = plan(workload=waiting(text_workload), site=NORTH, outlook=outlook)
+    found = plan(workload=waiting(text_workload), site=NORTH, forecasts=forecasts)
     assert found.start is not None
     assert found.start.at == MIDNIGHT + 3 * HOUR
     assert found.start.rates.startswith("the catalogue's day, since")

@@ -104,9 +104,9 @@ def test_a_certificate_is_renewed_for_other_names_and_before_it_ends_and_the_aut
     start.make_secrets()
     folder, authority = start.ROOM / "serving", (start.ROOM / "authority" / "ca.crt").read_bytes()
     assert names(folder) == ["machine", "localhost", "127.0.0.1"]
-    monkeypatch.setenv("MILLRACE_HOST_NAMES", "plant.example.org, 192.0.2.7")
+    monkeypatch.setenv("MILLRACE_HOST_NAMES", "airflow_env.example.org, 192.0.2.7")
     start.make_secrets()
-    assert names(folder) == ["machine", "localhost", "127.0.0.1", "plant.example.org", "192.0.2.7"]
+    assert names(folder) == ["machine", "localhost", "127.0.0.1", "airflow_env.example.org", "192.0.2.7"]
     before = (folder / "tls.crt").read_bytes()
     later = datetime.now(UTC) + timedelta(days=350)
     monkeypatch.setattr(sys.modules["authority"], "datetime", SimpleNamespace(now=lambda zone: later))
@@ -134,7 +134,7 @@ def test_loopback_needs_nothing_more(start: ModuleType, address: str) -> None:
     assert start.refusal({"MILLRACE_BIND": address}) is None
 
 
-@pytest.mark.parametrize("address", ["0.0.0.0", "192.168.1.4", "::", "[::]", "plant", "127.0.0.1.example.org"])
+@pytest.mark.parametrize("address", ["0.0.0.0", "192.168.1.4", "::", "[::]", "airflow_env", "127.0.0.1.example.org"])
 def test_another_address_needs_tls_and_names(start: ModuleType, address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     given = {"MILLRACE_BIND": address}
     assert "MILLRACE_UI_TLS=true" in start.refusal(given)
@@ -142,7 +142,7 @@ def test_another_address_needs_tls_and_names(start: ModuleType, address: str, mo
     tls = {**given, "MILLRACE_UI_TLS": "true"}
     assert "MILLRACE_UI_TLS" not in start.refusal(tls)
     assert "MILLRACE_HOST_NAMES=" in start.refusal(tls)
-    assert start.refusal({**tls, "MILLRACE_HOST_NAMES": "plant.example.org"}) is None
+    assert start.refusal({**tls, "MILLRACE_HOST_NAMES": "airflow_env.example.org"}) is None
     monkeypatch.setenv("MILLRACE_BIND", address)
     with pytest.raises(SystemExit, match="refused: MILLRACE_BIND="):
         start.make_secrets()

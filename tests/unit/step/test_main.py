@@ -114,7 +114,7 @@ def test_without_room_for_the_report_a_step_has_not_succeeded(
 
     def full(uri: str, data: bytes) -> None:
         if uri.endswith(REPORT_FILE):
-            raise files.no_room(uri, OSError(errno.ENOSPC, "No space left on device"))
+            raise files.storage_full(uri, OSError(errno.ENOSPC, "No space left on device"))
         write(uri, data)
 
     monkeypatch.setattr(files, "write_bytes", full)

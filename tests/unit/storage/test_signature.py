@@ -10,12 +10,12 @@ import pytest
 from millrace.contracts.errors import BadInputError, RefusedError
 from millrace.contracts.model import ModelVersion
 from millrace.contracts.workload import ServingPolicy
-from millrace.serving.room import ServingRoom
+from millrace.serving.server_files import ServerFiles
 from millrace.storage import files
-from millrace.storage.signature import OrderKey, opened
+from millrace.storage.signature import SigningKey, opened
 
 MODEL = ModelVersion(workload="w", version="v1", uri="file:///m/v1", manifest_sha256="0" * 64)
-KEY = OrderKey.of(base64.b64encode(bytes(32)).decode())
+KEY = SigningKey.of(base64.b64encode(bytes(32)).decode())
 
 
 def test_an_order_is_what_was_signed() -> None:
@@ -30,34 +30,34 @@ def test_what_was_not_signed_is_refused(data: bytes) -> None:
 
 def test_an_order_counts_in_its_own_place_and_by_its_own_key_alone() -> None:
     data = KEY.signed("file:///a", MODEL)
-    other = OrderKey.of(base64.b64encode(b"x" * 32).decode())
+    other = SigningKey.of(base64.b64encode(b"x" * 32).decode())
     for uri, public in (("file:///b", KEY.public), ("file:///a", other.public), ("file:///a", "none")):
         with pytest.raises(RefusedError):
             opened(data, uri, public)
 
 
 def test_airflow_does_not_read_back_what_it_did_not_write(tmp_path: Path) -> None:
-    room = ServingRoom(files.to_uri(tmp_path), "w", KEY)
-    target = room.write_target(ServingPolicy(), MODEL)
-    assert room.read_target() == target
-    files.write_bytes(room.target_uri, target.model_dump_json().encode())
+    server_files = ServerFiles(files.to_uri(tmp_path), "w", KEY)
+    target = server_files.write_target(ServingPolicy(), MODEL)
+    assert server_files.read_target() == target
+    files.write_bytes(server_files.target_uri, target.model_dump_json().encode())
     with pytest.raises(RefusedError):
-        room.read_target()
+        server_files.read_target()
 
 
 def test_the_key_is_made_once_and_is_its_owners_alone(tmp_path: Path) -> None:
-    path = tmp_path / "home" / "orders.key"
+    path = tmp_path / "home" / "signing.key"
     with ThreadPoolExecutor(8) as pool:
-        made = list(pool.map(lambda _: OrderKey.kept(path).public, range(32)))
+        made = list(pool.map(lambda _: SigningKey.kept(path).public, range(32)))
     assert len(set(made)) == 1
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert [each.name for each in path.parent.iterdir()] == ["orders.key"]
+    assert [each.name for each in path.parent.iterdir()] == ["signing.key"]
 
 
 @pytest.mark.parametrize("text", ["", "short", "!" * 44, base64.b64encode(bytes(31)).decode()])
 def test_a_key_that_is_none_is_told_and_not_shown(text: str) -> None:
     with pytest.raises(BadInputError) as refused:
-        OrderKey.of(text)
+        SigningKey.of(text)
     assert not text or text not in str(refused.value)
     assert "urandom" in str(refused.value)
     assert base64.b64encode(bytes(32)).decode() not in repr(KEY)

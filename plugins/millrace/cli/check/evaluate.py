@@ -131,10 +131,10 @@ def _stopped(error: BaseException, file: Path, recorder: Recorder) -> None:
     elif StandIn.__name__ in str(error):
         recorder.remarks.append(f"{file}:{site.line}: needs Airflow, which is not imported here: no more was looked at")
     elif not (isinstance(error, AttributeError) and recorder.broken):
-        said = str(error).splitlines()
+        lines = str(error).splitlines()
         recorder.at(
             site,
-            f"{type(error).__name__}: {said[0] if said else 'no reason given'}",
+            f"{type(error).__name__}: {lines[0] if lines else 'no reason given'}",
             "a DAG file runs to its end without an error",
             "correct this line",
         )

@@ -16,7 +16,7 @@ from millrace.launchers.process import LOG_FILE
 
 TASKS = (
     "ingest", "validate", "await_earlier_partitions", "size", "await_start", "train", "export", "evaluate", "gate",
-    "approve", "roll_out", "watch", "close",
+    "approve", "roll_out", "watch", "finish",
 )  # fmt: skip
 _ENDED = ("success", "failed", "skipped", "upstream_failed", "removed")
 _POLL_SECONDS = 1.0
@@ -163,8 +163,8 @@ def _at_work(tasks: dict[str, dict[str, object]], runs: Path) -> Iterator[str]:
             continue
         logs = sorted(runs.glob(f"*/{name}/try-*/{LOG_FILE}"), key=lambda log: log.stat().st_mtime)
         lines = logs[-1].read_text(errors="replace").splitlines() if logs else []
-        said = [line[_STAMP:] for line in lines if _LOG_LINE.match(line)]
-        yield f"{name}: {said[-1][:110] if said else 'at work'}"
+        messages = [line[_STAMP:] for line in lines if _LOG_LINE.match(line)]
+        yield f"{name}: {messages[-1][:110] if messages else 'at work'}"
 
 
 def _duration(task: dict[str, object]) -> str:

@@ -65,7 +65,7 @@ def _pair(name: str, predicted: float | None, measured: float | None, unit: floa
 
 
 def _request(settings: Settings, workload: str) -> Iterator[str]:
-    address = settings.serving_room(workload).address
+    address = settings.server_files(workload).address
     if address is None:
         return
     yield ""

@@ -13,10 +13,10 @@ from millrace.orchestration import approval
 from millrace.orchestration.approval import APPROVE, by_whom
 from millrace.orchestration.operators.rollout import LOOK_SECONDS, SLACK_SECONDS, RolloutOperator
 from millrace.orchestration.run_entry import actor
-from millrace.orchestration.servers.cluster_server import cluster_of_run, open_cluster, rollout_of, write_orders
+from millrace.orchestration.servers.cluster_server import cluster_of_run, open_cluster, rollout_of, write_serving_spec
 from millrace.runs import step_specs
 from millrace.runs.run import Run
-from millrace.serving.cluster_rollout import ClusterRollout, Held
+from millrace.serving.cluster_rollout import ClusterRollout, PausedRollout
 from millrace.serving.manifests import service_name
 from millrace.serving.shares import contenders
 
@@ -36,14 +36,14 @@ class ClusterRolloutOperator(RolloutOperator):
             self.admit_candidate(run, candidate)
             self._await_turn(run, candidate)
             self.admit_candidate(run, candidate)
-            write_orders(run, candidate, self.settings)
+            write_serving_spec(run, candidate, self.settings)
             rollout = self.cluster_rollout(run, candidate)
             held = rollout.advance()
         return self._rolled(rollout, candidate, held, context)
 
     def execute_complete(self, context: Context, event: dict[str, Any], **held: Any) -> Any:  # noqa: ANN401
         """Continue after a person's answer or its timeout."""
-        return self.measured(context, lambda run, context: self._answered(run, context, event, Held(**held)))
+        return self.measured(context, lambda run, context: self._answered(run, context, event, PausedRollout(**held)))
 
     def cluster_rollout(self, run: Run, candidate: ModelVersion) -> ClusterRollout:
         """Return the rollout that replaces the live version with this run's candidate."""
@@ -56,7 +56,7 @@ class ClusterRolloutOperator(RolloutOperator):
             lambda: self.admit_candidate(run, candidate),
         )
 
-    def _answered(self, run: Run, context: Context, event: dict[str, Any], held: Held) -> Any:  # noqa: ANN401
+    def _answered(self, run: Run, context: Context, event: dict[str, Any], held: PausedRollout) -> Any:  # noqa: ANN401
         candidate = step_specs.result_of(run, self.ledger, "evaluate", EvaluateResult).candidate.model
         rollout = self.cluster_rollout(run, candidate)
         key = RunKey(run.dag_id, run.run_id, run.repeat)
@@ -74,10 +74,12 @@ class ClusterRolloutOperator(RolloutOperator):
             again = rollout.go_on(held)
         return self._rolled(rollout, candidate, again, context)
 
-    def _rolled(self, rollout: ClusterRollout, candidate: ModelVersion, held: Held | None, context: Context) -> Any:  # noqa: ANN401
+    def _rolled(
+        self, rollout: ClusterRollout, candidate: ModelVersion, held: PausedRollout | None, context: Context
+    ) -> Any:  # noqa: ANN401
         if held is None:
             return {"address": rollout.address, "version": candidate.version}
-        question = approval.Question(
+        request = approval.ApprovalRequest(
             subject=f"Shall {candidate.workload} {candidate.version} get its next share of the requests?",
             about=held.reason,
             # Airflow keeps the text of a task's first request for its later ones
@@ -85,7 +87,7 @@ class ClusterRolloutOperator(RolloutOperator):
             f"goes on with the next step, Reject lets version {held.stable} answer alone.",
         )
         self.log.info("waits for a person: %s", held.reason)
-        approval.ask(question, context, "execute_complete", **asdict(held))
+        approval.ask(request, context, "execute_complete", **asdict(held))
 
     def put_back(self, run: Run, candidate: ModelVersion, reason: str) -> None:
         """Make the ledger's live version answer alone; a candidate that is not live loses its servers."""

@@ -51,9 +51,9 @@ class PodSparkOperator(PodStepOperator):
             ended = f"{ended}: {str(error).partition(chr(10))[0]}"
         uid = f"spark:{cluster.spark_namespace}/{self._application.name}"
         report = attempt_folders.read(files.join(spec.attempt_uri, REPORT_FILE), Report)
-        if report is None and (elder := attempts.finished_earlier(run, spec)) is not None:
+        if report is None and (earlier := attempts.finished_earlier(run, spec)) is not None:
             self.log.info("an earlier try's driver was still at work: its report is taken")
-            return attempts.conclude(spec, elder, attempts.ADOPTED, self.ledger, self.log.info)
+            return attempts.conclude(spec, earlier, attempts.ADOPTED, self.ledger, self.log.info)
         if report is None:
             attempt_folders.lost(spec, uid, ended, self.ledger)
             raise AirflowException(ended)

@@ -21,7 +21,7 @@ from millrace.launchers import kubernetes
 from millrace.launchers.kubernetes import PodEnd
 from millrace.launchers.pods import StepPods
 from millrace.orchestration import attempts
-from millrace.orchestration.operators.order import OrderOperator
+from millrace.orchestration.operators.image_step import ImageStepOperator
 from millrace.orchestration.run_entry import try_key
 from millrace.orchestration.triggers.pod_step import PodStepTrigger
 from millrace.planning.calibrate import calibrate, describe
@@ -44,7 +44,7 @@ _CODES = {
 }
 
 
-class PodStepOperator(OrderOperator, KubernetesPodOperator):
+class PodStepOperator(ImageStepOperator, KubernetesPodOperator):
     """StepOperator with a pod instead of a process: deferrable, durable, without an XCom sidecar.
 
     Spec and report are files in the store. Within one attempt a new pod follows a pod that was evicted, preempted or
@@ -57,7 +57,7 @@ class PodStepOperator(OrderOperator, KubernetesPodOperator):
     # each outage of the API server of about a minute ends the trigger; a long training may see several
     MAX_REDEFER_ATTEMPTS = 1000
     _given: RunSpec
-    _order: dict[str, str] | None = None
+    _spec_of: dict[str, str] | None = None
 
     def __init__(self, **kwargs: Any) -> None:  # noqa: ANN401 - Airflow's own
         super().__init__(
@@ -97,16 +97,16 @@ class PodStepOperator(OrderOperator, KubernetesPodOperator):
         with self.stoppable():
             return self._reenter(context, event, self._order)
 
-    def _reenter(self, context: Context, event: dict[str, Any], order: dict[str, str]) -> Any:  # noqa: ANN401 - Airflow's own
+    def _reenter(self, context: Context, event: dict[str, Any], spec_of: dict[str, str]) -> Any:  # noqa: ANN401 - Airflow's own
         self._conform()
-        self.trigger_kwargs = order
+        self.trigger_kwargs = spec_of
         self._await_api()
         try:
             super().trigger_reentry(context, event)
         except (AirflowException, ApiException) as error:
             self.log.info("%s", str(error).partition("\n")[0])
         uid = f"pod:{event['namespace']}/{event['name']}"
-        spec = self._ordered(context, uid, **order)
+        spec = self._ordered(context, uid, **spec_of)
         overdue = event["status"] == "timeout" and kubernetes.pod_end(self.pod).kind != "not_started"
         if overdue:
             self.end_pods(spec.attempt_uri)
@@ -115,9 +115,9 @@ class PodStepOperator(OrderOperator, KubernetesPodOperator):
             report = attempt_folders.with_workers(report, spec)
             if report.outcome != "interrupted" or (end.kind == "ended" and not overdue):
                 try:
-                    said = attempts.conclude(spec, report, uid, self.ledger, self.log.info)
+                    result = attempts.conclude(spec, report, uid, self.ledger, self.log.info)
                     self._plan_better(spec)
-                    return said
+                    return result
                 except attempts.FewerRowsError as error:
                     self.log.info("%s", error)
                     return self._again(spec, context)
@@ -193,9 +193,9 @@ class PodStepOperator(OrderOperator, KubernetesPodOperator):
 
     def _launch(self, run: Run, spec: RunSpec, context: Context) -> Any:  # noqa: ANN401 - Airflow's own
         cluster = self._conform()
-        lesson = self.ledger.memory_lesson(spec.workload.name, spec.task.kind) or 0
+        corrected = self.ledger.oom_correction(spec.workload.name, spec.task.kind) or 0
         plan = self.ledger.plan(run.dag_id, run.run_id)
-        at_least = min(max(lesson, cluster.step_memory_bytes), cluster.max_memory_bytes)
+        at_least = min(max(corrected, cluster.step_memory_bytes), cluster.max_memory_bytes)
         asked = requests.request(spec.task.kind, spec.hardware, plan, at_least)
         self.full_pod_spec = kubernetes.step_pod(cluster, self.step_image, spec, asked)
         self.container_resources = k8s.V1ResourceRequirements(**kubernetes.resources(cluster, asked))
@@ -223,7 +223,7 @@ class PodStepOperator(OrderOperator, KubernetesPodOperator):
         restart = run.next_restart(spec.key)
         if restart > _MAX_RESTARTS:
             raise AirflowException(f"{restart} pods of this try were lost: see the ledger's tries for each one's end")
-        changed = {"attempt_uri": run.attempt_uri(spec.key, restart), "task": self.order(run, self.ledger)}
+        changed = {"attempt_uri": run.attempt_uri(spec.key, restart), "task": self.make_task(run, self.ledger)}
         return self._launch(run, spec.model_copy(update=changed), context)
 
     def _learn(self, spec: RunSpec, reason: str) -> None:
@@ -243,7 +243,7 @@ class PodStepOperator(OrderOperator, KubernetesPodOperator):
 
     def _plan_better(self, spec: RunSpec) -> None:
         """Calibrate after a training with an OOM correction of its memory: its family's plans ask for too little."""
-        if spec.task.kind != "train" or not self.ledger.memory_lesson(spec.workload.name, "train"):
+        if spec.task.kind != "train" or not self.ledger.oom_correction(spec.workload.name, "train"):
             return
         for learned in calibrate(self.ledger):
             for line in describe(learned):

@@ -22,7 +22,7 @@ from millrace.runs import step_specs
 from millrace.runs.run import Run
 from millrace.serving.client import read_replay
 from millrace.serving.rollout import Rollout, RolloutRevertedError, ServerLostError
-from millrace.serving.room import ServingRoom
+from millrace.serving.server_files import ServerFiles
 
 LOOK_SECONDS = 1.0
 SLACK_SECONDS = 120.0
@@ -40,18 +40,18 @@ class RolloutOperator(WorkloadOperator):
         candidate = step_specs.result_of(run, self.ledger, "evaluate", EvaluateResult).candidate.model
         with self.rejecting(run, candidate):  # an earlier attempt may have given it a share
             self.admit_candidate(run, candidate)
-            room = ensure_server(run, self.settings)
-            self._let_others_finish(run, room, candidate)
+            server_files = ensure_server(run, self.settings)
+            self._let_others_finish(run, server_files, candidate)
             self.admit_candidate(run, candidate)
-            status = self.rollout(run, room, candidate).advance()
+            status = self.rollout(run, server_files, candidate).advance()
         return {"address": status.address, "version": candidate.version}
 
-    def rollout(self, run: Run, room: ServingRoom, candidate: ModelVersion) -> Rollout:
+    def rollout(self, run: Run, server_files: ServerFiles, candidate: ModelVersion) -> Rollout:
         """Return the rollout that replaces the live version with this run's candidate."""
         replay_uri = step_specs.result_of(run, self.ledger, "evaluate", EvaluateResult).replay_uri
         live = self.ledger.live_model(run.workload.name)
         return Rollout(
-            room,
+            server_files,
             run.workload.serving,
             candidate,
             live.model if live else None,
@@ -73,7 +73,7 @@ class RolloutOperator(WorkloadOperator):
             try:
                 reason = error.what if isinstance(error, RefusedError) else "the rollout did not end"
                 self.put_back(run, candidate, reason)
-            except (StepError, OSError) as other:  # `close` does it again
+            except (StepError, OSError) as other:  # `finish` does it again
                 self.log.error("the candidate may still have a share of the requests: %s", other)
             raise
 
@@ -123,11 +123,11 @@ class RolloutOperator(WorkloadOperator):
             raise Skipped(f"superseded: {newer}", ReasonCode.SUPERSEDED)
         self.ledger.readmit(candidate.workload, candidate.version, "rolled out", by=actor(run))
 
-    def _let_others_finish(self, run: Run, room: ServingRoom, candidate: ModelVersion) -> None:
+    def _let_others_finish(self, run: Run, server_files: ServerFiles, candidate: ModelVersion) -> None:
         """Wait for the end of another run's canary, or until it is overdue: one rollout at a time."""
         deadline = time.monotonic() + 2 * run.workload.serving.watch_seconds + SLACK_SECONDS
         while time.monotonic() < deadline:
-            target, status = room.read_target(), room.read_status()
+            target, status = server_files.read_target(), server_files.read_status()
             other = target.canary if target else None
             if other is None or other == candidate or (status and status.state in ("reverted", "failed")):
                 return

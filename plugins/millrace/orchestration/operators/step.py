@@ -10,14 +10,14 @@ from millrace.contracts.reasons import ReasonCode
 from millrace.contracts.report import Report
 from millrace.contracts.run_spec import REPORT_FILE, SPEC_FILE, RunSpec
 from millrace.orchestration import attempts
-from millrace.orchestration.operators.order import OrderOperator
+from millrace.orchestration.operators.image_step import ImageStepOperator
 from millrace.runs import attempt_folders
 from millrace.runs.run import Run
 from millrace.runs.stop_request import STOPPED, TaskStopped, stop_try
 from millrace.storage import files
 
 
-class StepOperator(OrderOperator):
+class StepOperator(ImageStepOperator):
     """Runs a step of ``image`` as a process on this machine and waits for its report.
 
     The task succeeds when the ledger has an "ok" report, and is skipped when the step found nothing to do. Bad input

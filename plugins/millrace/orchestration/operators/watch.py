@@ -21,8 +21,8 @@ class WatchOperator(RolloutOperator):
         with self.rejecting(run, candidate):
             if not self.is_live(candidate):
                 self.admit_candidate(run, candidate)  # a person may have taken it back since the rollout
-            room = ensure_server(run, self.settings)
-            rollout = self.rollout(run, room, candidate)
+            server_files = ensure_server(run, self.settings)
+            rollout = self.rollout(run, server_files, candidate)
             if not self.is_live(candidate):  # an earlier attempt may have made it live
                 rollout.watch()
             previous = self.ledger.promote(candidate.workload, candidate.version, by=actor(run))

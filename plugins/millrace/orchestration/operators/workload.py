@@ -18,7 +18,7 @@ from millrace.contracts.workload import Workload
 from millrace.energy.meter import Meter
 from millrace.ledger.ledger import Ledger
 from millrace.ledger.records import Actor, Decision, RunKey
-from millrace.orchestration.admission import Admission, Hold, answer, answered, anyone
+from millrace.orchestration.admission import Admission, Defer, always_allowed, answer, answered
 from millrace.orchestration.approval import ask, is_own
 from millrace.orchestration.attempts import Skipped, failed, failure
 from millrace.orchestration.connections import reach_stores
@@ -36,12 +36,12 @@ class WorkloadOperator(BaseOperator):
     any other error.
     """
 
-    # a task that runs after its run has ended begins the run's next repeat; a retry of `close` must not
+    # a task that runs after its run has ended begins the run's next repeat; a retry of `finish` must not
     begins_repeats = True
     _stoppable = False
     operator_extra_links = (RunLink(),)
 
-    def __init__(self, *, workload: Workload, admit: Admission = anyone, **kwargs: Any) -> None:  # noqa: ANN401
+    def __init__(self, *, workload: Workload, admit: Admission = always_allowed, **kwargs: Any) -> None:  # noqa: ANN401
         super().__init__(**kwargs)
         self.workload = workload
         self.admit = admit
@@ -68,15 +68,15 @@ class WorkloadOperator(BaseOperator):
         return self.measured(context, admitted)
 
     def enter(self, run: Run, context: Context) -> None:
-        """Call ``admit``; defer this task if it returns a `Hold`, await a person's input if it returns a `Question`."""
-        question = self.admit(run, self.ledger, context)
-        if isinstance(question, Hold):
-            self.log.info("%s: looks again at %s UTC", question.about, question.until.strftime("%H:%M:%S"))
-            self.defer(trigger=DateTimeTrigger(moment=question.until), method_name="execute_held")
-        if question is not None:
-            self.log.info("waits for a person: %s", question.about)
-            code = question.code.value if question.code else None
-            ask(question, context, "execute_answered", about=question.about, code=code)
+        """Call ``admit``; defer this task if it returns a `Defer`, ask a person if it returns an `ApprovalRequest`."""
+        request = self.admit(run, self.ledger, context)
+        if isinstance(request, Defer):
+            self.log.info("%s: looks again at %s UTC", request.about, request.until.strftime("%H:%M:%S"))
+            self.defer(trigger=DateTimeTrigger(moment=request.until), method_name="execute_held")
+        if request is not None:
+            self.log.info("waits for a person: %s", request.about)
+            code = request.code.value if request.code else None
+            ask(request, context, "execute_answered", about=request.about, code=code)
 
     def execute_held(self, context: Context, event: Any) -> Any:  # noqa: ANN401 - Airflow's own
         """Call ``execute`` again after a deferral: it repeats the admission."""

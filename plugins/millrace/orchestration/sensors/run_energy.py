@@ -46,6 +46,6 @@ class RunEnergySensor(BaseSensorOperator):
             found = meters.read(ledger.tries(row["dag_id"], row["run_id"], row["repeat"]), gpu_steps)
             ledger.record_metered(row["dag_id"], row["run_id"], row["repeat"], found)
             known += found.joules is not None
-            said = found.reason or f"{found.joules:,.0f} J by {found.meter}"
-            self.log.info("%s / %s: %s (coverage %.0f %%)", row["dag_id"], row["run_id"], said, 100 * found.coverage)
+            text = found.reason or f"{found.joules:,.0f} J by {found.meter}"
+            self.log.info("%s / %s: %s (coverage %.0f %%)", row["dag_id"], row["run_id"], text, 100 * found.coverage)
         return f"{known} of {len(waiting)} runs"

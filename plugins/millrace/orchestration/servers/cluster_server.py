@@ -45,7 +45,7 @@ def version_uri(store: str, version: ModelVersion) -> str:
     return files.join(store, "serving", version.workload, version.version)
 
 
-def write_orders(run: Run, version: ModelVersion, settings: Settings) -> str:
+def write_serving_spec(run: Run, version: ModelVersion, settings: Settings) -> str:
     """Write the signed spec and serving target of a version's servers; return their folder. Idempotent."""
     cluster = cluster_of_run(run, settings)
     folder = version_uri(run.store, version)
@@ -68,9 +68,9 @@ def write_orders(run: Run, version: ModelVersion, settings: Settings) -> str:
         ),
     )
     policy = run.workload.serving
-    order = ServingTarget(generation=1, workload=version.workload, policy=policy, stable=version)
-    key, spec_uri = settings.order_key(), files.join(folder, SPEC_FILE)
-    files.write_bytes(target, key.signed(target, order))
+    written = ServingTarget(generation=1, workload=version.workload, policy=policy, stable=version)
+    key, spec_uri = settings.serving_key(), files.join(folder, SPEC_FILE)
+    files.write_bytes(target, key.signed(target, written))
     files.write_bytes(spec_uri, key.signed(spec_uri, spec))
     return folder
 
@@ -88,16 +88,16 @@ def rollout_of(
     live_model = ledger.live_model(run.workload.name)
     comparable = step_specs.is_comparable(run, ledger, live_model)
     policy, stable = run.workload.serving, live_model.model if live_model else None
-    room = settings.serving_room(run.workload.name)
+    server_files = settings.server_files(run.workload.name)
 
     def show(percent: int | None) -> None:
         """Write the share as a serving target for the run's page; an error does not stop the rollout."""
         alone = stable if percent is None else candidate if percent >= 100 else None
         try:
             if alone is not None:
-                room.write_target(policy, alone)
+                server_files.write_target(policy, alone)
             elif percent is not None:
-                room.write_target(policy, stable or candidate, candidate, percent)
+                server_files.write_target(policy, stable or candidate, candidate, percent)
         except (StepError, OSError) as error:
             say(f"the run's page does not show this share: {error}")
 
@@ -109,7 +109,7 @@ def rollout_of(
         stable,
         read_replay(replay_uri),
         folder=lambda version: version_uri(run.store, version),
-        say=say,
+        progress=say,
         source=settings.prometheus(cluster.serving_namespace),
         show=show,
         comparable=comparable,
@@ -158,7 +158,7 @@ def refuse_without_server(settings: Settings, version: ModelVersion) -> None:
     uri = files.join(version_uri(settings.store, version), TARGET_FILE)
     if not files.exists(uri):
         raise BadInputError(
-            "this version was never rolled out, and has no orders for its servers",
+            "this version was never rolled out: it has no serving target",
             where=uri,
             rule="a rollout writes them",
             remedy="clear the task roll_out of its run",
@@ -212,5 +212,5 @@ def _live(settings: Settings, workload: str) -> tuple[str, ServingPolicy, str]:
         )
     folder = version_uri(settings.store, found.model)
     uri = files.join(folder, TARGET_FILE)
-    target = ServingTarget.model_validate_json(opened(files.read_bytes(uri), uri, settings.order_key().public))
+    target = ServingTarget.model_validate_json(opened(files.read_bytes(uri), uri, settings.serving_key().public))
     return found.model.version, target.policy, folder

@@ -72,7 +72,7 @@ def _refuse_unfit(ledger: Ledger, workload: str, version: str, not_own_of: str |
             "the run that made this version is not over",
             where=f"{run.dag_id} / {run.run_id}",
             rule="a run that is under way decides itself",
-            remedy="answer its question in Required Actions, or wait for its end",
+            remedy="answer its request in Required Actions, or wait for its end",
         )
     if not_own_of is not None and ledger.triggered_by(run.dag_id, run.run_id) == not_own_of:
         raise same_person(not_own_of, f"{workload} / {version}", "promote its version")

@@ -13,7 +13,7 @@ from millrace.contracts.run_spec import RunSpec, ServeTask
 from millrace.contracts.serving import ServingTarget
 from millrace.runs.run import SERVE_STEP, Run
 from millrace.serving.client import Access, InferenceClient, RequestFailedError
-from millrace.serving.room import ServingRoom
+from millrace.serving.server_files import ServerFiles
 from millrace.settings import Settings
 from millrace.storage import files
 
@@ -41,62 +41,62 @@ class Serving:
         return f"{self.workload}: {words[self.state]}" + (f"; {self.reason}" if self.reason else "")
 
 
-def ensure_server(run: Run, settings: Settings) -> ServingRoom:
+def ensure_server(run: Run, settings: Settings) -> ServerFiles:
     """Start the workload's server unless it runs; return its serving folder. The address is the same after restarts.
 
     Returns when the status file is the new server's: the file of a server that died still says "ready". Raises
     BadInputError if another program has taken the address, TransientError if the server ends or writes no status in
     time.
     """
-    room = settings.serving_room(run.workload.name)
+    server_files = settings.server_files(run.workload.name)
     launcher = settings.process_launcher()
-    state_uri = files.join(room.uri, _STATE)
-    begun = _begun(room)
+    state_uri = files.join(server_files.uri, _STATE)
+    begun = _begun(server_files)
     if launcher.service_running(state_uri):
         if begun is not None:
-            return room
+            return server_files
         launcher.stop_service(state_uri)  # another version of Millrace started it; it does not follow our targets
     spec = RunSpec(
         key=run.key(SERVE_STEP, 1),
         workload=run.workload,
         parameters=run.parameters,
         hardware=settings.hardware(run.parameters.hardware),
-        attempt_uri=room.uri,
+        attempt_uri=server_files.uri,
         state_uri=state_uri,
         task=_with_secrets(
             ServeTask(
-                target_uri=room.target_uri,
-                status_uri=room.status_uri,
+                target_uri=server_files.target_uri,
+                status_uri=server_files.status_uri,
                 host=settings.serving_host,
-                port=_port(room, begun, settings),
+                port=_port(server_files, begun, settings),
             ),
             settings,
         ),
     )
-    pid = _start(spec, room, settings)
+    pid = _start(spec, server_files, settings)
     deadline = time.monotonic() + _BEGIN_SECONDS
-    while (status := room.read_status()) is None or status.pid != pid:
+    while (status := server_files.read_status()) is None or status.pid != pid:
         if time.monotonic() > deadline or not launcher.service_running(state_uri):
             raise TransientError(
-                "the server ended, or said nothing in time",
-                where=room.log_uri,
+                "the server ended, or wrote no status in time",
+                where=server_files.log_uri,
                 rule=f"a server begins within {_BEGIN_SECONDS:g} s",
                 remedy="the log says why; the task is tried again, on another port where this one was taken meanwhile",
             )
         time.sleep(_LOOK_SECONDS)
-    return room
+    return server_files
 
 
-def _start(spec: RunSpec, room: ServingRoom, settings: Settings) -> int:
+def _start(spec: RunSpec, server_files: ServerFiles, settings: Settings) -> int:
     """Start the server, which follows only documents signed with Airflow's key; return its process ID."""
-    document = room.key.signed(room.spec_uri, spec)
-    return settings.process_launcher().start_service("serve", spec, document, ["--orders-key", room.key.public])
+    document = server_files.key.signed(server_files.spec_uri, spec)
+    return settings.process_launcher().start_service("serve", spec, document, ["--verify-key", server_files.key.public])
 
 
-def _begun(room: ServingRoom) -> RunSpec | None:
+def _begun(server_files: ServerFiles) -> RunSpec | None:
     """Return the spec of the workload's server; None without a valid, signed one, such as of another version."""
     try:
-        return room.read_spec()
+        return server_files.read_spec()
     except (BadInputError, RefusedError):
         return None
 
@@ -129,12 +129,12 @@ def _with_secrets(task: ServeTask, settings: Settings) -> ServeTask:
     return task.model_copy(update={**wanted, "secrets_folder": settings.serving_secrets or None})
 
 
-def _server_of(room: ServingRoom) -> RunSpec:
-    begun = _begun(room)
+def _server_of(server_files: ServerFiles) -> RunSpec:
+    begun = _begun(server_files)
     if begun is None:
         raise BadInputError(
             "this workload has no server",
-            where=room.spec_uri,
+            where=server_files.spec_uri,
             rule="a rollout starts the server",
             remedy="run the workload's DAG to its end",
         )
@@ -143,13 +143,13 @@ def _server_of(room: ServingRoom) -> RunSpec:
 
 def refuse_without_server(settings: Settings, workload: str) -> None:
     """Raise BadInputError if no rollout has started a server for this workload."""
-    _server_of(settings.serving_room(workload))
+    _server_of(settings.server_files(workload))
 
 
-def withdraw(room: ServingRoom, settings: Settings) -> None:
+def withdraw(server_files: ServerFiles, settings: Settings) -> None:
     """End the server of a workload that has no live version; delete its target and status files."""
-    settings.process_launcher().stop_service(files.join(room.uri, _STATE))
-    for uri in (room.target_uri, room.status_uri):
+    settings.process_launcher().stop_service(files.join(server_files.uri, _STATE))
+    for uri in (server_files.target_uri, server_files.status_uri):
         files.delete(uri)
 
 
@@ -158,14 +158,14 @@ def put_back(settings: Settings, workload: str, candidate: ModelVersion) -> None
 
     Does nothing while another candidate is in rollout. A server that has died is started again, without waiting for it.
     """
-    room = settings.serving_room(workload)
-    target, live = room.read_target(), settings.ledger().live_model(workload)
+    server_files = settings.server_files(workload)
+    target, live = server_files.read_target(), settings.ledger().live_model(workload)
     if target is None or target.canary not in (None, candidate):
         return
     if live is not None:
-        _order_alone(room, target, live.model, settings)
+        _target_alone(server_files, target, live.model, settings)
     elif target.stable == candidate:
-        withdraw(room, settings)
+        withdraw(server_files, settings)
 
 
 def serve_live(settings: Settings, workload: str) -> None:
@@ -173,15 +173,15 @@ def serve_live(settings: Settings, workload: str) -> None:
 
     Raises BadInputError for a workload that was never served, TransientError if the server does not follow in time.
     """
-    room = settings.serving_room(workload)
-    target, live = room.read_target(), settings.ledger().live_model(workload)
+    server_files = settings.server_files(workload)
+    target, live = server_files.read_target(), settings.ledger().live_model(workload)
     if live is None:
-        withdraw(room, settings)
+        withdraw(server_files, settings)
         return
     if target is None:  # the server was withdrawn when no version was live
-        target = room.write_target(_server_of(room).workload.serving, live.model)
-    target = _order_alone(room, target, live.model, settings)
-    status = room.wait_for(
+        target = server_files.write_target(_server_of(server_files).workload.serving, live.model)
+    target = _target_alone(server_files, target, live.model, settings)
+    status = server_files.wait_for(
         lambda status: status.generation >= target.generation and status.state != "loading",
         f"version {live.model.version} to be served",
         _FOLLOW_SECONDS,
@@ -189,24 +189,26 @@ def serve_live(settings: Settings, workload: str) -> None:
     if status.state in {"reverted", "failed"}:
         raise TransientError(
             f"the server does not serve {live.model.version}: {status.reason or status.state}",
-            where=room.status_uri,
+            where=server_files.status_uri,
             rule="the live version answers",
-            remedy=f"read {room.log_uri}, then do this again",
+            remedy=f"read {server_files.log_uri}, then do this again",
         )
 
 
-def _order_alone(room: ServingRoom, target: ServingTarget, version: ModelVersion, settings: Settings) -> ServingTarget:
+def _target_alone(
+    server_files: ServerFiles, target: ServingTarget, version: ModelVersion, settings: Settings
+) -> ServingTarget:
     """Return a target with this version alone, written unless it is the target already; start a stopped server."""
     if (target.stable, target.canary) != (version, None):
-        target = room.write_target(target.policy, version)
-    _start_stopped(settings, room.workload)
+        target = server_files.write_target(target.policy, version)
+    _start_stopped(settings, server_files.workload)
     return target
 
 
 def canary(settings: Settings, workload: str) -> str | None:
     """Return the version in rollout; None if there is none, or the server has reverted it or failed."""
-    room = settings.serving_room(workload)
-    target, status = room.read_target(), room.read_status()
+    server_files = settings.server_files(workload)
+    target, status = server_files.read_target(), server_files.read_status()
     if target is None or target.canary is None or (status and status.state in ("reverted", "failed")):
         return None
     return target.canary.version
@@ -225,17 +227,19 @@ def resume_servers(settings: Settings) -> list[Serving]:
 
 def serving(settings: Settings) -> list[Serving]:
     """Return the state of every server that was started here, by its status file and a request for readiness."""
-    return [_asked(room, spec, settings) for room, spec in _rooms(settings)]
+    return [_asked(server_files, spec, settings) for server_files, spec in _all_server_files(settings)]
 
 
 def answering(settings: Settings, workload: str) -> list[str] | None:
     """Return the versions that the workload's server reports as loaded; None while it starts or does not answer."""
-    room = settings.serving_room(workload)
-    spec = _begun(room)
+    server_files = settings.server_files(workload)
+    spec = _begun(server_files)
     if spec is None or settings.process_launcher().service_pid(spec.state_uri) is None:
         return []
     try:
-        with InferenceClient(room.address or "", workload, timeout_seconds=5, access=access(settings)) as client:
+        with InferenceClient(
+            server_files.address or "", workload, timeout_seconds=5, access=access(settings)
+        ) as client:
             return client.versions()
     except RequestFailedError as error:
         # any HTTP error means no version: a server has status 503 before its first one and after a withdrawal
@@ -244,59 +248,63 @@ def answering(settings: Settings, workload: str) -> list[str] | None:
 
 def held(settings: Settings) -> list[ModelVersion]:
     """Return the versions in the targets of this machine's servers. Raises RefusedError for an unsigned target."""
-    targets = [room.read_target() for room, _ in _rooms(settings)]
+    targets = [server_files.read_target() for server_files, _ in _all_server_files(settings)]
     return [model for target in targets if target for model in (target.stable, target.canary) if model]
 
 
-def _asked(room: ServingRoom, spec: RunSpec | None, settings: Settings) -> Serving:
+def _asked(server_files: ServerFiles, spec: RunSpec | None, settings: Settings) -> Serving:
     if spec is None:
-        return Serving(room.workload, "", None, "down", "another version of Millrace began it: run its DAG again")
+        return Serving(
+            server_files.workload, "", None, "down", "another version of Millrace began it: run its DAG again"
+        )
     pid = settings.process_launcher().service_pid(spec.state_uri)
     if pid is None:
-        return Serving(room.workload, "", None, "down", f"its log is {room.log_uri}")
-    status = room.read_status()
+        return Serving(server_files.workload, "", None, "down", f"its log is {server_files.log_uri}")
+    status = server_files.read_status()
     # the status may be an earlier server's, and another program may listen at its address
     if status is None or status.pid != pid or status.state == "loading":
-        return Serving(room.workload, "", None, "starting")
+        return Serving(server_files.workload, "", None, "starting")
     version = status.stable.version if status.stable else None
-    address = room.address or ""
-    with InferenceClient(address, room.workload, timeout_seconds=5, access=access(settings)) as client:
+    address = server_files.address or ""
+    with InferenceClient(address, server_files.workload, timeout_seconds=5, access=access(settings)) as client:
         if version is None or not client.ready():
-            return Serving(room.workload, address, version, "silent", status.reason or f"its log is {room.log_uri}")
-    return Serving(room.workload, address, version, "serves")
+            return Serving(
+                server_files.workload, address, version, "silent", status.reason or f"its log is {server_files.log_uri}"
+            )
+    return Serving(server_files.workload, address, version, "serves")
 
 
 def _start_stopped(settings: Settings, workload: str | None = None) -> list[str]:
     """Start every server (or this workload's) that ran here before and does not now; return their workloads."""
     launcher = settings.process_launcher()
     begun = []
-    for room, spec in _rooms(settings):
-        if spec and workload in (None, room.workload) and not launcher.service_running(spec.state_uri):
+    for server_files, spec in _all_server_files(settings):
+        if spec and workload in (None, server_files.workload) and not launcher.service_running(spec.state_uri):
             # the settings for TLS and token may have changed since the last start
             task = _with_secrets(spec.task, settings) if isinstance(spec.task, ServeTask) else spec.task
-            _start(spec.model_copy(update={"task": task}), room, settings)
-            begun.append(room.workload)
+            _start(spec.model_copy(update={"task": task}), server_files, settings)
+            begun.append(server_files.workload)
     return begun
 
 
-def _rooms(settings: Settings) -> Iterator[tuple[ServingRoom, RunSpec | None]]:
+def _all_server_files(settings: Settings) -> Iterator[tuple[ServerFiles, RunSpec | None]]:
     """Yield each server's serving folder and spec; None for a spec that cannot be read, such as another version's."""
     root = files.join(settings.store, "serving")
     for name in files.names(root):
-        room = settings.serving_room(name)
-        if files.exists(room.spec_uri):
-            yield room, _begun(room)
+        server_files = settings.server_files(name)
+        if files.exists(server_files.spec_uri):
+            yield server_files, _begun(server_files)
 
 
-def _port(room: ServingRoom, begun: RunSpec | None, settings: Settings) -> int:
+def _port(server_files: ServerFiles, begun: RunSpec | None, settings: Settings) -> int:
     if begun is not None and isinstance(begun.task, ServeTask):
         if _free(settings.serving_host, begun.task.port):
             return begun.task.port
         raise BadInputError(
             f"port {begun.task.port} is taken by another program",
-            where=room.address or room.uri,
+            where=server_files.address or server_files.uri,
             rule="a service's address stays",
-            remedy=f"end that program, or remove {room.spec_uri} to let the service move",
+            remedy=f"end that program, or remove {server_files.spec_uri} to let the service move",
         )
     for port in range(settings.serving_port, settings.serving_port + _PORTS):
         if _free(settings.serving_host, port):

@@ -18,14 +18,14 @@ from millrace.orchestration import approval
 from millrace.orchestration.operators import cluster_rollout
 from millrace.orchestration.operators.cluster_rollout import ClusterRolloutOperator
 from millrace.runs import step_specs
-from millrace.serving.cluster_rollout import Held
+from millrace.serving.cluster_rollout import PausedRollout
 from millrace.serving.rollout import RolloutRevertedError
 
 TASK = UUID(int=1)
 CANDIDATE = ModelVersion(workload="flowers", version="v2", uri="s3://b/v2", manifest_sha256="a" * 64)
-HELD = Held(stable="v1", steps=1, replicas=3, reason="at 10 %: nobody knows")
+HELD = PausedRollout(stable="v1", steps=1, replicas=3, reason="at 10 %: nobody knows")
 HALF_WAY = "the rollout did not end"
-LATER = Held(stable="v1", steps=2, replicas=3, reason="at 50 %: nobody knows")
+LATER = PausedRollout(stable="v1", steps=2, replicas=3, reason="at 50 %: nobody knows")
 
 
 class Rollout:
@@ -36,17 +36,17 @@ class Rollout:
     def __init__(self) -> None:
         self.told: list[Any] = []
         self.away = False
-        self.ends: list[Held | None] = [HELD]
+        self.ends: list[PausedRollout | None] = [HELD]
 
-    def advance(self) -> Held | None:
+    def advance(self) -> PausedRollout | None:
         self.told.append("advance")
         return self.ends.pop(0)
 
-    def go_on(self, held: Held) -> Held | None:
+    def go_on(self, held: PausedRollout) -> PausedRollout | None:
         self.told.append(("go on", held))
         return self.ends.pop(0)
 
-    def reject(self, held: Held, reason: str) -> RolloutRevertedError:
+    def reject(self, held: PausedRollout, reason: str) -> RolloutRevertedError:
         self.told.append(("reject", held))
         if self.away:
             raise TransientError("no API server", where="", rule="", remedy="")
@@ -104,11 +104,11 @@ class Harness:
             monkeypatch.setattr(ClusterRolloutOperator, name, value)
         monkeypatch.setattr(step_specs, "result_of", lambda *_: evaluated)
         monkeypatch.setattr(step_specs, "planned", lambda *_: planned)
-        monkeypatch.setattr(cluster_rollout, "write_orders", lambda *_: "")
+        monkeypatch.setattr(cluster_rollout, "write_serving_spec", lambda *_: "")
         monkeypatch.setattr(approval, "upsert_hitl_detail", self._asked)
         self.task = ClusterRolloutOperator(task_id="roll_out", workload=workload)
-        self.asker = SimpleNamespace(dag_id="flowers", run_id="r", triggering_user_name="bob")
-        self.context: Any = {"ti": SimpleNamespace(id=TASK), "dag_run": self.asker}
+        self.person = SimpleNamespace(dag_id="flowers", run_id="r", triggering_user_name="bob")
+        self.context: Any = {"ti": SimpleNamespace(id=TASK), "dag_run": self.person}
 
     def _asked(self, **given: Any) -> None:
         # Airflow's own schema: what it refuses fails here, too
@@ -134,9 +134,9 @@ def test_a_step_that_cannot_be_judged_waits_a_day_and_no_answer_is_a_no(harness:
     with pytest.raises(TaskAwaitingInput) as waiting:
         harness.begin()
     assert waiting.value.timeout == timedelta(hours=24)
-    (question,) = harness.questions
-    assert (question["ti_id"], question["defaults"]) == (TASK, ["Reject"])
-    assert HELD.reason in question["body"]
+    (request,) = harness.questions
+    assert (request["ti_id"], request["defaults"]) == (TASK, ["Reject"])
+    assert HELD.reason in request["body"]
     with pytest.raises(RolloutRevertedError, match=r"nobody answered within 24 h: at 10 %"):
         harness.answer(waiting.value, "Reject", timedout=True)
     assert harness.rollout.told == ["advance", ("reject", HELD), ("abandon", harness.models.reasons[0])]

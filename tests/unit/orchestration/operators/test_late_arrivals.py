@@ -20,12 +20,12 @@ from millrace.contracts.report import ErrorDetail, IngestResult, Report, Result,
 from millrace.contracts.run_spec import TryKey
 from millrace.contracts.workload import Workload
 from millrace.ledger.ledger import Ledger
-from millrace.orchestration.operators import divide
-from millrace.orchestration.operators.divide import DivideOperator, next_look
+from millrace.orchestration.operators import plan_ingest
 from millrace.orchestration.operators.late_arrivals import LateArrivalsOperator
+from millrace.orchestration.operators.plan_ingest import PlanIngestOperator, next_look
 from millrace.orchestration.run_entry import open_run
 from millrace.runs import late_days
-from millrace.runs.outcome import by_task, ending
+from millrace.runs.outcome import by_task, run_outcome
 from millrace.storage.identity import identity
 
 NOW = datetime.now(UTC)
@@ -33,7 +33,7 @@ TODAY = NOW.date()
 OLD_SECONDS = 3600
 
 
-class Office:
+class Harness:
     """A ledger, arrivals, and runs of a workload as Airflow's tasks see them."""
 
     def __init__(self, workload: Workload, home: Path) -> None:
@@ -85,8 +85,10 @@ class Office:
     def get_dr_count(self, dag_id: str, run_ids: list[str]) -> int:
         return len(self.triggered & set(run_ids))
 
-    def divide(self, day: date, workload: Workload | None = None, **given: Any) -> Any:
-        task = DivideOperator(task_id="divide", workload=workload or self.patient(arrives_within=timedelta(hours=30)))
+    def plan_ingest(self, day: date, workload: Workload | None = None, **given: Any) -> Any:
+        task = PlanIngestOperator(
+            task_id="plan_ingest", workload=workload or self.patient(arrives_within=timedelta(hours=30))
+        )
         return task.execute(self.context(day, **given))
 
     def ended(self, day: date, outcome: str, workload: Workload | None = None, ago: timedelta = timedelta(0)) -> None:
@@ -128,11 +130,11 @@ class Office:
 
 
 @pytest.fixture
-def office(workload: Workload, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Office:
+def harness(workload: Workload, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Harness:
     monkeypatch.setenv("MILLRACE_HOME", str(tmp_path))
     settings.load_settings.cache_clear()
     monkeypatch.setattr(late_days, "LOOKS_A_TURN", 1000)
-    return Office(workload, tmp_path)
+    return Harness(workload, tmp_path)
 
 
 YESTERDAY, BEFORE = TODAY - timedelta(days=1), TODAY - timedelta(days=2)
@@ -142,15 +144,15 @@ def moment(waiting: TaskDeferred) -> datetime:
     return waiting.trigger.moment
 
 
-def test_a_scheduled_run_waits_without_a_worker_until_its_file_is_there(office: Office) -> None:
+def test_a_scheduled_run_waits_without_a_worker_until_its_file_is_there(harness: Harness) -> None:
     with pytest.raises(TaskDeferred) as waiting:
-        office.divide(YESTERDAY)
+        harness.plan_ingest(YESTERDAY)
     assert waiting.value.method_name == "execute_held"
     assert NOW < moment(waiting.value) <= datetime.combine(TODAY, time(6), UTC) + timedelta(days=1)
-    assert office.ledger.run_summary("flowers")[0]["state"] == "running"
-    assert office.ledger.partition_rows("flowers", YESTERDAY, YESTERDAY) == []
-    office.file(YESTERDAY)
-    assert office.divide(YESTERDAY) == [{"first": f"{YESTERDAY}", "last": f"{YESTERDAY}"}]
+    assert harness.ledger.run_summary("flowers")[0]["state"] == "running"
+    assert harness.ledger.partition_rows("flowers", YESTERDAY, YESTERDAY) == []
+    harness.file(YESTERDAY)
+    assert harness.plan_ingest(YESTERDAY) == [{"first": f"{YESTERDAY}", "last": f"{YESTERDAY}"}]
 
 
 def test_it_looks_less_often_the_longer_it_waits_and_at_last_when_the_time_is_over() -> None:
@@ -163,149 +165,149 @@ def test_it_looks_less_often_the_longer_it_waits_and_at_last_when_the_time_is_ov
     assert pause(timedelta(hours=3), left=timedelta(minutes=2)) == timedelta(minutes=2)
 
 
-def test_it_waits_for_a_file_that_is_still_being_written(office: Office) -> None:
-    office.file(YESTERDAY, age_seconds=0)
+def test_it_waits_for_a_file_that_is_still_being_written(harness: Harness) -> None:
+    harness.file(YESTERDAY, age_seconds=0)
     with pytest.raises(TaskDeferred):
-        office.divide(YESTERDAY, office.patient(arrives_within=timedelta(hours=30), quiet_seconds=600))
+        harness.plan_ingest(YESTERDAY, harness.patient(arrives_within=timedelta(hours=30), quiet_seconds=600))
 
 
-def test_a_store_that_is_away_at_one_look_ends_no_wait(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_store_that_is_away_at_one_look_ends_no_wait(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
     def away(_source: Any, _day: date) -> Any:
         raise OSError("the store is away")
 
-    monkeypatch.setattr(divide, "arrival", away)
+    monkeypatch.setattr(plan_ingest, "arrival", away)
     with pytest.raises(TaskDeferred):
-        office.divide(YESTERDAY)
+        harness.plan_ingest(YESTERDAY)
     with pytest.raises(OSError, match="away"):
-        office.divide(BEFORE, office.patient(arrives_within=timedelta(hours=1)))
+        harness.plan_ingest(BEFORE, harness.patient(arrives_within=timedelta(hours=1)))
 
 
-def test_it_waits_for_the_marker(office: Office) -> None:
-    office.file(YESTERDAY)
+def test_it_waits_for_the_marker(harness: Harness) -> None:
+    harness.file(YESTERDAY)
     marker = Marker(uri_template="{arrivals}/flowers/{partition}.done")
-    marked = office.patient(arrives_within=timedelta(hours=30), marker=marker)
+    marked = harness.patient(arrives_within=timedelta(hours=30), marker=marker)
     with pytest.raises(TaskDeferred):
-        office.divide(YESTERDAY, marked)
-    (office.arrivals / f"{YESTERDAY}.done").touch()
-    assert len(office.divide(YESTERDAY, marked)) == 1
+        harness.plan_ingest(YESTERDAY, marked)
+    (harness.arrivals / f"{YESTERDAY}.done").touch()
+    assert len(harness.plan_ingest(YESTERDAY, marked)) == 1
 
 
-def test_past_its_time_it_is_skipped_with_that_time_and_the_day_is_absent(office: Office) -> None:
-    within = office.patient(arrives_within=timedelta(hours=1))
+def test_past_its_time_it_is_skipped_with_that_time_and_the_day_is_absent(harness: Harness) -> None:
+    within = harness.patient(arrives_within=timedelta(hours=1))
     with pytest.raises(AirflowSkipException) as skipped:
-        office.divide(BEFORE, within)
+        harness.plan_ingest(BEFORE, within)
     assert str(skipped.value) == (
-        f"no new data by {YESTERDAY} 01:00 UTC: no file of arrivals {office.arrivals.as_uri()}/{BEFORE}.csv"
+        f"no new data by {YESTERDAY} 01:00 UTC: no file of arrivals {harness.arrivals.as_uri()}/{BEFORE}.csv"
     )
-    (row,) = office.ledger.partition_rows("flowers", BEFORE, BEFORE)
+    (row,) = harness.ledger.partition_rows("flowers", BEFORE, BEFORE)
     assert row["state"] == "absent", "no later run waits for it, and it is taken up when it comes"
     run_id = f"scheduled__{BEFORE}"
-    end = ending(by_task({"divide": "skipped"}), office.ledger.try_reasons("flowers", run_id, 0))
+    end = run_outcome(by_task({"plan_ingest": "skipped"}), harness.ledger.try_reasons("flowers", run_id, 0))
     assert (end.state, end.reason) == ("skipped", str(skipped.value))
 
 
-def test_of_several_days_it_goes_on_with_those_that_came_in_time(office: Office) -> None:
-    office.file(BEFORE)
-    within = office.patient(arrives_within=timedelta(minutes=1))
+def test_of_several_days_it_goes_on_with_those_that_came_in_time(harness: Harness) -> None:
+    harness.file(BEFORE)
+    within = harness.patient(arrives_within=timedelta(minutes=1))
     first = BEFORE - timedelta(days=3)
-    assert office.divide(first, within, days=4)[-1]["last"] == f"{BEFORE}"
+    assert harness.plan_ingest(first, within, days=4)[-1]["last"] == f"{BEFORE}"
     with pytest.raises(TaskDeferred):
-        office.divide(first, office.patient(arrives_within=timedelta(days=3)), days=4, run_id="other")
+        harness.plan_ingest(first, harness.patient(arrives_within=timedelta(days=3)), days=4, run_id="other")
 
 
 @pytest.mark.parametrize("run_type", ["manual", "backfill", "asset_triggered"])
-def test_only_a_scheduled_run_waits(office: Office, run_type: str) -> None:
-    assert len(office.divide(YESTERDAY, run_type=run_type)) == 1
+def test_only_a_scheduled_run_waits(harness: Harness, run_type: str) -> None:
+    assert len(harness.plan_ingest(YESTERDAY, run_type=run_type)) == 1
 
 
-def test_without_a_time_of_arrival_none_waits(office: Office) -> None:
-    assert len(office.divide(YESTERDAY, office.workload)) == 1
+def test_without_a_time_of_arrival_none_waits(harness: Harness) -> None:
+    assert len(harness.plan_ingest(YESTERDAY, harness.workload)) == 1
 
 
-def test_a_day_that_was_skipped_is_taken_up_once_when_its_file_comes(office: Office) -> None:
-    office.ended(YESTERDAY, "absent")
-    assert office.look() == []
-    office.file(YESTERDAY, age_seconds=0)
-    assert office.look() == [], "it is still being written"
-    office.file(YESTERDAY)
-    (run,) = office.look()
+def test_a_day_that_was_skipped_is_taken_up_once_when_its_file_comes(harness: Harness) -> None:
+    harness.ended(YESTERDAY, "absent")
+    assert harness.look() == []
+    harness.file(YESTERDAY, age_seconds=0)
+    assert harness.look() == [], "it is still being written"
+    harness.file(YESTERDAY)
+    (run,) = harness.look()
     assert run["trigger_dag_id"] == "flowers"
     assert run["conf"] == {"partition_from": f"{YESTERDAY}", "partition_to": f"{YESTERDAY}", "train": "newest"}
-    assert office.look() == [run], "the same file has the same run"
-    office.triggered.add(run["trigger_run_id"])
-    assert office.look() == []
-    office.file(YESTERDAY, "b\nc\n")
-    (again,) = office.look()
+    assert harness.look() == [run], "the same file has the same run"
+    harness.triggered.add(run["trigger_run_id"])
+    assert harness.look() == []
+    harness.file(YESTERDAY, "b\nc\n")
+    (again,) = harness.look()
     assert again["trigger_run_id"] != run["trigger_run_id"]
 
 
-def test_a_day_that_was_read_is_taken_up_when_its_file_changes(office: Office) -> None:
-    office.file(YESTERDAY)
-    office.ended(YESTERDAY, "committed")
-    assert office.late() == []
-    office.file(YESTERDAY, "a\nb\n")
-    assert office.late() == [YESTERDAY]
-    (office.arrivals / f"{YESTERDAY}.csv").unlink()
-    assert office.late() == [], "what was published stays"
+def test_a_day_that_was_read_is_taken_up_when_its_file_changes(harness: Harness) -> None:
+    harness.file(YESTERDAY)
+    harness.ended(YESTERDAY, "committed")
+    assert harness.late() == []
+    harness.file(YESTERDAY, "a\nb\n")
+    assert harness.late() == [YESTERDAY]
+    (harness.arrivals / f"{YESTERDAY}.csv").unlink()
+    assert harness.late() == [], "what was published stays"
 
 
-def test_a_day_that_failed_is_taken_up_when_its_file_was_written_to_since(office: Office) -> None:
-    office.file(YESTERDAY)
-    office.ended(YESTERDAY, "failed")
-    assert office.late() == []
-    office.file(YESTERDAY, age_seconds=-60)
-    assert office.late() == [YESTERDAY]
+def test_a_day_that_failed_is_taken_up_when_its_file_was_written_to_since(harness: Harness) -> None:
+    harness.file(YESTERDAY)
+    harness.ended(YESTERDAY, "failed")
+    assert harness.late() == []
+    harness.file(YESTERDAY, age_seconds=-60)
+    assert harness.late() == [YESTERDAY]
 
 
-def test_a_file_whose_last_bytes_came_while_its_run_gave_up_is_not_forgotten(office: Office) -> None:
-    office.ended(YESTERDAY, "failed", ago=timedelta(hours=2))
-    office.file(YESTERDAY, age_seconds=3600)
-    assert office.late() == [YESTERDAY], "written after ingest began, and before the run had ended"
+def test_a_file_whose_last_bytes_came_while_its_run_gave_up_is_not_forgotten(harness: Harness) -> None:
+    harness.ended(YESTERDAY, "failed", ago=timedelta(hours=2))
+    harness.file(YESTERDAY, age_seconds=3600)
+    assert harness.late() == [YESTERDAY], "written after ingest began, and before the run had ended"
 
 
-def test_days_in_flight_beyond_the_horizon_paused_and_gone_are_left_alone(office: Office) -> None:
+def test_days_in_flight_beyond_the_horizon_paused_and_gone_are_left_alone(harness: Harness) -> None:
     week_ago = TODAY - timedelta(days=8)
     for day in (YESTERDAY, week_ago):
-        office.ended(day, "absent")
-        office.file(day)
-    assert office.late() == [YESTERDAY], "late_days is 7"
-    open_run(office.workload, office.context(YESTERDAY, "manual", "again"), settings.load_settings(), office.ledger)
-    assert office.late() == []
-    office.ledger.close_run("flowers", "again", 0, state="failed", reason="r")
-    office.paused.add("flowers")
-    assert office.late() == []
-    office.paused.clear()
-    office.known.clear()
-    assert office.late() == []
-    office.known.add("flowers")
-    assert office.late() == [YESTERDAY]
+        harness.ended(day, "absent")
+        harness.file(day)
+    assert harness.late() == [YESTERDAY], "late_days is 7"
+    open_run(harness.workload, harness.context(YESTERDAY, "manual", "again"), settings.load_settings(), harness.ledger)
+    assert harness.late() == []
+    harness.ledger.close_run("flowers", "again", 0, state="failed", reason="r")
+    harness.paused.add("flowers")
+    assert harness.late() == []
+    harness.paused.clear()
+    harness.known.clear()
+    assert harness.late() == []
+    harness.known.add("flowers")
+    assert harness.late() == [YESTERDAY]
 
 
-def test_a_marker_is_waited_for_here_too(office: Office) -> None:
-    marked = office.patient(marker=Marker(uri_template="{arrivals}/flowers/{partition}.done"))
-    office.ended(YESTERDAY, "absent", marked)
-    office.file(YESTERDAY)
-    assert office.late() == []
-    (office.arrivals / f"{YESTERDAY}.done").touch()
-    assert office.late() == [YESTERDAY]
+def test_a_marker_is_waited_for_here_too(harness: Harness) -> None:
+    marked = harness.patient(marker=Marker(uri_template="{arrivals}/flowers/{partition}.done"))
+    harness.ended(YESTERDAY, "absent", marked)
+    harness.file(YESTERDAY)
+    assert harness.late() == []
+    (harness.arrivals / f"{YESTERDAY}.done").touch()
+    assert harness.late() == [YESTERDAY]
 
 
 def test_more_days_than_a_turn_holds_are_looked_at_turn_by_turn(
-    office: Office, monkeypatch: pytest.MonkeyPatch
+    harness: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(late_days, "LOOKS_A_TURN", 2)
     days = [TODAY - timedelta(days=ago) for ago in range(1, 6)]
     for day in days:
-        office.ended(day, "absent")
-        office.file(day)
+        harness.ended(day, "absent")
+        harness.file(day)
     arrivals = settings.load_settings().arrivals
-    turns = [late_days.late_days(office.ledger, arrivals, NOW + timedelta(seconds=900 * turn)) for turn in range(5)]
+    turns = [late_days.late_days(harness.ledger, arrivals, NOW + timedelta(seconds=900 * turn)) for turn in range(5)]
     assert {len(turn) for turn in turns} == {2}
     assert {found.day for turn in turns for found in turn} == set(days)
 
 
 @pytest.fixture
-def broken(office: Office, monkeypatch: pytest.MonkeyPatch) -> Callable[[date], None]:
+def broken(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> Callable[[date], None]:
     """Makes the store fail for a day."""
 
     def break_day(day: date) -> None:
@@ -322,13 +324,13 @@ def broken(office: Office, monkeypatch: pytest.MonkeyPatch) -> Callable[[date], 
 
 
 def test_a_store_that_fails_for_one_day_hides_no_other_and_is_told_when_it_is_all(
-    office: Office, broken: Callable[[date], None]
+    harness: Harness, broken: Callable[[date], None]
 ) -> None:
     for day in (YESTERDAY, BEFORE):
-        office.ended(day, "absent")
-        office.file(day)
+        harness.ended(day, "absent")
+        harness.file(day)
     broken(BEFORE)
-    assert office.late() == [YESTERDAY]
+    assert harness.late() == [YESTERDAY]
     broken(YESTERDAY)
     with pytest.raises(TransientError, match="away"):
-        office.late()
+        harness.late()

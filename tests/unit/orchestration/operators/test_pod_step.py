@@ -53,14 +53,14 @@ class Harness:
             raise AirflowException("the pod failed")
 
     def task(self) -> PodStepOperator:
-        return PodStepOperator(task_id="ingest", image="data", order=self.step, workload=self.workload)
+        return PodStepOperator(task_id="ingest", image="data", make_task=self.step, workload=self.workload)
 
     def launch(self) -> RunSpec:
-        """Begin; the order that the pod was given."""
+        """Begin; the spec that the pod was given."""
         self.task().execute(self.context)
-        return self.order(-1)
+        return self.spec_given(-1)
 
-    def order(self, number: int) -> RunSpec:
+    def spec_given(self, number: int) -> RunSpec:
         uri = self.launched[number].metadata.annotations["millrace/spec"]
         return RunSpec.model_validate_json(files.read_bytes(uri))
 
@@ -68,7 +68,7 @@ class Harness:
         self, end: k8s.V1Pod | None, report: Report | None = None, status: str = "failed", spec: RunSpec | None = None
     ) -> Any:
         """The newest pod ends; what the task makes of it."""
-        spec = spec or self.order(-1)
+        spec = spec or self.spec_given(-1)
         if report is not None:
             files.write_bytes(files.join(spec.attempt_uri, REPORT_FILE), report.model_dump_json().encode())
         self.end = end
@@ -192,7 +192,7 @@ def test_too_little_memory_is_answered_with_half_as_much_again_and_remembered(ha
     harness.over(ended(code=137, reason="OOMKilled"))
     limits = [pod.spec.containers[0].resources.limits["memory"] for pod in harness.launched]
     assert limits == ["2048Mi", "3072Mi"]
-    assert harness.ledger.memory_lesson("flowers", "ingest") == 3072 << 20
+    assert harness.ledger.oom_correction("flowers", "ingest") == 3072 << 20
     with pytest.raises(AirflowFailException, match="at most 3,072 MiB"):
         harness.over(ended(code=137, reason="OOMKilled", limit=3072))
 
@@ -224,7 +224,7 @@ def test_a_gpu_without_room_is_fed_half_the_rows_in_another_pod_until_one_row_is
     assert [order.task.rows_at_once for order in given if isinstance(order.task, TrainTask)] == [None, 4, 2, 1]
     assert {order.key.try_number for order in given} == {1}
     assert len({order.state_uri for order in given}) == 1, "another checkpoint's folder"
-    assert planned.ledger.rows_lesson("flowers", given[0].hardware.name) == 1
+    assert planned.ledger.device_rows_correction("flowers", given[0].hardware.name) == 1
     with pytest.raises(AirflowFailException, match="one row, with its gradients, fits"):
         planned.over(ended(code=20), failed(error))
     assert [outcome for outcome, _ in planned.tries()] == ["failed"] * 4

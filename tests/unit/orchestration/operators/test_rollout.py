@@ -22,12 +22,12 @@ from millrace.ledger.ledger import Ledger
 from millrace.ledger.records import Actor, RunKey
 from millrace.orchestration.operators import rollout as rollout_operator
 from millrace.orchestration.operators import watch as watch_operator
-from millrace.orchestration.operators.close import CloseOperator
+from millrace.orchestration.operators.finish import FinishOperator
 from millrace.orchestration.operators.rollout import RolloutOperator
 from millrace.orchestration.operators.watch import WatchOperator
 from millrace.orchestration.servers import model_server
 from millrace.serving.rollout import RolloutRevertedError, ServerLostError
-from millrace.serving.room import ServingRoom
+from millrace.serving.server_files import ServerFiles
 from millrace.settings import Settings, load_settings
 
 DAY = date(2026, 3, 3)
@@ -38,10 +38,10 @@ TIMEOUT = TransientError("no status in time", where="here", rule="", remedy="")
 
 
 class Server:
-    """Does in its room what Rollout orders, and fails where a test says so."""
+    """Does in its server files what Rollout orders, and fails where a test says so."""
 
-    def __init__(self, room: ServingRoom, workload: Workload) -> None:
-        self.room, self.policy = room, workload.serving
+    def __init__(self, server_files: ServerFiles, workload: Workload) -> None:
+        self.server_files, self.policy = server_files, workload.serving
         self.fails: dict[str, Exception] = {}
         self.told: list[str] = []
         self.ends = 0
@@ -58,7 +58,7 @@ class Server:
             return step
 
         both = (candidate, None, 0) if stable in (None, candidate) else (stable, candidate, 100)
-        write = lambda *order: self.room.write_target(self.policy, *order)  # noqa: E731
+        write = lambda *order: self.server_files.write_target(self.policy, *order)  # noqa: E731
         return SimpleNamespace(
             advance=does("advance", lambda: write(*both)),
             watch=does("watch", lambda: write(*both)),
@@ -66,26 +66,26 @@ class Server:
         )
 
     def serves(self) -> str | None:
-        target = self.room.read_target()
+        target = self.server_files.read_target()
         if target is None:
             return None
         return target.stable.version if target.canary is None else f"{target.stable.version}+{target.canary.version}"
 
 
 class Site:
-    """A workload with its ledger, its server's room, and versions that runs made."""
+    """A workload with its ledger, its server's server files, and versions that runs made."""
 
     def __init__(self, workload: Workload, monkeypatch: pytest.MonkeyPatch) -> None:
         self.workload, self.settings = workload, load_settings()
         self.ledger: Ledger = self.settings.ledger()
-        self.server = Server(self.settings.serving_room(workload.name), workload)
+        self.server = Server(self.settings.server_files(workload.name), workload)
         for module in (rollout_operator, watch_operator):
-            monkeypatch.setattr(module, "ensure_server", lambda *_: self.server.room)
+            monkeypatch.setattr(module, "ensure_server", lambda *_: self.server.server_files)
         monkeypatch.setattr("millrace.orchestration.operators.workload.reach_stores", lambda _: None)
         monkeypatch.setattr(model_server, "resume_servers", lambda *_: [])
         launcher = SimpleNamespace(stop_service=self._stop)
         monkeypatch.setattr(Settings, "process_launcher", lambda _: launcher)
-        ours = lambda _, run, room, candidate: self.server.rollout(candidate, self.live_model())  # noqa: E731
+        ours = lambda _, run, server_files, candidate: self.server.rollout(candidate, self.live_model())  # noqa: E731
         monkeypatch.setattr(RolloutOperator, "rollout", ours)
 
     def _stop(self, state_uri: str) -> None:
@@ -287,7 +287,7 @@ def test_close_ends_what_a_killed_task_left(site: Site, before: str | None) -> N
     site.roll_out(run_id)  # and its watch was killed without a word
     assert site.server.serves() == ("v1+v2" if before else "v2")
     with pytest.raises(AirflowFailException, match="rolled_back"):
-        site.task(CloseOperator, "close", run_id, roll_out="success", watch="failed")
+        site.task(FinishOperator, "finish", run_id, roll_out="success", watch="failed")
     assert site.server.serves() == site.live() == before
 
 
@@ -297,7 +297,7 @@ def test_close_leaves_another_runs_rollout_alone(site: Site) -> None:
     other = site.made("v3")
     site.roll_out(other)
     with pytest.raises(AirflowFailException):
-        site.task(CloseOperator, "close", failed, roll_out="failed")
+        site.task(FinishOperator, "finish", failed, roll_out="failed")
     assert site.server.serves() == "v1+v3"
 
 

@@ -15,12 +15,12 @@ from millrace.contracts.data import DatasetVersion, Profile
 from millrace.contracts.workload import Workload
 from millrace.ledger.ledger import Ledger
 from millrace.orchestration.operators.size import SizeOperator
-from millrace.runs.outcome import ending
+from millrace.runs.outcome import run_outcome
 
 DAY = datetime(2026, 3, 2, tzinfo=UTC)
 
 
-class Office:
+class Harness:
     """The task ``size`` of runs whose data has these training rows of each label."""
 
     def __init__(self, home: Path) -> None:
@@ -46,8 +46,8 @@ class Office:
 
 
 @pytest.fixture
-def office(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Office]:
-    made = Office(tmp_path)
+def harness(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Harness]:
+    made = Harness(tmp_path)
     monkeypatch.setenv("MILLRACE_HOME", str(tmp_path))
     settings.load_settings.cache_clear()
     dataset = DatasetVersion(workload="flowers", uri="file:///d", version=3, until=date(2026, 3, 1))
@@ -63,39 +63,39 @@ def optional(workload: Workload, *labels: str) -> Workload:
 
 
 def test_a_label_without_a_training_row_ends_the_run_with_its_name_and_what_to_do(
-    office: Office, workload: Workload
+    harness: Harness, workload: Workload
 ) -> None:
-    office.counts = {"rose": 80}
+    harness.counts = {"rose": 80}
     with pytest.raises(AirflowFailException, match=r"lily[\s\S]*partitions up to 2026-03-01[\s\S]*optional_labels"):
-        office.size(workload, "r")
-    assert office.ledger.plan("flowers", "r") is None, "the training was priced"
-    end = ending({"size": "failed"}, office.ledger.try_reasons("flowers", "r", 0))
+        harness.size(workload, "r")
+    assert harness.ledger.plan("flowers", "r") is None, "the training was priced"
+    end = run_outcome({"size": "failed"}, harness.ledger.try_reasons("flowers", "r", 0))
     assert end.state == "failed"
     assert "no training row yet has the labels lily; the data is published" in end.reason
 
 
 @pytest.mark.parametrize(("counts", "labels"), [({"rose": 80}, ("lily",)), ({"rose": 79, "lily": 1}, ()), ({}, ())])
 def test_an_optional_label_a_row_of_each_and_uncounted_data_are_priced(
-    office: Office, workload: Workload, counts: dict[str, int], labels: tuple[str, ...]
+    harness: Harness, workload: Workload, counts: dict[str, int], labels: tuple[str, ...]
 ) -> None:
-    office.counts = counts
-    office.size(optional(workload, *labels), "r")
-    assert office.ledger.plan("flowers", "r") is not None
+    harness.counts = counts
+    harness.size(optional(workload, *labels), "r")
+    assert harness.ledger.plan("flowers", "r") is not None
 
 
 @pytest.mark.parametrize("params", [{"train": "never"}, {"dry_run": True}])
-def test_a_run_that_trains_nothing_is_not_refused(office: Office, workload: Workload, params: dict[str, Any]) -> None:
-    office.counts = {"rose": 80}
-    office.size(workload, "r", **params)
-    assert office.ledger.plan("flowers", "r") is not None
+def test_a_run_that_trains_nothing_is_not_refused(harness: Harness, workload: Workload, params: dict[str, Any]) -> None:
+    harness.counts = {"rose": 80}
+    harness.size(workload, "r", **params)
+    assert harness.ledger.plan("flowers", "r") is not None
 
 
 def test_an_older_day_of_a_backfill_only_brings_its_data(
-    office: Office, workload: Workload, monkeypatch: pytest.MonkeyPatch
+    harness: Harness, workload: Workload, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    office.counts = {"rose": 80}
+    harness.counts = {"rose": 80}
     monkeypatch.setattr(Ledger, "settled_partitions", lambda self, *_, **__: {date(2026, 3, 3): "committed"})
-    office.size(workload, "older", "backfill")
+    harness.size(workload, "older", "backfill")
     monkeypatch.setattr(Ledger, "settled_partitions", lambda self, *_, **__: {})
     with pytest.raises(AirflowFailException, match="lily"):
-        office.size(workload, "newest", "backfill")
+        harness.size(workload, "newest", "backfill")

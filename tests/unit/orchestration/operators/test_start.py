@@ -22,7 +22,7 @@ from millrace.orchestration import admission, approval
 from millrace.orchestration.operators.size import SizeOperator
 from millrace.orchestration.operators.workload import WorkloadOperator
 from millrace.orchestration.sensors.start import StartSensor
-from millrace.runs.outcome import ending
+from millrace.runs.outcome import run_outcome
 from millrace.sizing.catalogue import CATALOGUE
 
 DAY = datetime(2026, 3, 2, tzinfo=UTC)
@@ -167,7 +167,7 @@ def test_a_dry_run_waits_for_nothing_and_ends_as_one(site: Site) -> None:
     with pytest.raises(AirflowSkipException, match="dry run"):
         site.start.execute(site.context(dry_run=True))
     reasons = site.ledger.try_reasons("flowers", "r", 0)
-    assert ending({"await_start": "skipped", "train": "skipped"}, reasons).state == "dry_run"
+    assert run_outcome({"await_start": "skipped", "train": "skipped"}, reasons).state == "dry_run"
 
 
 def test_a_budget_is_asked_for_before_the_night(site: Site, tmp_path: Path) -> None:
@@ -184,7 +184,7 @@ def test_a_budget_is_asked_for_before_the_night(site: Site, tmp_path: Path) -> N
     with pytest.raises(AirflowSkipException):
         getattr(site.start, asking.value.method_name)(site.context(budget="b"), **answer)
     reasons = site.ledger.try_reasons("flowers", "r", 0)
-    assert ending({"await_start": "skipped", "train": "skipped"}, reasons).state == "rejected"
+    assert run_outcome({"await_start": "skipped", "train": "skipped"}, reasons).state == "rejected"
 
 
 def test_a_teams_budget_is_asked_for_with_the_whole_runs_price(site: Site, tmp_path: Path) -> None:

@@ -15,24 +15,24 @@ from millrace.orchestration.operators.workload import WorkloadOperator
 from millrace.orchestration.servers import answering, live_version
 from millrace.orchestration.servers.model_server import put_back
 from millrace.runs import attempt_folders, stopping
-from millrace.runs.outcome import Ending, by_task, ending
+from millrace.runs.outcome import RunOutcome, by_task, run_outcome
 from millrace.runs.run import Run
 from millrace.runs.stop_request import STOPPED
 
 
-class CloseOperator(WorkloadOperator):
+class FinishOperator(WorkloadOperator):
     """The last task of every run: it fails when a step failed, so that the DAG run fails too."""
 
     begins_repeats = False
 
     def execute(self, context: Context) -> Any:  # noqa: ANN401 - Airflow's own
         """Close the run and commit this task's report; then raise AirflowFailException if the run failed."""
-        end: Ending = super().execute(context)
+        end: RunOutcome = super().execute(context)
         if end.state in ("failed", "rolled_back"):
             raise AirflowFailException(f"{end.state}: {end.reason}")
         return f"{end.state}: {end.reason}"
 
-    def work(self, run: Run, context: Context) -> Ending:
+    def work(self, run: Run, context: Context) -> RunOutcome:
         """Derive the run's outcome from its tasks' states and the ledger, and store it.
 
         Before that, end processes and pods that still work for ended tasks, and count the use of attempts that no task
@@ -51,7 +51,7 @@ class CloseOperator(WorkloadOperator):
         if states.get("approve") == "success" and (answer := self.ledger.newest_answer(run.dag_id, run.run_id, GATE)):
             by_person = ReasonCode.APPROVAL_REJECTED if answer["by_person"] else ReasonCode.APPROVAL_EXPIRED
             reasons["approve"] = Reason(f"the answer was {answer['action']}", by_person)
-        end = ending(states, reasons)
+        end = run_outcome(states, reasons)
         decision = verdict.outcome if verdict else None
         self.ledger.close_run(
             run.dag_id,
@@ -63,14 +63,14 @@ class CloseOperator(WorkloadOperator):
             code=end.code,
         )
         self.log.info("%s: %s", end.state, end.reason)
-        self.compare(run)  # after the close: from now on no candidate of this run may answer unless it is live
+        self.compare(run)  # after the run's end: from now on no candidate of this run may answer unless it is live
         return end
 
     def end_leftovers(self, run: Run, states: Mapping[str, str | None]) -> None:
         """End processes and pods of tasks that have ended: the process that should end them may have been killed."""
         left = [
             spec
-            for spec in attempt_folders.orders_of(run.folder_uri, run.repeat)
+            for spec in attempt_folders.specs_of(run.folder_uri, run.repeat)
             if not stopping.is_wanted(states.get(spec.key.task_id))
         ]
         try:

@@ -14,26 +14,26 @@ from millrace.orchestration.run_entry import open_run, try_key
 from millrace.runs.run import Run
 
 
-class OrderOperator(WorkloadOperator):
+class ImageStepOperator(WorkloadOperator):
     """Base operator of steps: admits the run and makes the step spec for ``image``.
 
     If an earlier attempt of the same repeat has finished the same task, its report is used. Otherwise ``carry_out``,
     which a subclass implements, runs the step. ``part`` is a window of the run's days: the step then handles these
-    days only. ``order`` is a function that returns the step's task (see millrace.runs.step_specs).
+    days only. ``make_task`` is a function that returns the step's task (see millrace.runs.step_specs).
     """
 
     def __init__(
         self,
         *,
         image: str,
-        order: attempts.Order,
+        make_task: attempts.MakeTask,
         part: Mapping[str, str] | None = None,
         **kwargs: Any,  # noqa: ANN401
     ) -> None:
         super().__init__(**kwargs)
         # not named `image`: KubernetesPodOperator has a template field of that name
         self.step_image = image
-        self.order = order
+        self.make_task = make_task
         self.part = part
 
     def opened(self, context: Context) -> Run:
@@ -47,7 +47,7 @@ class OrderOperator(WorkloadOperator):
         key = try_key(run, self.task_id, context)
         with self.reporting(key, f"airflow:{context['ti'].id}", run.parameters.hardware):
             self.enter(run, context)
-            spec = attempts.make_spec(run, key, self.order, self.settings, self.ledger)
+            spec = attempts.make_spec(run, key, self.make_task, self.settings, self.ledger)
         finished = attempts.finished_earlier(run, spec)
         if finished is not None:
             self.log.info("an earlier try had finished: its report is taken")

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from millrace.contracts.errors import BadInputError
-from millrace.sizing.frontier import Room
+from millrace.sizing.frontier import Capacity
 
 _UNITS = {
     "m": 1e-3, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15,
@@ -13,7 +13,7 @@ _UNITS = {
 _ENDED = ("Succeeded", "Failed")
 
 
-def rooms(listed: Mapping[str, Any], namespace: str, gpu_resource: str = "nvidia.com/gpu") -> list[Room]:
+def capacities(listed: Mapping[str, Any], namespace: str, gpu_resource: str = "nvidia.com/gpu") -> list[Capacity]:
     """Return the namespace's quotas, and the node with the most free GPUs, then the most free memory.
 
     Raises BadInputError for any other document.
@@ -37,11 +37,11 @@ def rooms(listed: Mapping[str, Any], namespace: str, gpu_resource: str = "nvidia
     return [*quotas, *([freest] if freest else [])]
 
 
-def _quota(item: Mapping[str, Any], gpu_resource: str) -> Room:
+def _quota(item: Mapping[str, Any], gpu_resource: str) -> Capacity:
     hard, used = item["spec"]["hard"], item.get("status", {}).get("used", {})
     left = {name: _number(hard[name]) - _number(used.get(name, "0")) for name in hard}
     gpus = left.get(f"requests.{gpu_resource}")
-    return Room(
+    return Capacity(
         f"quota {item['metadata']['name']}",
         cores=left.get("requests.cpu", left.get("cpu")),
         memory_bytes=left.get("requests.memory", left.get("memory")),
@@ -49,7 +49,7 @@ def _quota(item: Mapping[str, Any], gpu_resource: str) -> Room:
     )
 
 
-def _nodes(items: list[Mapping[str, Any]], gpu_resource: str) -> list[Room]:
+def _nodes(items: list[Mapping[str, Any]], gpu_resource: str) -> list[Capacity]:
     names = ("cpu", "memory", gpu_resource)
     free = {
         each["metadata"]["name"]: {name: _number(each["status"]["allocatable"].get(name, "0")) for name in names}
@@ -64,7 +64,7 @@ def _nodes(items: list[Mapping[str, Any]], gpu_resource: str) -> list[Room]:
                 for name in names:
                     free[node][name] -= _number(asked.get(name, "0"))
     return [
-        Room(f"node {name}", left["cpu"], left["memory"], int(left[gpu_resource]), one_pod=True)
+        Capacity(f"node {name}", left["cpu"], left["memory"], int(left[gpu_resource]), one_pod=True)
         for name, left in sorted(free.items())
     ]
 

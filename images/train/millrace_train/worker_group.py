@@ -12,7 +12,7 @@ from types import ModuleType
 import numpy as np
 
 from millrace.contracts.errors import InterruptedStepError, TransientError
-from millrace.contracts.run_spec import Gang
+from millrace.contracts.run_spec import WorkerGroup
 from millrace_train.backend import load_keras
 from millrace_train.variables import Arrays
 
@@ -29,11 +29,11 @@ _LOST = re.compile(r"^(UNKNOWN|UNAVAILABLE|ABORTED|CANCELLED|INTERNAL|DEADLINE_E
 class Workers:
     """This process as a member of its worker group; without a group it is the only worker and the leader."""
 
-    def __init__(self, gang: Gang | None) -> None:
+    def __init__(self, worker_group: WorkerGroup | None) -> None:
         self._began = time.monotonic()
-        self._gang = gang
-        self.index = gang.index if gang else 0
-        self.count = gang.workers if gang else 1
+        self._group = worker_group
+        self.index = worker_group.index if worker_group else 0
+        self.count = worker_group.workers if worker_group else 1
         self.leads = self.index == 0
 
     def load_keras(self, precision: str) -> ModuleType:
@@ -41,21 +41,21 @@ class Workers:
 
         It returns once all workers have joined. Raises InterruptedStepError if one does not join in time.
         """
-        if self._gang is None:
+        if self._group is None:
             return load_keras(precision)
         import jax
 
-        log.info("worker %d of %d, meeting at %s", self.index, self.count, self._gang.coordinator)
+        log.info("worker %d of %d, meeting at %s", self.index, self.count, self._group.coordinator)
         # JAX would otherwise install its own SIGTERM handler
         jax.config.update("jax_enable_preemption_service", False)
         # its INFO lines only report that there is no TPU
         logging.getLogger("jax").setLevel(logging.WARNING)
         with self.held_together():
             jax.distributed.initialize(
-                self._gang.coordinator,
+                self._group.coordinator,
                 num_processes=self.count,
                 process_id=self.index,
-                initialization_timeout=self._patience_seconds(self._gang),
+                initialization_timeout=self._patience_seconds(self._group),
                 heartbeat_timeout_seconds=_HEARTBEAT_SECONDS,
                 shutdown_timeout_seconds=_LEAVE_SECONDS,
             )
@@ -63,9 +63,9 @@ class Workers:
         keras.distribution.set_distribution(keras.distribution.DataParallel(auto_shard_dataset=False))
         return keras
 
-    def _patience_seconds(self, gang: Gang) -> int:
+    def _patience_seconds(self, worker_group: WorkerGroup) -> int:
         """Return the join timeout: `join_seconds`, twice the time since this worker's start, and 15 s."""
-        return math.ceil(gang.join_seconds + 2 * (time.monotonic() - self._began)) + _ARRIVAL_SECONDS
+        return math.ceil(worker_group.join_seconds + 2 * (time.monotonic() - self._began)) + _ARRIVAL_SECONDS
 
     def whole_shares(self, rows: int) -> int:
         """Round ``rows`` up to a multiple of the number of workers."""
@@ -73,21 +73,21 @@ class Workers:
 
     def meet(self, name: str) -> None:
         """Wait at the barrier ``name`` until every worker has reached it."""
-        if self._gang is not None:
+        if self._group is not None:
             from jax.experimental import multihost_utils
 
             multihost_utils.sync_global_devices(name)
 
     def agree(self, asked: bool) -> bool:
         """Return whether ``asked`` is true in any worker; every worker gets the same answer at the same step."""
-        return asked if self._gang is None else bool(_gather(np.asarray([asked])).any())
+        return asked if self._group is None else bool(_gather(np.asarray([asked])).any())
 
     def part(self, weights: Arrays) -> None:
         """Compare the final weights of all workers by digest, then leave the group.
 
         Raises TransientError if they differ: all workers must hold copies of one model.
         """
-        if self._gang is None:
+        if self._group is None:
             return
         import jax
         import keras
@@ -115,7 +115,7 @@ class Workers:
         try:
             yield
         except (RuntimeError, ValueError) as error:
-            if self._gang is None or not _LOST.match(str(error)):
+            if self._group is None or not _LOST.match(str(error)):
                 raise
             raise InterruptedStepError(
                 f"another worker was lost: {str(error).splitlines()[0][:200]}",

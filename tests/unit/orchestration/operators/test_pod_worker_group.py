@@ -1,4 +1,4 @@
-"""How a gang ended: which worker's end is the cause, and what all of them used."""
+"""How a worker group ended: which worker's end is the cause, and what all of them used."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +13,7 @@ from millrace.contracts.measurement import MeterReading
 from millrace.contracts.report import ErrorDetail, Report
 from millrace.contracts.run_spec import METER_FILE, REPORT_FILE, RunSpec
 from millrace.contracts.workload import Workload
-from millrace.orchestration.operators.pod_gang import PodGangOperator
+from millrace.orchestration.operators.pod_worker_group import PodWorkerGroupOperator
 from millrace.runs import attempt_folders, step_specs
 from millrace.storage import files
 
@@ -52,19 +52,21 @@ def pod(index: int, code: int | None, reason: str = "Error", deleted: bool = Fal
     )
 
 
-class Gang:
-    """A gang of three whose pods and reports are as a test says."""
+class WorkerGroup:
+    """A worker group of three whose pods and reports are as a test says."""
 
     def __init__(self, spec: RunSpec, workload: Workload, monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
         dataset = {"workload": workload.name, "uri": "file:///table", "version": 1, "until": "2026-01-01"}
         parameters = spec.parameters.model_copy(update={"workers": 3})
         given = {"task": {"kind": "train", "dataset": dataset, "base_model": None}, "parameters": parameters}
         self.spec = RunSpec.model_validate({**spec.model_dump(), **given, "attempt_uri": (home / "try-1").as_uri()})
-        self.task = PodGangOperator(task_id="train", image="train", order=step_specs.train, workload=workload)
+        self.task = PodWorkerGroupOperator(
+            task_id="train", image="train", make_task=step_specs.train, workload=workload
+        )
         self.pods: dict[int, k8s.V1Pod] = {}
         self.ended: list[str] = []
-        monkeypatch.setattr(PodGangOperator, "_pods", lambda _, job: self.pods)
-        monkeypatch.setattr(PodGangOperator, "_end", lambda _, job: self.ended.append(job))
+        monkeypatch.setattr(PodWorkerGroupOperator, "_pods", lambda _, job: self.pods)
+        monkeypatch.setattr(PodWorkerGroupOperator, "_end", lambda _, job: self.ended.append(job))
 
     def say(self, index: int, said: Report) -> None:
         uri = attempt_folders.worker_uri(self.spec.attempt_uri, index) if index else self.spec.attempt_uri
@@ -78,43 +80,43 @@ class Gang:
 
 
 @pytest.fixture
-def gang(spec: RunSpec, workload: Workload, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
+def worker_group(spec: RunSpec, workload: Workload, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     monkeypatch.setenv("MILLRACE_HOME", str(tmp_path))
     settings.load_settings.cache_clear()
-    yield Gang(spec, workload, monkeypatch, tmp_path)
+    yield WorkerGroup(spec, workload, monkeypatch, tmp_path)
     settings.load_settings.cache_clear()
 
 
-def test_a_deleted_worker_is_the_cause_and_not_the_leader_who_lost_it(gang: Gang) -> None:
-    gang.pods = {0: pod(0, 30), 2: pod(2, 30)}
-    gang.say(0, report(LOST))
-    gang.say(2, report(LOST))
-    found, end = gang.end()
+def test_a_deleted_worker_is_the_cause_and_not_the_leader_who_lost_it(worker_group: WorkerGroup) -> None:
+    worker_group.pods = {0: pod(0, 30), 2: pod(2, 30)}
+    worker_group.say(0, report(LOST))
+    worker_group.say(2, report(LOST))
+    found, end = worker_group.end()
     assert (found.outcome, end.kind) == ("interrupted", "disrupted")
 
 
-def test_a_worker_without_memory_is_the_cause(gang: Gang) -> None:
-    gang.pods = {0: pod(0, 30), 1: pod(1, 137, "OOMKilled"), 2: pod(2, None, deleted=True)}
-    gang.say(0, report(LOST))
-    assert gang.end()[1].kind == "oom"
+def test_a_worker_without_memory_is_the_cause(worker_group: WorkerGroup) -> None:
+    worker_group.pods = {0: pod(0, 30), 1: pod(1, 137, "OOMKilled"), 2: pod(2, None, deleted=True)}
+    worker_group.say(0, report(LOST))
+    assert worker_group.end()[1].kind == "oom"
 
 
-def test_a_crashed_worker_is_no_disruption(gang: Gang) -> None:
-    gang.pods = {0: pod(0, None, deleted=True), 1: pod(1, 139), 2: pod(2, None, deleted=True)}
-    found, end = gang.end()
+def test_a_crashed_worker_is_no_disruption(worker_group: WorkerGroup) -> None:
+    worker_group.pods = {0: pod(0, None, deleted=True), 1: pod(1, 139), 2: pod(2, None, deleted=True)}
+    found, end = worker_group.end()
     assert found is None
     assert (end.kind, end.exit_code) == ("ended", 139)
 
 
-def test_a_followers_error_is_the_steps_error(gang: Gang) -> None:
-    gang.pods = {0: pod(0, 30), 1: pod(1, 10), 2: pod(2, 30)}
-    gang.say(0, report(LOST))
-    gang.say(1, report(BAD))
-    assert gang.end()[0].reason == BAD.what
+def test_a_followers_error_is_the_steps_error(worker_group: WorkerGroup) -> None:
+    worker_group.pods = {0: pod(0, 30), 1: pod(1, 10), 2: pod(2, 30)}
+    worker_group.say(0, report(LOST))
+    worker_group.say(1, report(BAD))
+    assert worker_group.end()[0].reason == BAD.what
 
 
 def test_a_worker_without_a_node_is_missing_with_the_schedulers_reason() -> None:
-    from millrace.orchestration.operators.pod_gang import _missing
+    from millrace.orchestration.operators.pod_worker_group import _missing
 
     waits = pod(1, None)
     waits.status = k8s.V1PodStatus(
@@ -132,22 +134,24 @@ def test_a_worker_without_a_node_is_missing_with_the_schedulers_reason() -> None
     assert _missing({0: placed}, 1) is None
 
 
-def test_what_all_workers_used_is_in_the_leaders_reading(gang: Gang) -> None:
-    gang.pods = {index: pod(index, 0, "Completed") for index in range(3)}
-    gang.say(0, report())
-    gang.say(1, report())
-    gang.say(2, report().model_copy(update={"meter": READING.model_copy(update={"peak_memory_bytes": 300})}))
-    found, _ = gang.end()
-    meter = attempt_folders.with_workers(found, gang.spec).meter
+def test_what_all_workers_used_is_in_the_leaders_reading(worker_group: WorkerGroup) -> None:
+    worker_group.pods = {index: pod(index, 0, "Completed") for index in range(3)}
+    worker_group.say(0, report())
+    worker_group.say(1, report())
+    worker_group.say(2, report().model_copy(update={"meter": READING.model_copy(update={"peak_memory_bytes": 300})}))
+    found, _ = worker_group.end()
+    meter = attempt_folders.with_workers(found, worker_group.spec).meter
     assert (meter.wall_seconds, meter.cpu_seconds, meter.joules) == (10, 24, 15)
     assert meter.peak_memory_bytes == 300
     assert (meter.energy_method, meter.energy_coverage) == ("estimated", 1.0)
 
 
-def test_of_a_follower_that_said_nothing_the_last_reading_counts_and_unknown_joules_stay_unknown(gang: Gang) -> None:
+def test_of_a_follower_that_said_nothing_the_last_reading_counts_and_unknown_joules_stay_unknown(
+    worker_group: WorkerGroup,
+) -> None:
     kept = READING.model_copy(update={"joules": None, "energy_method": None, "energy_coverage": None})
-    uri = files.join(attempt_folders.worker_uri(gang.spec.attempt_uri, 1), METER_FILE)
+    uri = files.join(attempt_folders.worker_uri(worker_group.spec.attempt_uri, 1), METER_FILE)
     files.write_bytes(uri, kept.model_dump_json().encode())
-    meter = attempt_folders.with_workers(report(), gang.spec).meter
+    meter = attempt_folders.with_workers(report(), worker_group.spec).meter
     assert meter.cpu_seconds == 16
     assert (meter.joules, meter.energy_method, meter.energy_coverage) == (None, None, None)

@@ -14,9 +14,9 @@ import pytest
 from millrace.contracts.serving import ServingStatus
 from millrace.contracts.workload import ServingPolicy
 from millrace.storage import files
-from millrace.storage.signature import OrderKey
-from millrace_serve import orders as orders_module
-from millrace_serve.orders import Orders
+from millrace.storage.signature import SigningKey
+from millrace_serve import reconciler as reconciler_module
+from millrace_serve.reconciler import Reconciler
 from millrace_serve.switch import Switch
 from tests.images.serve.conftest import ModelStore, Server, StartServer
 
@@ -29,43 +29,43 @@ def server(start_server: StartServer) -> Any:
 @pytest.mark.parametrize("wrong", ["garbage", "unsigned", "another key", "another place", "changed", "older", "other"])
 def test_a_target_that_is_none_is_not_followed(server: Server, store: ModelStore, wrong: str) -> None:
     server.order(store.tabular("old"))
-    room, target = server.room, server.room.read_target()
+    server_files, target = server.server_files, server.server_files.read_target()
     newer = target.model_copy(
         update={"generation": 999_999, "stable": store.tabular("forged"),
                 "policy": target.policy.model_copy(update={"max_rows": 4096})}
     )  # fmt: skip
-    signed = room.key.signed(room.target_uri, newer)
-    stranger = OrderKey.of(base64.b64encode(b"x" * 32).decode())
+    signed = server_files.key.signed(server_files.target_uri, newer)
+    stranger = SigningKey.of(base64.b64encode(b"x" * 32).decode())
     data = {
         "garbage": b"{",
         "unsigned": newer.model_dump_json().encode(),
-        "another key": stranger.signed(room.target_uri, newer),
-        "another place": room.key.signed(room.spec_uri, newer),
+        "another key": stranger.signed(server_files.target_uri, newer),
+        "another place": server_files.key.signed(server_files.spec_uri, newer),
         "changed": signed.replace(b"999999", b"999998"),
-        "older": room.key.signed(room.target_uri, target.model_copy(update={"generation": 1})),
-        "other": room.key.signed(room.target_uri, newer.model_copy(update={"workload": "shapes"})),
+        "older": server_files.key.signed(server_files.target_uri, target.model_copy(update={"generation": 1})),
+        "other": server_files.key.signed(server_files.target_uri, newer.model_copy(update={"workload": "shapes"})),
     }[wrong]
-    files.write_bytes(room.target_uri, data)
-    room.wait_for(lambda status: status.reason != "", "the complaint", 30)
+    files.write_bytes(server_files.target_uri, data)
+    server_files.wait_for(lambda status: status.reason != "", "the complaint", 30)
     assert server.infer([(1.0, 0.0)]).json()["model_version"] == "old"
     assert server.infer([(1.0, 0.0)] * (target.policy.max_rows + 1)).status_code == 413
-    files.write_bytes(room.target_uri, room.key.signed(room.target_uri, target))
+    files.write_bytes(server_files.target_uri, server_files.key.signed(server_files.target_uri, target))
     assert server.order(target.stable).reason == ""
 
 
 def test_a_server_begins_with_no_spec_that_was_not_signed(start_server: StartServer, store: ModelStore) -> None:
     first = start_server()
     first.stop()
-    spec = first.room.read_spec()
-    files.write_bytes(first.room.spec_uri, spec.model_dump_json().encode())
+    spec = first.server_files.read_spec()
+    files.write_bytes(first.server_files.spec_uri, spec.model_dump_json().encode())
     command = [
         sys.executable,
         "-m",
         "millrace_serve",
         "--spec",
-        first.room.spec_uri,
-        "--orders-key",
-        first.room.key.public,
+        first.server_files.spec_uri,
+        "--verify-key",
+        first.server_files.key.public,
     ]
     path = os.pathsep.join(path for path in sys.path if path)
     ended = subprocess.run(command, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, check=False)
@@ -78,7 +78,9 @@ def test_the_status_goes_on_when_the_clock_is_set(
     store: ModelStore, tmp_path: Path, step: float, monkeypatch: Any
 ) -> None:
     said: list[ServingStatus] = []
-    orders = Orders(Switch(ServingPolicy()), "colours", (tmp_path / "t").as_uri(), (tmp_path / "s").as_uri(), "", "")
+    orders = Reconciler(
+        Switch(ServingPolicy()), "colours", (tmp_path / "t").as_uri(), (tmp_path / "s").as_uri(), "", ""
+    )
     monkeypatch.setattr(orders, "_write", said.append)
     real, shift = datetime, [0.0]
 
@@ -87,7 +89,7 @@ def test_the_status_goes_on_when_the_clock_is_set(
         def now(cls, zone: Any = None) -> Any:
             return real.now(zone) + timedelta(seconds=shift[0])
 
-    monkeypatch.setattr(orders_module, "datetime", Clock)
+    monkeypatch.setattr(reconciler_module, "datetime", Clock)
     orders.start()
     try:
         while not said:

@@ -5,7 +5,7 @@ import copy
 from kubernetes.client import models as k8s
 
 from millrace.contracts.cluster import Cluster
-from millrace.contracts.run_spec import WORKERS_FOLDER, Gang, RunSpec
+from millrace.contracts.run_spec import WORKERS_FOLDER, RunSpec, WorkerGroup
 from millrace.launchers.kubernetes import QUEUE_LABEL
 from millrace.storage import files
 
@@ -16,23 +16,23 @@ PORT = 8476
 _FINISHED_SECONDS = 600
 
 
-def worker_orders(spec: RunSpec, job: str, cluster: Cluster) -> dict[str, RunSpec]:
+def worker_specs(spec: RunSpec, job: str, cluster: Cluster) -> dict[str, RunSpec]:
     """Return each worker's step spec by the URI from which its pod reads it. The leader's folder is the attempt's."""
-    orders = {}
+    specs = {}
     for index in range(spec.workers):
         own = files.join(spec.attempt_uri, WORKERS_FOLDER, str(index))
-        gang = Gang(
+        worker_group = WorkerGroup(
             workers=spec.workers,
             index=index,
             coordinator=f"{job}-0.{job}.{cluster.namespace}.svc:{PORT}",
             join_seconds=cluster.start_timeout_seconds,
         )
-        update = {"gang": gang, "attempt_uri": own if index else spec.attempt_uri}
-        orders[f"{own}.json"] = spec.model_copy(update=update)
-    return orders
+        update = {"worker_group": worker_group, "attempt_uri": own if index else spec.attempt_uri}
+        specs[f"{own}.json"] = spec.model_copy(update=update)
+    return specs
 
 
-def gang_job(pod: k8s.V1Pod, spec: RunSpec) -> k8s.V1Job:
+def group_job(pod: k8s.V1Pod, spec: RunSpec) -> k8s.V1Job:
     """Return a job with the name of ``pod``; its pods differ from ``pod`` in their step spec only.
 
     If one pod fails, the job ends all of them.
@@ -42,8 +42,8 @@ def gang_job(pod: k8s.V1Pod, spec: RunSpec) -> k8s.V1Job:
     labels = template.metadata.labels
     queue = {QUEUE_LABEL: labels.pop(QUEUE_LABEL)} if QUEUE_LABEL in labels else {}
     template.spec.subdomain = name
-    order = files.join(spec.attempt_uri, WORKERS_FOLDER, "$(JOB_COMPLETION_INDEX).json")
-    template.spec.containers[0].args = ["--spec", order]
+    own_spec = files.join(spec.attempt_uri, WORKERS_FOLDER, "$(JOB_COMPLETION_INDEX).json")
+    template.spec.containers[0].args = ["--spec", own_spec]
     return k8s.V1Job(
         api_version="batch/v1",
         kind="Job",
@@ -64,7 +64,7 @@ def gang_job(pod: k8s.V1Pod, spec: RunSpec) -> k8s.V1Job:
     )
 
 
-def gang_service(job: k8s.V1Job) -> k8s.V1Service:
+def group_service(job: k8s.V1Job) -> k8s.V1Service:
     """Return the headless Service of ``job``: DNS names for its pods before they are ready; the job owns it."""
     name = job.metadata.name
     owner = k8s.V1OwnerReference(api_version="batch/v1", kind="Job", name=name, uid=job.metadata.uid)
@@ -76,6 +76,6 @@ def gang_service(job: k8s.V1Job) -> k8s.V1Service:
             cluster_ip="None",
             publish_not_ready_addresses=True,
             selector={JOB_LABEL: name},
-            ports=[k8s.V1ServicePort(name="gang", port=PORT)],
+            ports=[k8s.V1ServicePort(name="workers", port=PORT)],
         ),
     )

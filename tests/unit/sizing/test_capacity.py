@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from millrace.contracts.errors import BadInputError
-from millrace.sizing.rooms import rooms
+from millrace.sizing.capacity import capacities
 
 GPU = "nvidia.com/gpu"
 
@@ -39,7 +39,7 @@ def test_quotas_and_the_freest_node() -> None:
         pod("b", "Succeeded", gpus="4"),
         pod("c", gpus="8"),
     ]
-    given, freest = rooms({"items": listed}, "steps")
+    given, freest = capacities({"items": listed}, "steps")
     assert (given.name, given.cores, given.memory_bytes, given.gpus) == ("quota millrace", 63.5, 512 * 2.0**30, 2)
     assert (freest.name, freest.cores, freest.memory_bytes, freest.gpus) == ("node b", 32, 512 * 2.0**30, 4)
 
@@ -47,4 +47,4 @@ def test_quotas_and_the_freest_node() -> None:
 def test_another_document_is_refused() -> None:
     for wrong in ({}, {"items": [{"kind": "Node"}]}):
         with pytest.raises(BadInputError, match="no list of a cluster's objects"):
-            rooms(wrong, "steps")
+            capacities(wrong, "steps")

@@ -14,7 +14,7 @@ from millrace.contracts.run_spec import SPEC_FILE, RunSpec, ServeTask
 from millrace.contracts.serving import STATUS_FILE, TARGET_FILE, ServingStatus, ServingTarget
 from millrace.contracts.workload import ServingPolicy
 from millrace.storage import files
-from millrace.storage.signature import OrderKey, opened
+from millrace.storage.signature import SigningKey, opened
 
 Word = TypeVar("Word", ServingTarget, ServingStatus, RunSpec)
 Progress = Callable[[str], None]
@@ -30,7 +30,7 @@ class ServingTimeoutError(TransientError):
 
 
 @dataclass(frozen=True)
-class ServingRoom:
+class ServerFiles:
     """Serving folder ``<root>/serving/<workload>``: the rollout writes the target, the server its status and log.
 
     Airflow's files are signed with ``key`` and refused without a valid signature; the status is not signed.
@@ -38,7 +38,7 @@ class ServingRoom:
 
     root_uri: str
     workload: str
-    key: OrderKey
+    key: SigningKey
 
     @property
     def uri(self) -> str:
@@ -97,7 +97,7 @@ class ServingRoom:
         """Write and return a serving target; its generation is above the last target's and the status's."""
         target, status = self.read_target(), self.read_status()
         last = max(target.generation if target else 0, status.generation if status else 0)
-        order = ServingTarget(
+        written = ServingTarget(
             generation=last + 1,
             workload=self.workload,
             policy=policy,
@@ -105,8 +105,8 @@ class ServingRoom:
             canary=canary,
             canary_percent=canary_percent if canary else 0,
         )
-        files.write_bytes(self.target_uri, self.key.signed(self.target_uri, order))
-        return order
+        files.write_bytes(self.target_uri, self.key.signed(self.target_uri, written))
+        return written
 
     def wait_for(
         self,
@@ -145,7 +145,8 @@ def _last_word(status: ServingStatus | None) -> str:
         return "no server has written a status yet"
     age_seconds = (datetime.now(UTC) - status.updated_at).total_seconds()
     reason = f" ({status.reason})" if status.reason else ""
-    return f"process {status.pid} said {age_seconds:.1f} s ago: generation {status.generation}, {status.state}{reason}"
+    age = f"process {status.pid} wrote its status {age_seconds:.1f} s ago"
+    return f"{age}: generation {status.generation}, {status.state}{reason}"
 
 
 def _bytes(uri: str) -> bytes | None:

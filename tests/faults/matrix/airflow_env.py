@@ -36,10 +36,10 @@ def machine_rows(day: date, rows: int = 150) -> list[str]:
     return lines
 
 
-class Plant:
+class AirflowEnv:
     """Everything of one run below ``home``, but the store where that is elsewhere."""
 
-    def __init__(self, home: Path, zygotes: Path, store: str = "", **environment: str) -> None:
+    def __init__(self, home: Path, fork_servers: Path, store: str = "", **environment: str) -> None:
         self.home = home
         self.kept = home.with_name(home.name + "-kept")
         self.store = store or (home / "store").as_uri()
@@ -52,7 +52,7 @@ class Plant:
         }
         self.environment |= {"MILLRACE_STORAGE_URI": self.store, "MILLRACE_STOP_GRACE_SECONDS": "5"}
         self.environment |= {name: value for name, value in os.environ.items() if name.startswith(("AWS_", "HADOOP_"))}
-        self._zygotes = zygotes
+        self._fork_servers = fork_servers
         self._bucket = Bucket(self.store) if self.store.startswith("s3://") else None
         home.mkdir(parents=True, exist_ok=True)
         self.ledger.migrate()
@@ -63,7 +63,7 @@ class Plant:
 
     @property
     def log(self) -> Path:
-        """What the tasks of this plant say."""
+        """What the tasks of this Airflow environment say."""
         return self.home / "tasks.log"
 
     def deliver(self, day: date, lines: list[str] | None = None) -> Path:
@@ -77,7 +77,7 @@ class Plant:
 
     def start(self, task: str, number: int = 1, point: Point | None = None, cold: bool = False, **env: str) -> Any:
         """Start a try of a task; ``point`` kills it, or the step that it starts."""
-        environment = {**self.environment, **env} | ({} if cold else {WARM: str(self._zygotes)})
+        environment = {**self.environment, **env} | ({} if cold else {WARM: str(self._fork_servers)})
         if point is not None:
             armed = {POINT: point.name, REACHED: str(self.reached)}
             environment |= armed if point.side == "task" else {STEP_POINT: json.dumps(armed)}
@@ -85,7 +85,12 @@ class Plant:
             output.write(f"--- {task}, try {number}, killed at {point.name if point else 'no point'}\n".encode())
             output.flush()
             return WarmProcess(
-                self._zygotes / "airflow", "matrix.task", [task, str(number)], self.home, environment, [output.fileno()]
+                self._fork_servers / "airflow",
+                "matrix.task",
+                [task, str(number)],
+                self.home,
+                environment,
+                [output.fileno()],
             )
 
     def run(self, task: str, number: int = 1, **options: Any) -> int:

@@ -37,7 +37,7 @@ class View:
     reason: str
 
 
-class Orders:
+class Reconciler:
     """Polls ``target_uri`` and writes ``status_uri``, each in its own thread, so that no request waits for either.
 
     A version is loaded and verified before requests go to it. If the stable version cannot be loaded, the current one
@@ -177,12 +177,12 @@ class Orders:
                 log.warning("the target cannot be followed now: %s", error)
 
     def _tell(self) -> None:
-        told: ServingStatus | None = None
-        told_at_seconds = 0.0
+        written: ServingStatus | None = None
+        written_at_seconds = 0.0
         while not self._stop.is_set():
             now, at_seconds = self.status(), time.monotonic()
-            if told is None or at_seconds - told_at_seconds >= STATUS_SECONDS or _news(now) != _news(told):
-                told, told_at_seconds = now, at_seconds
+            if written is None or at_seconds - written_at_seconds >= STATUS_SECONDS or _news(now) != _news(written):
+                written, written_at_seconds = now, at_seconds
                 self._write(now)
             self._stop.wait(POLL_LOCAL_SECONDS / 2)
         self._write(self.status())

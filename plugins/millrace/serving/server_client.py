@@ -15,7 +15,7 @@ _LOOK_EVERY_SECONDS = 5.0
 _PROXY_SECONDS = 30.0
 
 
-class Asker:
+class ServerClient:
     """Client that sends replayed rows to a workload's services; the address of each is looked up once.
 
     ``versions`` maps a version's own service to that version: an answer of another version is a failure. A failed

@@ -3,14 +3,14 @@
 from collections.abc import Mapping
 
 from millrace.contracts.errors import StepError
-from millrace.orchestration.operators.close import CloseOperator
+from millrace.orchestration.operators.finish import FinishOperator
 from millrace.orchestration.run_entry import actor
 from millrace.orchestration.servers.cluster_server import rollout_of, serve_live
 from millrace.runs.run import Run
 
 
-class ClusterCloseOperator(CloseOperator):
-    """CloseOperator for Kubernetes: a canary whose task was killed or ended by hand loses its share of requests."""
+class ClusterFinishOperator(FinishOperator):
+    """FinishOperator for Kubernetes: a canary whose task was killed or ended by hand loses its share of requests."""
 
     def settle(self, run: Run, states: Mapping[str, str | None]) -> None:
         """Make the ledger's live version answer alone if this run's candidate still has servers beside it.

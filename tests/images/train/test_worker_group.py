@@ -16,7 +16,7 @@ import pytest
 
 from millrace.contracts.data import DatasetVersion
 from millrace.contracts.report import Report, TrainResult
-from millrace.contracts.run_spec import REPORT_FILE, Gang, RunSpec, TrainTask
+from millrace.contracts.run_spec import REPORT_FILE, RunSpec, TrainTask, WorkerGroup
 from millrace.storage import files
 
 MakeSpec: TypeAlias = Callable[..., RunSpec]
@@ -42,7 +42,7 @@ class Workers:
             spec.model_copy(
                 update={
                     "attempt_uri": files.join(spec.attempt_uri, str(index)),
-                    "gang": Gang(workers=workers, index=index, coordinator=coordinator),
+                    "worker_group": WorkerGroup(workers=workers, index=index, coordinator=coordinator),
                 }
             )
             for index in range(workers)
@@ -72,7 +72,7 @@ class Workers:
 
 
 @pytest.fixture
-def gang(tmp_path: Path, repository: Path) -> Iterator[Workers]:
+def worker_group(tmp_path: Path, repository: Path) -> Iterator[Workers]:
     made = Workers(tmp_path, repository)
     yield made
     for process in made.started:
@@ -99,15 +99,15 @@ def weights_of(spec: RunSpec) -> str:
 
 
 def test_workers_end_with_equal_weights_and_the_losses_do_not_depend_on_their_number(
-    number_spec: MakeSpec, task: TrainTask, gang: Workers, read_losses: ReadLosses
+    number_spec: MakeSpec, task: TrainTask, worker_group: Workers, read_losses: ReadLosses
 ) -> None:
     losses = []
     for workers in (2, 3):
         # 16 is no multiple of 3: the shares of a batch are filled up, and what fills them counts for nothing
         spec = number_spec(task, attempt=workers)
         spec = spec.model_copy(update={"state_uri": f"{spec.state_uri}-{workers}"})
-        leader, *followers = gang.start(spec, workers)
-        assert gang.ends() == [0] * workers
+        leader, *followers = worker_group.start(spec, workers)
+        assert worker_group.ends() == [0] * workers
         assert {weights_of(each) for each in followers} == {weights_of(leader)}
         assert isinstance(report_of(leader).result, TrainResult)
         assert all(report_of(each).result is None for each in followers)
@@ -118,21 +118,21 @@ def test_workers_end_with_equal_weights_and_the_losses_do_not_depend_on_their_nu
 
 
 def test_a_lost_worker_ends_the_other_and_both_go_on_from_the_checkpoint(
-    number_spec: MakeSpec, task: TrainTask, gang: Workers, read_losses: ReadLosses
+    number_spec: MakeSpec, task: TrainTask, worker_group: Workers, read_losses: ReadLosses
 ) -> None:
     options = {"checkpoint_seconds": 0.05, "hidden": "64,32"}
     first, second = (number_spec(task, attempt, options, epochs=20) for attempt in (1, 2))
-    specs = gang.start(first)
-    gang.wait_for_step(first.state_uri, 5)
-    gang.started[1].send_signal(signal.SIGKILL)
-    gang.started[1].wait()
-    assert gang.started[0].wait(PATIENCE_SECONDS) == 30
+    specs = worker_group.start(first)
+    worker_group.wait_for_step(first.state_uri, 5)
+    worker_group.started[1].send_signal(signal.SIGKILL)
+    worker_group.started[1].wait()
+    assert worker_group.started[0].wait(PATIENCE_SECONDS) == 30
     lost = report_of(specs[0])
     assert lost.outcome == "interrupted"
     assert "another worker was lost" in lost.reason
 
-    specs = gang.start(second)
-    assert gang.ends() == [0, 0]
+    specs = worker_group.start(second)
+    assert worker_group.ends() == [0, 0]
     result = report_of(specs[0]).result
     assert isinstance(result, TrainResult)
     assert result.resumed_from_step is not None
@@ -142,13 +142,13 @@ def test_a_lost_worker_ends_the_other_and_both_go_on_from_the_checkpoint(
 
 
 def test_a_worker_that_is_asked_to_stop_stops_all_at_one_step(
-    number_spec: MakeSpec, task: TrainTask, gang: Workers
+    number_spec: MakeSpec, task: TrainTask, worker_group: Workers
 ) -> None:
     spec = number_spec(task, options={"checkpoint_seconds": 3600}, epochs=100)
-    specs = gang.start(spec)
-    gang.wait_for_step(spec.state_uri, 13)
-    gang.started[1].send_signal(signal.SIGTERM)
-    assert gang.ends() == [30, 30]
+    specs = worker_group.start(spec)
+    worker_group.wait_for_step(spec.state_uri, 13)
+    worker_group.started[1].send_signal(signal.SIGTERM)
+    assert worker_group.ends() == [30, 30]
     reasons = {report_of(each).reason for each in specs}
     assert len(reasons) == 1
     assert "asked to stop after step" in reasons.pop()

@@ -22,7 +22,7 @@ _TOKEN_BYTES = 4.5
 
 
 @dataclass(frozen=True)
-class Question:
+class SizingQuery:
     """A sizing request; ``config`` is a Hugging Face ``config.json`` that replaces the catalogue's model."""
 
     model: str
@@ -81,26 +81,26 @@ def read_json(path: Path) -> Mapping[str, Any]:
     return found
 
 
-def table(question: Question, choices: Sequence[Choice]) -> list[str]:
+def table(query: SizingQuery, choices: Sequence[Choice]) -> list[str]:
     """Return one choice in full, several side by side, as lines of text."""
-    return _full(question, choices[0]) if len(choices) == 1 else _beside(choices)
+    return _full(query, choices[0]) if len(choices) == 1 else _beside(choices)
 
 
-def document(question: Question, choices: Sequence[Choice]) -> str:
+def document(query: SizingQuery, choices: Sequence[Choice]) -> str:
     """Return the choices as JSON, in SI units."""
     found = [
         {
             "hardware": each.hardware.name,
             "accumulation": each.job.accumulation,
             "unfit": each.unfit,
-            "flops_by_layer": each.job.size.flops_by_layer(question.length),
+            "flops_by_layer": each.job.size.flops_by_layer(query.length),
             "training_flops": each.job.training_flops,
             "optimiser_flops": each.job.size.optimiser_flops * each.job.steps,
             "parameters": each.job.size.parameters,
             **asdict(each.estimate),
             "requests": [
                 {"rows": rows, "seconds_p50": latency.p50, "seconds_p99": latency.p90, "joules": joules}
-                for rows, (latency, joules) in _served(question, each).items()
+                for rows, (latency, joules) in _served(query, each).items()
             ],
         }
         for each in choices
@@ -108,19 +108,19 @@ def document(question: Question, choices: Sequence[Choice]) -> str:
     return json.dumps(found, default=lambda value: value.model_dump(), indent=1)
 
 
-def _full(question: Question, each: Choice) -> list[str]:
+def _full(query: SizingQuery, each: Choice) -> list[str]:
     found, size = each.estimate, each.job.size
     step = found.step
     lines = [
-        f"{question.model} on {each.hardware.name}, {each.job.batch_rows} rows a step"
+        f"{query.model} on {each.hardware.name}, {each.job.batch_rows} rows a step"
         + (f" in {each.job.accumulation} parts" if each.job.accumulation > 1 else "")
-        + f", {question.precision}",
+        + f", {query.precision}",
         f"parameters      {size.parameters:,}",
         f"FLOPs           {each.job.training_flops:.4g} in all, {size.training_flops_per_row:.4g} a row, "
         f"{size.optimiser_flops:.3g} a step of the optimiser",
         *(
             f"  {name:22} {forward:10.4g} forward {backward:10.4g} backward"
-            for name, (forward, backward) in size.flops_by_layer(question.length).items()
+            for name, (forward, backward) in size.flops_by_layer(query.length).items()
             if forward
         ),
         f"step            {step.total:.4g} s, {found.rows_per_second:,.0f} rows/s; bound by {found.bottleneck}",
@@ -143,7 +143,7 @@ def _full(question: Question, each: Choice) -> list[str]:
         f"storage {found.storage_bytes / 1e9:,.2f} GB",
         "a request",
     ]
-    for rows, (latency, joules) in _served(question, each).items():
+    for rows, (latency, joules) in _served(query, each).items():
         lines.append(
             f"  of {rows:2} rows     p50 {latency.p50 * 1e3:,.2f} ms, p99 {latency.p90 * 1e3:,.2f} ms, {joules:,.3g} J"
         )
@@ -156,8 +156,8 @@ def _full(question: Question, each: Choice) -> list[str]:
     return lines
 
 
-def _served(question: Question, each: Choice) -> dict[int, tuple[Quantity, float]]:
-    return {rows: serving(each.job, question.length, rows, each.hardware) for rows in _REQUEST_ROWS}
+def _served(query: SizingQuery, each: Choice) -> dict[int, tuple[Quantity, float]]:
+    return {rows: serving(each.job, query.length, rows, each.hardware) for rows in _REQUEST_ROWS}
 
 
 def _beside(choices: Sequence[Choice]) -> list[str]:

@@ -23,7 +23,7 @@ _LAST_LOOKS = timedelta(minutes=5)
 _LOOKS_A_WAIT = 10  # the pause before the next look is the time waited so far, divided by this
 
 
-class DivideOperator(WorkloadOperator):
+class PlanIngestOperator(WorkloadOperator):
     """Plans ingest; the XCom is a list of windows, one for each mapped ingest task.
 
     Their number is at most the run's ``ingest_parts``; without that it depends on the arrivals' size. A run of one day

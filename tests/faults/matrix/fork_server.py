@@ -1,4 +1,4 @@
-"""``python -m matrix.zygote SOCKET MODULE…``: has an environment's modules imported, and forks a process when asked.
+"""``python -m matrix.fork_server SOCKET MODULE…``: imports an environment's modules, and forks when asked.
 
 Importing TensorFlow or Great Expectations takes longer than the steps of a small model. A forked step is a process in a
 session of its own, with the descriptors, folder and variables that it would have been started with.
@@ -36,19 +36,19 @@ def main(path: str, modules: list[str]) -> None:
         while os.getppid() == parent:
             _reap(children)
             try:
-                asker, _ = listener.accept()
+                client, _ = listener.accept()
             except TimeoutError:
                 continue
-            pid = _fork(asker, [listener, *children.values()])
-            asker.sendall(f"{pid}\n".encode())
-            children[pid] = asker
+            pid = _fork(client, [listener, *children.values()])
+            client.sendall(f"{pid}\n".encode())
+            children[pid] = client
 
 
-def _fork(asker: socket.socket, others: list[socket.socket]) -> int:
-    data, fds, _, _ = socket.recv_fds(asker, _REQUEST_BYTES, _MAX_FDS)
+def _fork(client: socket.socket, others: list[socket.socket]) -> int:
+    data, fds, _, _ = socket.recv_fds(client, _REQUEST_BYTES, _MAX_FDS)
     pid = os.fork()
     if pid == 0:
-        for other in (asker, *others):
+        for other in (client, *others):
             other.close()
         _become(json.loads(data), fds)
     for fd in fds:
@@ -89,9 +89,9 @@ def _reap(children: dict[int, socket.socket]) -> None:
     for pid in list(children):
         ended, status = os.waitpid(pid, os.WNOHANG)
         if ended:
-            asker = children.pop(pid)
-            with asker, contextlib.suppress(OSError):  # who asked may be gone: an orphan has ended
-                asker.sendall(f"{os.waitstatus_to_exitcode(status)}\n".encode())
+            client = children.pop(pid)
+            with client, contextlib.suppress(OSError):  # who asked may be gone: an orphan has ended
+                client.sendall(f"{os.waitstatus_to_exitcode(status)}\n".encode())
 
 
 if __name__ == "__main__":

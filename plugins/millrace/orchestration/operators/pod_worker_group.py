@@ -11,7 +11,7 @@ from kubernetes.client import models as k8s
 from millrace.contracts.errors import InterruptedStepError
 from millrace.contracts.report import Report
 from millrace.contracts.run_spec import REPORT_FILE, RunSpec
-from millrace.launchers import gang, kubernetes
+from millrace.launchers import kubernetes, worker_group
 from millrace.launchers.kubernetes import PodEnd
 from millrace.orchestration.operators.pod_step import PodStepOperator
 from millrace.runs import attempt_folders
@@ -22,7 +22,7 @@ _LAST_WORD_SECONDS = 30
 _LOOK_SECONDS = 0.5
 
 
-class PodGangOperator(PodStepOperator):
+class PodWorkerGroupOperator(PodStepOperator):
     """PodStepOperator for a step that may have several workers.
 
     An Indexed Job creates the pods of the worker group; the operator waits for the leader's (index 0). When a worker is
@@ -54,11 +54,11 @@ class PodGangOperator(PodStepOperator):
         # the job controller creates the pods and hides refusals: a dry run shows them
         self.client.create_namespaced_pod(self.namespace, pod_request_obj, dry_run="All")
         name = pod_request_obj.metadata.name
-        for uri, order in gang.worker_orders(spec, name, self.team_cluster()).items():
-            files.write_bytes(uri, order.document)
+        for uri, worker_spec in worker_group.worker_specs(spec, name, self.team_cluster()).items():
+            files.write_bytes(uri, worker_spec.document)
         self._job = name
-        job = self._jobs().create_namespaced_job(self.namespace, gang.gang_job(pod_request_obj, spec))
-        self.client.create_namespaced_service(self.namespace, gang.gang_service(job))
+        job = self._jobs().create_namespaced_job(self.namespace, worker_group.group_job(pod_request_obj, spec))
+        self.client.create_namespaced_service(self.namespace, worker_group.group_service(job))
         self.log.info("job %s: %d workers", name, spec.workers)
         # awaited here, not in the triggerer: the job deletes a waiting pod when another worker fails
         pods: dict[int, k8s.V1Pod] = {}
@@ -94,8 +94,8 @@ class PodGangOperator(PodStepOperator):
         return report, end
 
     def _pods(self, job: str) -> dict[int, k8s.V1Pod]:
-        pods = self.client.list_namespaced_pod(self.namespace, label_selector=f"{gang.JOB_LABEL}={job}").items
-        return {int(pod.metadata.labels[gang.INDEX_LABEL]): pod for pod in pods}
+        pods = self.client.list_namespaced_pod(self.namespace, label_selector=f"{worker_group.JOB_LABEL}={job}").items
+        return {int(pod.metadata.labels[worker_group.INDEX_LABEL]): pod for pod in pods}
 
     def _await_followers(self, spec: RunSpec, followers: Sequence[int]) -> None:
         """Wait up to 30 s for the followers' reports, which hold their last meter readings."""
@@ -121,7 +121,7 @@ class PodGangOperator(PodStepOperator):
     def _build_find_pod_label_selector(self, context: Context | None = None, *, exclude_checked: bool = True) -> str:
         followers = ",".join(str(index) for index in range(1, 64))
         own: Any = super()._build_find_pod_label_selector(context, exclude_checked=exclude_checked)
-        return f"{own},{gang.INDEX_LABEL} notin ({followers})"
+        return f"{own},{worker_group.INDEX_LABEL} notin ({followers})"
 
 
 def _outlast(see: Callable[[], T], at_most_seconds: float) -> T:
@@ -149,6 +149,6 @@ def _report_uri(spec: RunSpec, index: int) -> str:
 
 def _first(ends: Sequence[PodEnd]) -> PodEnd:
     """Return the end with a cause of its own, in preference to ends that the loss of another worker caused."""
-    order = ("oom", "not_started", "ended", "disrupted")
+    kinds = ("oom", "not_started", "ended", "disrupted")
     own = [end for end in ends if end.exit_code != InterruptedStepError.exit_code]
-    return min(own or ends, key=lambda end: order.index(end.kind))
+    return min(own or ends, key=lambda end: kinds.index(end.kind))
