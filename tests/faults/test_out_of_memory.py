@@ -80,12 +80,12 @@ def test_f16_a_training_killed_for_want_of_memory_gets_more_and_its_family_learn
     spec = training.launch()
     training.over(ended(code=137, reason="OOMKilled", limit=limits(training)[0]))
     assert limits(training) == [1408, 2112]
-    assert training.order(1).key == spec.key, "no retry was used up"
+    assert training.spec_given(1).key == spec.key, "no retry was used up"
     assert training.ledger.calibration(spec.hardware.name, "mlp_classifier") is None
     meter = MeterReading(
         started_at=datetime(2026, 1, 2, tzinfo=UTC), wall_seconds=5, cpu_seconds=5, peak_memory_bytes=1800 << 20
     )
-    told = TRAINED.model_copy(update={"trained_uri": f"{training.order(1).attempt_uri}/out/trained"})
+    told = TRAINED.model_copy(update={"trained_uri": f"{training.spec_given(1).attempt_uri}/out/trained"})
     done = Report(outcome="ok", reason="done", meter=meter, result=told)
     assert training.over(ended("Succeeded", 0), done, "success") == "done"
     learned = training.ledger.calibration(spec.hardware.name, "mlp_classifier")
@@ -114,8 +114,8 @@ def test_f16_a_gpu_without_room_is_fed_fewer_rows_and_that_is_remembered(trainin
     training.launch()
     for _ in range(3):
         training.over(ended(code=20), failed(error))
-    tasks = [training.order(number).task for number in range(4)]
+    tasks = [training.spec_given(number).task for number in range(4)]
     assert [task.rows_at_once for task in tasks if isinstance(task, TrainTask)] == [None, 4, 2, 1]
     with pytest.raises(AirflowFailException, match="one row, with its gradients, fits"):
         training.over(ended(code=20), failed(error))
-    assert training.ledger.device_rows_correction("flowers", training.order(0).hardware.name) == 1
+    assert training.ledger.device_rows_correction("flowers", training.spec_given(0).hardware.name) == 1

@@ -5,6 +5,7 @@ import socket
 from typing import Any
 
 import uvicorn
+import uvloop
 
 from millrace_serve.connection import BoundedConnection, Connections
 
@@ -65,11 +66,11 @@ def _waiting(listener: socket.socket) -> list[socket.socket]:
             return found
 
 
-class ServingLoop(asyncio.SelectorEventLoop):
-    """Event loop with a 10 s limit for TLS handshakes, because `Connections` does not count connections in one."""
+class ServingLoop(uvloop.Loop):
+    """uvloop's event loop with a 10 s limit for TLS handshakes, because `Connections` does not count connections in one."""
 
     async def create_server(self, *given: Any, ssl: Any = None, **named: Any) -> Any:  # noqa: ANN401 - asyncio's own
-        """Create a server as asyncio does, with the shorter handshake timeout by default."""
+        """Create a server as uvloop does, with the shorter handshake timeout by default."""
         if ssl is not None:
             named.setdefault("ssl_handshake_timeout", HANDSHAKE_SECONDS)
         return await super().create_server(*given, ssl=ssl, **named)

@@ -172,10 +172,10 @@ def test_a_deleted_pod_is_followed_by_another_in_the_same_try(harness: Harness, 
     harness.launch()
     harness.over(end)
     harness.over(end)
-    assert [harness.order(number).attempt_uri.rpartition("/")[2] for number in range(3)] == [
+    assert [harness.spec_given(number).attempt_uri.rpartition("/")[2] for number in range(3)] == [
         "try-1", "try-1-restart-1", "try-1-restart-2"
     ]  # fmt: skip
-    assert len({harness.order(number).state_uri for number in range(3)}) == 1, "another checkpoint's folder"
+    assert len({harness.spec_given(number).state_uri for number in range(3)}) == 1, "another checkpoint's folder"
     assert harness.over(ended("Succeeded", 0), DONE, "success") == "done"
 
 
@@ -207,7 +207,7 @@ def planned(harness: Harness, spec: RunSpec) -> Harness:
         dataset=DatasetVersion(workload="flowers", uri="file:///table", version=1, until=date(2026, 1, 1)),
         model_parameters=1, forward_flops_per_row=1, training_flops=1, train_rows=1, seconds_by_step={},
         seconds=some, peak_memory_bytes=some, joules=some, bottleneck="compute", sha256="0" * 64,
-        hardware=harness.order(-1).hardware,
+        hardware=harness.spec_given(-1).hardware,
     )  # fmt: skip
     harness.ledger.store_plan("flowers", "manual__1", 0, plan)
     harness.step = step_specs.train
@@ -220,7 +220,7 @@ def test_a_gpu_without_room_is_fed_half_the_rows_in_another_pod_until_one_row_is
     planned.launch()
     for _ in range(3):
         planned.over(ended(code=20), failed(error))
-    given = [planned.order(number) for number in range(4)]
+    given = [planned.spec_given(number) for number in range(4)]
     assert [order.task.rows_at_once for order in given if isinstance(order.task, TrainTask)] == [None, 4, 2, 1]
     assert {order.key.try_number for order in given} == {1}
     assert len({order.state_uri for order in given}) == 1, "another checkpoint's folder"
