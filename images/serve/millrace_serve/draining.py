@@ -67,7 +67,7 @@ def _waiting(listener: socket.socket) -> list[socket.socket]:
 
 
 class ServingLoop(uvloop.Loop):
-    """uvloop's event loop with a 10 s limit for TLS handshakes, because `Connections` does not count connections in one."""
+    """uvloop's loop with a 10 s limit for TLS handshakes, because `Connections` does not count connections in one."""
 
     async def create_server(self, *given: Any, ssl: Any = None, **named: Any) -> Any:  # noqa: ANN401 - asyncio's own
         """Create a server as uvloop does, with the shorter handshake timeout by default."""
