@@ -84,7 +84,7 @@ def test_the_drivers_report_decides(
             raise AirflowException("the driver failed\nand more")
 
     monkeypatch.setattr(SparkKubernetesOperator, "execute", execute)
-    task = PodSparkOperator(task_id="validate", image="data", order=order, workload=workload)
+    task = PodSparkOperator(task_id="validate", image="data", make_task=order, workload=workload)
     if driver_ends == "without a report":
         with pytest.raises(AirflowException, match=r"left no report: the driver failed$"):
             task.execute(context)

@@ -80,7 +80,7 @@ def test_a_try_is_ended_and_booked_once(site: Site) -> None:
 def test_a_try_whose_order_was_changed_is_ended_and_the_order_says_nothing_about_others(site: Site, what: str) -> None:
     other = site.spec.key.model_copy(update={"run_id": "another"})
     files.write_bytes(site.spec_uri, site.spec.model_copy(update={"key": other}).document)
-    with pytest.raises(RefusedError, match="changed after it was given"):
+    with pytest.raises(RefusedError, match="changed after it was written"):
         stopping.main([what, site.spec_uri, site.spec.sha256, *(["marked"] if what == "try" else [])])
     site.process.wait(10)
     assert site.booked() == []

@@ -41,8 +41,8 @@ SHA = "ab" * 32
 Change = Callable[[Any], Any]
 
 
-class Orders:
-    """One order of each step in a store, and the honest result of each."""
+class StepSpecs:
+    """One spec of each step in a store, and the honest result of each."""
 
     def __init__(self, spec: RunSpec, root: Path) -> None:
         self.root = files.to_uri(root)
@@ -85,7 +85,7 @@ class Orders:
     def attempt(self, step: str) -> str:
         return files.join(self._run, step, "try-1")
 
-    def order(self, step: str) -> RunSpec:
+    def spec_of(self, step: str) -> RunSpec:
         tasks: dict[str, Task] = {
             "ingest": IngestTask(window=Window(first=DAY, last=DAY)),
             "validate": ValidateTask(
@@ -129,8 +129,8 @@ class Orders:
 
 
 @pytest.fixture
-def orders(spec: RunSpec, tmp_path: Path) -> Orders:
-    return Orders(spec, tmp_path / "store")
+def specs(spec: RunSpec, tmp_path: Path) -> StepSpecs:
+    return StepSpecs(spec, tmp_path / "store")
 
 
 @pytest.fixture
@@ -199,18 +199,18 @@ STEPS = ("ingest", "validate", "train", "export", "evaluate")
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_what_an_order_says_is_believed(orders: Orders, ledger: Ledger, step: str) -> None:
-    report = Report(outcome="ok", reason="done", meter=METER, result=orders.honest(step))
-    report_claims.check(orders.order(step), report)
+def test_a_report_that_agrees_with_its_spec_is_believed(specs: StepSpecs, ledger: Ledger, step: str) -> None:
+    report = Report(outcome="ok", reason="done", meter=METER, result=specs.honest(step))
+    report_claims.check(specs.spec_of(step), report)
 
 
 @pytest.mark.parametrize(("step", "lie"), LIES)
 def test_a_lie_ends_the_run_and_leaves_nothing_but_its_joules(
-    orders: Orders, ledger: Ledger, step: str, lie: Change
+    specs: StepSpecs, ledger: Ledger, step: str, lie: Change
 ) -> None:
-    report = Report(outcome="ok", reason="done", meter=METER, result=lie(orders.honest(step)))
-    with pytest.raises(AirflowFailException, match="report is not of its order"):
-        attempts.conclude(orders.order(step), report, "pod:steps/a", ledger, lambda *_: None)
+    report = Report(outcome="ok", reason="done", meter=METER, result=lie(specs.honest(step)))
+    with pytest.raises(AirflowFailException, match="report contradicts its spec"):
+        attempts.conclude(specs.spec_of(step), report, "pod:steps/a", ledger, lambda *_: None)
     [row] = ledger.tries("flowers", "manual__1", 0)
     assert (row["outcome"], row["joules"]) == ("failed", 7.0)
     assert ledger.committed_report("flowers", "manual__1", step) is None
@@ -221,7 +221,7 @@ def test_a_lie_ends_the_run_and_leaves_nothing_but_its_joules(
 @pytest.mark.parametrize("outcome", ["ok", "skipped", "failed", "interrupted"])
 @pytest.mark.parametrize("code", ReasonCode)
 def test_a_step_says_why_it_failed_and_never_what_is_decided_before_and_after_it(
-    orders: Orders, ledger: Ledger, outcome: Any, code: ReasonCode
+    specs: StepSpecs, ledger: Ledger, outcome: Any, code: ReasonCode
 ) -> None:
     report = Report(outcome=outcome, reason="the backfill's budget", code=code, meter=METER)
     its_own = {
@@ -229,7 +229,7 @@ def test_a_step_says_why_it_failed_and_never_what_is_decided_before_and_after_it
         "failed": {"bad_input", "transient", "refused", "out_of_memory", "out_of_device_memory", "unforeseen"},
     }  # fmt: skip
     with suppress(AirflowSkipException, AirflowFailException, AirflowException):
-        attempts.conclude(orders.order("ingest"), report, "pod:steps/a", ledger, lambda *_: None)
+        attempts.conclude(specs.spec_of("ingest"), report, "pod:steps/a", ledger, lambda *_: None)
     [row] = ledger.tries("flowers", "manual__1", 0)
     believed = (outcome, code.value) if code in its_own[outcome] else ("failed", "report_refused")
     assert (row["outcome"], row["reason_code"]) == believed
@@ -239,20 +239,20 @@ def test_a_step_says_why_it_failed_and_never_what_is_decided_before_and_after_it
 @pytest.mark.parametrize("step", ["train", "export", "evaluate"])
 @pytest.mark.parametrize("code", [None, ReasonCode.NO_NEW_DATA])
 def test_a_step_that_reads_no_arrivals_is_never_left_out_by_itself(
-    orders: Orders, step: str, code: ReasonCode | None
+    specs: StepSpecs, step: str, code: ReasonCode | None
 ) -> None:
     report = Report(outcome="skipped", reason="no new data", code=code, meter=METER)
-    with pytest.raises(RefusedError, match="not of its order: the outcome"):
-        report_claims.check(orders.order(step), report)
+    with pytest.raises(RefusedError, match="contradicts its spec: the outcome"):
+        report_claims.check(specs.spec_of(step), report)
 
 
 @pytest.mark.parametrize("step", STEPS)
 @pytest.mark.parametrize("told", STEPS)
-def test_a_step_reports_its_own_kind_of_result(orders: Orders, step: str, told: str) -> None:
+def test_a_step_reports_its_own_kind_of_result(specs: StepSpecs, step: str, told: str) -> None:
     if step != told:
-        report = Report(outcome="ok", reason="done", meter=METER, result=orders.honest(told))
+        report = Report(outcome="ok", reason="done", meter=METER, result=specs.honest(told))
         with pytest.raises(RefusedError, match="kind of the result"):
-            report_claims.check(orders.order(step), report)
+            report_claims.check(specs.spec_of(step), report)
 
 
 @pytest.mark.parametrize(
@@ -264,20 +264,22 @@ def test_a_step_reports_its_own_kind_of_result(orders: Orders, step: str, told: 
         {"labels": ("rose", "lily"), "dataset": DatasetVersion(workload="x", uri="file:///x", version=9, until=DAY)},
     ],
 )
-def test_a_model_in_its_place_with_its_digest_is_still_of_this_order(orders: Orders, given: dict[str, Any]) -> None:
-    result = ExportResult(model=orders.export(**given), export_error=0, export_tolerance=1, bytes=1)
+def test_a_model_in_its_place_with_its_digest_still_agrees_with_the_spec(
+    specs: StepSpecs, given: dict[str, Any]
+) -> None:
+    result = ExportResult(model=specs.export(**given), export_error=0, export_tolerance=1, bytes=1)
     with pytest.raises(RefusedError, match="manifest's"):
-        report_claims.check(orders.order("export"), Report(outcome="ok", reason="", meter=METER, result=result))
+        report_claims.check(specs.spec_of("export"), Report(outcome="ok", reason="", meter=METER, result=result))
 
 
-def test_outputs_of_an_earlier_try_are_this_steps_own(orders: Orders) -> None:
-    spec = orders.order("train").model_copy(update={"attempt_uri": files.join(orders.root, "x", "train", "try-2")})
-    result = orders.honest("train")
+def test_outputs_of_an_earlier_try_are_this_steps_own(specs: StepSpecs) -> None:
+    spec = specs.spec_of("train").model_copy(update={"attempt_uri": files.join(specs.root, "x", "train", "try-2")})
+    result = specs.honest("train")
     assert isinstance(result, TrainResult)
-    told = result.model_copy(update={"trained_uri": files.join(orders.root, "x", "train", "try-1", "out", "trained")})
+    told = result.model_copy(update={"trained_uri": files.join(specs.root, "x", "train", "try-1", "out", "trained")})
     report_claims.check(spec, Report(outcome="ok", reason="done", meter=METER, result=told))
 
 
-def test_a_report_of_before_that_named_its_data_docs_is_read(orders: Orders) -> None:
-    old = orders.honest("validate").model_dump() | {"docs_uri": ELSEWHERE}
-    assert ValidateResult.model_validate(old) == orders.honest("validate")
+def test_a_report_of_before_that_named_its_data_docs_is_read(specs: StepSpecs) -> None:
+    old = specs.honest("validate").model_dump() | {"docs_uri": ELSEWHERE}
+    assert ValidateResult.model_validate(old) == specs.honest("validate")

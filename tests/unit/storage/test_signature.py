@@ -1,4 +1,4 @@
-"""Whoever can write to the store does not say what is served: orders are signed for their place."""
+"""Write access to the store does not decide what is served: serving targets are signed for their URI."""
 
 import base64
 import stat
@@ -18,17 +18,19 @@ MODEL = ModelVersion(workload="w", version="v1", uri="file:///m/v1", manifest_sh
 KEY = SigningKey.of(base64.b64encode(bytes(32)).decode())
 
 
-def test_an_order_is_what_was_signed() -> None:
+def test_a_document_is_what_was_signed() -> None:
     assert ModelVersion.model_validate_json(opened(KEY.signed("file:///a", MODEL), "file:///a", KEY.public)) == MODEL
 
 
-@pytest.mark.parametrize("data", [b"", b"{}", MODEL.model_dump_json().encode(), b'{"order": "{}", "signature": "%%"}'])
+@pytest.mark.parametrize(
+    "data", [b"", b"{}", MODEL.model_dump_json().encode(), b'{"document": "{}", "signature": "%%"}']
+)
 def test_what_was_not_signed_is_refused(data: bytes) -> None:
-    with pytest.raises(RefusedError, match="not signed"):
+    with pytest.raises(RefusedError, match="no valid signature"):
         opened(data, "file:///a", KEY.public)
 
 
-def test_an_order_counts_in_its_own_place_and_by_its_own_key_alone() -> None:
+def test_a_document_is_valid_at_its_own_uri_and_for_its_own_key_only() -> None:
     data = KEY.signed("file:///a", MODEL)
     other = SigningKey.of(base64.b64encode(b"x" * 32).decode())
     for uri, public in (("file:///b", KEY.public), ("file:///a", other.public), ("file:///a", "none")):

@@ -150,7 +150,7 @@ def test_an_order_that_was_changed_after_it_was_given_ends_the_run_and_books_its
     files.write_bytes(uri, {"another": another.document, "no order": b"{}", "nothing": b""}[left])
     if left == "nothing":
         files.delete(uri)
-    with pytest.raises(AirflowFailException, match="the step's order was"):
+    with pytest.raises(AirflowFailException, match="the step spec was"):
         harness.over(ended("Succeeded", 0), DONE, "success", spec)
     assert ended_pods == [spec.attempt_uri]
     assert harness.ledger.tries(spec.key.dag_id, spec.key.run_id, 0)[0]["joules"] == READING.joules
