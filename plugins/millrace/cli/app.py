@@ -57,17 +57,10 @@ def _airflow(port: int) -> "LocalAirflow":
 
 
 def _imagined_run(dag_id: str, conf: str = "{}", port: int = 8080) -> "Run":
-    """Return a run of a DAG's workload that does not exist, with the DAG's parameters changed by ``conf`` (JSON)."""
-    import json
-    from datetime import date
+    from millrace.orchestration.backfill import imagined_run
 
-    from millrace.contracts.parameters import Parameters
-    from millrace.orchestration.backfill import find_workload
-    from millrace.runs.run import Run
-
-    workload, defaults = find_workload(dag_id, Path(_airflow(port).environment()["AIRFLOW__CORE__DAGS_FOLDER"]))
-    parameters = Parameters.model_validate({**defaults, **json.loads(conf)})
-    return Run.imagined(workload, parameters, date.today(), load_settings().store)
+    folder = Path(_airflow(port).environment()["AIRFLOW__CORE__DAGS_FOLDER"])
+    return imagined_run(dag_id, folder, conf, load_settings().store)
 
 
 def _person() -> "Actor":

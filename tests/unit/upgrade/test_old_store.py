@@ -6,7 +6,6 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +15,11 @@ from deltalake import DeltaTable
 
 from millrace.contracts.errors import RefusedError
 from millrace.contracts.model import ModelManifest
-from millrace.contracts.parameters import Parameters
-from millrace.orchestration.backfill import find_workload
+from millrace.orchestration.backfill import imagined_run
 from millrace.orchestration.servers import answering, live_version, model_server
 from millrace.runs import attempt_folders
 from millrace.runs.retention import Retention
-from millrace.runs.run import Run, run_folder_uri
+from millrace.runs.run import run_folder_uri
 from millrace.settings import Settings, load_settings
 from millrace.storage import folders
 from tests.unit.upgrade import old_release
@@ -127,8 +125,7 @@ def test_the_live_version_is_served_again_at_its_address(settings: Settings, com
 
 
 def test_a_rollout_replaces_the_old_server_by_itself(settings: Settings) -> None:
-    workload, defaults = find_workload(DAG, Path(os.environ["AIRFLOW__CORE__DAGS_FOLDER"]))
-    run = Run.imagined(workload, Parameters.model_validate(defaults), date(2026, 3, 4), settings.store)
+    run = imagined_run(DAG, Path(os.environ["AIRFLOW__CORE__DAGS_FOLDER"]), "{}", settings.store)
     server_files = model_server.ensure_server(run, settings)
     target = server_files.read_target()
     assert target.stable.version == LIVE
