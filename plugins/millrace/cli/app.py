@@ -19,6 +19,7 @@ from millrace.contracts.measurement import Precision
 if TYPE_CHECKING:
     from millrace.cli.local_airflow import LocalAirflow
     from millrace.ledger.records import Actor
+    from millrace.runs.run import Run
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 base_models = typer.Typer(no_args_is_help=True, help="Pre-trained weights in the model store.")
@@ -55,6 +56,13 @@ def _airflow(port: int) -> "LocalAirflow":
     return LocalAirflow(load_settings().home, port)
 
 
+def _imagined_run(dag_id: str, conf: str = "{}", port: int = 8080) -> "Run":
+    from millrace.orchestration.backfill import imagined_run
+
+    folder = Path(_airflow(port).environment()["AIRFLOW__CORE__DAGS_FOLDER"])
+    return imagined_run(dag_id, folder, conf, load_settings().store)
+
+
 def _person() -> "Actor":
     import getpass
 
@@ -74,7 +82,7 @@ def up(port: Port = 8080) -> None:
     started = airflow.up()
     typer.echo(f"Airflow {'runs' if started else 'was running already'}: {airflow.url}")
     settings = load_settings()
-    model_server.resume_servers(settings)
+    model_server.resume_servers(settings, _imagined_run)
     for each in model_server.serving(settings):
         typer.echo(f"model server of {each}")
     typer.echo(f"user admin, password {airflow.password()}; log {airflow.log}; `make down` ends it")
@@ -84,11 +92,12 @@ def up(port: Port = 8080) -> None:
 def resume_servers() -> None:
     """Restart every model server that was started on this machine and does not run now (`up` does this too).
 
+    Replaces the server of a live version that a version of Millrace without signed server files started.
     Waits for each server's answer and prints its state and address. Exit code 1: a server did not come up.
     """
     from millrace.orchestration.servers.model_server import resume_servers
 
-    found = resume_servers(load_settings())
+    found = resume_servers(load_settings(), _imagined_run)
     for each in found:
         typer.echo(f"model server of {each}")
     if any(each.state != "serves" for each in found):
@@ -262,18 +271,9 @@ def trace_model(
     port: Port = 8080,
 ) -> None:
     """Trace a workload's model in the train image's environment, so that plans cover a custom trainer."""
-    import json
-    from datetime import date
-
-    from millrace.contracts.parameters import Parameters
-    from millrace.orchestration.backfill import find_workload
     from millrace.planning.run_plan import trace_model
-    from millrace.runs.run import Run
 
-    settings = load_settings()
-    workload, defaults = find_workload(dag_id, Path(_airflow(port).environment()["AIRFLOW__CORE__DAGS_FOLDER"]))
-    parameters = Parameters.model_validate({**defaults, **json.loads(dag_run_conf)})
-    found = trace_model(Run.imagined(workload, parameters, date.today(), settings.store), settings)
+    found = trace_model(_imagined_run(dag_id, dag_run_conf, port), load_settings())
     typer.echo(
         f"{found.parameters:,} parameters, lengths {[each.length for each in found.lengths]}: {found.request_sha256}"
     )

@@ -48,6 +48,16 @@ class ValidateTask(Contract):
     live_profile: Profile | None = Field(description="profile of the live model's training data")
     base_model: BaseModelRef | None = Field(description="its tokenizer counts the profile's tokens")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _former_fields(cls, data: Any) -> Any:  # noqa: ANN401
+        """Drop ``earlier_profile``, which specs of earlier versions have."""
+        return (
+            {name: value for name, value in data.items() if name != "earlier_profile"}
+            if isinstance(data, dict)
+            else data
+        )
+
 
 class TrainTask(Contract):
     """Fine-tune on a published version; checkpoints go to ``state_uri`` and outlive an attempt."""

@@ -1,18 +1,21 @@
 """Find the days of an Airflow backfill, by Airflow's dry run, and the workload of its DAG."""
 
+import json
 import re
 import subprocess
 import sys
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 
 from airflow.sdk import DAG
 
 from millrace.contracts.data import Window
 from millrace.contracts.errors import BadInputError
+from millrace.contracts.parameters import Parameters
 from millrace.contracts.workload import Workload
 from millrace.orchestration import schedules
+from millrace.runs.run import Run
 
 _TIMESTAMP = re.compile(r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}:\d{2}(?:\.\d+)?\+00:00")
 
@@ -52,9 +55,14 @@ def refuse_without_schedule(dag_id: str, has_backfills: bool) -> None:
         )
 
 
-def find_workload(dag_id: str, folder: Path) -> tuple[Workload, dict[str, object]]:
-    """Return a DAG's workload and its parameters' defaults. Raises as ``find_dag`` does."""
-    return of_dag(find_dag(dag_id, folder))
+def imagined_run(dag_id: str, folder: Path, conf: str, store: str) -> Run:
+    """Return a run of a DAG's workload that does not exist, with the DAG's parameters changed by ``conf`` (JSON).
+
+    Raises as ``find_dag`` does.
+    """
+    workload, defaults = of_dag(find_dag(dag_id, folder))
+    parameters = Parameters.model_validate({**defaults, **json.loads(conf)})
+    return Run.imagined(workload, parameters, date.today(), store)
 
 
 def of_dag(dag: DAG) -> tuple[Workload, dict[str, object]]:

@@ -86,7 +86,8 @@ def opened(data: bytes, uri: str, public: str) -> str:
             "the file has no valid signature for its URI",
             where=uri,
             rule="model servers read files that Airflow signed, with the key that they were started with",
-            remedy="check who may write to the store; the next rollout, or a roll-back on the page Models, writes it",
+            remedy="after an upgrade, or with a new key, run `python -m millrace resume-servers`; else check who may "
+            "write to the store, and remove the file: the next rollout, or a roll-back on the page Models, writes it",
         ) from error
     return signed.document
 

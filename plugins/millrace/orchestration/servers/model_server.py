@@ -1,13 +1,15 @@
 """Start, stop and query the model servers on this machine, one for each workload."""
 
+import logging
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
-from millrace.contracts.errors import BadInputError, RefusedError, TransientError
+from millrace.contracts.errors import BadInputError, RefusedError, StepError, TransientError
 from millrace.contracts.model import ModelVersion
 from millrace.contracts.run_spec import RunSpec, ServeTask
 from millrace.contracts.serving import ServingTarget
@@ -16,6 +18,8 @@ from millrace.serving.client import Access, InferenceClient, RequestFailedError
 from millrace.serving.server_files import ServerFiles
 from millrace.settings import Settings
 from millrace.storage import files
+
+log = logging.getLogger(__name__)
 
 _PORTS = 100
 _STATE = "process"
@@ -56,6 +60,8 @@ def ensure_server(run: Run, settings: Settings) -> ServerFiles:
         if begun is not None:
             return server_files
         launcher.stop_service(state_uri)  # another version of Millrace started it; it does not follow our targets
+    if begun is None:
+        _write_target_anew(server_files, run, settings)
     spec = RunSpec(
         key=run.key(SERVE_STEP, 1),
         workload=run.workload,
@@ -85,6 +91,17 @@ def ensure_server(run: Run, settings: Settings) -> ServerFiles:
             )
         time.sleep(_LOOK_SECONDS)
     return server_files
+
+
+def _write_target_anew(server_files: ServerFiles, run: Run, settings: Settings) -> None:
+    """Replace a target that is not signed with this site's key, such as an earlier version's, by the live version."""
+    try:
+        server_files.read_target()
+    except (BadInputError, RefusedError):
+        files.delete(server_files.target_uri)
+        live = settings.ledger().live_model(server_files.workload)
+        if live is not None:
+            server_files.write_target(run.workload.serving, live.model)
 
 
 def _start(spec: RunSpec, server_files: ServerFiles, settings: Settings) -> int:
@@ -214,9 +231,13 @@ def canary(settings: Settings, workload: str) -> str | None:
     return target.canary.version
 
 
-def resume_servers(settings: Settings) -> list[Serving]:
-    """Start every server again that ran here before and does not now; return their states once none is starting."""
-    begun = _start_stopped(settings)
+def resume_servers(settings: Settings, run_of: Callable[[str], Run]) -> list[Serving]:
+    """Start every server again that ran here before and does not now; return their states once none is starting.
+
+    If the spec of a live version's server is not signed with this site's key, because an earlier version of Millrace
+    started it, a new server takes its place; ``run_of`` returns an imagined run of the workload as its DAG is now.
+    """
+    begun = [*_start_stopped(settings), *_replace_unsigned(settings, run_of)]
     deadline = time.monotonic() + _BEGIN_SECONDS
     while True:
         found = [each for each in serving(settings) if each.workload in begun]
@@ -247,8 +268,16 @@ def answering(settings: Settings, workload: str) -> list[str] | None:
 
 
 def held(settings: Settings) -> list[ModelVersion]:
-    """Return the versions in the targets of this machine's servers. Raises RefusedError for an unsigned target."""
-    targets = [server_files.read_target() for server_files, _ in _all_server_files(settings)]
+    """Return the versions in the targets of this machine's servers. Raises RefusedError for an unsigned target.
+
+    Left out is the target of an earlier version of Millrace whose server has ended: no server follows it.
+    """
+    launcher = settings.process_launcher()
+    targets = [
+        server_files.read_target()
+        for server_files, spec in _all_server_files(settings)
+        if spec or launcher.service_running(files.join(server_files.uri, _STATE))
+    ]
     return [model for target in targets if target for model in (target.stable, target.canary) if model]
 
 
@@ -287,6 +316,18 @@ def _start_stopped(settings: Settings, workload: str | None = None) -> list[str]
     return begun
 
 
+def _replace_unsigned(settings: Settings, run_of: Callable[[str], Run]) -> list[str]:
+    """Start new servers of live versions whose spec is not signed with this site's key; return their workloads."""
+    unsigned = [server_files.workload for server_files, spec in _all_server_files(settings) if spec is None]
+    found = [workload for workload in unsigned if settings.ledger().live_model(workload) is not None]
+    for workload in found:
+        try:
+            ensure_server(run_of(workload), settings)
+        except (StepError, OSError) as error:  # the other servers start nevertheless
+            log.warning("the server of %s is not replaced: %s", workload, error)
+    return found
+
+
 def _all_server_files(settings: Settings) -> Iterator[tuple[ServerFiles, RunSpec | None]]:
     """Yield each server's serving folder and spec; None for a spec that cannot be read, such as another version's."""
     root = files.join(settings.store, "serving")
@@ -306,7 +347,10 @@ def _port(server_files: ServerFiles, begun: RunSpec | None, settings: Settings) 
             rule="a service's address stays",
             remedy=f"end that program, or remove {server_files.spec_uri} to let the service move",
         )
-    for port in range(settings.serving_port, settings.serving_port + _PORTS):
+    status = server_files.read_status()  # of a server that an earlier version of Millrace started, if any
+    former = urlsplit(status.address).port if status else None
+    ports = range(settings.serving_port, settings.serving_port + _PORTS)
+    for port in sorted(ports, key=lambda port: port != former):
         if _free(settings.serving_host, port):
             return port
     raise BadInputError(

@@ -17,6 +17,7 @@ from millrace.contracts.errors import BadInputError
 from millrace.contracts.run_spec import RunSpec, ServeTask
 from millrace.contracts.serving import ServingStatus, VersionHealth
 from millrace.orchestration.servers import model_server
+from millrace.runs.run import Run
 from millrace.serving.client import Access
 from millrace.serving.secret import serving_secret
 from millrace.serving.server_files import ServerFiles
@@ -82,8 +83,14 @@ def settings(server_files: ServerFiles, launcher: Launcher, secrets: str = "") -
         store=server_files.root_uri,
         process_launcher=lambda: launcher,
         server_files=lambda name: ServerFiles(server_files.root_uri, name, KEY),
+        ledger=lambda: SimpleNamespace(live_model=lambda workload: None),
         **secured,
     )
+
+
+def no_run(workload: str) -> Run:
+    """The workload's DAG, where no server is to be replaced."""
+    raise AssertionError(workload)
 
 
 def says(server_files: ServerFiles, address: str, pid: int = PID) -> None:
@@ -121,7 +128,7 @@ def test_a_server_without_a_version_is_not_said_to_serve(server_files: ServerFil
 def test_a_server_that_ends_at_once_is_told_as_such(server_files: ServerFiles, stranger: SimpleNamespace) -> None:
     says(server_files, stranger.address)
     launcher = Launcher(None)
-    (found,) = model_server.resume_servers(settings(server_files, launcher))
+    (found,) = model_server.resume_servers(settings(server_files, launcher), no_run)
     assert len(launcher.started) == 1
     assert found.state == "down"
     assert server_files.log_uri in str(found)
@@ -131,7 +138,9 @@ def test_an_order_of_another_version_is_told_and_keeps_nobody_else_down(server_f
     other = ServerFiles(server_files.root_uri, "newer", KEY)
     files.write_bytes(other.spec_uri, b'{"schema_version": 99}')
     launcher = Launcher(None)
-    assert [each.workload for each in model_server.resume_servers(settings(server_files, launcher))] == ["flowers"]
+    assert [each.workload for each in model_server.resume_servers(settings(server_files, launcher), no_run)] == [
+        "flowers"
+    ]
     told = {each.workload: str(each) for each in model_server.serving(settings(server_files, launcher))}
     assert "run its DAG again" in told["newer"]
 
@@ -149,7 +158,7 @@ def secrets(tmp_path: Path) -> Path:
 
 def test_a_server_is_started_again_with_the_secrets_that_are_set_now(server_files: ServerFiles, secrets: Path) -> None:
     launcher = Launcher(None)
-    model_server.resume_servers(settings(server_files, launcher, str(secrets)))
+    model_server.resume_servers(settings(server_files, launcher, str(secrets)), no_run)
     (spec,) = launcher.started
     assert isinstance(spec.task, ServeTask)
     assert (spec.task.tls, spec.task.token, spec.task.secrets_folder) == (True, True, str(secrets))
