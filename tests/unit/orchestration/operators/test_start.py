@@ -17,11 +17,12 @@ from millrace.contracts.report import Report
 from millrace.contracts.run_spec import TryKey
 from millrace.contracts.workload import StartPolicy, Workload
 from millrace.ledger.ledger import Ledger
-from millrace.ledger.records import Budget
-from millrace.orchestration import admission, approval
+from millrace.ledger.records import Budget, PowerClaim
+from millrace.orchestration import approval
 from millrace.orchestration.operators.size import SizeOperator
 from millrace.orchestration.operators.workload import WorkloadOperator
 from millrace.orchestration.sensors.start import StartSensor
+from millrace.policies import power_cap, steps
 from millrace.runs.outcome import run_outcome
 from millrace.sizing.catalogue import CATALOGUE
 
@@ -50,8 +51,8 @@ class Site:
         timed = workload.model_copy(update={"timing": StartPolicy(prefer="carbon", within_hours=12)})
         self.size = SizeOperator(task_id="size", workload=timed)
         self.size_at_once = SizeOperator(task_id="size", workload=workload)
-        self.start = StartSensor(task_id="await_start", admit=admission.may_train, workload=timed)
-        self.train = Train(task_id="train", admit=admission.may_begin_training, workload=timed)
+        self.start = StartSensor(task_id="await_start", admit=steps.may_train, workload=timed)
+        self.train = Train(task_id="train", admit=steps.may_begin_training, workload=timed)
 
     def has(self, **entry: Any) -> None:
         """Write the site's entry of the catalogue: without another word it is dirty but for the third hour from now."""
@@ -209,9 +210,8 @@ def another_trains(site: Site, share: float) -> None:
         site.size.execute(site.context(run_id, start="now"))
     watts = site.watts()
     site.has(power_cap_watts=share * watts)
-    assert site.ledger.claim_power(
-        "flowers", "other", 0, "local", watts=watts, cap_watts=share * watts, lasts=timedelta(hours=1)
-    ).taken
+    claim = PowerClaim("local", watts, share * watts, timedelta(hours=1))
+    assert site.ledger.reserve("flowers", "other", 0, [claim])[0].held
 
 
 def test_a_training_waits_for_the_sites_watts_and_looks_each_minute(site: Site) -> None:
@@ -257,7 +257,7 @@ def test_a_training_that_got_no_watts_in_time_is_refused(
         def now(cls, tz: Any = None) -> datetime:  # type: ignore[override]
             return datetime.now(tz) + ahead
 
-    monkeypatch.setattr(admission, "datetime", Clock)
+    monkeypatch.setattr(power_cap, "datetime", Clock)
     for later in (timedelta(), timedelta(hours=waits, minutes=-1)):
         ahead = later
         with pytest.raises(TaskDeferred):
