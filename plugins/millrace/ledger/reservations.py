@@ -1,7 +1,7 @@
 """What runs reserve under limits: a backfill's budget, a team's budget of a month, and a site's watts."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 
 from millrace.contracts.errors import BadInputError
@@ -129,7 +129,7 @@ def _budget(claim: BudgetClaim, row: Row, run: RunKey) -> Reserved:
         unit = claim.units.get(budget.unit)
         if unit is None:
             return Reserved(False, spent, budget=budget)
-        spent = Spending(**{"kwh": 0.0, "gpu_hours": 0.0, "money": None, unit: float(row["spent"])})
+        spent = replace(Spending(0.0, 0.0, None), **{unit: float(row["spent"])})
         limits = {unit: budget.amount}
     past = tuple(unit for unit, amount in limits.items() if _of(spent, unit) + _of(claim.predicted, unit) > amount)
     holds = not past and (budget is None or budget.predicted <= budget.amount)

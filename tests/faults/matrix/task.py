@@ -100,7 +100,8 @@ def _resume(operator: Any, context: Any, deferred: Any) -> None:
     while True:
         time.sleep(max(0.0, (deferred.trigger.moment - datetime.now(UTC)).total_seconds()))
         try:
-            return getattr(operator, deferred.method_name)(context, event=None, **(deferred.kwargs or {}))
+            getattr(operator, deferred.method_name)(context, event=None, **(deferred.kwargs or {}))
+            return
         except TaskDeferred as again:
             deferred = again
 
