@@ -24,9 +24,8 @@ class SizeOperator(WorkloadOperator):
         """
         dataset = step_specs.newest_dataset(run, self.ledger)
         profile = self.ledger.profile(run.workload.name, until=dataset.until, generation=dataset.generation)
-        # whether this run will train, as far as is known before its admission
-        trains = newest_run(admission(run, self.ledger, self.settings, context))
-        if profile is not None and isinstance(trains, Allow):
+        # the admission of the training, which repeats this rule, comes after the plan
+        if profile and isinstance(newest_run(admission(run, self.ledger, self.settings, context)), Allow):
             require_examples(run.workload, dataset, profile)
         plan = plan_run(run, dataset, profile, self.settings)
         self.ledger.store_plan(run.dag_id, run.run_id, run.repeat, plan)
