@@ -11,7 +11,6 @@ from airflow.sdk.definitions.deadline import DeadlineAlert
 from millrace.contracts.parameters import Parameters
 from millrace.contracts.workload import Workload
 from millrace.contracts.workload_rules import require_sound
-from millrace.orchestration import admission
 from millrace.orchestration.approval import APPROVAL_TIMEOUT
 from millrace.orchestration.links import DataDocsLink, ModelsLink
 from millrace.orchestration.operators.approve import ApproveOperator
@@ -25,6 +24,8 @@ from millrace.orchestration.operators.watch import WatchOperator
 from millrace.orchestration.schedules import timetable
 from millrace.orchestration.sensors.earlier_partitions import EarlierPartitionsSensor
 from millrace.orchestration.sensors.start import StartSensor
+from millrace.policies import steps
+from millrace.policies.commit_lock import commit_lock
 from millrace.runs import step_specs
 from millrace.settings import load_settings
 
@@ -87,7 +88,7 @@ def build_dag(
         plan_ingest = PlanIngestOperator(
             task_id="plan_ingest",
             execution_timeout=_SHORT,
-            admit=admission.data_within_budget,
+            admit=steps.data_within_budget,
             doc="Waits for a scheduled run's files; says which days are ingested side by side. Over budget, it asks.",
             **of,
         )
@@ -103,7 +104,7 @@ def build_dag(
             task_id="validate",
             image="data",
             make_task=step_specs.validate,
-            admit=admission.sole_committer,
+            admit=commit_lock,
             trigger_rule=_SOME_PART,
             outlets=[dataset],
             doc="Great Expectations; commits what passes.",
@@ -128,7 +129,7 @@ def build_dag(
         start = StartSensor(
             task_id="await_start",
             execution_timeout=_SHORT,
-            admit=admission.may_train,
+            admit=steps.may_train,
             doc="Waits for cleaner or cheaper hours, if the workload says so. Marked successful, training begins.",
             **of,
         )
@@ -136,7 +137,7 @@ def build_dag(
             task_id="train",
             image="train",
             make_task=step_specs.train,
-            admit=admission.may_begin_training,
+            admit=steps.may_begin_training,
             max_active_tis_per_dag=1,
             inlets=[dataset],
             doc="Fine-tunes on the sized version; resumes from its checkpoint.",

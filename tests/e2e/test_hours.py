@@ -6,6 +6,7 @@ from typing import Any
 
 from aiosmtpd.controller import Controller
 
+from millrace.ledger.records import PowerClaim
 from tests.e2e.conftest import AirflowEnv
 
 DAG = "machine_hours"
@@ -23,10 +24,8 @@ def test_a_run_waits_for_its_hours_until_a_person_lets_it_and_for_watts_until_th
         partition_last=first_day, run_type="manual",
     )  # fmt: skip
     cap = airflow_env.power_cap_watts
-    claim = airflow_env.ledger.claim_power(
-        "other", "trains", 0, "local", watts=cap, cap_watts=cap, lasts=timedelta(hours=1)
-    )
-    assert claim.taken
+    claim = PowerClaim("local", watts=cap, cap_watts=cap, lasts=timedelta(hours=1))
+    assert airflow_env.ledger.reserve("other", "trains", 0, [claim])[0].held
 
     run_id = airflow_env.run(DAG, partition_from=f"{first_day}", partition_to=f"{first_day}")
 

@@ -19,7 +19,7 @@ from prometheus_client import start_http_server
 
 from millrace.contracts.serving import Verdict
 from millrace.ledger.ledger import Ledger
-from millrace.ledger.records import Actor, Budget, RunKey
+from millrace.ledger.records import Actor, Budget, BudgetClaim, RunKey, Spending
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 STACK = REPOSITORY / "images" / "stack"
@@ -60,7 +60,8 @@ def ledger_url(tmp_path_factory: pytest.TempPathFactory, load_module: Callable[[
     ledger.close_run("dag", "run-v1", 0, state="success", reason="done", decision="pass")
     train("v2")
     ledger.record_budget(Budget("week", "dag", 10, "EUR", 5, 0.01, 0.1))
-    ledger.take_budget("dag", "run-v2", 0, "week", 9.5)
+    claim = BudgetClaim("backfill", "week", Spending(0, 0, 9.5), units={"EUR": "money"})
+    ledger.reserve("dag", "run-v2", 0, [claim])
     return url
 
 

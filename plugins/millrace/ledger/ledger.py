@@ -1,7 +1,7 @@
 """The ledger: the one class through which Millrace reads and writes its database."""
 
-from collections.abc import Iterable, Mapping
-from datetime import date, datetime, timedelta
+from collections.abc import Iterable, Sequence
+from datetime import date, datetime
 from pathlib import Path
 
 from millrace.contracts.calibration import Calibration
@@ -15,21 +15,30 @@ from millrace.contracts.run_spec import TryKey
 from millrace.contracts.serving import Verdict
 from millrace.contracts.store import StoreTraits
 from millrace.ledger import (
-    budgets,
     calibrations,
     datasets,
     migrations,
     plans,
-    power,
+    reservations,
     retention,
     runs,
     stores,
-    teams,
     tries,
 )
 from millrace.ledger.database import Database, Row
 from millrace.ledger.model_ledger import ModelLedger
-from millrace.ledger.records import SOMEBODY, Actor, Budget, Decision, PowerClaim, RunKey, Spending
+from millrace.ledger.records import (
+    SOMEBODY,
+    Actor,
+    Budget,
+    BudgetClaim,
+    Decision,
+    PowerClaim,
+    Reserved,
+    RunKey,
+    Scope,
+    Spending,
+)
 from millrace.ledger.views import Views
 
 
@@ -239,74 +248,36 @@ class Ledger(ModelLedger):
         """Return how many rows of a batch this workload feeds at a time on that hardware; None means all of them."""
         return plans.device_rows_correction(self._database, workload, hardware)
 
-    # --- budgets ---
+    # --- budgets and power ---
 
     def record_budget(self, budget: Budget, by: Actor = SOMEBODY) -> None:
         """Store a budget. Raises RefusedError if its name is taken."""
-        budgets.record(self._database, budget, by)
+        reservations.record_budget(self._database, budget, by)
 
-    def budget(self, dag_id: str, name: str) -> Budget:
-        """Return a budget of a DAG by name. Raises BadInputError if there is none."""
-        return budgets.find(self._database, dag_id, name)
+    def reserve(
+        self, dag_id: str, run_id: str, repeat: int, claims: Sequence[BudgetClaim | PowerClaim]
+    ) -> list[Reserved]:
+        """Reserve what a run claims, in this order, at most one claim of each scope; stop at the first that fails.
 
-    def take_budget(self, dag_id: str, run_id: str, repeat: int, name: str, predicted: float) -> float | None:
-        """Reserve this run's predicted total in a budget; None if the budget covers it or a person approved it.
-
-        Otherwise return what the budget's other runs take: the measured amount after their end, before it the larger of
-        prediction and measurement, so that two runs cannot both take the last of it. The budget covers nothing if the
-        whole backfill was priced above it. Raises BadInputError for an unknown budget.
+        A budget's claim holds if the budget covers it or a person approved it. Other runs take the measured amount
+        after their end, before it the larger of prediction and measurement, so that two runs cannot both take the last
+        of it. A backfill's budget covers nothing if the whole backfill was priced above it. A claim of watts holds if
+        no earlier claim waits and the cap covers it; a repeated claim keeps it and restarts ``lasts``. Of concurrent
+        claims no more hold than the limit covers. Raises BadInputError for an unknown budget or run.
         """
-        return budgets.take(self._database, RunKey(dag_id, run_id, repeat), name, predicted)
+        return reservations.reserve(self._database, RunKey(dag_id, run_id, repeat), claims)
 
     def approve_spending(
-        self, dag_id: str, run_id: str, repeat: int, name: str, by: str, *, rest: bool, decision: Decision | None = None
-    ) -> None:
-        """Approve that this run exceeds its budget, and with ``rest`` every later run; ``decision`` is audited."""
-        budgets.approve(self._database, RunKey(dag_id, run_id, repeat), name, by, rest=rest, decision=decision)
-
-    def take_team_budget(
-        self,
-        dag_id: str,
-        run_id: str,
-        repeat: int,
-        limits: Mapping[str, float],
-        predicted: Spending,
-        *,
-        gpus: float,
-        rates: tuple[float, float],
-        lets_past: bool,
-    ) -> Spending | None:
-        """Reserve this run's predicted total in its team's budget for the month in which the run began.
-
-        ``limits`` are keyed by Spending's field names; ``rates`` are money per joule and per second, for runs without a
-        plan. None if the budget covers the run or a person approved it. Otherwise return what the team's other runs
-        take (see take_budget); the run's part is then reserved only with ``lets_past``.
-        """
+        self, dag_id: str, run_id: str, repeat: int, scope: Scope, name: str, by: str, *, rest: bool = False,
+        decision: Decision | None = None,
+    ) -> None:  # fmt: skip
+        """Approve that this run exceeds a budget, with ``rest`` every later run of its backfill; audit ``decision``."""
         key = RunKey(dag_id, run_id, repeat)
-        return teams.take(self._database, key, limits, predicted, gpus=gpus, rates=rates, lets_past=lets_past)
-
-    def approve_team_spending(
-        self, dag_id: str, run_id: str, repeat: int, by: str, decision: Decision | None = None
-    ) -> None:
-        """Approve that this run exceeds its team's budget; ``decision`` is audited."""
-        teams.approve(self._database, RunKey(dag_id, run_id, repeat), by, decision)
+        reservations.approve(self._database, key, scope, name, by, rest=rest, decision=decision)
 
     def team_spending(self, team: str, site: str, month: str, rates: tuple[float, float]) -> Spending:
         """Return what the team's runs that began in ``month`` (such as 2026-03) take at a site."""
-        return teams.spent(self._database, team, site, month, rates)
-
-    # --- power ---
-
-    def claim_power(
-        self, dag_id: str, run_id: str, repeat: int, site: str, *, watts: float, cap_watts: float, lasts: timedelta
-    ) -> PowerClaim:
-        """Reserve watts of a site for a training if no earlier claim is waiting and the power cap covers them.
-
-        The reservation ends when the training is committed, when the run ends, or after ``lasts``; a repeated claim
-        keeps it and restarts ``lasts``. Of concurrent claims no more are granted than the cap covers.
-        """
-        key = RunKey(dag_id, run_id, repeat)
-        return power.claim(self._database, key, site, watts=watts, cap_watts=cap_watts, lasts=lasts)
+        return reservations.team_spending(self._database, team, site, month, rates)
 
     # --- datasets ---
 

@@ -1,7 +1,8 @@
 """Records that the ledger takes and returns."""
 
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Literal, Self
 
 from millrace.contracts.data import DatasetVersion
@@ -95,22 +96,67 @@ class Budget:
 
 
 @dataclass(frozen=True)
-class PowerClaim:
-    """Whether a run holds its watts; since when it waits, what other runs draw, and how many wait before it."""
-
-    taken: bool
-    asked_at: datetime
-    drawn_watts: float
-    ahead: int
-
-
-@dataclass(frozen=True)
 class Spending:
     """Energy, GPU-hours and money that runs take; ``money`` is in the site's currency, None without rates."""
 
     kwh: float
     gpu_hours: float
     money: float | None
+
+
+Scope = Literal["backfill", "team"]
+"""What a budget is of: one backfill, or a team's runs that began in one month."""
+
+
+@dataclass(frozen=True)
+class BudgetClaim:
+    """What a run is predicted to take of the budget ``name``, which is a recorded one's name or a team.
+
+    ``limits`` are a team's, keyed by Spending's field names; a backfill's are recorded, and ``units`` has Spending's
+    field of each unit that the prediction has. ``gpus`` is the training's number of GPUs. ``rates`` are money per joule
+    and per second, for runs of the team at ``site`` without a plan. With ``lets_past`` the claim always holds.
+    """
+
+    scope: Scope
+    name: str
+    predicted: Spending
+    units: Mapping[str, str] = field(default_factory=dict)
+    limits: Mapping[str, float] = field(default_factory=dict)
+    gpus: float = 0.0
+    site: str | None = None
+    rates: tuple[float, float] = (0.0, 0.0)
+    lets_past: bool = False
+
+
+@dataclass(frozen=True)
+class PowerClaim:
+    """Watts that a training needs of the site ``name``, where trainings draw at most ``cap_watts`` together.
+
+    A claim that holds does so until the training is committed, until the run ends, or for ``lasts``.
+    """
+
+    name: str
+    watts: float
+    cap_watts: float
+    lasts: timedelta
+    scope: Literal["site"] = "site"
+
+
+@dataclass(frozen=True)
+class Reserved:
+    """Whether a claim holds, and what other runs take.
+
+    Of a budget: their spending, the fields (``past``) in which the run exceeds it, and a backfill's budget. Of a site:
+    the watts that they draw, how many wait before this run, and since when it waits.
+    """
+
+    held: bool
+    spent: Spending = Spending(0.0, 0.0, None)
+    past: tuple[str, ...] = ()
+    budget: Budget | None = None
+    drawn_watts: float = 0.0
+    ahead: int = 0
+    asked_at: datetime | None = None
 
 
 @dataclass(frozen=True)

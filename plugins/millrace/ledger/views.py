@@ -8,7 +8,8 @@ from itertools import islice
 from typing import Any, Literal, get_args
 
 from millrace.contracts.plan import Plan
-from millrace.ledger.database import Database, Row, Transaction, Value, written
+from millrace.ledger import reservations
+from millrace.ledger.database import Database, Row, Transaction, written
 
 Sort = Literal["started_at", "measured_seconds", "measured_joules", "cost", "quality", "seconds_error", "joules_error"]
 SORTS: tuple[Sort, ...] = get_args(Sort)
@@ -154,11 +155,9 @@ class Views:
 
         ``taken_at`` is the last time that a run reserved its part.
         """
-        nobody: dict[str, Value] = {"dag_id": "", "run_id": "", "repeat": -1}
         with self._database.read() as transaction:
             rows = transaction.all("select_newest_budgets", dag_ids=tuple(dag_ids), row_limit=limit)
-            spent = [transaction.one("select_budget_spent", budget=row["name"], **nobody) for row in rows]
-        return [{**row, **(taken or {"spent": None})} for row, taken in zip(rows, spent, strict=True)]
+            return [{**row, "spent": reservations.backfill_spending(transaction, row["name"])} for row in rows]
 
     def storage(self, store_uri: str, since: date) -> list[Row]:
         """Return each workload's storage size at each measurement, oldest first."""

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NoReturn
 
@@ -11,32 +10,17 @@ from airflow.sdk.exceptions import TaskAwaitingInput
 from airflow.sdk.execution_time.hitl import upsert_hitl_detail
 
 from millrace.contracts.errors import RefusedError
-from millrace.contracts.reasons import ReasonCode
 from millrace.contracts.workload import Workload
 from millrace.ledger.audit import once_for
 from millrace.ledger.ledger import Ledger
 from millrace.ledger.records import Actor, Decision, RunKey
+from millrace.policies.ruling import APPROVE, APPROVE_REST, REJECT, ApprovalRequest
 
 _log = logging.getLogger(__name__)
 
-APPROVE, APPROVE_REST, REJECT = "Approve", "Approve the rest", "Reject"
 APPROVAL_TIMEOUT = timedelta(hours=24)
 GATE = "gate"
 """The audit's subject of answers to the gate's approval request."""
-
-
-@dataclass(frozen=True)
-class ApprovalRequest:
-    """An approval request to a person; without an answer within 24 h it counts as rejected.
-
-    ``about`` is the reason for the request; ``code`` decides how the answer is handled.
-    """
-
-    subject: str
-    about: str
-    body: str
-    options: tuple[str, ...] = (APPROVE, REJECT)
-    code: ReasonCode | None = None
 
 
 def ask(request: ApprovalRequest, context: Context, method: str, **kwargs: Any) -> NoReturn:  # noqa: ANN401 - JSON values

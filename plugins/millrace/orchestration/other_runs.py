@@ -1,5 +1,6 @@
 """Count runs of the same workload in flight for other days, for any kind of schedule."""
 
+from collections.abc import Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import islice
 
@@ -7,12 +8,12 @@ from airflow.sdk import Context
 
 from millrace.ledger.ledger import Ledger
 from millrace.orchestration.schedules import Slot, of_run, slots
+from millrace.policies.newest_run import LOOK_AHEAD_DAYS
 from millrace.runs.run import Run
 
 _SETTLED = ("committed", "absent", "failed")
 _IN_FLIGHT = ["queued", "running"]
 _LOOK_BACK_DAYS = 400
-_LOOK_AHEAD_DAYS = 370
 _MOST_RUNS = 500  # in one request to Airflow
 
 
@@ -40,15 +41,17 @@ def earlier_in_flight(run: Run, ledger: Ledger, context: Context) -> int:
     return int(context["ti"].get_dr_count(dag_id=run.dag_id, logical_dates=dates[-_MOST_RUNS:], states=_IN_FLIGHT))
 
 
-def later_in_flight(run: Run, ledger: Ledger, context: Context) -> int:
-    """Return the number of backfill runs in flight that may still publish a day after this run's last day."""
+def later_in_flight(run: Run, ledger: Ledger, context: Context, states: Mapping[date, str]) -> int:
+    """Return the number of backfill runs in flight that may still publish a day after this run's last day.
+
+    ``states`` are the ledger's states of later days.
+    """
     last = run.window.last
-    states = later_states(run, ledger)
 
     def may(slot: Slot) -> bool:
         return any(day > last and day not in states for day in slot.window.days)
 
-    until = last + timedelta(days=_LOOK_AHEAD_DAYS)
+    until = last + timedelta(days=LOOK_AHEAD_DAYS)
     made = slots(of_run(context, run.workload), _midnight(run.window.first), _midnight(until))
     if made is None:
         rows = ledger.open_runs(run.workload.name)
@@ -58,14 +61,6 @@ def later_in_flight(run: Run, ledger: Ledger, context: Context) -> int:
     # takes over runs that were triggered by hand or by the schedule
     named = [f"backfill__{slot.run_after.isoformat()}" for slot in islice(filter(may, made), _MOST_RUNS)]
     return _counted(run, context, named)
-
-
-def later_states(run: Run, ledger: Ledger) -> dict[date, str]:
-    """Return the ledger's states of the days after this run's last day, up to 370 days ahead."""
-    last = run.window.last
-    return ledger.settled_partitions(
-        run.workload.name, last + timedelta(days=1), last + timedelta(days=_LOOK_AHEAD_DAYS), run.generation
-    )
 
 
 def _counted(run: Run, context: Context, run_ids: list[str]) -> int:

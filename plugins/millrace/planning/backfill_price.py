@@ -41,7 +41,7 @@ def price(
     max_active_runs: int,
     bounds: Bounds = UNBOUNDED,
 ) -> BackfillPrice:
-    """Return the price of runs for these windows, one run per window; the runs that train follow admission.newest_run.
+    """Return the price of runs for these windows, one run per window; the runs that train follow policies.newest_run.
 
     The price lists what the bounds left out. Raises TransientError if a training has to be priced before any day of the
     workload was validated.

@@ -2,12 +2,13 @@
 
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Self
 
 from millrace.contracts.data import Window
 from millrace.contracts.parameters import Parameters
+from millrace.contracts.plan import Plan
 from millrace.contracts.run_spec import TryKey
 from millrace.contracts.workload import Workload
 from millrace.storage import files
@@ -17,7 +18,10 @@ SERVE_STEP = "serve"
 
 @dataclass(frozen=True)
 class Run:
-    """A repeat of a DAG run, with all values that its step specs are made from."""
+    """A repeat of a DAG run, with all values that its step specs are made from.
+
+    ``plans`` holds the plan once a task has read it (see step_specs.plan_of): no plan changes while a task needs it.
+    """
 
     workload: Workload
     parameters: Parameters
@@ -28,6 +32,7 @@ class Run:
     repeat: int
     store: str
     spark_from_bytes: int | None = None
+    plans: list[Plan] = field(default_factory=list, compare=False, repr=False)
 
     @classmethod
     def imagined(cls, workload: Workload, parameters: Parameters, day: date, store: str) -> Self:

@@ -128,10 +128,17 @@ def planned(run: Run, ledger: Ledger) -> Plan:
 
     Raises TransientError if the run has no plan.
     """
-    plan = ledger.plan(run.dag_id, run.run_id)
+    plan = plan_of(run, ledger)
     if plan is None:
         raise _missing(run, "size")
     return plan
+
+
+def plan_of(run: Run, ledger: Ledger) -> Plan | None:
+    """Return this run's plan, which a task reads once; None if it has none."""
+    if not run.plans and (plan := ledger.plan(run.dag_id, run.run_id)):
+        run.plans.append(plan)
+    return run.plans[0] if run.plans else None
 
 
 def base_model(run: Run) -> BaseModelRef | None:

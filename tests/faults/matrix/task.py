@@ -8,6 +8,7 @@ import importlib.util
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -79,12 +80,30 @@ def _dag(module: Any) -> Any:
 
 
 def _execute(operator: Any, context: Any) -> None:
+    from airflow.sdk.exceptions import TaskDeferred
+
     from millrace.orchestration.operators.gate import GateOperator
     from millrace.orchestration.operators.workload import WorkloadOperator
 
     # the gate's branching is a call to Airflow; its verdict is the run's
     execute = WorkloadOperator.execute if isinstance(operator, GateOperator) else type(operator).execute
-    execute(operator, context)
+    try:
+        execute(operator, context)
+    except TaskDeferred as deferred:
+        _resume(operator, context, deferred)
+
+
+def _resume(operator: Any, context: Any, deferred: Any) -> None:
+    """Wait as the triggerer would, then go on as often as the task is deferred."""
+    from airflow.sdk.exceptions import TaskDeferred
+
+    while True:
+        time.sleep(max(0.0, (deferred.trigger.moment - datetime.now(UTC)).total_seconds()))
+        try:
+            getattr(operator, deferred.method_name)(context, event=None, **(deferred.kwargs or {}))
+            return
+        except TaskDeferred as again:
+            deferred = again
 
 
 def _context(task_id: str, try_number: int) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from millrace.contracts.errors import RefusedError
 from millrace.contracts.retention import Found
 from millrace.ledger import audit
 from millrace.ledger.ledger import Ledger
-from millrace.ledger.records import Actor, Budget, Decision, RunKey, Spending
+from millrace.ledger.records import Actor, Budget, BudgetClaim, Decision, RunKey, Spending
 
 ADA = Actor("Ada")
 DAY = date(2024, 3, 1)
@@ -244,10 +244,10 @@ def test_budgets_and_answers(ledger: Ledger, open_run: Callable[..., int]) -> No
     ledger.record_budget(Budget("b", "dag", 10, "EUR", 5, 0.01, 0.1), ADA)
     yes = Decision("approve", "budget b", Actor("Bob"), "over budget", run=RunKey("dag", "run", 0), once="answer 1")
     for _ in range(2):
-        ledger.approve_spending("dag", "run", 0, "b", "by Bob", rest=True, decision=yes)
-    limits, needed = {"kwh": 1.0}, Spending(2.0, 0.0, None)
+        ledger.approve_spending("dag", "run", 0, "backfill", "b", "by Bob", rest=True, decision=yes)
+    claim = BudgetClaim("team", "core", Spending(2, 0, None), limits={"kwh": 1}, site="local", lets_past=True)
     for _ in range(2):
-        ledger.take_team_budget("dag", "run", 0, limits, needed, gpus=0, rates=(0, 0), lets_past=True)
+        ledger.reserve("dag", "run", 0, [claim])
     assert told(ledger) == [
         ("budget", "done", "b", "Ada"),
         ("approve", "done", "budget b", "Bob"),

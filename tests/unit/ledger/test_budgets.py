@@ -11,7 +11,7 @@ from millrace.contracts.plan import Plan
 from millrace.contracts.report import Report
 from millrace.contracts.run_spec import TryKey
 from millrace.ledger.ledger import Ledger
-from millrace.ledger.records import Budget
+from millrace.ledger.records import Budget, BudgetClaim, Spending
 
 PER_JOULE, PER_SECOND = 0.01, 0.1
 
@@ -33,7 +33,9 @@ def two_runs(budget: Callable[..., None], open_run: Callable[..., int]) -> None:
 
 
 def take(ledger: Ledger, run_id: str, predicted: float, repeat: int = 0) -> float | None:
-    return ledger.take_budget("dag", run_id, repeat, "b", predicted)
+    claim = BudgetClaim("backfill", "b", Spending(predicted, 0, predicted), units={"kWh": "kwh", "EUR": "money"})
+    (found,) = ledger.reserve("dag", run_id, repeat, [claim])
+    return None if found.held else found.spent.money or found.spent.kwh
 
 
 def take_one(url: str, run_id: str) -> bool:
@@ -118,12 +120,14 @@ def test_a_backfill_priced_above_its_budget_takes_nothing_until_a_person_lets_it
     for run_id in ("first", "second", "third"):
         open_run(run_id)
     assert take(ledger, "first", 1) == 0
-    ledger.approve_spending("dag", "first", 0, "b", "ada", rest=False)
+    ledger.approve_spending("dag", "first", 0, "backfill", "b", "ada")
     assert take(ledger, "first", 1) is None
     assert take(ledger, "second", 1) == 1, "a yes is for the run that asked"
-    ledger.approve_spending("dag", "second", 0, "b", "ada", rest=True)
+    ledger.approve_spending("dag", "second", 0, "backfill", "b", "ada", rest=True)
     assert take(ledger, "third", 100) is None
-    assert ledger.budget("dag", "b").lifted_by == "ada"
+    (found,) = ledger.reserve("dag", "first", 0, [BudgetClaim("backfill", "b", Spending(0, 0, 0))])
+    assert found.budget is not None
+    assert found.budget.lifted_by == "ada"
 
 
 def test_a_repeat_of_a_run_is_counted_beside_the_run(
@@ -132,7 +136,7 @@ def test_a_repeat_of_a_run_is_counted_beside_the_run(
     budget(10)
     open_run()
     assert take(ledger, "run", 6) is None
-    ledger.approve_spending("dag", "run", 0, "b", "ada", rest=False)
+    ledger.approve_spending("dag", "run", 0, "backfill", "b", "ada")
     ledger.close_run("dag", "run", 0, state="failed", reason="lost")
     assert open_run() == 1
     assert take(ledger, "run", 6, repeat=1) == 6, "a yes is for one repeat"
@@ -144,6 +148,17 @@ def test_a_name_that_nobody_gave_is_refused(
     open_run()
     with pytest.raises(BadInputError, match=r"no budget 'b'(?s:.*)price-backfill"):
         take(ledger, "run", 1)
-    budget(5)
+    ledger.record_budget(Budget("b", "another", 5, "EUR", 0, PER_JOULE, PER_SECOND))
     with pytest.raises(BadInputError, match="no budget 'b'"):
-        ledger.budget("another", "b")
+        take(ledger, "run", 1)
+
+
+def test_a_budget_in_a_unit_without_a_prediction_holds_nothing(
+    ledger: Ledger, open_run: Callable[..., int], budget: Callable[..., None]
+) -> None:
+    open_run()
+    budget(5, unit="USD")
+    (found,) = ledger.reserve(
+        "dag", "run", 0, [BudgetClaim("backfill", "b", Spending(1, 0, 1), units={"EUR": "money"})]
+    )
+    assert not found.held

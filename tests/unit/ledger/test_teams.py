@@ -12,7 +12,7 @@ from millrace.contracts.report import Report
 from millrace.contracts.run_spec import TryKey
 from millrace.ledger import runs
 from millrace.ledger.ledger import Ledger
-from millrace.ledger.records import Spending
+from millrace.ledger.records import BudgetClaim, Spending
 
 KWH = 3.6e6
 RATES = (0.01, 0.1)
@@ -20,8 +20,10 @@ RATES = (0.01, 0.1)
 
 def take(ledger: Ledger, run_id: str, kwh: float = 0.0, limits: dict[str, float] | None = None, **given: Any) -> Any:
     spending = Spending(kwh, given.pop("gpu_hours", 0.0), given.pop("money", None))
-    options = {"gpus": 0.0, "rates": RATES, "lets_past": False, **given}
-    return ledger.take_team_budget("dag", run_id, 0, limits or {"kwh": 10}, spending, **options)
+    options = {"name": "core", "site": "local", "rates": RATES, **given}
+    claim = BudgetClaim("team", predicted=spending, limits=limits or {"kwh": 10}, **options)
+    (found,) = ledger.reserve("dag", run_id, 0, [claim])
+    return found.spent if found.past or not found.held else None
 
 
 def take_one(url: str, run_id: str) -> bool:
@@ -114,7 +116,9 @@ def test_another_team_and_another_site_have_their_own(ledger: Ledger, open_run: 
     open_run("first", team="another")
     open_run("second", site="another")
     open_run("third")
-    assert [take(ledger, run_id, 9) for run_id in ("first", "second", "third")] == [None, None, None]
+    assert take(ledger, "first", 9, name="another") is None
+    assert take(ledger, "second", 9, site="another") is None
+    assert take(ledger, "third", 9) is None
 
 
 @pytest.mark.parametrize(
@@ -138,8 +142,8 @@ def test_a_yes_is_for_the_run_that_asked_and_a_warning_lets_it_past(
         open_run(run_id)
     assert take(ledger, "first", 9) is None
     assert take(ledger, "second", 9) is not None
-    ledger.approve_team_spending("dag", "second", 0, "ada")
-    assert take(ledger, "second", 9) is None
+    ledger.approve_spending("dag", "second", 0, "team", "core", "ada")
+    assert ledger.reserve("dag", "second", 0, [BudgetClaim("team", "core", Spending(9, 0, 0), site="local")])[0].held
     assert take(ledger, "third", 1).kwh == 18
     assert take(ledger, "third", 1, lets_past=True).kwh == 18
     assert take(ledger, "fourth", 1).kwh == 19, "what went past with a warning was not counted"

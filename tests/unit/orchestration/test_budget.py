@@ -15,8 +15,9 @@ from millrace import settings
 from millrace.contracts.workload import ApprovalPolicy, Workload
 from millrace.ledger.ledger import Ledger
 from millrace.ledger.records import Budget
-from millrace.orchestration import admission, approval
+from millrace.orchestration import approval
 from millrace.orchestration.operators.workload import WorkloadOperator
+from millrace.policies import steps
 from millrace.runs.outcome import run_outcome
 from millrace.sizing.backfill import KWH, Delivery, in_unit, price_backfill
 from millrace.sizing.catalogue import Site
@@ -40,7 +41,7 @@ class Backfill:
                 done.append(run.run_id)
                 return "done"
 
-        self.task = First(task_id="plan_ingest", admit=admission.data_within_budget, workload=workload)
+        self.task = First(task_id="plan_ingest", admit=steps.data_within_budget, workload=workload)
         self.arrivals = home / "arrivals" / workload.name
 
     def budget(self, amount: float, predicted: float = 0.0, unit: str = "kWh") -> None:

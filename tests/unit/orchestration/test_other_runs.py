@@ -87,12 +87,12 @@ def test_a_run_waits_for_earlier_ones_in_flight_and_leaves_the_training_to_later
     cron, slot = SCHEDULES[name]
     context = airflow.context(cron)
     ours = airflow.run(slot(0)[0])
-    assert earlier_in_flight(ours, airflow.ledger, context) == later_in_flight(ours, airflow.ledger, context) == 0
+    assert earlier_in_flight(ours, airflow.ledger, context) == later_in_flight(ours, airflow.ledger, context, {}) == 0
     airflow.logical_dates, airflow.run_ids = {slot(0)[1], slot(1)[1]}, {slot(0)[2], slot(-1)[2]}
-    assert earlier_in_flight(ours, airflow.ledger, context) == later_in_flight(ours, airflow.ledger, context) == 0
+    assert earlier_in_flight(ours, airflow.ledger, context) == later_in_flight(ours, airflow.ledger, context, {}) == 0
     airflow.logical_dates, airflow.run_ids = {slot(-1)[1], slot(-3)[1]}, {slot(1)[2], slot(2)[2]}
     assert earlier_in_flight(ours, airflow.ledger, context) == 2
-    assert later_in_flight(ours, airflow.ledger, context) == 2
+    assert later_in_flight(ours, airflow.ledger, context, {}) == 2
 
 
 def test_a_run_whose_days_are_settled_is_not_waited_for(airflow: Airflow) -> None:
@@ -110,7 +110,7 @@ def test_a_run_whose_days_are_settled_is_not_waited_for(airflow: Airflow) -> Non
 def test_a_question_to_airflow_has_bounds(airflow: Airflow, schedule: Any) -> None:
     ours = airflow.run(Window(first=MONDAY, last=MONDAY))
     context = airflow.context(schedule)
-    assert earlier_in_flight(ours, airflow.ledger, context) == later_in_flight(ours, airflow.ledger, context) == 0
+    assert earlier_in_flight(ours, airflow.ledger, context) == later_in_flight(ours, airflow.ledger, context, {}) == 0
 
 
 def test_of_a_schedule_that_only_airflow_can_tell_the_ledger_knows_the_runs_that_have_begun(airflow: Airflow) -> None:
@@ -121,6 +121,6 @@ def test_of_a_schedule_that_only_airflow_can_tell_the_ledger_knows_the_runs_that
     assert earlier_in_flight(ours, airflow.ledger, context) == 0, "Airflow knows none of them"
     airflow.run_ids = {"earlier", "ours", "later"}
     assert earlier_in_flight(ours, airflow.ledger, context) == 1
-    assert later_in_flight(ours, airflow.ledger, context) == 1
+    assert later_in_flight(ours, airflow.ledger, context, {}) == 1
     airflow.ledger.close_run("flowers", "earlier", 0, state="failed", reason="r")
     assert earlier_in_flight(ours, airflow.ledger, context) == 0

@@ -14,12 +14,15 @@ from millrace.contracts.report import Report
 from millrace.contracts.workload import Workload
 from millrace.ledger.ledger import Ledger
 from millrace.ledger.records import RunKey
-from millrace.orchestration import admission, approval, listeners
+from millrace.orchestration import approval, listeners
 from millrace.orchestration.operators.finish import FinishOperator
 from millrace.orchestration.operators.plan_ingest import PlanIngestOperator
 from millrace.orchestration.run_entry import open_run, own_parameters
 from millrace.pipeline import trigger_form
+from millrace.policies import steps
 from millrace.settings import Settings, load_settings
+from millrace.sizing.backfill import Delivery, price_backfill
+from millrace.sizing.catalogue import Site
 
 DAY = date(2026, 3, 3)
 
@@ -91,11 +94,12 @@ def test_a_refused_run_ends_with_its_own_reason(
     ledger: Ledger, workload: Workload, monkeypatch: pytest.MonkeyPatch, conf: dict[str, object], said: str
 ) -> None:
     monkeypatch.setattr("millrace.orchestration.operators.workload.reach_stores", lambda _: None)
-    monkeypatch.setattr(
-        "millrace.orchestration.admission.price_run", lambda *_: SimpleNamespace(runs=1, without_data=0)
+    price = price_backfill(
+        [Delivery(DAY, 1)], [], hardware=load_settings().hardware("auto"), site=Site(name="x"), max_active_runs=1
     )
+    monkeypatch.setattr("millrace.policies.reservation.price_run", lambda *_: price)
     run = AirflowRun(workload, **conf)
-    divide = PlanIngestOperator(task_id="plan_ingest", workload=workload, admit=admission.data_within_budget)
+    divide = PlanIngestOperator(task_id="plan_ingest", workload=workload, admit=steps.data_within_budget)
     with pytest.raises(AirflowFailException):
         divide.execute(run.context("plan_ingest"))
     run.states = {"plan_ingest": "failed", "ingest": "upstream_failed", "finish": "running"}

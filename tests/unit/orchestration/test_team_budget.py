@@ -17,8 +17,9 @@ from millrace import settings
 from millrace.cli.app import app
 from millrace.contracts.workload import Workload
 from millrace.ledger.ledger import Ledger
-from millrace.orchestration import admission, approval
+from millrace.orchestration import approval
 from millrace.orchestration.operators.workload import WorkloadOperator
+from millrace.policies import steps
 from millrace.runs.outcome import run_outcome
 from millrace.sizing.catalogue import CATALOGUE
 
@@ -40,7 +41,7 @@ class Month:
             def work(self, run: Any, context: Any) -> str:
                 return "done"
 
-        self.task = First(task_id="plan_ingest", admit=admission.data_within_budget, workload=workload)
+        self.task = First(task_id="plan_ingest", admit=steps.data_within_budget, workload=workload)
 
     def may(self, **budget: Any) -> None:
         self.catalogue.write_text(CATALOGUE.read_text().replace("teams: {}", f"teams: {{tests: {budget}}}"))

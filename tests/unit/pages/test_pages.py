@@ -14,7 +14,7 @@ from fastapi.testclient import TestClient
 
 from millrace.contracts.reasons import ReasonCode
 from millrace.ledger.ledger import Ledger
-from millrace.ledger.records import Budget
+from millrace.ledger.records import Budget, BudgetClaim, Spending
 from millrace.ledger.views import SORTS, RunFilter
 from tests.unit.pages.conftest import Everyone
 
@@ -145,7 +145,8 @@ def test_a_budget_is_shown_beside_what_was_taken_of_it(
     run("r")
     budget = Budget(name="march", dag_id="news", amount=4.0, unit="kWh", predicted=3.0, per_joule=1.0, per_second=0.0)
     ledger.record_budget(budget)
-    assert ledger.take_budget("news", "r", 0, "march", 1.5) is None
+    claim = BudgetClaim("backfill", "march", Spending(1.5, 0, None), units={"kWh": "kwh"})
+    assert ledger.reserve("news", "r", 0, [claim])[0].held
     text = shown(client, "site")
     assert "4 kWh" in text
     assert re.search(r'data-name="Taken">10 kWh', text), "what was measured, once the run has ended"

@@ -12,9 +12,9 @@ from millrace.contracts.reasons import ReasonCode
 from millrace.contracts.report import Report
 from millrace.contracts.run_spec import TryKey
 from millrace.contracts.serving import Verdict
-from millrace.ledger import budgets
+from millrace.ledger import reservations
 from millrace.ledger.ledger import Ledger
-from millrace.ledger.records import Actor, Budget, RunKey
+from millrace.ledger.records import Actor, Budget, BudgetClaim, RunKey, Spending
 from millrace.telemetry.exporter import LedgerCollector
 
 NEWS = {"workload": "news"}
@@ -124,13 +124,20 @@ def test_a_budget_is_told_while_runs_ask_for_it(
     ledger.record_budget(Budget("b", "dag", 10, "EUR", 5, 0.01, 0.1))
     repeat = open_run()
     assert "budget_spent_ratio" not in names(ledger), "no run has asked for any of it"
-    ledger.take_budget("dag", "run", repeat, "b", 9)
+    claims = [BudgetClaim("backfill", "b", Spending(0, 0, 9), units={"EUR": "money"})]
+    ledger.reserve("dag", "run", repeat, claims)
     labels = {"workload": "dag", "budget": "b", "unit": "EUR"}
     assert scrape("budget_spent_ratio", {**labels, "lifted": "false"}) == pytest.approx(0.9)
-    ledger.approve_spending("dag", "run", repeat, "b", "ada", rest=True)
+    ledger.approve_spending("dag", "run", repeat, "backfill", "b", "ada", rest=True)
     assert scrape("budget_spent_ratio", {**labels, "lifted": "true"}) == pytest.approx(0.9)
-    monkeypatch.setattr(budgets, "now", lambda: (datetime.now(UTC) - timedelta(days=2)).isoformat())
-    ledger.take_budget("dag", "run", repeat, "b", 9)
+
+    class Clock(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> datetime:  # type: ignore[override]
+            return datetime.now(tz) - timedelta(days=2)
+
+    monkeypatch.setattr(reservations, "datetime", Clock)
+    ledger.reserve("dag", "run", repeat, claims)
     assert "budget_spent_ratio" not in names(ledger)
 
 

@@ -10,10 +10,11 @@ from millrace.contracts.model import ModelVersion
 from millrace.contracts.report import EvaluateResult
 from millrace.ledger.records import RunKey
 from millrace.orchestration import approval
-from millrace.orchestration.approval import APPROVE, by_whom
+from millrace.orchestration.approval import by_whom
 from millrace.orchestration.operators.rollout import LOOK_SECONDS, SLACK_SECONDS, RolloutOperator
 from millrace.orchestration.run_entry import actor
 from millrace.orchestration.servers.cluster_server import cluster_of_run, open_cluster, rollout_of, write_serving_spec
+from millrace.policies.ruling import APPROVE, ApprovalRequest
 from millrace.runs import step_specs
 from millrace.runs.run import Run
 from millrace.serving.cluster_rollout import ClusterRollout, PausedRollout
@@ -79,7 +80,7 @@ class ClusterRolloutOperator(RolloutOperator):
     ) -> Any:  # noqa: ANN401
         if held is None:
             return {"address": rollout.address, "version": candidate.version}
-        request = approval.ApprovalRequest(
+        request = ApprovalRequest(
             subject=f"Shall {candidate.workload} {candidate.version} get its next share of the requests?",
             about=held.reason,
             # Airflow keeps the text of a task's first request for its later ones

@@ -25,7 +25,7 @@ from millrace.orchestration.operators.image_step import ImageStepOperator
 from millrace.orchestration.run_entry import try_key
 from millrace.orchestration.triggers.pod_step import PodStepTrigger
 from millrace.planning.calibrate import calibrate, describe
-from millrace.runs import attempt_folders
+from millrace.runs import attempt_folders, step_specs
 from millrace.runs.run import Run
 from millrace.runs.stop_request import STOPPED, stop_try
 from millrace.sizing import requests
@@ -194,7 +194,7 @@ class PodStepOperator(ImageStepOperator, KubernetesPodOperator):
     def _launch(self, run: Run, spec: RunSpec, context: Context) -> Any:  # noqa: ANN401 - Airflow's own
         cluster = self._conform()
         corrected = self.ledger.oom_correction(spec.workload.name, spec.task.kind) or 0
-        plan = self.ledger.plan(run.dag_id, run.run_id)
+        plan = step_specs.plan_of(run, self.ledger)
         at_least = min(max(corrected, cluster.step_memory_bytes), cluster.max_memory_bytes)
         asked = requests.request(spec.task.kind, spec.hardware, plan, at_least)
         self.full_pod_spec = kubernetes.step_pod(cluster, self.step_image, spec, asked)

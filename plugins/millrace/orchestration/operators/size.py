@@ -5,10 +5,11 @@ from typing import Any
 from airflow.sdk import Context
 
 from millrace.contracts.plan import Plan
-from millrace.orchestration.admission import newest_run
-from millrace.orchestration.attempts import Skipped
+from millrace.orchestration.admission import admission
 from millrace.orchestration.operators.workload import WorkloadOperator
 from millrace.planning.run_plan import plan_run, require_examples
+from millrace.policies.newest_run import newest_run
+from millrace.policies.ruling import Allow
 from millrace.runs import step_specs
 from millrace.runs.run import Run
 
@@ -23,21 +24,14 @@ class SizeOperator(WorkloadOperator):
         """
         dataset = step_specs.newest_dataset(run, self.ledger)
         profile = self.ledger.profile(run.workload.name, until=dataset.until, generation=dataset.generation)
-        if profile is not None and self._trains(run, context):
+        # the admission of the training, which repeats this rule, comes after the plan
+        if profile and isinstance(newest_run(admission(run, self.ledger, self.settings, context)), Allow):
             require_examples(run.workload, dataset, profile)
         plan = plan_run(run, dataset, profile, self.settings)
         self.ledger.store_plan(run.dag_id, run.run_id, run.repeat, plan)
         for line in describe(plan):
             self.log.info("%s", line)
         return {"seconds": plan.seconds.p50, "joules": plan.joules.p50, "sha256": plan.sha256}
-
-    def _trains(self, run: Run, context: Context) -> bool:
-        """Return whether this run will train, as far as is known before admission."""
-        try:
-            newest_run(run, self.ledger, context)
-        except Skipped:
-            return False
-        return True
 
 
 def describe(plan: Plan) -> list[str]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from functools import cached_property
 from typing import Any
 
@@ -18,12 +19,14 @@ from millrace.contracts.workload import Workload
 from millrace.energy.meter import Meter
 from millrace.ledger.ledger import Ledger
 from millrace.ledger.records import Actor, Decision, RunKey
-from millrace.orchestration.admission import Admission, Defer, always_allowed, answer, answered
+from millrace.orchestration.admission import admission, answer, answered
 from millrace.orchestration.approval import ask, is_own
 from millrace.orchestration.attempts import Skipped, failed, failure
 from millrace.orchestration.connections import reach_stores
 from millrace.orchestration.links import RunLink
 from millrace.orchestration.run_entry import open_run, try_key
+from millrace.policies.always_allowed import always_allowed
+from millrace.policies.ruling import ApprovalRequest, Defer, Policy, Skip
 from millrace.runs.run import Run
 from millrace.runs.stop_request import STOPPED, TaskStopped
 from millrace.settings import Settings, load_settings
@@ -39,9 +42,10 @@ class WorkloadOperator(BaseOperator):
     # a task that runs after its run has ended begins the run's next repeat; a retry of `finish` must not
     begins_repeats = True
     _stoppable = False
+    _deferred_since: datetime | None = None
     operator_extra_links = (RunLink(),)
 
-    def __init__(self, *, workload: Workload, admit: Admission = always_allowed, **kwargs: Any) -> None:  # noqa: ANN401
+    def __init__(self, *, workload: Workload, admit: Policy = always_allowed, **kwargs: Any) -> None:  # noqa: ANN401
         super().__init__(**kwargs)
         self.workload = workload
         self.admit = admit
@@ -68,18 +72,22 @@ class WorkloadOperator(BaseOperator):
         return self.measured(context, admitted)
 
     def enter(self, run: Run, context: Context) -> None:
-        """Call ``admit``; defer this task if it returns a `Defer`, ask a person if it returns an `ApprovalRequest`."""
-        request = self.admit(run, self.ledger, context)
-        if isinstance(request, Defer):
-            self.log.info("%s: looks again at %s UTC", request.about, request.until.strftime("%H:%M:%S"))
-            self.defer(trigger=DateTimeTrigger(moment=request.until), method_name="execute_held")
-        if request is not None:
-            self.log.info("waits for a person: %s", request.about)
-            code = request.code.value if request.code else None
-            ask(request, context, "execute_answered", about=request.about, code=code)
+        """Carry out the ruling of ``admit``: return, skip or defer this task, or ask a person."""
+        match self.admit(admission(run, self.ledger, self.settings, context, self._deferred_since)):
+            case Skip(reason, code):
+                raise Skipped(reason, code)
+            case Defer(until, about, since):
+                self.log.info("%s: looks again at %s UTC", about, until.strftime("%H:%M:%S"))
+                # the trigger's process does not keep this operator; Airflow keeps the arguments
+                kwargs = {"since": since.isoformat()} if since else None
+                self.defer(trigger=DateTimeTrigger(moment=until), method_name="execute_held", kwargs=kwargs)
+            case ApprovalRequest(about=about, code=asked) as request:
+                self.log.info("waits for a person: %s", about)
+                ask(request, context, "execute_answered", about=about, code=asked.value if asked else None)
 
-    def execute_held(self, context: Context, event: Any) -> Any:  # noqa: ANN401 - Airflow's own
-        """Call ``execute`` again after a deferral: it repeats the admission."""
+    def execute_held(self, context: Context, event: Any, since: str | None = None) -> Any:  # noqa: ANN401
+        """Call ``execute`` again after a deferral: it repeats the admission, which knows when the wait began."""
+        self._deferred_since = datetime.fromisoformat(since) if since else None
         return self.execute(context)
 
     def execute_answered(

@@ -1,13 +1,16 @@
 """Waits for the hours in which a run's energy has the lowest emissions or cost."""
 
-from datetime import UTC, datetime
 from typing import Any
 
 from airflow.providers.standard.triggers.temporal import DateTimeTrigger
 from airflow.sdk import Context
 
+from millrace.orchestration.admission import admission
 from millrace.orchestration.operators.workload import WorkloadOperator
 from millrace.orchestration.run_entry import open_run, try_key
+from millrace.policies.ruling import Defer
+from millrace.policies.start_hours import start_hours
+from millrace.runs import step_specs
 
 
 class StartSensor(WorkloadOperator):
@@ -20,17 +23,17 @@ class StartSensor(WorkloadOperator):
     def execute(self, context: Context) -> str:
         """Admit the run and defer until the plan's start, if that is in the future."""
         run = open_run(self.workload, context, self.settings, self.ledger)
-        plan = self.ledger.plan(run.dag_id, run.run_id)
-        start = plan.start if plan else None
-        if start is None:
+        plan = step_specs.plan_of(run, self.ledger)
+        if plan is None or plan.start is None:
             return "nothing to wait for"
-        if start.at > datetime.now(UTC):
+        ruling = start_hours(admission(run, self.ledger, self.settings, context))
+        if isinstance(ruling, Defer):
             key = try_key(run, self.task_id, context)
             with self.reporting(key, f"airflow:{context['ti'].id}", run.parameters.hardware):
                 self.enter(run, context)
-            self.log.info("%s, by %s", start.reason, start.rates)
-            self.defer(trigger=DateTimeTrigger(moment=start.at), method_name="begin")
-        return start.reason
+            self.log.info("%s", ruling.about)
+            self.defer(trigger=DateTimeTrigger(moment=ruling.until), method_name="begin")
+        return plan.start.reason
 
     def begin(self, context: Context, event: Any) -> str:  # noqa: ANN401 - Airflow's own
         """End the task after the wait."""

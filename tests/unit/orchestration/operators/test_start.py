@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+import sqlalchemy as sa
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, TaskAwaitingInput, TaskDeferred
 
 from millrace import settings
@@ -17,11 +18,16 @@ from millrace.contracts.report import Report
 from millrace.contracts.run_spec import TryKey
 from millrace.contracts.workload import StartPolicy, Workload
 from millrace.ledger.ledger import Ledger
-from millrace.ledger.records import Budget
-from millrace.orchestration import admission, approval
+from millrace.ledger.records import Budget, PowerClaim
+from millrace.orchestration import approval
+from millrace.orchestration.admission import admission
 from millrace.orchestration.operators.size import SizeOperator
 from millrace.orchestration.operators.workload import WorkloadOperator
+from millrace.orchestration.run_entry import open_run
 from millrace.orchestration.sensors.start import StartSensor
+from millrace.policies import power_cap, steps
+from millrace.policies.ruling import Allow
+from millrace.runs import step_specs
 from millrace.runs.outcome import run_outcome
 from millrace.sizing.catalogue import CATALOGUE
 
@@ -50,8 +56,8 @@ class Site:
         timed = workload.model_copy(update={"timing": StartPolicy(prefer="carbon", within_hours=12)})
         self.size = SizeOperator(task_id="size", workload=timed)
         self.size_at_once = SizeOperator(task_id="size", workload=workload)
-        self.start = StartSensor(task_id="await_start", admit=admission.may_train, workload=timed)
-        self.train = Train(task_id="train", admit=admission.may_begin_training, workload=timed)
+        self.start = StartSensor(task_id="await_start", admit=steps.may_train, workload=timed)
+        self.train = Train(task_id="train", admit=steps.may_begin_training, workload=timed)
 
     def has(self, **entry: Any) -> None:
         """Write the site's entry of the catalogue: without another word it is dirty but for the third hour from now."""
@@ -209,9 +215,8 @@ def another_trains(site: Site, share: float) -> None:
         site.size.execute(site.context(run_id, start="now"))
     watts = site.watts()
     site.has(power_cap_watts=share * watts)
-    assert site.ledger.claim_power(
-        "flowers", "other", 0, "local", watts=watts, cap_watts=share * watts, lasts=timedelta(hours=1)
-    ).taken
+    claim = PowerClaim("local", watts, share * watts, timedelta(hours=1))
+    assert site.ledger.reserve("flowers", "other", 0, [claim])[0].held
 
 
 def test_a_training_waits_for_the_sites_watts_and_looks_each_minute(site: Site) -> None:
@@ -257,7 +262,7 @@ def test_a_training_that_got_no_watts_in_time_is_refused(
         def now(cls, tz: Any = None) -> datetime:  # type: ignore[override]
             return datetime.now(tz) + ahead
 
-    monkeypatch.setattr(admission, "datetime", Clock)
+    monkeypatch.setattr(power_cap, "datetime", Clock)
     for later in (timedelta(), timedelta(hours=waits, minutes=-1)):
         ahead = later
         with pytest.raises(TaskDeferred):
@@ -266,3 +271,35 @@ def test_a_training_that_got_no_watts_in_time_is_refused(
     with pytest.raises(AirflowFailException, match=r"no watts for the training: .* are taken(?s:.*)remedy"):
         site.train.execute(site.context(start=start))
     assert site.trained == []
+
+
+def test_the_admission_of_a_training_issues_few_statements(site: Site, tmp_path: Path) -> None:
+    """A backfill's newest run, with a backfill's budget, a team's budget and a power cap in force: 8 with their BEGINs.
+
+    Before the policies shared one reservation there were 24: 17 statements in 7 transactions. Now 5 in 3.
+    """
+    deliver(tmp_path)
+    site.ledger.record_budget(Budget("b", "flowers", 1, "kWh", 0, 1 / 3.6e6, 0))
+    context = site.context(budget="b", start="now")
+    context["dag_run"].run_type = SimpleNamespace(value="backfill")
+    context["ti"].get_dr_count = lambda **_: 0
+    site.size.execute(context)
+    site.has(power_cap_watts=2 * site.watts())
+    site.catalogue.write_text(site.catalogue.read_text().replace("teams: {}", "teams: {tests: {kwh: 1}}"))
+    run = open_run(site.train.workload, context, site.train.settings, site.ledger)
+    asked = admission(run, site.train.ledger, site.train.settings, context)
+    seen: list[str] = []
+
+    def count(connection: object, cursor: object, statement: str, *_: object) -> None:
+        seen.append(statement)
+
+    sa.event.listen(sa.Engine, "before_cursor_execute", count)
+    try:
+        assert isinstance(steps.may_begin_training(asked), Allow)
+        issued = len(seen)
+        step_specs.planned(run, site.ledger)
+    finally:
+        sa.event.remove(sa.Engine, "before_cursor_execute", count)
+    assert issued == 8 <= 24 / 3
+    assert sum(not each.startswith("BEGIN") for each in seen) == 5 <= 17 / 3
+    assert len(seen) == issued, "the plan was read again"

@@ -8,14 +8,16 @@ from typing import Any
 
 import pendulum
 import pytest
-from airflow.sdk.exceptions import AirflowSkipException
 
 from millrace.contracts.data import Window
 from millrace.contracts.parameters import Parameters
 from millrace.contracts.workload import Workload
 from millrace.ledger.ledger import Ledger
-from millrace.orchestration.admission import newest_run
+from millrace.orchestration.admission import admission
+from millrace.policies.newest_run import newest_run
+from millrace.policies.ruling import Allow
 from millrace.runs.run import Run
+from millrace.settings import load_settings
 
 DAY = date(2026, 3, 2)
 
@@ -33,11 +35,7 @@ def may_train(workload: Workload, tmp_path: Path) -> Callable[..., bool]:
         parameters = Parameters(epochs=1, batch_size=8, learning_rate=0.1)
         run = Run(workload, parameters, Window(first=DAY, last=DAY), "flowers", run_id, "backfill", 1, "file:///store")
         context: Any = {"ti": SimpleNamespace(get_dr_count=get_dr_count)}
-        try:
-            newest_run(run, ledger, context)
-        except AirflowSkipException:
-            return False
-        return True
+        return isinstance(newest_run(admission(run, ledger, load_settings(), context)), Allow)
 
     return may_train
 
