@@ -1,6 +1,6 @@
 """Records that the ledger takes and returns."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Literal, Self
 
@@ -17,6 +17,11 @@ class RunKey:
     dag_id: str
     run_id: str
     repeat: int
+
+
+def key_columns(run: RunKey | None) -> dict[str, str | int | None]:
+    """Return the columns of a key; each is None without a run."""
+    return asdict(run) if run else {"dag_id": None, "run_id": None, "repeat": None}
 
 
 @dataclass(frozen=True)
