@@ -13,14 +13,14 @@ from millrace.ledger.migrations import Migrations
 from millrace.ledger.model_states import ModelStates
 from millrace.ledger.models import Models
 from millrace.ledger.records import SOMEBODY, Actor, Budget, Decision, PowerClaim, RunKey, Spending
-from millrace.ledger.retention import Retention
+from millrace.ledger.retention import Sweeps
 from millrace.ledger.runs import Runs
 from millrace.ledger.stores import Stores
 from millrace.ledger.tries import Tries
 from millrace.ledger.views import Views
 
 
-class Ledger(Runs, Tries, Datasets, Models, ModelStates, Stores, Retention, Calibrations, Migrations):
+class Ledger(Runs, Tries, Datasets, Models, ModelStates, Stores, Sweeps, Calibrations, Migrations):
     """Plans, reports, dataset and model versions and measurements, in one database.
 
     ``url`` is a SQLAlchemy URL of SQLite or PostgreSQL; the first call opens it. ``sql`` is the folder of statements,

@@ -8,9 +8,8 @@ from millrace.ledger import audit
 from millrace.ledger.audit import Audit
 from millrace.ledger.database import Row, Transaction, now
 from millrace.ledger.models import find, keep_event
-from millrace.ledger.records import Actor, Decision, RecordedModel, RunKey, recorded_model
+from millrace.ledger.records import PASSED_OVER, Actor, Decision, RecordedModel, RunKey, recorded_model
 
-_PASSED_OVER = ("retired", "rejected", "rolled_back")
 # the newest of these events names the actor of a version's last judgement
 _JUDGING = ("rejected", "readmitted", "promoted", "restored")
 
@@ -117,7 +116,7 @@ class ModelStates(Audit):
             found = find(transaction, workload, version)
             if not anew:
                 _refuse_own_rejection(transaction, found, by)
-            if found.state in _PASSED_OVER:
+            if found.state in PASSED_OVER:
                 _admit(transaction, found, by, reason)
                 effect = f"it was {found.state}, and is a candidate"
                 audit.append(transaction, Decision("readmit", version, by, reason, effect, dag_id=workload))

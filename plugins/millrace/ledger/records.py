@@ -144,6 +144,10 @@ class RecordedModel:
     run: RunKey
 
 
+PASSED_OVER = ("retired", "rejected", "rolled_back")
+"""States of a version that neither answers requests nor waits for a verdict."""
+
+
 def recorded_model(row: Row) -> RecordedModel:
     """Return a row of select_model as a record."""
     return RecordedModel(

@@ -9,7 +9,7 @@ from millrace.ledger.database import Row, Tables, now
 from millrace.ledger.records import SOMEBODY, Actor, Decision
 
 
-class Retention(Tables):
+class Sweeps(Tables):
     """What a sweep must keep, what sweeps removed, and how large the store is."""
 
     def run_ends(self) -> list[Row]:

@@ -6,14 +6,13 @@ from typing import get_args
 
 from millrace.contracts.errors import BadInputError, TransientError
 from millrace.contracts.measurement import MeteredJoules
-from millrace.contracts.reasons import ReasonCode
+from millrace.contracts.reasons import TERMINAL_STATES, ReasonCode
 from millrace.contracts.serving import Verdict
 from millrace.contracts.workload import GatePolicy
 from millrace.ledger import audit, datasets, stores
 from millrace.ledger.database import Row, Tables, Transaction, now, written
 from millrace.ledger.records import Actor, Decision, RunKey
 
-TERMINAL_STATES = ("success", "failed", "skipped", "dry_run", "rejected", "rolled_back", "superseded")
 _METRICS = get_args(GatePolicy.model_fields["metric"].annotation)
 
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from millrace.contracts.errors import TransientError
 from millrace.contracts.measurement import MeterReading
 from millrace.contracts.reasons import Reason, ReasonCode
 from millrace.contracts.report import EvaluateResult, ExportResult, IngestResult, Report, ValidateResult
@@ -11,7 +12,6 @@ from millrace.ledger.database import Row, Tables, Transaction, Value, now, writt
 from millrace.ledger.records import RunKey
 from millrace.ledger.runs import lock_run, printable, refresh_figures
 
-_TRANSIENT = 20
 _COMMITTING = "validate"
 
 
@@ -125,8 +125,8 @@ def _take(transaction: Transaction, run: RunKey, row: Row, step: str, report: Re
         case EvaluateResult() as evaluated:
             models.keep_evaluation(transaction, run, evaluated)
     # A transient failure is retried, so its days stay open until the run fails (see close_run).
-    for_good = report.outcome == "failed" and (report.error is None or report.error.exit_code != _TRANSIENT)
-    if for_good and step in ("ingest", "validate"):
+    transient = report.error is not None and report.error.exit_code == TransientError.exit_code
+    if report.outcome == "failed" and not transient and step in ("ingest", "validate"):
         datasets.fail(transaction, run, row, step, printable(report.reason))
 
 
