@@ -16,7 +16,8 @@ from typer.cli import get_docs_for_click
 REPOSITORY = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(REPOSITORY / "plugins"), str(REPOSITORY / "images" / "serve")]
 
-from millrace.cli.app import _PYTHON_WITH_PIP, app  # noqa: E402
+from millrace.cli.app import app  # noqa: E402
+from millrace.cli.local_commands import PYTHON_WITH_PIP  # noqa: E402
 from millrace.ledger.ledger import Ledger  # noqa: E402
 from millrace.serving.prometheus import KEPLER_JOULES  # noqa: E402
 from millrace.settings import KubernetesSettings, Settings  # noqa: E402
@@ -78,7 +79,7 @@ def _command_line() -> str:
     command = typer.main.get_command(app)
     text = get_docs_for_click(obj=command, ctx=typer.Context(command), name="python -m millrace")
     # this default is a path of the machine that writes the page
-    return text.replace(_PYTHON_WITH_PIP, "python3").strip() + "\n"
+    return text.replace(PYTHON_WITH_PIP, "python3").strip() + "\n"
 
 
 def _metrics() -> Iterator[str]:

@@ -87,7 +87,7 @@ class Training:
             variance=(1.0,) * features,
         )
         dataset: Any = None  # build_compiled asks the job for its trainer and options alone
-        self.model = build_compiled(Job(trainer, options, dataset, length or None, 0), shape, 1e-4, 10_000)
+        self.model = build_compiled(Job(trainer, options, dataset, length or None), shape, 1e-4, 10_000)
         self.weights = np.ones(batch, np.float32)
         for _ in range(3):
             self.step()

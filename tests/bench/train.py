@@ -151,7 +151,7 @@ def main() -> int:
     options = BertOptions(precision=given.precision)
     tokenizer = TextTokenizer.from_file(given.base_model / "tokenizer.json")
     keras = load_keras(given.precision)
-    job = Job(TRAINERS["bert_text_classifier"], options, _dataset(labels), given.length, 0)
+    job = Job(TRAINERS["bert_text_classifier"], options, _dataset(labels), given.length)
     recipe = Recipe(
         epochs=given.epochs,
         batch_size=given.batch_size,

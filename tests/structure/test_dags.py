@@ -9,6 +9,7 @@ import pytest
 from airflow.dag_processing.dagbag import DagBag
 from airflow.sdk import DAG
 
+from millrace.contracts.tasks import TASKS
 from millrace.pipeline import build_dag
 
 
@@ -42,14 +43,14 @@ def test_every_task_has_an_owner_a_timeout_retries_and_a_doc_line(bag: DagBag) -
 
 
 def test_the_chain_is_the_agreed_one(bag: DagBag) -> None:
-    chain = ["plan_ingest", "ingest", "validate", "await_earlier_partitions", "size", "await_start", "train"]
-    chain += ["export", "evaluate", "gate"]
+    chain = TASKS[: TASKS.index("gate") + 1]
     for dag in _workloads(bag):
         for before, after in itertools.pairwise(chain):
             assert after in dag.get_task(before).downstream_task_ids
         assert dag.get_task("gate").downstream_task_ids == {"approve", "roll_out", "finish"}
         assert dag.get_task("roll_out").downstream_task_ids == {"watch"}
         assert dag.get_task("watch").downstream_task_ids == {"finish"}
+        assert set(dag.task_ids) == set(TASKS)
 
 
 def test_where_each_row_is_once_in_the_data_set_validation_follows_the_earlier_days(bag: DagBag) -> None:

@@ -84,9 +84,7 @@ def test_sql_is_one_file_of_statements_for_each_module_that_uses_them(repository
     ledger = repository / "plugins" / "millrace" / "ledger"
     for path in (path for path in files if path.parent == repository / "sql"):
         assert (ledger / f"{path.stem}.py").exists(), f"{path} is of no module of the ledger"
-        # the classes of public methods use the statements of the modules behind them
-        users = [ledger / f"{path.stem}.py", ledger / f"{path.stem}_ledger.py", ledger / "ledger.py"]
-        code = "".join(user.read_text() for user in users if user.exists())
+        code = (ledger / f"{path.stem}.py").read_text()
         names = re.findall(r"^-- name: (\w+)$", path.read_text(), re.MULTILINE)
         assert names
         for name in names:
@@ -95,7 +93,7 @@ def test_sql_is_one_file_of_statements_for_each_module_that_uses_them(repository
 
 def test_settings_are_read_in_one_place(repository: Path) -> None:
     # s3.py and hdfs.py read the standard variables of AWS and Kerberos, as every client does
-    readers = {"settings.py", "local_airflow.py", "app.py", "s3.py", "hdfs.py"}
+    readers = {"settings.py", "local_airflow.py", "local_commands.py", "s3.py", "hdfs.py"}
     for path in tracked(repository, "plugins/*.py", "dags/*.py"):
         if path.name not in readers and "launchers" not in path.parts:
             assert "os.environ" not in path.read_text(), f"{path} reads the environment"

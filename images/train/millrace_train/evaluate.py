@@ -31,7 +31,6 @@ from millrace_train.targets import as_matrix, encode_targets
 log = logging.getLogger("millrace.train")
 
 _REPLAY_ROWS = 200
-_TEST_ROWS_AT_LEAST = 1_000
 _ROWS_AT_A_TIME = 32
 
 
@@ -46,8 +45,7 @@ def evaluate(spec: RunSpec, stop: Stop) -> EvaluateResult:
     begin_phase("load")
     task, job = spec.task, read_job(spec)
     key = job.dataset.split.key
-    limit = max(_TEST_ROWS_AT_LEAST, spec.parameters.rows // 2) if spec.parameters.rows else 0
-    test = select_rows(task.dataset, "test", key, limit)
+    test = select_rows(task.dataset, "test", key, spec.parameters.test_rows)
     if not test.rows:
         raise BadInputError(
             "the test split has no rows",

@@ -16,9 +16,6 @@ from millrace.storage import folders
 from millrace_train.trainers.registry import Trainer, find_trainer
 
 CONFIG_FILE = "config.json"
-# Enough rows to choose thresholds; their probabilities fit into memory.
-_VALIDATION_ROWS_AT_MOST = 50_000
-_VALIDATION_ROWS_AT_LEAST = 1_000
 
 
 @dataclass(frozen=True)
@@ -29,7 +26,6 @@ class Job:
     options: TrainerOptions
     dataset: Dataset
     max_length: int | None
-    validation_rows: int
 
     @property
     def single_label(self) -> bool:
@@ -62,9 +58,7 @@ def read_job(spec: RunSpec) -> Job:
             rule="a trainer of texts cuts them at a number of tokens",
             remedy="set training.max_length in the workload",
         )
-    wanted = spec.parameters.rows // 4 or _VALIDATION_ROWS_AT_MOST
-    validation_rows = min(max(wanted, _VALIDATION_ROWS_AT_LEAST), _VALIDATION_ROWS_AT_MOST)
-    return Job(trainer, options, spec.workload.dataset, max_length if trainer.takes_text else None, validation_rows)
+    return Job(trainer, options, spec.workload.dataset, max_length if trainer.takes_text else None)
 
 
 def open_base_model(base: BaseModelRef | None, max_length: int | None, scratch: Path) -> BaseModel | None:

@@ -1,28 +1,24 @@
 """Streaming reader for one split of a published dataset version: all its rows, or a deterministic sample."""
 
-import zlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
 from itertools import chain
-from typing import TypeAlias
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
 from millrace.contracts.data import PARTITION_COLUMN, SPLIT_COLUMN, DatasetVersion
 from millrace.contracts.errors import BadInputError
 from millrace.storage import s3
+from millrace.storage.row_keys import Hashes, key_hashes
 from millrace_train.untyped import ArrowDataset, ArrowFragment
 
 ROWS_AT_A_TIME = 512
 _PIECE_BYTES = 24 << 20
-
-Hashes: TypeAlias = NDArray[np.uint32]
 
 
 @dataclass(frozen=True)
@@ -67,12 +63,6 @@ def read_rows(selection: Selection, columns: Sequence[str]) -> Iterator[tuple[pa
         if wanted.any():
             rows = batch if wanted.all() else batch.filter(pa.array(wanted))
             yield rows.select(list(columns)), hashes[wanted]
-
-
-def key_hashes(keys: pa.Array) -> Hashes:
-    """Return the CRC-32 of the UTF-8 bytes of each key's ``str()``, which equals that of the key before ingest."""
-    values = (zlib.crc32(str(key).encode()) for key in keys.to_pylist())
-    return np.fromiter(values, np.uint32, count=len(keys))
 
 
 def _scan(dataset: DatasetVersion, split: str, columns: list[str]) -> Iterator[pa.RecordBatch]:

@@ -61,7 +61,7 @@ def _train(
     # workers of a group may share a machine's state folder, so each one encodes into its own scratch folder
     shared = spec.worker_group is None and spec.state_uri.startswith("file://")
     local_state = files.local_path(spec.state_uri) if shared else scratch
-    limits = {"train": spec.parameters.rows, "validation": job.validation_rows}
+    limits = {"train": spec.parameters.rows, "validation": spec.parameters.validation_rows}
     stores: dict[str, RowStore] = {}
     for split, limit in limits.items():
         selection = select_rows(task.dataset, split, job.dataset.split.key, limit)

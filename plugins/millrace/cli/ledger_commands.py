@@ -1,24 +1,14 @@
 """``python -m millrace ledger``: commands that print what the ledger records, and migrate its tables."""
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
+from millrace.cli.invocation import load_settings
 from millrace.contracts.errors import StepError
 
-if TYPE_CHECKING:
-    from millrace.settings import Settings
-
-
 commands = typer.Typer(no_args_is_help=True, help="The ledger of plans, reports, models and measurements.")
-
-
-def load_settings() -> "Settings":
-    """Return the settings; the import is late because it takes half a second and not every command needs it."""
-    from millrace import settings
-
-    return settings.load_settings()
 
 
 @commands.command()

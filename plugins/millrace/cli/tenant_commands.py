@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from millrace.cli.ledger_commands import load_settings
+from millrace.cli.invocation import load_settings
 from millrace.tenancy.bucket_policy import AIRFLOW, PRINCIPAL, Tenant
 
 if TYPE_CHECKING:

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from millrace.cli.invocation import load_settings
+
 
 def new_workload(
     name: Annotated[str, typer.Argument(help="Name of the workload and its file: lower-case letters, digits and '_'.")],
@@ -23,7 +25,6 @@ def new_workload(
     from millrace.cli.local_airflow import dags_folder
     from millrace.cli.scaffold import write_workload
     from millrace.cli.scaffold.placing import placing
-    from millrace.settings import load_settings
 
     path = write_workload(name, dags_folder(), sample)
     if sample is None:

@@ -7,6 +7,9 @@ from pydantic import Field
 
 from millrace.contracts.base import Contract, Name
 
+_VALIDATION_ROWS = 50_000
+_SAMPLE_ROWS = 1_000  # of a run with a limit of rows, at least
+
 
 class Parameters(Contract):
     """Parameters of one run, with bounds; the trigger form, the CLI's --conf and the REST API are validated by them."""
@@ -46,3 +49,14 @@ class Parameters(Contract):
     budget: Name | None = Field(
         default=None, description="Name of the budget that limits the run, as given to price-backfill --budget."
     )
+
+    @property
+    def validation_rows(self) -> int:
+        """Maximum number of validation rows: enough to choose thresholds; their probabilities fit into memory."""
+        wanted = max(_SAMPLE_ROWS, self.rows // 4) if self.rows else _VALIDATION_ROWS
+        return min(wanted, _VALIDATION_ROWS)
+
+    @property
+    def test_rows(self) -> int:
+        """Maximum number of test rows in a run with a limit of rows; 0 takes all."""
+        return max(_SAMPLE_ROWS, self.rows // 2) if self.rows else 0

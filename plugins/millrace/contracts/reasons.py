@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Literal, get_args
 
 
 class ReasonCode(StrEnum):
@@ -52,6 +53,10 @@ class ReasonCode(StrEnum):
     BACKFILL_CANCELLED = "backfill_cancelled"
 
     UNEXPLAINED = "unexplained"
+
+
+EndState = Literal["success", "failed", "skipped", "dry_run", "rejected", "rolled_back", "superseded"]
+TERMINAL_STATES: tuple[EndState, ...] = get_args(EndState)
 
 
 @dataclass(frozen=True)

@@ -193,6 +193,21 @@ class Database:
         )
 
 
+class Tables:
+    """The tables of one responsibility: every method is one transaction. A base of Ledger."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def _all(self, query: str, **values: Value) -> list[Row]:
+        with self._database.read() as transaction:
+            return transaction.all(query, **values)
+
+    def _one(self, query: str, **values: Value) -> Row | None:
+        with self._database.read() as transaction:
+            return transaction.one(query, **values)
+
+
 def _checked(url: str) -> sa.URL:
     remedy = "give sqlite:////folder/ledger.db or postgresql://user@host/database"
     try:

@@ -1,10 +1,33 @@
 """Model versions: registration, evaluations and queries; model_states changes their state."""
 
+from dataclasses import asdict
+
 from millrace.contracts.errors import BadInputError, RefusedError
 from millrace.contracts.report import EvaluateResult, ExportResult, Quality
 from millrace.ledger import plans
-from millrace.ledger.database import Database, Row, Transaction, now
-from millrace.ledger.records import Actor, LiveModel, RecordedModel, RunKey, recorded_model
+from millrace.ledger.database import Row, Tables, Transaction, now
+from millrace.ledger.records import Actor, LiveModel, RecordedModel, RunKey, key_columns, recorded_model
+
+
+class Models(Tables):
+    """A workload's model versions."""
+
+    def live_model(self, workload: str) -> LiveModel | None:
+        """Return the live version; None if there is none."""
+        row = self._one("select_live_model", workload=workload)
+        if row is None:
+            return None
+        found = recorded_model(row)
+        return LiveModel(found.model, found.dataset, found.quality, str(found.promoted_at), found.run)
+
+    def model(self, workload: str, version: str) -> RecordedModel | None:
+        """Return a version in any state; None if it does not exist."""
+        row = self._one("select_model", workload=workload, version=version)
+        return None if row is None else recorded_model(row)
+
+    def model_events(self, workload: str) -> list[Row]:
+        """Return the changes of a workload's versions: actor, event, time and reason, oldest first."""
+        return self._all("select_model_events", workload=workload)
 
 
 def register(transaction: Transaction, run: RunKey, result: ExportResult) -> None:
@@ -31,9 +54,7 @@ def register(transaction: Transaction, run: RunKey, result: ExportResult) -> Non
         size_bytes=result.bytes,
         export_error=result.export_error,
         export_tolerance=result.export_tolerance,
-        dag_id=run.dag_id,
-        run_id=run.run_id,
-        repeat=run.repeat,
+        **asdict(run),
         at=now(),
     )
     if new:
@@ -49,9 +70,7 @@ def register(transaction: Transaction, run: RunKey, result: ExportResult) -> Non
     transaction.execute("delete_swept_model", workload=model.workload, version=model.version)
     transaction.execute(
         "update_run_model",
-        dag_id=run.dag_id,
-        run_id=run.run_id,
-        repeat=run.repeat,
+        **asdict(run),
         model_version=model.version,
         dataset_version=plan.dataset.version,
     )
@@ -66,9 +85,7 @@ def keep_evaluation(transaction: Transaction, run: RunKey, result: EvaluateResul
             continue
         transaction.execute(
             "upsert_evaluation",
-            dag_id=run.dag_id,
-            run_id=run.run_id,
-            repeat=run.repeat,
+            **asdict(run),
             role=role,
             at=at,
             workload=quality.model.workload,
@@ -84,29 +101,6 @@ def keep_evaluation(transaction: Transaction, run: RunKey, result: EvaluateResul
             peak_memory_bytes=quality.serving.peak_memory_bytes,
             quality=quality.model_dump_json(),
         )
-
-
-def live_model(database: Database, workload: str) -> LiveModel | None:
-    """See Ledger.live_model."""
-    with database.read() as transaction:
-        row = transaction.one("select_live_model", workload=workload)
-    if row is None:
-        return None
-    found = recorded_model(row)
-    return LiveModel(found.model, found.dataset, found.quality, str(found.promoted_at), found.run)
-
-
-def model(database: Database, workload: str, version: str) -> RecordedModel | None:
-    """See Ledger.model."""
-    with database.read() as transaction:
-        row = transaction.one("select_model", workload=workload, version=version)
-    return None if row is None else recorded_model(row)
-
-
-def events(database: Database, workload: str) -> list[Row]:
-    """See Ledger.model_events."""
-    with database.read() as transaction:
-        return transaction.all("select_model_events", workload=workload)
 
 
 def find(transaction: Transaction, workload: str, version: str) -> RecordedModel:
@@ -133,7 +127,6 @@ def keep_event(
 ) -> None:
     """Store an event of a version and its actor; locks the workload, unless the caller has locked it."""
     numbered = transaction.one("lock_workload", workload=workload)
-    run = by.run
     transaction.execute(
         "insert_model_event",
         workload=workload,
@@ -142,9 +135,7 @@ def keep_event(
         event=event,
         actor=by.name,
         by_person=int(by.is_person),
-        dag_id=run.dag_id if run else None,
-        run_id=run.run_id if run else None,
-        repeat=run.repeat if run else None,
+        **key_columns(by.run),
         from_state=from_state,
         reason=reason,
         at=now(),

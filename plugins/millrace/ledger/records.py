@@ -1,7 +1,7 @@
 """Records that the ledger takes and returns."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal, Self
 
@@ -18,6 +18,11 @@ class RunKey:
     dag_id: str
     run_id: str
     repeat: int
+
+
+def key_columns(run: RunKey | None) -> dict[str, str | int | None]:
+    """Return the columns of a key; each is None without a run."""
+    return asdict(run) if run else {"dag_id": None, "run_id": None, "repeat": None}
 
 
 @dataclass(frozen=True)
@@ -183,6 +188,10 @@ class RecordedModel:
     promoted_at: str | None
     previous_version: str | None
     run: RunKey
+
+
+PASSED_OVER = ("retired", "rejected", "rolled_back")
+"""States of a version that neither answers requests nor waits for a verdict."""
 
 
 def recorded_model(row: Row) -> RecordedModel:

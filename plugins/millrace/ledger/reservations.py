@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 from millrace.contracts.errors import BadInputError
 from millrace.ledger import audit
-from millrace.ledger.database import Database, Row, Transaction, Value, now, written
+from millrace.ledger.database import Row, Tables, Transaction, Value, now, written
 from millrace.ledger.records import (
+    SOMEBODY,
     Actor,
     Budget,
     BudgetClaim,
@@ -27,70 +28,82 @@ _NOTHING: dict[str, Value] = dict.fromkeys(
 )
 
 
-def record_budget(database: Database, budget: Budget, by: Actor) -> None:
-    """See Ledger.record_budget."""
-    values = asdict(budget)
-    values.pop("lifted_by")
-    with database.write() as transaction:
-        transaction.execute("insert_budget", **values, at=now())
-        reason = f"a backfill that was priced {budget.predicted:,.4g} {budget.unit}"
-        effect = f"its runs may take {budget.amount:,.4g} {budget.unit}"
-        audit.append(transaction, Decision("budget", budget.name, by, reason, effect, dag_id=budget.dag_id))
+class Reservations(Tables):
+    """Budgets, and what runs reserve of them and of a site's watts."""
 
+    def record_budget(self, budget: Budget, by: Actor = SOMEBODY) -> None:
+        """Store a budget. Raises RefusedError if its name is taken."""
+        values = asdict(budget)
+        values.pop("lifted_by")
+        with self._database.write() as transaction:
+            transaction.execute("insert_budget", **values, at=now())
+            reason = f"a backfill that was priced {budget.predicted:,.4g} {budget.unit}"
+            effect = f"its runs may take {budget.amount:,.4g} {budget.unit}"
+            audit.append(transaction, Decision("budget", budget.name, by, reason, effect, dag_id=budget.dag_id))
 
-def reserve(database: Database, run: RunKey, claims: Sequence[BudgetClaim | PowerClaim]) -> list[Reserved]:
-    """See Ledger.reserve."""
-    with database.write() as transaction:
-        # one order for all runs, so that there is no deadlock
-        locks = sorted((claim.scope, claim.name) for claim in claims)
-        transaction.execute_each("lock_limit", [{"scope": scope, "name": name} for scope, name in locks])
-        # read the clock after the locks, so that times follow the order of the claims
-        moment = datetime.now(UTC)
-        row = _read(transaction, run, claims, moment)
-        found: list[Reserved] = []
-        rows: list[dict[str, Value]] = []
-        for claim in claims:
-            at_once = _power(claim, row, moment) if isinstance(claim, PowerClaim) else _budget(claim, row, run)
-            found.append(at_once)
-            rows += _rows(claim, at_once, run, moment)
-            if not at_once.held:
-                break
-        transaction.execute_each("upsert_reservation", rows)
-        for claim, each in zip(claims, found, strict=False):
-            if isinstance(claim, BudgetClaim) and claim.lets_past and each.past:  # the last lock of the transaction
-                once = audit.once_for(run, "went past", claim.name)
-                reason, effect = "the team's budget warns only", f"the run went past it, in {', '.join(each.past)}"
-                by = Actor.of(run)
-                audit.append(transaction, Decision("budget", f"team {claim.name}", by, reason, effect, once=once))
-    return found
+    def reserve(
+        self, dag_id: str, run_id: str, repeat: int, claims: Sequence[BudgetClaim | PowerClaim]
+    ) -> list[Reserved]:
+        """Reserve what a run claims, in this order, at most one claim of each scope; stop at the first that fails.
 
+        A budget's claim holds if the budget covers it or a person approved it. Other runs take the measured amount
+        after their end, before it the larger of prediction and measurement, so that two runs cannot both take the last
+        of it. A backfill's budget covers nothing if the whole backfill was priced above it. A claim of watts holds if
+        no earlier claim waits and the cap covers it; a repeated claim keeps it and restarts ``lasts``. Of concurrent
+        claims no more hold than the limit covers. Raises BadInputError for an unknown budget or run.
+        """
+        run = RunKey(dag_id, run_id, repeat)
+        with self._database.write() as transaction:
+            # one order for all runs, so that there is no deadlock
+            locks = sorted((claim.scope, claim.name) for claim in claims)
+            transaction.execute_each("lock_limit", [{"scope": scope, "name": name} for scope, name in locks])
+            # read the clock after the locks, so that times follow the order of the claims
+            moment = datetime.now(UTC)
+            row = _read(transaction, run, claims, moment)
+            found: list[Reserved] = []
+            rows: list[dict[str, Value]] = []
+            for claim in claims:
+                at_once = _power(claim, row, moment) if isinstance(claim, PowerClaim) else _budget(claim, row, run)
+                found.append(at_once)
+                rows += _rows(claim, at_once, run, moment)
+                if not at_once.held:
+                    break
+            transaction.execute_each("upsert_reservation", rows)
+            for claim, each in zip(claims, found, strict=False):
+                if isinstance(claim, BudgetClaim) and claim.lets_past and each.past:  # the last lock of the transaction
+                    once = audit.once_for(run, "went past", claim.name)
+                    reason, effect = "the team's budget warns only", f"the run went past it, in {', '.join(each.past)}"
+                    by = Actor.of(run)
+                    audit.append(transaction, Decision("budget", f"team {claim.name}", by, reason, effect, once=once))
+        return found
 
-def approve(
-    database: Database, run: RunKey, scope: Scope, name: str, by: str, *, rest: bool, decision: Decision | None
-) -> None:
-    """See Ledger.approve_spending."""
-    with database.write() as transaction:
-        if scope == "backfill" and not transaction.execute(
-            "lift_budget", name=name, dag_id=run.dag_id, lifted_by=by if rest else None
-        ):
-            raise _unknown_budget(run.dag_id, name)
-        row = {**_NOTHING, **asdict(run), "scope": scope, "name": name, "approved_by": by, "at": now()}
-        transaction.execute("upsert_reservation", **row)
-        if decision is not None:
-            audit.append(transaction, decision)
+    def approve_spending(
+        self, dag_id: str, run_id: str, repeat: int, scope: Scope, name: str, by: str, *, rest: bool = False,
+        decision: Decision | None = None,
+    ) -> None:  # fmt: skip
+        """Approve that this run exceeds a budget, with ``rest`` every later run of its backfill; audit ``decision``."""
+        run = RunKey(dag_id, run_id, repeat)
+        with self._database.write() as transaction:
+            if scope == "backfill" and not transaction.execute(
+                "lift_budget", name=name, dag_id=run.dag_id, lifted_by=by if rest else None
+            ):
+                raise _unknown_budget(run.dag_id, name)
+            row = {**_NOTHING, **asdict(run), "scope": scope, "name": name, "approved_by": by, "at": now()}
+            transaction.execute("upsert_reservation", **row)
+            if decision is not None:
+                audit.append(transaction, decision)
+
+    def team_spending(self, team: str, site: str, month: str, rates: tuple[float, float]) -> Spending:
+        """Return what the team's runs that began in ``month`` (such as 2026-03) take at a site."""
+        claim = BudgetClaim("team", team, Spending(0.0, 0.0, None), site=site, rates=rates)
+        with self._database.read() as transaction:
+            return _spending(_read(transaction, _NOBODY, [claim], datetime.now(UTC), month))
 
 
 def backfill_spending(transaction: Transaction, name: str) -> float:
     """Return what all runs take of a backfill's budget, in its unit."""
     claim = BudgetClaim("backfill", name, Spending(0.0, 0.0, None))
     return float(_read(transaction, _NOBODY, [claim], datetime.now(UTC), _NO_MONTH)["spent"])
-
-
-def team_spending(database: Database, team: str, site: str, month: str, rates: tuple[float, float]) -> Spending:
-    """See Ledger.team_spending."""
-    claim = BudgetClaim("team", team, Spending(0.0, 0.0, None), site=site, rates=rates)
-    with database.read() as transaction:
-        return _spending(_read(transaction, _NOBODY, [claim], datetime.now(UTC), month))
 
 
 def _read(

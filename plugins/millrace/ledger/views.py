@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 
 from millrace.contracts.plan import Plan
 from millrace.ledger import reservations
-from millrace.ledger.database import Database, Row, Transaction, written
+from millrace.ledger.database import Row, Tables, Transaction, written
 
 Sort = Literal["started_at", "measured_seconds", "measured_joules", "cost", "quality", "seconds_error", "joules_error"]
 SORTS: tuple[Sort, ...] = get_args(Sort)
@@ -44,11 +44,8 @@ class RunFilter:
     descending: bool = True
 
 
-class Views:
+class Views(Tables):
     """Queries for web pages and monitors; every method is one transaction. Raises TransientError as Ledger does."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     def dags(self) -> list[str]:
         """Return each DAG that has a run, by name."""
@@ -80,14 +77,11 @@ class Views:
 
         One row per workload, state and energy_method.
         """
-        began = written(since)
-        with self._database.read() as transaction:
-            return transaction.all("select_recent_figures", dag_ids=tuple(dag_ids), since=began)
+        return self._all("select_recent_figures", dag_ids=tuple(dag_ids), since=written(since))
 
     def recent_reasons(self, dag_ids: Sequence[str], since: datetime) -> list[Row]:
         """Return the number of ended runs that began since a time, by workload and reason_code."""
-        with self._database.read() as transaction:
-            return transaction.all("select_recent_reasons", dag_ids=tuple(dag_ids), since=written(since))
+        return self._all("select_recent_reasons", dag_ids=tuple(dag_ids), since=written(since))
 
     def in_flight(self, dag_ids: Sequence[str], limit: int = 100) -> list[Row]:
         """Return runs that have not ended, oldest first, with predicted seconds and ``last_heard_at``.
@@ -101,54 +95,43 @@ class Views:
 
     def repeats(self, dag_id: str, run_id: str) -> list[Row]:
         """Return a run's rows of run_summary, newest repeat first, with verdict and run_type."""
-        with self._database.read() as transaction:
-            return transaction.all("select_run_repeats", dag_id=dag_id, run_id=run_id)
+        return self._all("select_run_repeats", dag_id=dag_id, run_id=run_id)
 
     def plan(self, dag_id: str, run_id: str, repeat: int) -> Plan | None:
         """Return the plan of this repeat; None if it has none."""
-        with self._database.read() as transaction:
-            row = transaction.one("select_plan_of_repeat", dag_id=dag_id, run_id=run_id, repeat=repeat)
-        return _plan(row)
+        return _plan(self._one("select_plan_of_repeat", dag_id=dag_id, run_id=run_id, repeat=repeat))
 
     def newest_plan(self, dag_id: str) -> Plan | None:
         """Return the plan of the DAG's planned run that began last."""
-        with self._database.read() as transaction:
-            row = transaction.one("select_newest_plan", dag_id=dag_id)
-        return _plan(row)
+        return _plan(self._one("select_newest_plan", dag_id=dag_id))
 
     def evaluations(self, dag_id: str, run_id: str, repeat: int) -> list[Row]:
         """Return the metrics of the candidate and the live version from this run's evaluation."""
-        with self._database.read() as transaction:
-            return transaction.all("select_run_evaluations", dag_id=dag_id, run_id=run_id, repeat=repeat)
+        return self._all("select_run_evaluations", dag_id=dag_id, run_id=run_id, repeat=repeat)
 
     def publisher(self, dag_id: str, version: int) -> tuple[str, int] | None:
         """Return the run, and its repeat, that published a dataset version of this DAG."""
-        with self._database.read() as transaction:
-            row = transaction.one("select_publisher", dag_id=dag_id, version=version)
+        row = self._one("select_publisher", dag_id=dag_id, version=version)
         return None if row is None else (str(row["run_id"]), int(row["repeat"]))
 
     def models(self, workload: str, before: tuple[str, str] | None = None, limit: int = 50) -> list[Row]:
         """Return versions, newest first, with their run and its cost; ``before`` is a creation time and a version."""
         created_at, version = before or (_LAST_DAY, "")
-        with self._database.read() as transaction:
-            return transaction.all(
-                "select_model_page", workload=workload, before=created_at, before_version=version, row_limit=limit
-            )
+        return self._all(
+            "select_model_page", workload=workload, before=created_at, before_version=version, row_limit=limit
+        )
 
     def live_models(self, dag_ids: Sequence[str]) -> list[Row]:
         """Return the live version of each workload."""
-        with self._database.read() as transaction:
-            return transaction.all("select_live_models", dag_ids=tuple(dag_ids))
+        return self._all("select_live_models", dag_ids=tuple(dag_ids))
 
     def model_events(self, workload: str, limit: int = 50) -> list[Row]:
         """Return the changes of a workload's versions with their actors, newest first."""
-        with self._database.read() as transaction:
-            return transaction.all("select_newest_model_events", workload=workload, row_limit=limit)
+        return self._all("select_newest_model_events", workload=workload, row_limit=limit)
 
     def energy_by_day(self, dag_ids: Sequence[str], since: date) -> list[Row]:
         """Return runs, joules, seconds and money by workload and by the day on which runs began."""
-        with self._database.read() as transaction:
-            return transaction.all("select_energy_by_day", dag_ids=tuple(dag_ids), since=since.isoformat())
+        return self._all("select_energy_by_day", dag_ids=tuple(dag_ids), since=since.isoformat())
 
     def budgets(self, dag_ids: Sequence[str], limit: int = 10) -> list[Row]:
         """Return the newest budgets and what their runs took: the measured amount, or the prediction while they run.
@@ -161,8 +144,7 @@ class Views:
 
     def storage(self, store_uri: str, since: date) -> list[Row]:
         """Return each workload's storage size at each measurement, oldest first."""
-        with self._database.read() as transaction:
-            return transaction.all("select_storage_since", store_uri=store_uri, since=since.isoformat())
+        return self._all("select_storage_since", store_uri=store_uri, since=since.isoformat())
 
 
 def cursor(row: Row) -> RunCursor:

@@ -8,13 +8,13 @@ from typing import Any
 from sqlalchemy.orm import object_session
 
 from millrace.contracts.errors import BadInputError
-from millrace.contracts.reasons import Reason, ReasonCode
+from millrace.contracts.reasons import EndState, Reason, ReasonCode
 from millrace.contracts.workload import Workload
 from millrace.ledger.ledger import Ledger
 from millrace.orchestration.connections import reach_stores
 from millrace.orchestration.run_entry import checked_parameters, enter, own_window
 from millrace.runs import attempt_folders
-from millrace.runs.outcome import EndState, RunOutcome, by_task, run_outcome, unaccounted
+from millrace.runs.outcome import RunOutcome, by_task, run_outcome, unaccounted
 from millrace.runs.run import run_folder_uri
 from millrace.runs.stop_request import STOPPED, stop_run, stop_task
 from millrace.runs.stopping import is_wanted

@@ -8,7 +8,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Response
 from starlette.exceptions import HTTPException
 
-from millrace.contracts.errors import RefusedError, StepError
+from millrace.contracts.errors import BadInputError, RefusedError, StepError
 from millrace.pages import audit, backfills, docs, models, plan, run, runs, site
 from millrace.pages.fields import no_nul
 from millrace.pages.rendering import HEADERS, STATIC, show
@@ -37,7 +37,7 @@ def _static(name: Annotated[str, Path(pattern=r"^(pages\.(css|js)|icon(-dark)?\.
 
 def _step_error(request: Request, error: Any) -> HTMLResponse:  # noqa: ANN401 - FastAPI's own
     """Show an error with its place, rule and remedy: HTTP 409 if refused, 400 for bad input, else 503."""
-    status = 409 if isinstance(error, RefusedError) else 400 if error.exit_code == 10 else 503
+    status = 409 if isinstance(error, RefusedError) else 400 if error.exit_code == BadInputError.exit_code else 503
     return show(
         request, "error.html", status=status, what=error.what, where=error.where, rule=error.rule, remedy=error.remedy
     )

@@ -8,12 +8,12 @@ from fastapi.responses import HTMLResponse
 
 from millrace.orchestration.airflow_actions import take_over
 from millrace.pages.access import ReadableDags, ReadsAuditOfAll
+from millrace.pages.fields import PAGE_ROWS
 from millrace.pages.rendering import show
 from millrace.settings import load_settings
 
 router = APIRouter()
 
-_PAGE = 50
 _CHECKED_HERE = 500  # largest audit, in rows, of which the page verifies all rows
 
 
@@ -35,7 +35,8 @@ def page(
     ledger = load_settings().ledger()
     take_over(session, ledger)
     shown = [dag_id] if dag_id else sorted(dags)
-    rows, count, digest = ledger.audit_page(shown, site_wide=site_wide and not dag_id, before=before, limit=_PAGE + 1)
+    of_site = site_wide and not dag_id
+    rows, count, digest = ledger.audit_page(shown, site_wide=of_site, before=before, limit=PAGE_ROWS + 1)
     found = ledger.check_audit() if count <= _CHECKED_HERE else None
     broken = next((row["sequence"] for row in reversed(rows) if row["wrong"]), None)
     if found is not None:
@@ -44,8 +45,8 @@ def page(
         request,
         "audit.html",
         dag_id=dag_id,
-        rows=rows[:_PAGE],
-        following=rows[_PAGE - 1]["sequence"] if len(rows) > _PAGE else None,
+        rows=rows[:PAGE_ROWS],
+        following=rows[PAGE_ROWS - 1]["sequence"] if len(rows) > PAGE_ROWS else None,
         count=count,
         digest=digest,
         broken=broken,

@@ -5,6 +5,9 @@ from typing import Annotated
 
 from fastapi import HTTPException, Query, Request
 
+PAGE_ROWS = 50
+"""Rows of one page of a table."""
+
 LARGEST = 2**31 - 1
 """Largest value of an integer column."""
 

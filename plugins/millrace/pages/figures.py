@@ -4,7 +4,6 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 UNMEASURED = "not measured"
-UNPREDICTED = "not predicted"
 _BINARY = ("bytes", "KiB", "MiB", "GiB", "TiB")
 
 

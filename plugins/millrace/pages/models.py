@@ -12,13 +12,13 @@ from millrace.orchestration.connections import reach_stores
 from millrace.orchestration.servers import answering, live_version, model_server
 from millrace.pages import workloads
 from millrace.pages.access import DagEditor, ReadableDags, came_from_our_page, form_token, may_edit
+from millrace.pages.fields import PAGE_ROWS
 from millrace.pages.rendering import show
 from millrace.settings import Settings, load_settings
 
 router = APIRouter()
 
 Change = Literal["promote", "roll_back", "readmit"]
-_PAGE = 50
 
 
 @router.get("/models")
@@ -41,17 +41,18 @@ def page(
     if not chosen:
         return show(request, "workloads.html", dags=known, live=live)
     created_at, _, version = (before or "").partition("|")
-    rows = views.models(chosen, (created_at, version) if before else None, _PAGE + 1)
+    rows = views.models(chosen, (created_at, version) if before else None, PAGE_ROWS + 1)
+    shown = rows[:PAGE_ROWS]
     return show(
         request,
         "models.html",
         dag_id=chosen,
         dags=known,
-        rows=rows[:_PAGE],
+        rows=shown,
         live=live.get(chosen),
         canary=_canary(settings, chosen),
         divergence=_divergence(settings, chosen),
-        following=f"{rows[_PAGE - 1]['created_at']}|{rows[_PAGE - 1]['version']}" if len(rows) > _PAGE else None,
+        following=f"{shown[-1]['created_at']}|{shown[-1]['version']}" if len(rows) > PAGE_ROWS else None,
         events=views.model_events(chosen),
         may_edit=may_edit(user, chosen),
         done=done,

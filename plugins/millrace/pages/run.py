@@ -15,6 +15,7 @@ from millrace.contracts.errors import StepError
 from millrace.contracts.plan import Plan
 from millrace.contracts.report import Quality
 from millrace.contracts.serving import Verdict
+from millrace.contracts.tasks import TASKS
 from millrace.ledger.database import Row
 from millrace.orchestration.connections import reach_stores
 from millrace.pages import charts
@@ -26,10 +27,6 @@ from millrace.settings import load_settings
 
 router = APIRouter()
 
-_ORDER = (
-    "plan_ingest", "ingest", "validate", "await_earlier_partitions", "size", "await_start", "train", "export",
-    "evaluate", "gate", "approve", "roll_out", "watch", "finish",
-)  # fmt: skip
 _REFRESH_SECONDS = 3
 
 
@@ -99,7 +96,7 @@ def _tasks(session: Any, dag_id: str, run_id: str) -> list[Task]:  # noqa: ANN40
 
 
 def _place(task_id: str) -> int:
-    return _ORDER.index(task_id) if task_id in _ORDER else len(_ORDER)
+    return TASKS.index(task_id) if task_id in TASKS else len(TASKS)
 
 
 def _bars(row: Row, tries: Sequence[Row], tasks: Sequence[Task]) -> tuple[list[Bar], list[str]]:

@@ -13,15 +13,16 @@ from fastapi import APIRouter, Depends, HTTPException, Query, Request
 from fastapi.responses import HTMLResponse, StreamingResponse
 from pydantic import BeforeValidator, TypeAdapter, ValidationError
 
+from millrace.contracts.reasons import EndState
 from millrace.ledger.views import SORTS, RunCursor, RunFilter, Sort, cursor
 from millrace.pages.access import ReadableDags
-from millrace.pages.fields import LARGEST, Day
+from millrace.pages.fields import LARGEST, PAGE_ROWS, Day
 from millrace.pages.rendering import HEADERS, show
 from millrace.settings import load_settings
 
 router = APIRouter()
 
-State = Literal["running", "success", "failed", "skipped", "dry_run", "rejected", "rolled_back", "superseded"]
+State = Literal["running", EndState]
 _NAMES: dict[str, str] = {
     "started_at": "Started",
     "measured_seconds": "Time",
@@ -33,7 +34,6 @@ _NAMES: dict[str, str] = {
 }
 _CURSOR = TypeAdapter(RunCursor)
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
-_PAGE = 50
 
 
 def _none_if_empty(value: Any) -> Any:  # noqa: ANN401 - what a form sends
@@ -72,17 +72,17 @@ def page(
 ) -> HTMLResponse:
     """Show the table, 50 runs per page."""
     views = load_settings().ledger().views
-    rows = views.runs(wanted, _read(after, wanted.sort) if after else None, _PAGE + 1)
+    rows = views.runs(wanted, _read(after, wanted.sort) if after else None, PAGE_ROWS + 1)
     asked = {name: value for name, value in request.query_params.items() if value and name != "after"}
 
     def address(**changes: str) -> str:
         return "?" + urlencode({name: value for name, value in {**asked, **changes}.items() if value})
 
-    following = address(after=_write(cursor(rows[_PAGE - 1]))) if len(rows) > _PAGE else None
+    following = address(after=_write(cursor(rows[PAGE_ROWS - 1]))) if len(rows) > PAGE_ROWS else None
     return show(
         request,
         "runs.html",
-        rows=rows[:_PAGE],
+        rows=rows[:PAGE_ROWS],
         wanted=wanted,
         asked=asked,
         dag_id=asked.get("dag_id", ""),

@@ -3,11 +3,8 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
-from millrace.contracts.reasons import Reason, ReasonCode
-
-EndState = Literal["success", "failed", "skipped", "dry_run", "rejected", "rolled_back", "superseded"]
+from millrace.contracts.reasons import EndState, Reason, ReasonCode
 
 # a run whose training is skipped is a success: it has published its data
 _SKIPPED: dict[str, EndState] = {

@@ -14,7 +14,7 @@ from millrace.contracts.model import ModelVersion
 from millrace.contracts.retention import Found, RetentionPolicy, StoredSize
 from millrace.ledger.database import Row
 from millrace.ledger.ledger import Ledger
-from millrace.ledger.records import SOMEBODY, Actor
+from millrace.ledger.records import PASSED_OVER, SOMEBODY, Actor
 from millrace.runs import data_docs
 from millrace.runs.run import run_folder_uri
 from millrace.settings import Settings
@@ -30,7 +30,6 @@ _KINDS = {
     "runs": "runs",
     "serving": "serving",
 }
-_ENDED = ("retired", "rejected", "rolled_back")
 _NO_TIME = datetime.max.replace(tzinfo=UTC)
 
 
@@ -123,7 +122,7 @@ class Retention:
 
     def _check(self, uri: str) -> None:
         """Raise RefusedError if a folder is in use; asks the ledger again, since a version may have become live."""
-        named = [row["uri"] for row in self.ledger.kept_models() if row["state"] not in _ENDED]
+        named = [row["uri"] for row in self.ledger.kept_models() if row["state"] not in PASSED_OVER]
         named += [row["uri"] for row in self.ledger.newest_versions()]
         named += self.served()
         named += self._with_current_docs()
@@ -178,7 +177,7 @@ class Retention:
             uri = files.join(self.store, *names)
             row = known.get(uri)
             made = _newest(inside) if row is None else datetime.fromisoformat(row["created_at"])
-            may_go = uri not in back and (row is None or row["state"] in _ENDED)
+            may_go = uri not in back and (row is None or row["state"] in PASSED_OVER)
             if may_go and made <= oldest:
                 yield _found("model", names[1], uri, inside)
 

@@ -12,6 +12,7 @@ from typing import Protocol
 from millrace.contracts.errors import RefusedError
 from millrace.contracts.reasons import ReasonCode
 from millrace.contracts.run_spec import RunSpec
+from millrace.contracts.tasks import ENDED
 from millrace.contracts.workload import Workload
 from millrace.ledger.ledger import Ledger
 from millrace.runs import attempt_folders
@@ -22,8 +23,6 @@ from millrace.settings import Settings, load_settings
 log = logging.getLogger(__name__)
 
 _AT_ONCE = 16
-# a task in one of these states has ended; in any other, its next attempt may go on with the running process or pod
-_ENDED = ("success", "failed", "skipped", "upstream_failed", "removed")
 
 
 class Workers(Protocol):
@@ -38,7 +37,7 @@ class Workers(Protocol):
 
 def is_wanted(state: str | None) -> bool:
     """Return whether the process or pod of a task in this Airflow state may go on."""
-    return state not in _ENDED
+    return state not in ENDED
 
 
 def workers(settings: Settings, workload: Workload | None = None) -> Iterator[Workers]:

@@ -21,9 +21,6 @@ from millrace.sizing.forecast import RateForecasts
 from millrace.sizing.job import Job
 from millrace.sizing.start import with_start
 
-_TEST_ROWS_AT_LEAST = 1_000
-_VALIDATION_ROWS_AT_MOST = 50_000
-
 
 def make_plan(
     workload: Workload,
@@ -128,17 +125,13 @@ def job_of(
             rule="a model is trained on at least one row",
             remedy="ingest more data, or lower split.validation_fraction and split.test_fraction",
         )
-    validation_rows, test_rows = rows.get("validation", 0), rows.get("test", 0)
-    if parameters.rows:
-        train_rows = min(train_rows, parameters.rows)
-        validation_rows = min(validation_rows, max(_TEST_ROWS_AT_LEAST, parameters.rows // 4))
-        test_rows = min(test_rows, max(_TEST_ROWS_AT_LEAST, parameters.rows // 2))
+    test_rows = rows.get("test", 0)
     precision = workload.training.options.get("precision")
     return Job(
         size=model_size(workload, parameters, profile, base_config, traced),
-        train_rows=train_rows,
-        validation_rows=min(validation_rows, _VALIDATION_ROWS_AT_MOST),
-        test_rows=test_rows,
+        train_rows=min(train_rows, parameters.rows or train_rows),
+        validation_rows=min(rows.get("validation", 0), parameters.validation_rows),
+        test_rows=min(test_rows, parameters.test_rows or test_rows),
         bytes=profile.bytes,
         epochs=parameters.epochs,
         batch_rows=parameters.batch_size,

@@ -17,11 +17,11 @@ from millrace.contracts.errors import BadInputError
 from millrace.contracts.report import ValidateResult
 from millrace.contracts.run_spec import RunSpec, ValidateTask
 from millrace.step.main import Stop
+from millrace.storage.row_keys import key_hashes
 from millrace_data import partition
 from millrace_data.expectations import row_expectations
 from millrace_data.judge import Judge
 from millrace_data.measure import Measurements
-from millrace_data.split import crc32
 from millrace_data.validate import validate
 
 Arrive = Callable[..., Path]
@@ -440,5 +440,5 @@ def test_a_key_is_dealt_by_its_text_whatever_its_type() -> None:
         if declared.startswith("list"):
             continue
         keys = pa.array(values, _arrow(declared))
-        assert crc32(keys).tolist() == [plain(str(key).encode()) for key in keys.to_pylist()]
-        assert crc32(keys.slice(1)).tolist() == [plain(str(keys[1].as_py()).encode())]
+        assert key_hashes(keys).tolist() == [plain(str(key).encode()) for key in keys.to_pylist()]
+        assert key_hashes(keys.slice(1)).tolist() == [plain(str(keys[1].as_py()).encode())]

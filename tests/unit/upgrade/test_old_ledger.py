@@ -114,7 +114,8 @@ def test_models_data_and_budget_are_found(ledger: Ledger) -> None:
     assert ledger.model(DAG, RETIRED).state == "retired"
     assert ledger.latest_dataset(DAG, date(2026, 3, 3)) == live.dataset
     assert {row["row_count"] for row in ledger.partition_rows(DAG, date(2026, 3, 2), date(2026, 3, 3))} == {900}
-    assert ledger.budget(DAG, old_release.BUDGET).amount == 1e-6
+    (budget,) = ledger.views.budgets([DAG])
+    assert (budget["name"], budget["amount"]) == (old_release.BUDGET, 1e-6)
     assert ledger.trained_runs(), "calibration learns from runs of the old version"
 
 

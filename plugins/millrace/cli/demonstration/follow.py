@@ -12,13 +12,9 @@ from typing import Any, Protocol
 import httpx
 from tenacity import retry, retry_if_exception, stop_after_attempt, wait_random
 
+from millrace.contracts.tasks import ENDED, TASKS
 from millrace.launchers.process import LOG_FILE
 
-TASKS = (
-    "ingest", "validate", "await_earlier_partitions", "size", "await_start", "train", "export", "evaluate", "gate",
-    "approve", "roll_out", "watch", "finish",
-)  # fmt: skip
-_ENDED = ("success", "failed", "skipped", "upstream_failed", "removed")
 _POLL_SECONDS = 1.0
 _PERSON_SECONDS = 3.0
 _SIGN_OF_LIFE_SECONDS = 30.0
@@ -142,7 +138,7 @@ def follow(api: AirflowApi, dag_id: str, run_id: str, runs: Path) -> str:
         tasks = api.tasks(dag_id, run_id)
         for name in TASKS:
             task = tasks.get(name)
-            if task and name not in shown and task["state"] in _ENDED:
+            if task and name not in shown and task["state"] in ENDED:
                 shown.add(name)
                 _say(f"  {name:<26}{_duration(task):>10}  {_MARK.get(str(task['state']), task['state'])}")
                 spoke_at = time.monotonic()
