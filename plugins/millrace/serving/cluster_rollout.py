@@ -8,9 +8,10 @@ from millrace.contracts.errors import StepError
 from millrace.contracts.model import ModelVersion
 from millrace.contracts.serving import Verdict
 from millrace.contracts.workload import ServingPolicy
+from millrace.scoring.canary import MIN_REQUESTS, Measured, judge
 from millrace.serving.client import Row
 from millrace.serving.cluster import ServingCluster
-from millrace.serving.figures import MIN_REQUESTS, Measured, PagesSource, Source, UnmeasuredError, judge_step
+from millrace.serving.figures import PagesSource, Source, UnmeasuredError
 from millrace.serving.rollout import RolloutRevertedError
 from millrace.serving.server_client import ServerClient
 from millrace.serving.shares import Shares
@@ -209,7 +210,7 @@ class ClusterRollout:
         """Return the verdict on the metrics, and whether a request failed. Of 20 requests one slow one sets the p99."""
         try:
             canary, other = self._measure(ask, self._candidate.version, stable)
-            return judge_step(self._policy, canary, other), canary.errors > 0
+            return judge(self._policy, canary, other), canary.errors > 0
         except UnmeasuredError as error:
             return Verdict(outcome="inconclusive", reasons=(str(error),)), False
 

@@ -18,13 +18,16 @@ _LOOKS_A_SCRAPE = 10
 
 @dataclass(frozen=True)
 class PrometheusFigures:
-    """See figures.Measured."""
+    """See canary.Measured."""
 
     requests: float
     errors: float
     p99_seconds: float | None
     joules_per_request: float | None
     joules_are_estimated: bool
+
+    def slower_than(self, seconds: float) -> None:
+        """Return None: a histogram has no single answers."""
 
 
 @dataclass(frozen=True)

@@ -60,7 +60,7 @@ def test_waiting_ends_with_the_wanted_status(server_files: ServerFiles) -> None:
 def test_waiting_in_vain_names_what_and_the_server_s_last_word(server_files: ServerFiles) -> None:
     tell(server_files, 3)
     with pytest.raises(
-        ServingTimeoutError, match=r"waited 0\.2 s for four; process 7 said .* generation 3, ready"
+        ServingTimeoutError, match=r"waited 0\.2 s for four; process 7 wrote .* generation 3, ready"
     ) as caught:
         server_files.wait_for(lambda status: status.generation == 4, "four", 0.2)
     assert isinstance(caught.value, TransientError)
