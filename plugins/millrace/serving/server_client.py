@@ -8,9 +8,8 @@ from itertools import cycle
 from millrace.contracts.workload import ServingPolicy
 from millrace.serving.client import Access, InferenceClient, RequestFailedError, Row
 from millrace.serving.cluster import ServingCluster
-from millrace.serving.rollout import RolloutRevertedError, ServerLostError
+from millrace.serving.traffic import PAUSE_SECONDS, RolloutRevertedError, ServerLostError
 
-_PAUSE_SECONDS = 0.05
 _LOOK_EVERY_SECONDS = 5.0
 _PROXY_SECONDS = 30.0
 
@@ -55,7 +54,7 @@ class ServerClient:
             while time.monotonic() < deadline:
                 if client.ready():
                     return
-                time.sleep(_PAUSE_SECONDS)
+                time.sleep(PAUSE_SECONDS)
         raise self._reverted(f"nothing answers within {_PROXY_SECONDS:g} s", name)
 
     def replay(self, name: str, seconds: float, crash: Callable[[], str | None]) -> None:
@@ -67,7 +66,7 @@ class ServerClient:
         with self._client(name) as client:
             while time.monotonic() < ends_at:
                 self._send(client, name)
-                time.sleep(_PAUSE_SECONDS)
+                time.sleep(PAUSE_SECONDS)
                 if time.monotonic() >= look_at:
                     look_at = time.monotonic() + _LOOK_EVERY_SECONDS
                     if (crashed := crash()) is not None:

@@ -13,11 +13,11 @@ from millrace.contracts.model import ModelVersion
 from millrace.contracts.run_spec import SPEC_FILE, RunSpec, ServeTask
 from millrace.contracts.serving import STATUS_FILE, TARGET_FILE, ServingStatus, ServingTarget
 from millrace.contracts.workload import ServingPolicy
+from millrace.serving.traffic import Progress
 from millrace.storage import files
 from millrace.storage.signature import SigningKey, opened
 
 Word = TypeVar("Word", ServingTarget, ServingStatus, RunSpec)
-Progress = Callable[[str], None]
 
 LOG_FILE = "log.txt"
 _FILE_BYTES = 1 << 20

@@ -31,6 +31,8 @@ from millrace.contracts.parameters import Parameters
 from millrace.contracts.run_spec import RunSpec, ServeTask, TryKey
 from millrace.contracts.serving import ServingStatus
 from millrace.contracts.workload import GatePolicy, ServingPolicy, Training, Workload
+from millrace.serving.process_traffic import ProcessTraffic
+from millrace.serving.rollout import Rollout
 from millrace.serving.server_files import ServerFiles
 from millrace.storage import files, folders
 from millrace.storage.signature import SigningKey
@@ -260,6 +262,20 @@ class ModelStore:
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> ModelStore:
     return ModelStore(tmp_path_factory.mktemp("models"))
+
+
+def rollout_of(
+    server_files: ServerFiles,
+    policy: ServingPolicy,
+    candidate: ModelVersion,
+    stable: ModelVersion | None,
+    rows: Any,
+    progress: Callable[[str], None] = lambda _: None,
+    **more: Any,
+) -> Rollout:
+    """A rollout by the server of these files."""
+    traffic = ProcessTraffic(server_files, policy, candidate, stable, rows, progress, **more)
+    return Rollout(traffic, policy, candidate, stable, progress)
 
 
 def spec_for(server_files: ServerFiles, port: int, policy: ServingPolicy, **access: Any) -> RunSpec:

@@ -13,9 +13,10 @@ from millrace.contracts.workload import ServingPolicy
 from millrace.serving import server_client
 from millrace.serving.client import Access, RequestFailedError
 from millrace.serving.cluster import Replicas
-from millrace.serving.cluster_rollout import ClusterRollout, PausedRollout
+from millrace.serving.cluster_traffic import ClusterTraffic
 from millrace.serving.figures import Figures, UnmeasuredError
-from millrace.serving.rollout import RolloutRevertedError, ServerLostError
+from millrace.serving.rollout import PausedRollout, Rollout
+from millrace.serving.traffic import RolloutRevertedError, ServerLostError
 
 POLICY = ServingPolicy(watch_seconds=0.1)
 ROWS = [{"a": 1.0}]
@@ -138,12 +139,15 @@ class Site:
         if self.refuses is not None:
             raise self.refuses
 
-    def rollout(self, stable: ModelVersion | None = OLD, candidate: ModelVersion = NEW, **more: Any) -> Any:
+    def rollout(
+        self, stable: ModelVersion | None = OLD, candidate: ModelVersion = NEW, comparable: bool = True
+    ) -> Rollout:
         at: Any = self.at
-        return ClusterRollout(
-            at, POLICY, candidate, stable, ROWS, lambda version: f"s3://b/serving/{version.version}",
-            self.said.append, source=self.source, show=self.shown.append, admit=self._admit, **more,
+        traffic = ClusterTraffic(
+            at, POLICY, candidate, stable, ROWS, f"s3://b/serving/{candidate.version}", self.said.append,
+            self.source, self.shown.append, comparable, self._admit,
         )  # fmt: skip
+        return Rollout(traffic, POLICY, candidate, stable, self.said.append, comparable)
 
     def go_live(self) -> None:
         first = self.rollout(None, OLD)

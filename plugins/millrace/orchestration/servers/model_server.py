@@ -1,4 +1,4 @@
-"""Start, stop and query the model servers on this machine, one for each workload."""
+"""Start, stop and query the model servers' processes on this machine, one for each workload."""
 
 import socket
 import time
@@ -8,11 +8,9 @@ from pathlib import Path
 from typing import Literal
 
 from millrace.contracts.errors import BadInputError, RefusedError, TransientError
-from millrace.contracts.model import ModelVersion
 from millrace.contracts.run_spec import RunSpec, ServeTask
-from millrace.contracts.serving import ServingTarget
 from millrace.runs.run import SERVE_STEP, Run
-from millrace.serving.client import Access, InferenceClient, RequestFailedError
+from millrace.serving.client import Access, InferenceClient
 from millrace.serving.server_files import ServerFiles
 from millrace.settings import Settings
 from millrace.storage import files
@@ -20,7 +18,6 @@ from millrace.storage import files
 _PORTS = 100
 _STATE = "process"
 _BEGIN_SECONDS = 180.0
-_FOLLOW_SECONDS = 90.0
 _LOOK_SECONDS = 0.2
 
 
@@ -51,7 +48,7 @@ def ensure_server(run: Run, settings: Settings) -> ServerFiles:
     server_files = settings.server_files(run.workload.name)
     launcher = settings.process_launcher()
     state_uri = files.join(server_files.uri, _STATE)
-    begun = _begun(server_files)
+    begun = begun_spec(server_files)
     if launcher.service_running(state_uri):
         if begun is not None:
             return server_files
@@ -93,7 +90,7 @@ def _start(spec: RunSpec, server_files: ServerFiles, settings: Settings) -> int:
     return settings.process_launcher().start_service("serve", spec, document, ["--verify-key", server_files.key.public])
 
 
-def _begun(server_files: ServerFiles) -> RunSpec | None:
+def begun_spec(server_files: ServerFiles) -> RunSpec | None:
     """Return the spec of the workload's server; None without a valid, signed one, such as of another version."""
     try:
         return server_files.read_spec()
@@ -129,8 +126,9 @@ def _with_secrets(task: ServeTask, settings: Settings) -> ServeTask:
     return task.model_copy(update={**wanted, "secrets_folder": settings.serving_secrets or None})
 
 
-def _server_of(server_files: ServerFiles) -> RunSpec:
-    begun = _begun(server_files)
+def server_of(server_files: ServerFiles) -> RunSpec:
+    """Return the spec of the workload's server. Raises BadInputError if no rollout has started one."""
+    begun = begun_spec(server_files)
     if begun is None:
         raise BadInputError(
             "this workload has no server",
@@ -141,11 +139,6 @@ def _server_of(server_files: ServerFiles) -> RunSpec:
     return begun
 
 
-def refuse_without_server(settings: Settings, workload: str) -> None:
-    """Raise BadInputError if no rollout has started a server for this workload."""
-    _server_of(settings.server_files(workload))
-
-
 def withdraw(server_files: ServerFiles, settings: Settings) -> None:
     """End the server of a workload that has no live version; delete its target and status files."""
     settings.process_launcher().stop_service(files.join(server_files.uri, _STATE))
@@ -153,70 +146,9 @@ def withdraw(server_files: ServerFiles, settings: Settings) -> None:
         files.delete(uri)
 
 
-def put_back(settings: Settings, workload: str, candidate: ModelVersion) -> None:
-    """Write the ledger's live version as target in place of this candidate; without a live version end the server.
-
-    Does nothing while another candidate is in rollout. A server that has died is started again, without waiting for it.
-    """
-    server_files = settings.server_files(workload)
-    target, live = server_files.read_target(), settings.ledger().live_model(workload)
-    if target is None or target.canary not in (None, candidate):
-        return
-    if live is not None:
-        _target_alone(server_files, target, live.model, settings)
-    elif target.stable == candidate:
-        withdraw(server_files, settings)
-
-
-def serve_live(settings: Settings, workload: str) -> None:
-    """Make the workload's server serve only the ledger's live version; without one end the server.
-
-    Raises BadInputError for a workload that was never served, TransientError if the server does not follow in time.
-    """
-    server_files = settings.server_files(workload)
-    target, live = server_files.read_target(), settings.ledger().live_model(workload)
-    if live is None:
-        withdraw(server_files, settings)
-        return
-    if target is None:  # the server was withdrawn when no version was live
-        target = server_files.write_target(_server_of(server_files).workload.serving, live.model)
-    target = _target_alone(server_files, target, live.model, settings)
-    status = server_files.wait_for(
-        lambda status: status.generation >= target.generation and status.state != "loading",
-        f"version {live.model.version} to be served",
-        _FOLLOW_SECONDS,
-    )
-    if status.state in {"reverted", "failed"}:
-        raise TransientError(
-            f"the server does not serve {live.model.version}: {status.reason or status.state}",
-            where=server_files.status_uri,
-            rule="the live version answers",
-            remedy=f"read {server_files.log_uri}, then do this again",
-        )
-
-
-def _target_alone(
-    server_files: ServerFiles, target: ServingTarget, version: ModelVersion, settings: Settings
-) -> ServingTarget:
-    """Return a target with this version alone, written unless it is the target already; start a stopped server."""
-    if (target.stable, target.canary) != (version, None):
-        target = server_files.write_target(target.policy, version)
-    _start_stopped(settings, server_files.workload)
-    return target
-
-
-def canary(settings: Settings, workload: str) -> str | None:
-    """Return the version in rollout; None if there is none, or the server has reverted it or failed."""
-    server_files = settings.server_files(workload)
-    target, status = server_files.read_target(), server_files.read_status()
-    if target is None or target.canary is None or (status and status.state in ("reverted", "failed")):
-        return None
-    return target.canary.version
-
-
 def resume_servers(settings: Settings) -> list[Serving]:
     """Start every server again that ran here before and does not now; return their states once none is starting."""
-    begun = _start_stopped(settings)
+    begun = start_stopped(settings)
     deadline = time.monotonic() + _BEGIN_SECONDS
     while True:
         found = [each for each in serving(settings) if each.workload in begun]
@@ -227,29 +159,7 @@ def resume_servers(settings: Settings) -> list[Serving]:
 
 def serving(settings: Settings) -> list[Serving]:
     """Return the state of every server that was started here, by its status file and a request for readiness."""
-    return [_asked(server_files, spec, settings) for server_files, spec in _all_server_files(settings)]
-
-
-def answering(settings: Settings, workload: str) -> list[str] | None:
-    """Return the versions that the workload's server reports as loaded; None while it starts or does not answer."""
-    server_files = settings.server_files(workload)
-    spec = _begun(server_files)
-    if spec is None or settings.process_launcher().service_pid(spec.state_uri) is None:
-        return []
-    try:
-        with InferenceClient(
-            server_files.address or "", workload, timeout_seconds=5, access=access(settings)
-        ) as client:
-            return client.versions()
-    except RequestFailedError as error:
-        # any HTTP error means no version: a server has status 503 before its first one and after a withdrawal
-        return None if error.status is None else []
-
-
-def held(settings: Settings) -> list[ModelVersion]:
-    """Return the versions in the targets of this machine's servers. Raises RefusedError for an unsigned target."""
-    targets = [server_files.read_target() for server_files, _ in _all_server_files(settings)]
-    return [model for target in targets if target for model in (target.stable, target.canary) if model]
+    return [_asked(server_files, spec, settings) for server_files, spec in all_server_files(settings)]
 
 
 def _asked(server_files: ServerFiles, spec: RunSpec | None, settings: Settings) -> Serving:
@@ -274,11 +184,11 @@ def _asked(server_files: ServerFiles, spec: RunSpec | None, settings: Settings) 
     return Serving(server_files.workload, address, version, "serves")
 
 
-def _start_stopped(settings: Settings, workload: str | None = None) -> list[str]:
+def start_stopped(settings: Settings, workload: str | None = None) -> list[str]:
     """Start every server (or this workload's) that ran here before and does not now; return their workloads."""
     launcher = settings.process_launcher()
     begun = []
-    for server_files, spec in _all_server_files(settings):
+    for server_files, spec in all_server_files(settings):
         if spec and workload in (None, server_files.workload) and not launcher.service_running(spec.state_uri):
             # the settings for TLS and token may have changed since the last start
             task = _with_secrets(spec.task, settings) if isinstance(spec.task, ServeTask) else spec.task
@@ -287,13 +197,13 @@ def _start_stopped(settings: Settings, workload: str | None = None) -> list[str]
     return begun
 
 
-def _all_server_files(settings: Settings) -> Iterator[tuple[ServerFiles, RunSpec | None]]:
+def all_server_files(settings: Settings) -> Iterator[tuple[ServerFiles, RunSpec | None]]:
     """Yield each server's serving folder and spec; None for a spec that cannot be read, such as another version's."""
     root = files.join(settings.store, "serving")
     for name in files.names(root):
         server_files = settings.server_files(name)
         if files.exists(server_files.spec_uri):
-            yield server_files, _begun(server_files)
+            yield server_files, begun_spec(server_files)
 
 
 def _port(server_files: ServerFiles, begun: RunSpec | None, settings: Settings) -> int:
