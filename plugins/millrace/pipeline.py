@@ -194,7 +194,8 @@ def build_dag(
             **of,
         )
         validate.operator_extra_links = [*validate.operator_extra_links, DataDocsLink()]
-        for task in (gate, roll_out, watch):
+        shown: tuple[Any, ...] = (gate, roll_out, watch)
+        for task in shown:
             task.operator_extra_links = [*task.operator_extra_links, ModelsLink()]
         # with deduplication over the whole dataset, validation depends on the rows that earlier days published
         overall = workload.dataset.deduplicate == "dataset"

@@ -26,7 +26,7 @@ from millrace.serving.live import all_of
 from millrace.serving.manifests import PORT, SECRETS_FOLDER
 from millrace.serving.prometheus import PrometheusSource
 from millrace.serving.rollout import PausedRollout, Rollout
-from millrace.serving.traffic import RolloutRevertedError
+from millrace.serving.traffic import Replacement, RolloutRevertedError
 from millrace.settings import Settings
 from millrace.storage import files
 from tests.cluster.conftest import Site
@@ -125,8 +125,8 @@ def roll(site: Site, cluster: ServingCluster) -> Callable[..., Rollout]:
         say: Callable[[str], None] = print,
         show: Callable[[int | None], None] = print,
     ) -> Rollout:
-        traffic = ClusterTraffic(at, POLICY, candidate, stable, ROWS, folder_of(site, candidate), say, source, show)
-        return Rollout(traffic, POLICY, candidate, stable, say)
+        replacement = Replacement(candidate, stable, POLICY, ROWS, say)
+        return Rollout(replacement, ClusterTraffic(replacement, at, folder_of(site, candidate), source, show))
 
     return rollout
 
@@ -135,7 +135,8 @@ def roll(site: Site, cluster: ServingCluster) -> Callable[..., Rollout]:
 def live(site: Site, cluster: ServingCluster, make: Callable[..., ModelVersion]) -> list[ModelVersion]:
     """The live version, the newest last, as rollouts leave it."""
     first = make("v-1")
-    rollout = Rollout(ClusterTraffic(cluster, POLICY, first, None, ROWS, folder_of(site, first)), POLICY, first, None)
+    replacement = Replacement(first, None, POLICY, ROWS)
+    rollout = Rollout(replacement, ClusterTraffic(replacement, cluster, folder_of(site, first)))
     rollout.advance()
     rollout.watch()
     rollout.finish()

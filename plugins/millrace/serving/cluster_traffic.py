@@ -1,62 +1,48 @@
 """Traffic on Kubernetes: a Deployment for each version, one Service in front, shares by weight or by replicas."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from millrace.contracts.errors import StepError
-from millrace.contracts.model import ModelVersion
 from millrace.contracts.serving import Verdict
-from millrace.contracts.workload import ServingPolicy
 from millrace.scoring.canary import MIN_REQUESTS, Measured, judge
-from millrace.serving.client import Row
 from millrace.serving.cluster import ServingCluster
 from millrace.serving.figures import PagesSource, Source, UnmeasuredError
 from millrace.serving.server_client import ServerClient
 from millrace.serving.shares import Shares
-from millrace.serving.traffic import LOAD_TIMEOUT_SECONDS, Progress, RolloutRevertedError
+from millrace.serving.traffic import LOAD_TIMEOUT_SECONDS, Replacement, RolloutRevertedError, Traffic
 
 
-class ClusterTraffic:
+class ClusterTraffic(Traffic):
     """Traffic by Deployments; the metrics of both versions decide about each step.
 
     The stable version's pods stay up until the watch ends, so that a revert starts no pods. ``folder`` is the
     candidate's folder with the spec and the serving target that its servers read; ``source`` has the metrics (None: the
-    servers' own); ``show`` gets the candidate's share in percent at each change, and None after a revert. If the stable
-    version is not ``comparable``, only the candidate's errors decide. ``admit`` raises if the candidate must not serve;
-    it is called after each change of the share, so that a candidate that a person withdraws meanwhile loses it.
+    servers' own); ``show`` gets the candidate's share in percent at each change, and None after a revert.
     """
 
     def __init__(
         self,
+        replacement: Replacement,
         cluster: ServingCluster,
-        policy: ServingPolicy,
-        candidate: ModelVersion,
-        stable: ModelVersion | None,
-        rows: Sequence[Row],
         folder: str,
-        progress: Progress = lambda _: None,
         source: Source | None = None,
         show: Callable[[int | None], None] = lambda _: None,
-        comparable: bool = True,
-        admit: Callable[[], None] = lambda: None,
     ) -> None:
         self._at = cluster
-        self._policy = policy
-        self._candidate = candidate
-        self._is_live = stable == candidate
-        self._stable = None if self._is_live else stable
+        self._replacement = replacement
+        self._policy, self._progress = replacement.policy, replacement.progress
+        self._candidate, self._stable = replacement.candidate, replacement.stable
+        self._is_live = replacement.live == replacement.candidate
         self._folder = folder
-        self._progress = progress
         self._show = show
-        self._comparable = comparable
-        self._admit = admit
         self._source = source or PagesSource(cluster.metrics)
-        self._workload = candidate.workload
-        self._shares = Shares(cluster, policy, candidate, self._stable)
+        self._workload = replacement.candidate.workload
+        self._shares = Shares(cluster, self._policy, self._candidate, self._stable)
         self._name, self._deployment = self._shares.name, self._shares.deployment
-        versions = {self._deployment: candidate.version}
+        versions = {self._deployment: self._candidate.version}
         if self._stable is not None:
             versions[self._shares.stable_deployment] = self._stable.version
-        self._server_client = ServerClient(cluster, policy, self._workload, rows, versions)
+        self._server_client = ServerClient(cluster, self._policy, self._workload, replacement.rows, versions)
 
     @property
     def address(self) -> str:
@@ -98,7 +84,7 @@ class ClusterTraffic:
         A failure without request errors counts only if a second measurement repeats it: a machine may stall briefly,
         and of 20 requests one slow one sets the p99.
         """
-        if self._stable is None or not self._comparable:
+        if self._stable is None or not self._replacement.comparable:
             found = self._refuse_errors(lambda: self._ask(self._policy.requests_per_step, self._deployment))
             return Verdict(outcome="pass", reasons=(f"answers when asked alone: {found}",))
         versions = (self._candidate.version, self._stable.version)
@@ -121,7 +107,7 @@ class ClusterTraffic:
 
     def replay(self, seconds: float) -> str:
         """See Traffic. Raises, too, if the candidate's servers crash."""
-        self._admit()
+        self._replacement.admit()
         return self._refuse_errors(lambda: self._server_client.replay(self._name, seconds, self._crash))
 
     def settle(self) -> None:
@@ -154,7 +140,7 @@ class ClusterTraffic:
     def _change(self, percent: int) -> None:
         self._shares.give(percent)
         self._show(percent)
-        self._admit()
+        self._replacement.admit()
 
     def _ask(self, times: int, *names: str) -> None:
         for _ in range(times):

@@ -1,59 +1,46 @@
 """Traffic of one model server of this machine, which holds both versions and switches between them inside."""
 
 import time
-from collections.abc import Callable, Sequence
 from itertools import cycle
 
-from millrace.contracts.errors import StepError
 from millrace.contracts.model import ModelVersion
 from millrace.contracts.serving import ServingStatus, ServingTarget, Verdict
-from millrace.contracts.workload import ServingPolicy
 from millrace.scoring.canary import MIN_REQUESTS
-from millrace.serving.client import Access, InferenceClient, RequestFailedError, Row
+from millrace.serving.client import Access, InferenceClient, RequestFailedError
 from millrace.serving.server_files import ServerFiles
 from millrace.serving.traffic import (
     LOAD_TIMEOUT_SECONDS,
     PAUSE_SECONDS,
-    Progress,
+    Replacement,
     RolloutRevertedError,
     ServerLostError,
+    Traffic,
 )
 
 STATUS_TIMEOUT_SECONDS = 60.0
 _LOOK_EVERY_SECONDS = 1.0
 
 
-class ProcessTraffic:
+class ProcessTraffic(Traffic):
     """Traffic by serving targets that the server follows; the server itself judges the canary and may remove it.
 
     If no server is reached, requests are repeated for a while, and then ServerLostError ends the rollout without a
-    verdict. If the stable version is not ``comparable``, it gets no rows. ``admit`` raises if the candidate must not
-    serve; it is called after each write of the serving target, so that a candidate that a person withdraws loses its
-    share.
+    verdict. A later target of somebody else is left as it is.
     """
 
     def __init__(
         self,
+        replacement: Replacement,
         server_files: ServerFiles,
-        policy: ServingPolicy,
-        candidate: ModelVersion,
-        stable: ModelVersion | None,
-        rows: Sequence[Row],
-        progress: Progress = lambda _: None,
-        comparable: bool = True,
         access: Access | None = None,
-        admit: Callable[[], None] = lambda: None,
         load_timeout_seconds: float = LOAD_TIMEOUT_SECONDS,
     ) -> None:
+        self._candidate, self._stable = replacement.candidate, replacement.stable
+        self._policy = replacement.policy
+        self._replacement = replacement
+        self._rows = cycle(replacement.rows)
         self._server_files = server_files
-        self._policy = policy
-        self._candidate = candidate
-        self._stable = None if stable == candidate else stable
-        self._rows = cycle(rows)
-        self._progress = progress
-        self._comparable = comparable
         self._access = access
-        self._admit = admit
         self._load_timeout_seconds = load_timeout_seconds
         self._generation = 0
 
@@ -64,9 +51,6 @@ class ProcessTraffic:
         if address is None:
             raise ServerLostError("no server was ever begun", where=self._server_files.spec_uri)
         return address
-
-    def claim(self) -> None:
-        """See Traffic; each workload has a server of its own."""
 
     def bring_up(self) -> int:
         """See Traffic. One server holds both versions."""
@@ -117,24 +101,13 @@ class ProcessTraffic:
         self._server_files.write_target(self._policy, self._stable)
         return True
 
-    def refuse_overtaken(self, stable: str | None = None) -> None:
-        """See Traffic; a later target is found by its generation."""
-
-    def is_unfinished(self) -> bool:
-        """See Traffic; the candidate has no server of its own."""
-        return False
-
-    def ended_by(self, error: StepError) -> StepError:
-        """See Traffic."""
-        return error
-
     def _target(self, percent: int) -> tuple[ModelVersion, ModelVersion | None, int]:
         return (self._candidate, None, 0) if self._stable is None else (self._stable, self._candidate, percent)
 
     def _order(self, stable: ModelVersion, canary: ModelVersion | None, percent: int) -> None:
         target = self._server_files.write_target(self._policy, stable, canary, percent)
         self._generation = target.generation
-        self._admit()
+        self._replacement.admit()
         self._await_followed(target)
 
     def _order_unless_there(self, stable: ModelVersion, canary: ModelVersion | None, percent: int) -> None:
@@ -153,7 +126,7 @@ class ProcessTraffic:
             lambda status: status.generation >= target.generation and status.state != "loading",
             f"generation {target.generation} ({names}) to be ready",
             self._load_timeout_seconds,
-            self._progress,
+            self._replacement.progress,
         )
         if status.generation > target.generation:
             raise RolloutRevertedError(
@@ -187,12 +160,12 @@ class ProcessTraffic:
             status = self._server_files.read_status()
             reason = status.reason if status and status.state in {"reverted", "failed"} else ""
             raise RolloutRevertedError(f"{reason or 'a request failed'}: {error.what}", where=error.where) from error
-        if self._stable is None or not self._comparable:
+        if self._stable is None or not self._replacement.comparable:
             return
         try:
             client.infer([next(self._rows)], self._stable.version)
         except RequestFailedError as error:
-            self._progress(f"the stable version did not answer a replayed row: {error.what}")
+            self._replacement.progress(f"the stable version did not answer a replayed row: {error.what}")
 
     def _client(self) -> InferenceClient:
         timeout_seconds = self._policy.max_request_seconds + 5

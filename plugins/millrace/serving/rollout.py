@@ -5,9 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from millrace.contracts.errors import StepError
-from millrace.contracts.model import ModelVersion
-from millrace.contracts.workload import ServingPolicy
-from millrace.serving.traffic import Progress, RolloutRevertedError, Traffic
+from millrace.serving.traffic import Replacement, RolloutRevertedError, Traffic
 
 
 @dataclass(frozen=True)
@@ -24,27 +22,17 @@ class PausedRollout:
 
 
 class Rollout:
-    """Rollout of one candidate in place of the stable version, if there is one; ``traffic`` shifts the requests.
+    """Rollout of one candidate; ``traffic`` shifts the requests.
 
-    The stable version stays loaded until ``finish``, and answers alone again after any error. If it is not
-    ``comparable``, because it takes other features, the candidate gets all requests in one step, and its errors decide.
+    The stable version stays loaded until ``finish``, and answers alone again after any error.
     """
 
-    def __init__(
-        self,
-        traffic: Traffic,
-        policy: ServingPolicy,
-        candidate: ModelVersion,
-        stable: ModelVersion | None,
-        progress: Progress = lambda _: None,
-        comparable: bool = True,
-    ) -> None:
+    def __init__(self, replacement: Replacement, traffic: Traffic) -> None:
         self._traffic = traffic
-        self._policy = policy
-        self._candidate = candidate
-        self._stable = None if stable == candidate else stable
-        self._progress = progress
-        steps = policy.canary_steps if comparable else (100,)
+        self._candidate, self._stable = replacement.candidate, replacement.stable
+        self._progress = replacement.progress
+        self._watch_seconds = replacement.policy.watch_seconds
+        steps = replacement.policy.canary_steps if replacement.comparable else (100,)
         self._shares = (0, *steps) if self._stable else (100,)
 
     @property
@@ -79,8 +67,8 @@ class Rollout:
         """Replay rows for ``policy.watch_seconds`` while only the candidate answers. Raises as ``advance``."""
         self._traffic.refuse_overtaken()
         with self._or_back():
-            found = self._traffic.replay(self._policy.watch_seconds)
-            self._progress(f"watched for {self._policy.watch_seconds:g} s: {found}")
+            found = self._traffic.replay(self._watch_seconds)
+            self._progress(f"watched for {self._watch_seconds:g} s: {found}")
 
     def finish(self) -> None:
         """Make the candidate the only version; called after the ledger has made it live."""

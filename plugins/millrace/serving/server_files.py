@@ -13,10 +13,10 @@ from millrace.contracts.model import ModelVersion
 from millrace.contracts.run_spec import SPEC_FILE, RunSpec, ServeTask
 from millrace.contracts.serving import STATUS_FILE, TARGET_FILE, ServingStatus, ServingTarget
 from millrace.contracts.workload import ServingPolicy
-from millrace.serving.traffic import Progress
 from millrace.storage import files
 from millrace.storage.signature import SigningKey, opened
 
+Progress = Callable[[str], None]
 Word = TypeVar("Word", ServingTarget, ServingStatus, RunSpec)
 
 LOG_FILE = "log.txt"

@@ -1,13 +1,16 @@
 """What a rollout needs of the servers of a workload: to shift their requests between two versions and to judge them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from millrace.contracts.errors import RefusedError, StepError, TransientError
+from millrace.contracts.model import ModelVersion
 from millrace.contracts.reasons import ReasonCode
 from millrace.contracts.serving import Verdict
-
-Progress = Callable[[str], None]
+from millrace.contracts.workload import ServingPolicy
+from millrace.serving.client import Row
+from millrace.serving.server_files import Progress
 
 # a version is loaded, or its servers are ready, within this time
 LOAD_TIMEOUT_SECONDS = 300.0
@@ -40,11 +43,35 @@ class ServerLostError(RolloutRevertedError):
     code = TransientError.code
 
 
+@dataclass(frozen=True)
+class Replacement:
+    """Replacement of a workload's ``live`` version, if it has one, by a candidate.
+
+    ``rows`` are replayed as requests, so that no traffic is needed. If the live version is not ``comparable``, because
+    it takes other features, the candidate gets all requests in one step, and only its errors decide. ``admit`` raises
+    if the candidate must not serve; it is called after each change of the share, so that a candidate that a person
+    withdraws meanwhile loses it.
+    """
+
+    candidate: ModelVersion
+    live: ModelVersion | None
+    policy: ServingPolicy
+    rows: Sequence[Row] = ()
+    progress: Progress = lambda _: None
+    comparable: bool = True
+    admit: Callable[[], None] = lambda: None
+
+    @property
+    def stable(self) -> ModelVersion | None:
+        """The version that answers if the candidate fails; None also if the candidate is live already."""
+        return None if self.live == self.candidate else self.live
+
+
 class Traffic(Protocol):
     """The requests of one workload, shifted from a stable version, if there is one, to a candidate.
 
-    Requests are replayed rows, so that no traffic is needed. Errors are RolloutRevertedError for a verdict on the
-    candidate and ServerLostError if no server was reached. Every change is idempotent.
+    Errors are RolloutRevertedError for a verdict on the candidate and ServerLostError if no server was reached. Every
+    change is idempotent.
     """
 
     @property
@@ -53,6 +80,7 @@ class Traffic(Protocol):
 
     def claim(self) -> None:
         """Raise BadInputError if the workload's address belongs to another workload."""
+        return
 
     def bring_up(self) -> int:
         """Load the candidate beside the stable version, without a share; without a stable version it gets all requests.
@@ -80,9 +108,12 @@ class Traffic(Protocol):
 
     def refuse_overtaken(self, stable: str | None = None) -> None:
         """Raise RolloutRevertedError if another rollout has replaced this one, which began beside ``stable``."""
+        return
 
     def is_unfinished(self) -> bool:
         """Return whether the candidate still has servers of its own, and is not live."""
+        return False
 
     def ended_by(self, error: StepError) -> StepError:
         """Return the error that ends the rollout, of one that was raised in it."""
+        return error

@@ -34,6 +34,7 @@ from millrace.contracts.workload import GatePolicy, ServingPolicy, Training, Wor
 from millrace.serving.process_traffic import ProcessTraffic
 from millrace.serving.rollout import Rollout
 from millrace.serving.server_files import ServerFiles
+from millrace.serving.traffic import Replacement
 from millrace.storage import files, folders
 from millrace.storage.signature import SigningKey
 from tests.certificates import self_signed
@@ -274,8 +275,8 @@ def rollout_of(
     **more: Any,
 ) -> Rollout:
     """A rollout by the server of these files."""
-    traffic = ProcessTraffic(server_files, policy, candidate, stable, rows, progress, **more)
-    return Rollout(traffic, policy, candidate, stable, progress)
+    replacement = Replacement(candidate, stable, policy, rows, progress)
+    return Rollout(replacement, ProcessTraffic(replacement, server_files, **more))
 
 
 def spec_for(server_files: ServerFiles, port: int, policy: ServingPolicy, **access: Any) -> RunSpec:

@@ -40,6 +40,7 @@ def test_first_version_then_a_second_one(start_server: StartServer, store: Model
     assert (status.stable.version, status.stable.errors, rollout.address) == ("first", 0, server.address)
     assert target_of(server) == ("first", None, 0)
 
+    said.clear()
     rollout = rollout_of(server.server_files, POLICY, second, first, ROWS, said.append)
     rollout.advance()
     status = server.server_files.read_status()

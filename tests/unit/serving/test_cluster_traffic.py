@@ -16,7 +16,7 @@ from millrace.serving.cluster import Replicas
 from millrace.serving.cluster_traffic import ClusterTraffic
 from millrace.serving.figures import Figures, UnmeasuredError
 from millrace.serving.rollout import PausedRollout, Rollout
-from millrace.serving.traffic import RolloutRevertedError, ServerLostError
+from millrace.serving.traffic import Replacement, RolloutRevertedError, ServerLostError
 
 POLICY = ServingPolicy(watch_seconds=0.1)
 ROWS = [{"a": 1.0}]
@@ -143,11 +143,9 @@ class Site:
         self, stable: ModelVersion | None = OLD, candidate: ModelVersion = NEW, comparable: bool = True
     ) -> Rollout:
         at: Any = self.at
-        traffic = ClusterTraffic(
-            at, POLICY, candidate, stable, ROWS, f"s3://b/serving/{candidate.version}", self.said.append,
-            self.source, self.shown.append, comparable, self._admit,
-        )  # fmt: skip
-        return Rollout(traffic, POLICY, candidate, stable, self.said.append, comparable)
+        replacement = Replacement(candidate, stable, POLICY, ROWS, self.said.append, comparable, self._admit)
+        folder = f"s3://b/serving/{candidate.version}"
+        return Rollout(replacement, ClusterTraffic(replacement, at, folder, self.source, self.shown.append))
 
     def go_live(self) -> None:
         first = self.rollout(None, OLD)
@@ -155,7 +153,7 @@ class Site:
         first.watch()
         first.finish()
         for told in (self.at.told, self.asked, self.said, self.shown):
-            told.clear()  # type: ignore[attr-defined]
+            told.clear()
 
 
 @pytest.fixture

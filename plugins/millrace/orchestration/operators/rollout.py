@@ -1,6 +1,5 @@
 """Rolls out a candidate in canary steps; asks a person when a step cannot be judged."""
 
-import time
 from dataclasses import asdict
 from typing import Any
 
@@ -14,6 +13,7 @@ from millrace.orchestration.servers.candidate import Candidate
 from millrace.orchestration.servers.servers import servers_of
 from millrace.runs.run import Run
 from millrace.serving.rollout import PausedRollout, Rollout
+from millrace.storage.polling import poll
 
 LOOK_SECONDS = 1.0
 SLACK_SECONDS = 120.0
@@ -79,10 +79,11 @@ class RolloutOperator(WorkloadOperator):
 
     def _await_turn(self, candidate: Candidate) -> None:
         """Wait for the end of another run's rollout, or until it is overdue: one rollout at a time."""
-        deadline = time.monotonic() + 2 * candidate.run.workload.serving.watch_seconds + SLACK_SECONDS
-        while time.monotonic() < deadline:
-            other = candidate.servers.other_rollout(candidate.run, candidate.model)
-            if other is None:
-                return
-            self.log.info("another run's rollout is under way: %s", other)
-            time.sleep(LOOK_SECONDS)
+
+        def is_alone() -> bool:
+            if other := candidate.servers.other_rollout(candidate.run, candidate.model):
+                self.log.info("another run's rollout is under way: %s", other)
+            return other is None
+
+        overdue_seconds = 2 * candidate.run.workload.serving.watch_seconds + SLACK_SECONDS
+        poll(is_alone, every_seconds=LOOK_SECONDS, at_most_seconds=overdue_seconds)

@@ -15,12 +15,13 @@ from millrace.ledger.records import Decision
 from millrace.orchestration.approval import GATE
 from millrace.orchestration.attempts import Skipped
 from millrace.orchestration.run_entry import actor
-from millrace.orchestration.servers.servers import Replacement, Servers
+from millrace.orchestration.servers.servers import Servers
 from millrace.runs import step_specs
 from millrace.runs.run import Run
 from millrace.serving.client import read_replay
 from millrace.serving.rollout import Rollout
-from millrace.serving.traffic import Progress, RolloutRevertedError, ServerLostError
+from millrace.serving.server_files import Progress
+from millrace.serving.traffic import Replacement, RolloutRevertedError, ServerLostError
 
 log = logging.getLogger(__name__)
 
@@ -54,12 +55,16 @@ class Candidate:
     def rollout(self) -> Rollout:
         """Return the rollout that replaces the live version with this candidate."""
         run, live = self.run, self.ledger.live_model(self.run.workload.name)
-        comparable = step_specs.is_comparable(run, self.ledger, live)
-        rows = read_replay(step_specs.result_of(run, self.ledger, "evaluate", EvaluateResult).replay_uri)
-        stable = live.model if live else None
-        replacement = Replacement(run, self.model, stable, rows, comparable, self.progress, self.admit)
-        traffic = self.servers.traffic(replacement)
-        return Rollout(traffic, run.workload.serving, self.model, stable, self.progress, comparable)
+        replacement = Replacement(
+            self.model,
+            live.model if live else None,
+            run.workload.serving,
+            read_replay(step_specs.result_of(run, self.ledger, "evaluate", EvaluateResult).replay_uri),
+            self.progress,
+            step_specs.is_comparable(run, self.ledger, live),
+            self.admit,
+        )
+        return Rollout(replacement, self.servers.traffic(run, replacement))
 
     @contextmanager
     def rejecting(self) -> Iterator[None]:

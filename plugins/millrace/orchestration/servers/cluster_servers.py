@@ -11,7 +11,6 @@ from millrace.contracts.model import ModelVersion
 from millrace.contracts.run_spec import SPEC_FILE, RunSpec, ServeTask
 from millrace.contracts.serving import TARGET_FILE, ServingTarget
 from millrace.contracts.workload import ServingPolicy
-from millrace.orchestration.servers.servers import Replacement
 from millrace.runs.run import SERVE_STEP, Run
 from millrace.serving import kserve, live
 from millrace.serving.cluster import ServingCluster
@@ -25,8 +24,9 @@ from millrace.serving.manifests import (
     service_name,
 )
 from millrace.serving.rollout import Rollout
+from millrace.serving.server_files import Progress
 from millrace.serving.shares import Shares, contenders
-from millrace.serving.traffic import LOAD_TIMEOUT_SECONDS, Progress
+from millrace.serving.traffic import LOAD_TIMEOUT_SECONDS, Replacement
 from millrace.settings import Settings
 from millrace.storage import files
 from millrace.storage.signature import opened
@@ -120,10 +120,10 @@ class ClusterServers:
         """See Servers."""
         write_serving_spec(run, candidate, self.settings)
 
-    def traffic(self, replacement: Replacement) -> ClusterTraffic:
+    def traffic(self, run: Run, replacement: Replacement) -> ClusterTraffic:
         """See Servers."""
-        run, candidate, stable = replacement.run, replacement.candidate, replacement.stable
-        policy, server_files = run.workload.serving, self.settings.server_files(run.workload.name)
+        candidate, stable, policy = replacement.candidate, replacement.live, replacement.policy
+        cluster, server_files = cluster_of_run(run, self.settings), self.settings.server_files(run.workload.name)
 
         def show(percent: int | None) -> None:
             """Write the share as a serving target for the run's page; an error does not stop the rollout."""
@@ -136,20 +136,8 @@ class ClusterServers:
             except (StepError, OSError) as error:
                 replacement.progress(f"the run's page does not show this share: {error}")
 
-        cluster = cluster_of_run(run, self.settings)
-        return ClusterTraffic(
-            open_cluster(cluster),
-            policy,
-            candidate,
-            stable,
-            replacement.rows,
-            version_uri(run.store, candidate),
-            replacement.progress,
-            self.settings.prometheus(cluster.serving_namespace),
-            show,
-            replacement.comparable,
-            replacement.admit,
-        )
+        folder, source = version_uri(run.store, candidate), self.settings.prometheus(cluster.serving_namespace)
+        return ClusterTraffic(replacement, open_cluster(cluster), folder, source, show)
 
     def other_rollout(self, run: Run, candidate: ModelVersion) -> str | None:
         """See Servers."""
@@ -161,9 +149,11 @@ class ClusterServers:
     def put_back(self, run: Run, candidate: ModelVersion, reason: str, progress: Progress) -> bool:
         """See Servers. A candidate that is not live loses its servers."""
         live = self.settings.ledger().live_model(run.workload.name)
-        stable = live.model if live else None
-        traffic = self.traffic(Replacement(run, candidate, stable, (), True, progress, lambda: None))
-        return Rollout(traffic, run.workload.serving, candidate, stable, progress).abandon(reason)
+        if live is not None and live.model == candidate:
+            self.serve_live(run.workload.name)  # its task may have ended between promotion and release
+            return False
+        replacement = Replacement(candidate, live.model if live else None, run.workload.serving, progress=progress)
+        return Rollout(replacement, self.traffic(run, replacement)).abandon(reason)
 
     def serve_live(self, workload: str, instead_of: ModelVersion | None = None) -> None:
         """See Servers. Waits until the live version's pods are ready, gives them all requests and removes the others.

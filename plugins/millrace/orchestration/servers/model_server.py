@@ -1,7 +1,6 @@
 """Start, stop and query the model servers' processes on this machine, one for each workload."""
 
 import socket
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from millrace.serving.client import Access, InferenceClient
 from millrace.serving.server_files import ServerFiles
 from millrace.settings import Settings
 from millrace.storage import files
+from millrace.storage.polling import poll
 
 _PORTS = 100
 _STATE = "process"
@@ -71,16 +71,21 @@ def ensure_server(run: Run, settings: Settings) -> ServerFiles:
         ),
     )
     pid = _start(spec, server_files, settings)
-    deadline = time.monotonic() + _BEGIN_SECONDS
-    while (status := server_files.read_status()) is None or status.pid != pid:
-        if time.monotonic() > deadline or not launcher.service_running(state_uri):
-            raise TransientError(
-                "the server ended, or wrote no status in time",
-                where=server_files.log_uri,
-                rule=f"a server begins within {_BEGIN_SECONDS:g} s",
-                remedy="the log says why; the task is tried again, on another port where this one was taken meanwhile",
-            )
-        time.sleep(_LOOK_SECONDS)
+
+    def has_begun() -> bool | None:
+        status = server_files.read_status()
+        if status is not None and status.pid == pid:
+            return True
+        return None if launcher.service_running(state_uri) else False
+
+    over = {"every_seconds": _LOOK_SECONDS, "at_most_seconds": _BEGIN_SECONDS}
+    if not poll(has_begun, until=lambda begun: begun is not None, **over):
+        raise TransientError(
+            "the server ended, or wrote no status in time",
+            where=server_files.log_uri,
+            rule=f"a server begins within {_BEGIN_SECONDS:g} s",
+            remedy="the log says why; the task is tried again, on another port where this one was taken meanwhile",
+        )
     return server_files
 
 
@@ -149,12 +154,12 @@ def withdraw(server_files: ServerFiles, settings: Settings) -> None:
 def resume_servers(settings: Settings) -> list[Serving]:
     """Start every server again that ran here before and does not now; return their states once none is starting."""
     begun = start_stopped(settings)
-    deadline = time.monotonic() + _BEGIN_SECONDS
-    while True:
-        found = [each for each in serving(settings) if each.workload in begun]
-        if time.monotonic() > deadline or not any(each.state == "starting" for each in found):
-            return found
-        time.sleep(_LOOK_SECONDS)
+    return poll(
+        lambda: [each for each in serving(settings) if each.workload in begun],
+        until=lambda found: not any(each.state == "starting" for each in found),
+        every_seconds=_LOOK_SECONDS,
+        at_most_seconds=_BEGIN_SECONDS,
+    )
 
 
 def serving(settings: Settings) -> list[Serving]:

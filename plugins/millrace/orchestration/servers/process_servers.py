@@ -6,12 +6,11 @@ from millrace.contracts.errors import TransientError
 from millrace.contracts.model import ModelVersion
 from millrace.contracts.serving import ServingTarget
 from millrace.orchestration.servers import model_server
-from millrace.orchestration.servers.servers import Replacement
 from millrace.runs.run import Run
 from millrace.serving.client import InferenceClient, RequestFailedError
 from millrace.serving.process_traffic import ProcessTraffic
-from millrace.serving.server_files import ServerFiles
-from millrace.serving.traffic import Progress
+from millrace.serving.server_files import Progress, ServerFiles
+from millrace.serving.traffic import Replacement
 from millrace.settings import Settings
 
 _FOLLOW_SECONDS = 90.0
@@ -27,19 +26,10 @@ class ProcessServers:
         """See Servers. Starts the workload's server unless it runs."""
         model_server.ensure_server(run, self.settings)
 
-    def traffic(self, replacement: Replacement) -> ProcessTraffic:
+    def traffic(self, run: Run, replacement: Replacement) -> ProcessTraffic:
         """See Servers."""
-        return ProcessTraffic(
-            self.settings.server_files(replacement.run.workload.name),
-            replacement.run.workload.serving,
-            replacement.candidate,
-            replacement.stable,
-            replacement.rows,
-            replacement.progress,
-            replacement.comparable,
-            model_server.access(self.settings),
-            replacement.admit,
-        )
+        server_files = self.settings.server_files(run.workload.name)
+        return ProcessTraffic(replacement, server_files, model_server.access(self.settings))
 
     def other_rollout(self, run: Run, candidate: ModelVersion) -> str | None:
         """See Servers."""

@@ -1,30 +1,12 @@
 """Model servers of a launcher: what the rest of Airflow's side asks of them, and the choice between the two kinds."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from millrace.contracts.model import ModelVersion
 from millrace.runs.run import Run
-from millrace.serving.client import Row
-from millrace.serving.traffic import Progress, Traffic
+from millrace.serving.server_files import Progress
+from millrace.serving.traffic import Replacement, Traffic
 from millrace.settings import Settings
-
-
-@dataclass(frozen=True)
-class Replacement:
-    """Replacement of the live version ``stable``, if there is one, by the candidate of a run.
-
-    ``rows`` are replayed. For ``comparable`` and ``admit`` see the traffic's classes.
-    """
-
-    run: Run
-    candidate: ModelVersion
-    stable: ModelVersion | None
-    rows: Sequence[Row]
-    comparable: bool
-    progress: Progress
-    admit: Callable[[], None]
 
 
 class Servers(Protocol):
@@ -33,8 +15,8 @@ class Servers(Protocol):
     def begin(self, run: Run, candidate: ModelVersion) -> None:
         """Prepare a rollout of this candidate. Idempotent."""
 
-    def traffic(self, replacement: Replacement) -> Traffic:
-        """Return the traffic that a rollout shifts."""
+    def traffic(self, run: Run, replacement: Replacement) -> Traffic:
+        """Return the traffic that a run's rollout shifts."""
 
     def other_rollout(self, run: Run, candidate: ModelVersion) -> str | None:
         """Return the versions of another run's rollout that is under way, as a text; None if there is none."""
