@@ -105,8 +105,8 @@ def test_what_answers_is_what_the_ledger_calls_live(workplace: Callable[[int], W
                 place.said.clear()
                 place.check()
             for run_id in [*place.rolling]:
-                place.close(run_id)
-                done.append(f"close {run_id}")
+                place.finish(run_id)
+                done.append(f"finish {run_id}")
             place.check()
         except Exception as error:
             raise AssertionError(f"MILLRACE_TEST_SEED={seed}:\n" + "\n".join([*done, *place.said])) from error

@@ -46,7 +46,6 @@ ALLOWED = {
     ("plugins/millrace/orchestration/operators/pod_step.py", "_quota_exceeded"): "Kubernetes has no code for a quota",
     ("plugins/millrace/pages/docs.py", "_why_none"): "reasons by task: whether a task has one",
     ("plugins/millrace/runs/report_claims.py", "_same"): "what was reported, beside what was ordered",
-    ("plugins/millrace/serving/cluster.py", "ServingCluster.await_ready"): "what was said last is not said again",
     ("plugins/millrace/storage/arrival_manifest.py", "ArrivalManifest.disagreement"): "a figure of a manifest",
     ("plugins/millrace/storage/files.py", "is_full"): "pyarrow's error, where the number is lost",
     ("plugins/millrace/storage/hdfs.py", "_as_os_errors"): "HDFS has no code for a quota",

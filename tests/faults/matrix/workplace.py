@@ -163,7 +163,7 @@ class Workplace:
         self.rolling[run_id] = self.runs[run_id]
         self.closed.discard(run_id)
 
-    def close(self, run_id: str) -> None:
+    def finish(self, run_id: str) -> None:
         states = {"roll_out": "failed", "watch": "failed"} if run_id in self.rolling else {"watch": "skipped"}
         operator = FinishOperator(task_id="finish", workload=self.workload)
         self._attempt(lambda: operator.execute(self._context("finish", run_id, **states)))
