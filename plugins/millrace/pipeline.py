@@ -84,7 +84,7 @@ def build_dag(
     ) as dag:
         of: dict[str, Any] = {"workload": workload}
         dataset, model = (Asset(f"{workload.name}/{what}", group="millrace") for what in ("dataset", "model"))
-        step, spark, worker_group, rollout, watching, finishing = load_operators()
+        step, spark, worker_group = load_operators()
         plan_ingest = PlanIngestOperator(
             task_id="plan_ingest",
             execution_timeout=_SHORT,
@@ -173,21 +173,21 @@ def build_dag(
             doc="Nobody's answer within 24 h keeps the old version.",
             **of,
         )
-        roll_out = rollout(
+        roll_out = RolloutOperator(
             task_id="roll_out",
             execution_timeout=timedelta(hours=1),
             trigger_rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS,
             doc="Canary in steps; no request fails. In a cluster a step that cannot be judged asks a person.",
             **of,
         )
-        watch = watching(
+        watch = WatchOperator(
             task_id="watch",
             execution_timeout=timedelta(hours=1),
             outlets=[model],
             doc="Replays test rows; makes the version live.",
             **of,
         )
-        finish = finishing(
+        finish = FinishOperator(
             task_id="finish",
             execution_timeout=_SHORT,
             trigger_rule=TriggerRule.ALL_DONE,
@@ -195,7 +195,8 @@ def build_dag(
             **of,
         )
         validate.operator_extra_links = [*validate.operator_extra_links, DataDocsLink()]
-        for task in (gate, roll_out, watch):
+        shown: tuple[Any, ...] = (gate, roll_out, watch)
+        for task in shown:
             task.operator_extra_links = [*task.operator_extra_links, ModelsLink()]
         # with deduplication over the whole dataset, validation depends on the rows that earlier days published
         overall = workload.dataset.deduplicate == "dataset"
@@ -207,22 +208,19 @@ def build_dag(
 
 
 def load_operators() -> tuple[Any, ...]:
-    """Return this launcher's operator classes: step, step that may use Spark, training, rollout, watch, finish.
+    """Return this launcher's operator classes of steps: step, step that may use Spark, training.
 
     The import is here because the classes for Kubernetes take seconds to import.
     """
     if load_settings().launcher == "kubernetes":
-        from millrace.orchestration.operators.cluster_finish import ClusterFinishOperator
-        from millrace.orchestration.operators.cluster_rollout import ClusterRolloutOperator
-        from millrace.orchestration.operators.cluster_watch import ClusterWatchOperator
         from millrace.orchestration.operators.pod_spark import PodSparkOperator
         from millrace.orchestration.operators.pod_step import PodStepOperator
         from millrace.orchestration.operators.pod_worker_group import PodWorkerGroupOperator
-        from millrace.storage import uploads  # noqa: F401 - spares tasks forked from this process the import
+        from millrace.orchestration.servers import cluster_servers  # noqa: F401 - spares forked tasks the import
+        from millrace.storage import uploads  # noqa: F401
 
-        stepping = PodStepOperator, PodSparkOperator, PodWorkerGroupOperator
-        return *stepping, ClusterRolloutOperator, ClusterWatchOperator, ClusterFinishOperator
-    return StepOperator, StepOperator, StepOperator, RolloutOperator, WatchOperator, FinishOperator
+        return PodStepOperator, PodSparkOperator, PodWorkerGroupOperator
+    return StepOperator, StepOperator, StepOperator
 
 
 def trigger_form(workload: Workload) -> dict[str, Param]:

@@ -16,15 +16,17 @@ from millrace.contracts.model import ModelVersion
 from millrace.contracts.run_spec import SPEC_FILE, RunSpec, ServeTask
 from millrace.contracts.serving import TARGET_FILE, ServingTarget
 from millrace.contracts.workload import ServingPolicy
-from millrace.orchestration.servers import cluster_server
+from millrace.orchestration.servers import cluster_servers
+from millrace.orchestration.servers.cluster_servers import ClusterServers
 from millrace.serving.client import InferenceClient, RequestFailedError
 from millrace.serving.cluster import ServingCluster
-from millrace.serving.cluster_rollout import ClusterRollout, PausedRollout
+from millrace.serving.cluster_traffic import ClusterTraffic
 from millrace.serving.figures import Source
 from millrace.serving.live import all_of
 from millrace.serving.manifests import PORT, SECRETS_FOLDER
 from millrace.serving.prometheus import PrometheusSource
-from millrace.serving.rollout import RolloutRevertedError
+from millrace.serving.rollout import PausedRollout, Rollout
+from millrace.serving.traffic import Replacement, RolloutRevertedError
 from millrace.settings import Settings
 from millrace.storage import files
 from tests.cluster.conftest import Site
@@ -114,7 +116,7 @@ class Load:
 
 
 @pytest.fixture
-def roll(site: Site, cluster: ServingCluster) -> Callable[..., ClusterRollout]:
+def roll(site: Site, cluster: ServingCluster) -> Callable[..., Rollout]:
     def rollout(
         candidate: ModelVersion,
         stable: ModelVersion | None,
@@ -122,10 +124,9 @@ def roll(site: Site, cluster: ServingCluster) -> Callable[..., ClusterRollout]:
         at: ServingCluster = cluster,
         say: Callable[[str], None] = print,
         show: Callable[[int | None], None] = print,
-    ) -> ClusterRollout:
-        return ClusterRollout(
-            at, POLICY, candidate, stable, ROWS, lambda version: folder_of(site, version), say, source=source, show=show
-        )
+    ) -> Rollout:
+        replacement = Replacement(candidate, stable, POLICY, ROWS, say)
+        return Rollout(replacement, ClusterTraffic(replacement, at, folder_of(site, candidate), source, show))
 
     return rollout
 
@@ -134,7 +135,8 @@ def roll(site: Site, cluster: ServingCluster) -> Callable[..., ClusterRollout]:
 def live(site: Site, cluster: ServingCluster, make: Callable[..., ModelVersion]) -> list[ModelVersion]:
     """The live version, the newest last, as rollouts leave it."""
     first = make("v-1")
-    rollout = ClusterRollout(cluster, POLICY, first, None, ROWS, folder=lambda version: folder_of(site, version))
+    replacement = Replacement(first, None, POLICY, ROWS)
+    rollout = Rollout(replacement, ClusterTraffic(replacement, cluster, folder_of(site, first)))
     rollout.advance()
     rollout.watch()
     rollout.finish()
@@ -266,7 +268,7 @@ def test_a_person_goes_back_and_no_request_fails(
     rollout.advance()
     rollout.watch()
     rollout.finish()
-    monkeypatch.setattr(cluster_server, "open_cluster", lambda _: cluster)
+    monkeypatch.setattr(cluster_servers, "open_cluster", lambda _: cluster)
     ledger = SimpleNamespace(live_model=lambda workload: SimpleNamespace(model=before))
     settings: Any = SimpleNamespace(
         store=site.store,
@@ -277,12 +279,12 @@ def test_a_person_goes_back_and_no_request_fails(
     with Load(cluster, 2, 0.02, ROWS[:1]) as load:
         assert set(load.since(load.answers.copy())) == {newer.version}
         for _ in range(2):  # done once more, it changes nothing
-            cluster_server.serve_live(settings, WORKLOAD, newer)
+            ClusterServers(settings).serve_live(WORKLOAD, newer)
         # a kept connection ends with its server, which finishes what it has first
         _await(lambda: set(load.since(load.answers.copy())) == {before.version}, "the version before alone", 30)
     assert load.failures == []
     assert cluster.replicas(f"colours-{newer.version}").wanted == 0
-    assert cluster_server.canary(settings, WORKLOAD) is None
+    assert ClusterServers(settings).canary(WORKLOAD) is None
 
 
 @pytest.mark.timeout(600)

@@ -18,7 +18,7 @@ from matrix.workplace import Workplace
 
 from millrace.launchers import process
 from millrace.orchestration.operators import rollout as rollout_operator
-from millrace.serving import rollout as rollout_module
+from millrace.serving import process_traffic
 from millrace.settings import load_settings
 from tests.images.serve.conftest import ModelStore
 
@@ -42,7 +42,7 @@ def workplace(
     monkeypatch.setattr(process, "subprocess", warmly)
     monkeypatch.setattr("millrace.orchestration.operators.workload.reach_stores", lambda _: None)
     monkeypatch.setattr(rollout_operator, "SLACK_SECONDS", 0.0)
-    monkeypatch.setattr(rollout_module, "SMOKE_REQUESTS", 2)
+    monkeypatch.setattr(process_traffic, "MIN_REQUESTS", 2)
     units = load_module(repository / "tests" / "unit" / "conftest.py")
     made: list[Workplace] = []
 
@@ -105,8 +105,8 @@ def test_what_answers_is_what_the_ledger_calls_live(workplace: Callable[[int], W
                 place.said.clear()
                 place.check()
             for run_id in [*place.rolling]:
-                place.close(run_id)
-                done.append(f"close {run_id}")
+                place.finish(run_id)
+                done.append(f"finish {run_id}")
             place.check()
         except Exception as error:
             raise AssertionError(f"MILLRACE_TEST_SEED={seed}:\n" + "\n".join([*done, *place.said])) from error

@@ -9,7 +9,8 @@ import yaml
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 
 from millrace.contracts.workload import ServingPolicy
-from millrace.serving.figures import UnmeasuredError, judge_step
+from millrace.scoring.canary import judge
+from millrace.serving.figures import UnmeasuredError
 from millrace.serving.prometheus import PrometheusSource
 
 SCRAPE_SECONDS = 1.0
@@ -98,7 +99,7 @@ def test_a_version_is_judged_by_what_it_did_since_the_reading_began(
     assert canary.p99_seconds is not None
     assert 0.005 < canary.p99_seconds <= 0.01
     assert canary.joules_per_request is None
-    verdict = judge_step(POLICY, canary, stable)
+    verdict = judge(POLICY, canary, stable)
     assert verdict.outcome == "pass"
     assert "joules per request are not measured, and so not judged" in verdict.reasons
 
@@ -112,9 +113,9 @@ def test_errors_and_a_slow_tail_fail(exporter: Exporter, source: PrometheusSourc
     exporter.answer("b-3", 95)
     exporter.answer("b-3", 5, seconds=0.4)
     stable = reading.of("b-1")
-    erring = judge_step(POLICY, reading.of("b-2"), stable)
+    erring = judge(POLICY, reading.of("b-2"), stable)
     assert (erring.outcome, "requests erred" in erring.reasons[0]) == ("fail", True)
-    slow = judge_step(POLICY, reading.of("b-3"), stable)
+    slow = judge(POLICY, reading.of("b-3"), stable)
     assert (slow.outcome, "p99" in slow.reasons[0]) == ("fail", True)
 
 
@@ -137,7 +138,7 @@ def test_joules_per_request_are_judged_where_they_were_measured(
     reading = source.begin("w", (old, new))
     exporter.answer(old, 40, joules=40.0)
     exporter.answer(new, 40, joules=joules)
-    verdict = judge_step(POLICY, reading.of(new), reading.of(old))
+    verdict = judge(POLICY, reading.of(new), reading.of(old))
     assert verdict.outcome == outcome, verdict.reasons
     assert any(said in reason for reason in verdict.reasons), verdict.reasons
     (energy,) = [reason for reason in verdict.reasons if "J per request" in reason]

@@ -1,20 +1,38 @@
-"""Health statistics of a version, and the rules by which the server removes a canary automatically."""
+"""Health statistics of a version, by which the server removes a canary automatically."""
 
-import math
 import threading
 from collections import deque
+from dataclasses import dataclass
 
 from millrace.contracts.serving import VersionHealth
 from millrace.contracts.workload import ServingPolicy
+from millrace.scoring.canary import CONSECUTIVE_ERRORS, JUDGED_QUANTILE, MIN_REQUESTS, judge, quantile
 
 RECENT_REQUESTS = 200
-MIN_REQUESTS = 20
-CONSECUTIVE_ERRORS = 3
-MIN_ERRORS = 2
-MIN_SLOW_REQUESTS = 3
-# a canary's slow requests count only if chance alone would produce them at most this often
-LARGEST_CHANCE = 1 / 16
-LATENCY_FLOOR_SECONDS = 0.02
+
+
+@dataclass(frozen=True)
+class Recent:
+    """Metrics of the recent requests: the number of errors, and the others' sorted latencies; see canary.Measured."""
+
+    errors: int
+    seconds: list[float]
+    joules_per_request: None = None
+    joules_are_estimated: bool = False
+
+    @property
+    def requests(self) -> int:
+        """Number of requests."""
+        return self.errors + len(self.seconds)
+
+    @property
+    def p99_seconds(self) -> float | None:
+        """Latency that 99 % of the requests did not exceed."""
+        return quantile(self.seconds, JUDGED_QUANTILE)
+
+    def slower_than(self, seconds: float) -> tuple[int, int]:
+        """Return the number of slower requests, and of all that have a latency."""
+        return sum(each > seconds for each in self.seconds), len(self.seconds)
 
 
 class Health:
@@ -55,69 +73,33 @@ class Health:
         """Number of errors and timeouts since the last answer."""
         return self._consecutive_errors
 
-    def recent(self) -> tuple[int, list[float]]:
-        """Return the number of errors among the recent requests, and the others' sorted latencies in seconds."""
+    def recent(self) -> Recent:
+        """Return the metrics of the recent requests."""
         with self._lock:
             seconds = sorted(each for each in self._recent if each is not None)
-            return len(self._recent) - len(seconds), seconds
+            return Recent(len(self._recent) - len(seconds), seconds)
 
     def report(self) -> VersionHealth:
         """Return the metrics for the serving status."""
-        _, seconds = self.recent()
+        recent = self.recent()
         return VersionHealth(
             version=self._version,
             requests=self._requests,
             errors=self._errors,
-            p50_latency_seconds=quantile(seconds, 0.5),
-            p99_latency_seconds=quantile(seconds, 0.99),
+            p50_latency_seconds=quantile(recent.seconds, 0.5),
+            p99_latency_seconds=recent.p99_seconds,
         )
-
-
-def quantile(ordered: list[float], share: float) -> float | None:
-    """Return the nearest-rank quantile of sorted values; None for an empty list."""
-    return ordered[max(0, math.ceil(share * len(ordered)) - 1)] if ordered else None
-
-
-def by_chance(slow: int, requests: int, others_slow: int, others: int) -> float:
-    """Return the probability that a version gets at least ``slow`` of all slow requests if both versions are equal.
-
-    This is the one-sided p-value of Fisher's exact test.
-    """
-    total, all_slow = requests + others, slow + others_slow
-    ways = sum(
-        math.comb(all_slow, mine) * math.comb(total - all_slow, requests - mine)
-        for mine in range(slow, min(all_slow, requests) + 1)
-    )
-    return ways / math.comb(total, requests)
 
 
 def fault(canary: Health, stable: Health, policy: ServingPolicy) -> str | None:
     """Return the reason, with its metrics, why the canary must be removed; None if it may stay.
 
-    It is removed after three errors in a row; if, over at least 20 recent requests, two or more erred and the share
-    is above ``policy.max_error_rate``; or if, over at least 20 latencies of each version, its p99 is above
-    ``policy.max_slowdown`` times the stable one's and three or more requests are that slow. Against noise of a busy
-    machine, a stable p99 below 20 ms counts as 20 ms, and slow requests count only if `by_chance` is at most 1/16.
+    It is removed after three errors in a row, and, over at least 20 recent requests, if `judge` fails it.
     """
     if canary.consecutive_errors >= CONSECUTIVE_ERRORS:
         return f"{canary.consecutive_errors} errors in a row"
-    errors, seconds = canary.recent()
-    count = errors + len(seconds)
-    if count >= MIN_REQUESTS and errors >= MIN_ERRORS and errors / count > policy.max_error_rate:
-        return f"{errors} of the last {count} requests erred; at most {policy.max_error_rate:.1%} may"
-    _, stable_seconds = stable.recent()
-    if min(len(seconds), len(stable_seconds)) < MIN_REQUESTS:
+    recent = canary.recent()
+    if recent.requests < MIN_REQUESTS:
         return None
-    usual = quantile(stable_seconds, 0.99) or 0.0
-    limit_seconds = policy.max_slowdown * max(usual, LATENCY_FLOOR_SECONDS)
-    slow = sum(each > limit_seconds for each in seconds)
-    p99 = quantile(seconds, 0.99) or 0.0
-    if p99 <= limit_seconds or slow < MIN_SLOW_REQUESTS:
-        return None
-    others = sum(each > limit_seconds for each in stable_seconds)
-    if by_chance(slow, len(seconds), others, len(stable_seconds)) > LARGEST_CHANCE:
-        return None
-    return (
-        f"p99 latency {p99 * 1000:.0f} ms over the last {len(seconds)} requests, the stable version's is "
-        f"{usual * 1000:.0f} ms; at most {limit_seconds * 1000:.0f} ms may be"
-    )
+    verdict = judge(policy, recent, stable.recent())
+    return verdict.reasons[0] if verdict.outcome == "fail" else None

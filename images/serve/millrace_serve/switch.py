@@ -9,7 +9,7 @@ from millrace.contracts.model import ModelVersion
 from millrace.contracts.workload import ServingPolicy
 from millrace_serve import metrics
 from millrace_serve.answers import Answer
-from millrace_serve.health import Health, fault, quantile
+from millrace_serve.health import Health, fault
 from millrace_serve.refusal import RequestRefusedError, shown
 from millrace_serve.scoring import Ask
 from millrace_serve.versions import LoadedVersion, ModelFailedError
@@ -156,6 +156,6 @@ def _canary_limit_seconds(route: Route) -> float:
 
     It is the stable version's p99 times ``max_slowdown`` times four, and at least one second.
     """
-    usual = None if route.stable is None else quantile(route.stable.health.recent()[1], 0.99)
+    usual = None if route.stable is None else route.stable.health.recent().p99_seconds
     generous = _CANARY_MARGIN * route.policy.max_slowdown * (usual or 0.0)
     return max(CANARY_FLOOR_SECONDS, generous)

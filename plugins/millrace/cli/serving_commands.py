@@ -16,7 +16,7 @@ def manifests(
     """Print the manifests that serve a workload's live version: `… | kubectl diff -f -` shows changes made by hand."""
     import yaml
 
-    from millrace.orchestration.servers.cluster_server import live_inference_service, live_manifests
+    from millrace.orchestration.servers.cluster_servers import live_inference_service, live_manifests
 
     settings = load_settings()
     found = [live_inference_service(settings, workload)] if output == "kserve" else live_manifests(settings, workload)

@@ -1,6 +1,5 @@
 """Find and delete running pods in the namespaces of steps."""
 
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Self
@@ -14,6 +13,7 @@ from millrace.contracts.run_spec import SPEC_FILE
 from millrace.launchers.kubernetes import SPEC_ANNOTATION, STEP_LABEL
 from millrace.launchers.worker_group import JOB_LABEL
 from millrace.storage import files
+from millrace.storage.polling import poll
 
 _LOOK_SECONDS = 0.5
 # time for the API server and the kubelet in addition to the grace period
@@ -51,15 +51,17 @@ class StepPods:
 
         Returns after the grace period and 15 s in any case. Ended pods are left to the task that waits for them.
         """
-        deadline = time.monotonic() + self.cluster.stop_grace_seconds + _MARGIN_SECONDS
-        while left := [pod for pod in self._pods(attempt_uri) if not _over(pod)]:
+
+        def none_runs() -> bool:
             # list pods again each time: a task that has just ended may still have created one
+            left = [pod for pod in self._pods(attempt_uri) if not _over(pod)]
             for pod in left:
                 if pod.metadata.deletion_timestamp is None:
                     self._delete(pod)
-            if time.monotonic() > deadline:
-                return
-            time.sleep(_LOOK_SECONDS)
+            return not left
+
+        at_most_seconds = self.cluster.stop_grace_seconds + _MARGIN_SECONDS
+        poll(none_runs, every_seconds=_LOOK_SECONDS, at_most_seconds=at_most_seconds)
 
     def _pods(self, attempt_uri: str) -> Iterator[k8s.V1Pod]:
         uri = files.join(attempt_uri, SPEC_FILE)

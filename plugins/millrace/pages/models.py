@@ -9,7 +9,8 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from millrace.contracts.errors import StepError
 from millrace.orchestration.connections import reach_stores
-from millrace.orchestration.servers import answering, live_version, model_server
+from millrace.orchestration.servers import answering, live_version
+from millrace.orchestration.servers.servers import servers_of
 from millrace.pages import workloads
 from millrace.pages.access import DagEditor, ReadableDags, came_from_our_page, form_token, may_edit
 from millrace.pages.fields import PAGE_ROWS
@@ -133,6 +134,6 @@ def _canary(settings: Settings, workload: str) -> str | None:
         return None
     try:
         reach_stores(settings)
-        return model_server.canary(settings, workload)
+        return servers_of(settings).canary(workload)
     except (StepError, OSError):
         return None

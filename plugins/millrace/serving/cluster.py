@@ -2,7 +2,6 @@
 
 import base64
 import json
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +14,7 @@ from millrace.contracts.cluster import Cluster
 from millrace.contracts.errors import BadInputError, StepError, TransientError
 from millrace.serving.client import Access
 from millrace.serving.manifests import PORT, WORKLOAD_LABEL, Manifest, labels, service_name
+from millrace.storage.polling import poll
 
 FIELD_MANAGER = "millrace"
 _APPLY = "application/apply-patch+yaml"
@@ -106,23 +106,29 @@ class ServingCluster:
         Raises TransientError, with the pods' state, after ``timeout_seconds``, or at once if a pod is in
         CrashLoopBackOff.
         """
-        deadline = time.monotonic() + timeout_seconds
         trouble = ""
-        while True:
+
+        def look() -> Replicas:
+            nonlocal trouble
             now = self.replicas(deployment)
-            if now.ready >= replicas:
-                return
-            if now.trouble != trouble:
+            if now.ready < replicas and now.trouble != trouble:
                 trouble = now.trouble
                 progress(f"{deployment}: {now.ready} of {replicas} ready; {trouble}")
-            if time.monotonic() > deadline or now.crashes:
-                raise TransientError(
-                    f"{now.ready} of {replicas} servers are ready: {now.trouble}",
-                    where=f"deployment {deployment}, namespace {self.cluster.serving_namespace}",
-                    rule=f"servers are ready within {timeout_seconds:g} s and stay alive",
-                    remedy=f"kubectl -n {self.cluster.serving_namespace} logs deployment/{deployment}",
-                )
-            time.sleep(_LOOK_SECONDS)
+            return now
+
+        found = poll(
+            look,
+            until=lambda now: now.ready >= replicas or now.crashes,
+            every_seconds=_LOOK_SECONDS,
+            at_most_seconds=timeout_seconds,
+        )
+        if found.ready < replicas:
+            raise TransientError(
+                f"{found.ready} of {replicas} servers are ready: {found.trouble}",
+                where=f"deployment {deployment}, namespace {self.cluster.serving_namespace}",
+                rule=f"servers are ready within {timeout_seconds:g} s and stay alive",
+                remedy=f"kubectl -n {self.cluster.serving_namespace} logs deployment/{deployment}",
+            )
 
     def address(self, name: str) -> str:
         """Return the address at which Airflow reaches a service."""

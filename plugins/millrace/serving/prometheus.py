@@ -1,6 +1,5 @@
 """Metrics of a version from Prometheus: errors and p99 from the servers, joules from the exporter that meters pods."""
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from string import Template
@@ -8,6 +7,7 @@ from string import Template
 from millrace.energy.prometheus import Prometheus, PrometheusError
 from millrace.serving.figures import Reading, UnmeasuredError
 from millrace.serving.manifests import service_name
+from millrace.storage.polling import poll
 
 # Kepler (0.10 and later): joules of a pod. Zones overlap, so only one of them may be summed.
 _KEPLER_PODS = 'kepler_pod_cpu_joules_total{pod_namespace="$namespace",pod_name=~"$pods",zone="package"}[$window]'
@@ -18,13 +18,16 @@ _LOOKS_A_SCRAPE = 10
 
 @dataclass(frozen=True)
 class PrometheusFigures:
-    """See figures.Measured."""
+    """See canary.Measured."""
 
     requests: float
     errors: float
     p99_seconds: float | None
     joules_per_request: float | None
     joules_are_estimated: bool
+
+    def slower_than(self, seconds: float) -> None:
+        """Return None: a histogram has no single answers."""
 
 
 @dataclass(frozen=True)
@@ -81,16 +84,17 @@ class PrometheusSource:
     def _await_scrape(self, workload: str, version: str, since: float) -> float:
         """Wait until every server of a version was scraped after ``since``; return Prometheus's time then."""
         query = f'min(timestamp(millrace_version_loaded{{workload="{workload}",version="{version}"}}))'
-        deadline = time.monotonic() + _LATE_SCRAPES * self.scrape_seconds
-        while True:
-            scraped_at = self._ask(query)
-            if scraped_at is not None and scraped_at >= since:
-                return self._now()
-            if time.monotonic() > deadline:
-                found = "no server" if scraped_at is None else "not every server"
-                waited = f"within {_LATE_SCRAPES * self.scrape_seconds:g} s"
-                raise UnmeasuredError(f"Prometheus scraped {found} of version {version} {waited}")
-            time.sleep(self.scrape_seconds / _LOOKS_A_SCRAPE)
+        late_seconds = _LATE_SCRAPES * self.scrape_seconds
+        scraped_at = poll(
+            lambda: self._ask(query),
+            until=lambda at: at is not None and at >= since,
+            every_seconds=self.scrape_seconds / _LOOKS_A_SCRAPE,
+            at_most_seconds=late_seconds,
+        )
+        if scraped_at is None or scraped_at < since:
+            found = "no server" if scraped_at is None else "not every server"
+            raise UnmeasuredError(f"Prometheus scraped {found} of version {version} within {late_seconds:g} s")
+        return self._now()
 
     def _now(self) -> float:
         return self._known("time()")

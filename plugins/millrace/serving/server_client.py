@@ -8,9 +8,9 @@ from itertools import cycle
 from millrace.contracts.workload import ServingPolicy
 from millrace.serving.client import Access, InferenceClient, RequestFailedError, Row
 from millrace.serving.cluster import ServingCluster
-from millrace.serving.rollout import RolloutRevertedError, ServerLostError
+from millrace.serving.traffic import PAUSE_SECONDS, RolloutRevertedError, ServerLostError
+from millrace.storage.polling import poll
 
-_PAUSE_SECONDS = 0.05
 _LOOK_EVERY_SECONDS = 5.0
 _PROXY_SECONDS = 30.0
 
@@ -49,13 +49,10 @@ class ServerClient:
 
         Raises RolloutRevertedError after that time.
         """
-        deadline = time.monotonic() + _PROXY_SECONDS
         self._renew()
         with self._client(name) as client:
-            while time.monotonic() < deadline:
-                if client.ready():
-                    return
-                time.sleep(_PAUSE_SECONDS)
+            if poll(client.ready, every_seconds=PAUSE_SECONDS, at_most_seconds=_PROXY_SECONDS):
+                return
         raise self._reverted(f"nothing answers within {_PROXY_SECONDS:g} s", name)
 
     def replay(self, name: str, seconds: float, crash: Callable[[], str | None]) -> None:
@@ -67,7 +64,7 @@ class ServerClient:
         with self._client(name) as client:
             while time.monotonic() < ends_at:
                 self._send(client, name)
-                time.sleep(_PAUSE_SECONDS)
+                time.sleep(PAUSE_SECONDS)
                 if time.monotonic() >= look_at:
                     look_at = time.monotonic() + _LOOK_EVERY_SECONDS
                     if (crashed := crash()) is not None:

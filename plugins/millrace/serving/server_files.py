@@ -16,8 +16,8 @@ from millrace.contracts.workload import ServingPolicy
 from millrace.storage import files
 from millrace.storage.signature import SigningKey, opened
 
-Word = TypeVar("Word", ServingTarget, ServingStatus, RunSpec)
 Progress = Callable[[str], None]
+Word = TypeVar("Word", ServingTarget, ServingStatus, RunSpec)
 
 LOG_FILE = "log.txt"
 _FILE_BYTES = 1 << 20

@@ -29,10 +29,11 @@ from millrace.orchestration.operators.gate import GateOperator
 from millrace.orchestration.operators.rollout import RolloutOperator
 from millrace.orchestration.operators.watch import WatchOperator
 from millrace.orchestration.operators.workload import WorkloadOperator
-from millrace.orchestration.servers import answering, live_version, model_server
+from millrace.orchestration.servers import answering, live_version
+from millrace.orchestration.servers.process_servers import ProcessServers
 from millrace.runs.retention import Retention
-from millrace.serving import rollout as rollout_module
 from millrace.serving.client import InferenceClient, RequestFailedError
+from millrace.serving.process_traffic import ProcessTraffic
 from millrace.settings import Settings, load_settings
 from millrace.storage import files
 
@@ -151,7 +152,7 @@ class Workplace:
         child = os.fork()
         if child == 0:
             left = [at]
-            for owner, name in ((rollout_module.Rollout, "_send"), (type(self._server_files), "write_target"),
+            for owner, name in ((ProcessTraffic, "_request"), (type(self._server_files), "write_target"),
                                 (Ledger, "promote")):  # fmt: skip
                 setattr(owner, name, _dying(getattr(owner, name), left))
             try:
@@ -162,7 +163,7 @@ class Workplace:
         self.rolling[run_id] = self.runs[run_id]
         self.closed.discard(run_id)
 
-    def close(self, run_id: str) -> None:
+    def finish(self, run_id: str) -> None:
         states = {"roll_out": "failed", "watch": "failed"} if run_id in self.rolling else {"watch": "skipped"}
         operator = FinishOperator(task_id="finish", workload=self.workload)
         self._attempt(lambda: operator.execute(self._context("finish", run_id, **states)))
@@ -225,7 +226,7 @@ class Workplace:
 
     def _answers(self) -> tuple[list[str], str | None]:
         deadline = time.monotonic() + 60
-        while (answers := model_server.answering(self.settings, NAME)) is None:
+        while (answers := ProcessServers(self.settings).answering(NAME)) is None:
             assert time.monotonic() < deadline, "the server does not begin"
             time.sleep(0.02)
         if not answers:

@@ -31,7 +31,10 @@ from millrace.contracts.parameters import Parameters
 from millrace.contracts.run_spec import RunSpec, ServeTask, TryKey
 from millrace.contracts.serving import ServingStatus
 from millrace.contracts.workload import GatePolicy, ServingPolicy, Training, Workload
+from millrace.serving.process_traffic import ProcessTraffic
+from millrace.serving.rollout import Rollout
 from millrace.serving.server_files import ServerFiles
+from millrace.serving.traffic import Replacement
 from millrace.storage import files, folders
 from millrace.storage.signature import SigningKey
 from tests.certificates import self_signed
@@ -260,6 +263,20 @@ class ModelStore:
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> ModelStore:
     return ModelStore(tmp_path_factory.mktemp("models"))
+
+
+def rollout_of(
+    server_files: ServerFiles,
+    policy: ServingPolicy,
+    candidate: ModelVersion,
+    stable: ModelVersion | None,
+    rows: Any,
+    progress: Callable[[str], None] = lambda _: None,
+    **more: Any,
+) -> Rollout:
+    """A rollout by the server of these files."""
+    replacement = Replacement(candidate, stable, policy, rows, progress)
+    return Rollout(replacement, ProcessTraffic(replacement, server_files, **more))
 
 
 def spec_for(server_files: ServerFiles, port: int, policy: ServingPolicy, **access: Any) -> RunSpec:

@@ -11,8 +11,8 @@ import pytest
 
 from millrace.contracts.workload import ServingPolicy
 from millrace.serving.client import Access
-from millrace.serving.rollout import Rollout, RolloutRevertedError
-from tests.images.serve.conftest import ModelStore, Server
+from millrace.serving.traffic import RolloutRevertedError
+from tests.images.serve.conftest import ModelStore, Server, rollout_of
 
 TOKEN = "a-token-of-the-tests"
 
@@ -66,11 +66,13 @@ def test_a_rollout_that_has_the_authority_and_the_token_gives_the_model_to_a_sec
     access = Access(ca=(secrets / "tls.crt").read_text(), server_name="localhost", token=TOKEN)
     rows: list[dict[str, object]] = [{"a": 1.0, "b": 1.0}]
     with pytest.raises(RolloutRevertedError):
-        Rollout(server.server_files, policy, second, first, rows, access=replace(access, token="another")).advance()
-    rollout = Rollout(server.server_files, policy, second, first, rows, access=access)
-    assert rollout.advance().canary.version == "v2"
-    assert rollout.watch().state == "ready"
-    assert rollout.finish().stable.version == "v2"
+        rollout_of(server.server_files, policy, second, first, rows, access=replace(access, token="another")).advance()
+    rollout = rollout_of(server.server_files, policy, second, first, rows, access=access)
+    rollout.advance()
+    assert server.server_files.read_status().canary.version == "v2"
+    rollout.watch()
+    rollout.finish()
+    assert server.server_files.read_status().stable.version == "v2"
     server.order(first)
 
 

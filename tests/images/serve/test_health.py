@@ -3,7 +3,8 @@
 import pytest
 
 from millrace.contracts.workload import ServingPolicy
-from millrace_serve.health import Health, by_chance, fault, quantile
+from millrace.scoring.canary import by_chance, quantile
+from millrace_serve.health import Health, fault
 
 POLICY = ServingPolicy(max_error_rate=0.1, max_slowdown=3.0)
 
@@ -32,10 +33,10 @@ STABLE = health([0.1] * 50)
         ([None] * 3, "3 errors in a row"),
         ([0.1, None] * 9 + [0.1], None),  # 19 requests are too few for a rate
         ([0.1] * 18 + [None, 0.1, None], None),  # 2 of 21 are under a tenth
-        ([0.1] * 17 + [None, 0.1, None, 0.1, None], "3 of the last 22 requests erred; at most 10.0% may"),
+        ([0.1] * 17 + [None, 0.1, None, 0.1, None], "3 of 22 requests erred; at most 10.0% may"),
         ([0.3] * 50, None),
         ([0.31] * 19, None),
-        ([0.31] * 20, "p99 latency 310 ms over the last 20 requests, the stable version's is 100 ms"),
+        ([0.31] * 20, "p99 latency 310 ms over 20 requests, the stable version's is 100 ms"),
         ([0.1] * 30 + [9.0] * 2, None),  # two slow ones are a hiccup
         ([0.1] * 30 + [0.4] * 3, "p99 latency 400 ms"),
         ([None] * 3 + [0.1] * 200, None),  # the window has moved on

@@ -9,10 +9,10 @@ import pytest
 from millrace.contracts.errors import BadInputError, RefusedError
 from millrace.contracts.workload import ServingPolicy
 from millrace.serving.client import InferenceClient, RequestFailedError, read_replay
-from millrace.serving.rollout import Rollout, RolloutRevertedError
 from millrace.serving.server_files import ServingTimeoutError
+from millrace.serving.traffic import RolloutRevertedError
 from millrace.storage import files
-from tests.images.serve.conftest import ModelStore, Server, StartServer
+from tests.images.serve.conftest import ModelStore, Server, StartServer, rollout_of
 
 POLICY = ServingPolicy(watch_seconds=1.5, requests_per_step=20)
 ROWS = [{"a": 1.0, "b": 0.0}, {"a": 0.0, "b": 2.0}]
@@ -33,26 +33,34 @@ def test_first_version_then_a_second_one(start_server: StartServer, store: Model
     server = start_server(POLICY)
     first, second = store.tabular("first"), store.tabular("second", weight=4.0)
     said: list[str] = []
-    rollout = Rollout(server.server_files, POLICY, first, None, ROWS, said.append)
-    assert rollout.advance().stable.version == "first"
-    assert rollout.watch().stable.errors == 0
+    rollout = rollout_of(server.server_files, POLICY, first, None, ROWS, said.append)
+    assert rollout.advance() is None
+    rollout.watch()
+    status = server.server_files.read_status()
+    assert (status.stable.version, status.stable.errors, rollout.address) == ("first", 0, server.address)
     assert target_of(server) == ("first", None, 0)
 
-    rollout = Rollout(server.server_files, POLICY, second, first, ROWS, said.append)
-    status = rollout.advance()
+    said.clear()
+    rollout = rollout_of(server.server_files, POLICY, second, first, ROWS, said.append)
+    rollout.advance()
+    status = server.server_files.read_status()
     assert (status.state, status.canary.version, target_of(server)) == ("ready", "second", ("first", "second", 100))
     with InferenceClient(server.address, "colours") as client:
         assert client.infer(ROWS).model_version == "second"
         assert client.infer(ROWS, "first").model_version == "first"  # stands by during the watch
-    status = rollout.watch()
+    rollout.watch()
+    status = server.server_files.read_status()
     assert (status.state, target_of(server)) == ("ready", ("first", "second", 100))  # the ledger comes first
-    status = rollout.finish()
+    rollout.finish()
+    status = server.server_files.read_status()
     assert (status.stable.version, status.canary, target_of(server)) == ("second", None, ("second", None, 0))
-    assert [line.split(" ")[0] for line in said if "% of requests" in line] == ["10", "50", "100"]
+    assert [line.split(" ")[0] for line in said if "%: pass: first " in line] == ["10", "50", "100"]
 
     generation = server.server_files.read_target().generation
-    again = Rollout(server.server_files, POLICY, second, second, ROWS)  # the task is tried again after it had ended
-    assert again.watch().stable.version == again.finish().stable.version == "second"
+    again = rollout_of(server.server_files, POLICY, second, second, ROWS)  # the task is tried again after it had ended
+    again.watch()
+    again.finish()
+    assert server.server_files.read_status().stable.version == "second"
     assert server.server_files.read_target().generation == generation
 
 
@@ -60,7 +68,7 @@ def test_a_candidate_that_errs_is_reverted_and_the_stable_version_stays(server: 
     old, new = store.tabular("old"), store.tabular("new", fault="errs")
     server.order(old)
     with pytest.raises(RolloutRevertedError, match="failed with") as caught:
-        Rollout(server.server_files, POLICY, new, old, TRIGGER).advance()
+        rollout_of(server.server_files, POLICY, new, old, TRIGGER).advance()
     assert isinstance(caught.value, RefusedError)  # never retried
     assert target_of(server) == ("old", None, 0)
     assert server.infer([(1.0, 0.0)]).json()["model_version"] == "old"
@@ -70,7 +78,7 @@ def test_a_candidate_that_slows_is_reverted_at_a_step(server: Server, store: Mod
     old, new = store.tabular("old"), store.tabular("new", fault="slow", rounds=4 * store.tenth)
     server.order(old)
     with pytest.raises(RolloutRevertedError, match=r"p99 latency|erred"):
-        Rollout(server.server_files, POLICY, new, old, TRIGGER).advance()
+        rollout_of(server.server_files, POLICY, new, old, TRIGGER).advance()
     assert target_of(server) == ("old", None, 0)
 
 
@@ -78,9 +86,9 @@ def test_a_candidate_that_goes_bad_during_the_watch_is_reverted(server: Server, 
     old, new = store.tabular("old"), store.tabular("new", fault="errs")
     server.order(old)
     policy = POLICY.model_copy(update={"watch_seconds": 60.0})
-    Rollout(server.server_files, policy, new, old, ROWS).advance()
+    rollout_of(server.server_files, policy, new, old, ROWS).advance()
     with pytest.raises(RolloutRevertedError, match=r"version new: .*erred|errors in a row"):
-        Rollout(server.server_files, policy, new, old, [*ROWS, *TRIGGER]).watch()
+        rollout_of(server.server_files, policy, new, old, [*ROWS, *TRIGGER]).watch()
     assert target_of(server) == ("old", None, 0)
     status = server.server_files.wait_for(lambda status: status.state == "ready", "the stable version alone", 30)
     assert (status.stable.version, status.canary) == ("old", None)
@@ -91,7 +99,7 @@ def test_a_candidate_that_cannot_be_loaded_is_reverted_with_the_reason(server: S
     server.order(old)
     (files.local_path(new.uri) / "model.onnx").write_bytes(b"changed")
     with pytest.raises(RolloutRevertedError, match="a file is missing or was changed"):
-        Rollout(server.server_files, POLICY, new, old, ROWS).advance()
+        rollout_of(server.server_files, POLICY, new, old, ROWS).advance()
     assert target_of(server) == ("old", None, 0)
 
 
@@ -104,7 +112,7 @@ def test_an_interrupted_rollout_leaves_the_stable_version_alone(server: Server, 
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        Rollout(server.server_files, POLICY, new, old, ROWS, interrupt).advance()
+        rollout_of(server.server_files, POLICY, new, old, ROWS, interrupt).advance()
     assert target_of(server) == ("old", None, 0)
 
 
@@ -119,7 +127,7 @@ def test_somebody_else_s_order_is_left_as_it_is(server: Server, store: ModelStor
             raise RuntimeError("the task is killed")
 
     with pytest.raises(RuntimeError):
-        Rollout(server.server_files, policy, new, old, ROWS, interfere).advance()
+        rollout_of(server.server_files, policy, new, old, ROWS, interfere).advance()
     assert target_of(server) == ("theirs", None, 0)
 
 
@@ -127,7 +135,9 @@ def test_no_server_is_a_timeout_that_names_what_and_the_log(server: Server, stor
     server_files = type(server.server_files)(files.to_uri(tmp_path), "colours", server.server_files.key)
     said: list[str] = []
     with pytest.raises(ServingTimeoutError, match="no server has written a status yet") as caught:
-        Rollout(server_files, POLICY, store.tabular("new"), None, ROWS, said.append, load_timeout_seconds=0.3).advance()
+        rollout_of(
+            server_files, POLICY, store.tabular("new"), None, ROWS, said.append, load_timeout_seconds=0.3
+        ).advance()
     assert "generation 1 (new) to be ready" in str(caught.value)
     assert server_files.log_uri in str(caught.value)
 
@@ -137,12 +147,12 @@ def test_a_dead_server_during_the_watch_ends_it(start_server: StartServer, store
     old, new = store.tabular("old"), store.tabular("new")
     server.order(old)
     policy = POLICY.model_copy(update={"watch_seconds": 60.0})
-    Rollout(server.server_files, policy, new, old, ROWS).advance()
+    rollout_of(server.server_files, policy, new, old, ROWS).advance()
     killer = threading.Timer(0.5, server.process.kill)
     killer.start()
     started = time.monotonic()
     with pytest.raises(RolloutRevertedError, match="a request failed: no answer"):
-        Rollout(server.server_files, policy, new, old, ROWS).watch()
+        rollout_of(server.server_files, policy, new, old, ROWS).watch()
     assert time.monotonic() - started < 50
     assert target_of(server) == ("old", None, 0)
 

@@ -20,7 +20,7 @@ from millrace.ledger.ledger import Ledger
 from millrace.orchestration import approval
 from millrace.orchestration.approval import GATE
 from millrace.orchestration.operators.approve import ApproveOperator
-from millrace.orchestration.operators.rollout import RolloutOperator
+from millrace.orchestration.servers.candidate import Candidate
 
 ADA, BOB = ({"id": "1", "name": "ada"}, {"id": "2", "name": "bob"})
 DAY = date(2026, 3, 2)
@@ -117,24 +117,26 @@ def test_without_the_policy_one_person_is_enough(gate: Gate) -> None:
 
 
 def test_what_was_marked_by_hand_is_no_approval(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
-    task = RolloutOperator(task_id="roll_out", workload=gate.workload)
-    candidate: Any = SimpleNamespace(workload="flowers", version="v1")
+    model: Any = SimpleNamespace(workload="flowers", version="v1")
+    run: Any = gate.run
+    servers: Any = None
+    candidate = Candidate(run, model, gate.ledger, servers, print)
     past_the_question = pytest.raises(BadInputError, match="plan")  # what the rollout asks for next
 
     def no_plan(*_: Any) -> None:
         raise BadInputError("the run has no plan", where="", rule="", remedy="")
 
-    monkeypatch.setattr("millrace.orchestration.operators.rollout.step_specs.planned", no_plan)
+    monkeypatch.setattr("millrace.orchestration.servers.candidate.step_specs.planned", no_plan)
     gate.ledger.record_verdict("flowers", "r", 0, Verdict(outcome="inconclusive", reasons=("too few rows",)))
     with pytest.raises(RefusedError, match="nobody has approved this candidate"):
-        task.admit_candidate(gate.run, candidate)  # type: ignore[arg-type]
+        candidate.admit()
     with pytest.raises(TaskAwaitingInput):
         gate.answer("Approve", ADA)
     with pytest.raises(RefusedError, match="nobody has approved this candidate"):
-        task.admit_candidate(gate.run, candidate)  # type: ignore[arg-type]
+        candidate.admit()
     gate.answer("Approve", BOB)
     with past_the_question:
-        task.admit_candidate(gate.run, candidate)  # type: ignore[arg-type]
+        candidate.admit()
 
 
 def test_a_mistake_in_the_policy_is_told_where_the_workload_is_declared(workload: Workload) -> None:

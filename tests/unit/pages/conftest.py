@@ -62,9 +62,10 @@ def app(ledger: Ledger, manager: Everyone, tmp_path: Path, monkeypatch: pytest.M
     """Mounted below a sub-path, as behind a proxy."""
     monkeypatch.setenv("MILLRACE_HOME", str(tmp_path))
     settings.load_settings.cache_clear()
-    monkeypatch.setattr(live_version, "_refuse_in_rollout", lambda settings, workload: None)
-    monkeypatch.setattr(live_version, "follow", lambda settings, workload, instead_of: None)
-    monkeypatch.setattr(live_version, "_refuse_without_server", lambda settings, workload, version: None)
+    servers = SimpleNamespace(
+        canary=lambda workload: None, serve_live=lambda *_: None, refuse_without_server=lambda version: None
+    )
+    monkeypatch.setattr(live_version, "servers_of", lambda settings: servers)
     pages = create_app()
     whole = FastAPI(root_path="/sub")
     whole.mount(PREFIX, pages)

@@ -12,8 +12,9 @@ from millrace.contracts.reasons import Reason, ReasonCode
 from millrace.contracts.report import EvaluateResult
 from millrace.orchestration.approval import GATE
 from millrace.orchestration.operators.workload import WorkloadOperator
-from millrace.orchestration.servers import answering, live_version
-from millrace.orchestration.servers.model_server import put_back
+from millrace.orchestration.servers import answering
+from millrace.orchestration.servers.candidate import Candidate
+from millrace.orchestration.servers.servers import servers_of
 from millrace.runs import attempt_folders, stopping
 from millrace.runs.outcome import RunOutcome, by_task, run_outcome
 from millrace.runs.run import Run
@@ -80,14 +81,20 @@ class FinishOperator(WorkloadOperator):
             self.log.error("something may still work for this run: %s", error)
 
     def settle(self, run: Run, states: Mapping[str, str | None]) -> None:
-        """Undo a rollout that this run left unfinished: the ledger's live version answers alone again."""
-        candidate = self.rolled_out(run, states)
-        if candidate is None or states.get("watch") == "success":
+        """Undo a rollout that this run left unfinished: the ledger's live version answers alone again.
+
+        The candidate is rejected when that takes servers away from it.
+        """
+        model = self.rolled_out(run, states)
+        if model is None or states.get("watch") == "success":
             return
+        reason = "the rollout was ended half-way"
         try:
-            put_back(self.settings, run.workload.name, candidate)
+            candidate = Candidate(run, model, self.ledger, servers_of(self.settings), self.log.info)
+            if candidate.put_back(reason):
+                candidate.reject(reason)
         except (StepError, OSError) as error:
-            # the run must be closed in the ledger even if the store fails
+            # the run must be closed in the ledger even if the store or the cluster fails
             self.log.error("the candidate may still have a share of the requests: %s", error)
 
     def compare(self, run: Run) -> None:
@@ -100,8 +107,9 @@ class FinishOperator(WorkloadOperator):
             if found is None:
                 return
             self.log.error("%s", found)
-            if not answering.is_rolling_out(self.settings, run.workload.name):  # of another run, which ends it itself
-                live_version.follow(self.settings, run.workload.name)
+            servers = servers_of(self.settings)
+            if not servers.is_rolling_out(run.workload.name):  # of another run, which ends it itself
+                servers.serve_live(run.workload.name)
         except (StepError, OSError) as error:
             self.log.error("what answers may not be what is live: %s", error)
 

@@ -1,9 +1,9 @@
 """Runs one step of a workload as one pod or as a worker group."""
 
+import operator
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
-import tenacity
 from airflow.sdk import Context
 from kubernetes.client import ApiException, BatchV1Api
 from kubernetes.client import models as k8s
@@ -16,6 +16,7 @@ from millrace.launchers.kubernetes import PodEnd
 from millrace.orchestration.operators.pod_step import PodStepOperator
 from millrace.runs import attempt_folders
 from millrace.storage import files
+from millrace.storage.polling import poll
 
 T = TypeVar("T")
 _LAST_WORD_SECONDS = 30
@@ -126,13 +127,7 @@ class PodWorkerGroupOperator(PodStepOperator):
 
 def _outlast(see: Callable[[], T], at_most_seconds: float) -> T:
     """Call ``see`` until its result is falsy or ``at_most_seconds`` have passed; return the last result."""
-    look = tenacity.Retrying(
-        retry=tenacity.retry_if_result(bool),
-        wait=tenacity.wait_fixed(_LOOK_SECONDS),
-        stop=tenacity.stop_after_delay(at_most_seconds),
-        retry_error_callback=lambda state: state.outcome.result() if state.outcome else None,
-    )
-    return look(see)
+    return poll(see, until=operator.not_, every_seconds=_LOOK_SECONDS, at_most_seconds=at_most_seconds)
 
 
 def _missing(pods: Mapping[int, k8s.V1Pod], workers: int) -> str | None:

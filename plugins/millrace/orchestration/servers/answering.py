@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from millrace.contracts.model import ModelVersion
 from millrace.ledger.ledger import Ledger
-from millrace.orchestration.servers import model_server
+from millrace.orchestration.servers.servers import servers_of
 from millrace.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -33,23 +33,14 @@ def divergence(settings: Settings, workload: str) -> Divergence | None:
     None also while a server starts or does not answer. A candidate may answer only while a run of the workload is open.
     Raises the store's, the ledger's and the cluster's errors.
     """
-    answers = answering(settings, workload)
+    answers = servers_of(settings).answering(workload)
     return None if answers is None else compare(settings.ledger(), workload, answers)
-
-
-def is_rolling_out(settings: Settings, workload: str) -> bool:
-    """Return whether a candidate of an open run has, or is about to have, a share of the requests."""
-    if settings.launcher != "kubernetes":
-        return model_server.canary(settings, workload) is not None
-    ledger = settings.ledger()
-    found = [ledger.model(workload, version) for version in answering(settings, workload) or []]
-    return bool(ledger.open_runs(workload)) and any(each and each.state == _ROLLING_OUT for each in found)
 
 
 def is_divergent(settings: Settings, workload: str) -> bool | None:
     """Return whether there is a divergence; None if unknown, since a server starts or does not answer."""
     try:
-        answers = answering(settings, workload)
+        answers = servers_of(settings).answering(workload)
         return None if answers is None else compare(settings.ledger(), workload, answers) is not None
     except Exception as error:  # of the store, the cluster or its client: a scrape must continue without this value
         log.warning("what answers for %s is not known: %s", workload, error)
@@ -74,22 +65,9 @@ def compare(ledger: Ledger, workload: str, answers: Sequence[str]) -> Divergence
     return Divergence(workload, live, tuple(answers), "; ".join(reasons)) if reasons else None
 
 
-def answering(settings: Settings, workload: str) -> list[str] | None:
-    """Return the versions with servers, or that the server has loaded; None while it starts or does not answer."""
-    if settings.launcher == "kubernetes":
-        from millrace.orchestration.servers import cluster_server  # seconds of imports
-
-        return cluster_server.answering(settings, workload)
-    return model_server.answering(settings, workload)
-
-
 def held(settings: Settings) -> list[ModelVersion]:
     """Return every version that servers have or are to serve, in any state in the ledger; retention keeps their files.
 
     Raises the store's, the ledger's and the cluster's errors, so that no caller continues with an incomplete list.
     """
-    if settings.launcher == "kubernetes":
-        from millrace.orchestration.servers import cluster_server
-
-        return cluster_server.held(settings)
-    return model_server.held(settings)
+    return servers_of(settings).held()

@@ -1,11 +1,10 @@
 """Manual changes of the live version: the ledger checks and records them with actor and reason, then servers follow."""
 
 from millrace.contracts.errors import RefusedError
-from millrace.contracts.model import ModelVersion
 from millrace.ledger.ledger import Ledger
 from millrace.ledger.records import Actor, Decision
 from millrace.orchestration.approval import same_person
-from millrace.orchestration.servers import model_server
+from millrace.orchestration.servers.servers import servers_of
 from millrace.settings import Settings
 
 
@@ -20,7 +19,7 @@ def roll_back(settings: Settings, workload: str, version: str, *, reason: str, a
         _refuse_in_rollout(settings, workload)
     taken = ledger.model(workload, version)
     restored = ledger.revert(workload, version, reason, by=by)
-    follow(settings, workload, taken.model if taken else None)
+    servers_of(settings).serve_live(workload, taken.model if taken else None)
     return restored
 
 
@@ -37,10 +36,11 @@ def promote(
     with ledger.refusals_kept(Decision("promote", version, by, reason, dag_id=workload)):
         _refuse_unfit(ledger, workload, version, not_own_of)
         _refuse_in_rollout(settings, workload)
-    _refuse_without_server(settings, workload, version)
+    if (found := ledger.model(workload, version)) is not None:  # otherwise the ledger raises the error
+        servers_of(settings).refuse_without_server(found.model)
     before = ledger.live_model(workload)
     previous = ledger.promote(workload, version, by=by, reason=reason)
-    follow(settings, workload, before.model if before and before.model.version != version else None)
+    servers_of(settings).serve_live(workload, before.model if before and before.model.version != version else None)
     return previous
 
 
@@ -50,16 +50,6 @@ def readmit(settings: Settings, workload: str, version: str, *, reason: str, act
     Raises RefusedError if its files were swept.
     """
     settings.ledger().readmit(workload, version, reason, by=Actor(actor))
-
-
-def follow(settings: Settings, workload: str, instead_of: ModelVersion | None = None) -> None:
-    """Make the servers serve the ledger's live version, ``instead_of`` the one they served. Raises as they do."""
-    if settings.launcher == "kubernetes":
-        from millrace.orchestration.servers import cluster_server  # seconds of imports
-
-        cluster_server.serve_live(settings, workload, instead_of)
-    else:
-        model_server.serve_live(settings, workload)
 
 
 def _refuse_unfit(ledger: Ledger, workload: str, version: str, not_own_of: str | None) -> None:
@@ -78,24 +68,8 @@ def _refuse_unfit(ledger: Ledger, workload: str, version: str, not_own_of: str |
         raise same_person(not_own_of, f"{workload} / {version}", "promote its version")
 
 
-def _refuse_without_server(settings: Settings, workload: str, version: str) -> None:
-    if settings.launcher != "kubernetes":
-        model_server.refuse_without_server(settings, workload)
-        return
-    from millrace.orchestration.servers import cluster_server
-
-    found = settings.ledger().model(workload, version)
-    if found is not None:  # otherwise the ledger raises the error
-        cluster_server.refuse_without_server(settings, found.model)
-
-
 def _refuse_in_rollout(settings: Settings, workload: str) -> None:
-    if settings.launcher == "kubernetes":
-        from millrace.orchestration.servers import cluster_server
-
-        canary = cluster_server.canary(settings, workload)
-    else:
-        canary = model_server.canary(settings, workload)
+    canary = servers_of(settings).canary(workload)
     if canary is not None:
         raise RefusedError(
             f"version {canary} is being rolled out",

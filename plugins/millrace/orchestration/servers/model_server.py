@@ -1,8 +1,7 @@
-"""Start, stop and query the model servers on this machine, one for each workload."""
+"""Start, stop and query the model servers' processes on this machine, one for each workload."""
 
 import logging
 import socket
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,21 +9,19 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from millrace.contracts.errors import BadInputError, RefusedError, StepError, TransientError
-from millrace.contracts.model import ModelVersion
 from millrace.contracts.run_spec import RunSpec, ServeTask
-from millrace.contracts.serving import ServingTarget
 from millrace.runs.run import SERVE_STEP, Run
-from millrace.serving.client import Access, InferenceClient, RequestFailedError
+from millrace.serving.client import Access, InferenceClient
 from millrace.serving.server_files import ServerFiles
 from millrace.settings import Settings
 from millrace.storage import files
+from millrace.storage.polling import poll
 
 log = logging.getLogger(__name__)
 
 _PORTS = 100
 _STATE = "process"
 _BEGIN_SECONDS = 180.0
-_FOLLOW_SECONDS = 90.0
 _LOOK_SECONDS = 0.2
 
 
@@ -55,7 +52,7 @@ def ensure_server(run: Run, settings: Settings) -> ServerFiles:
     server_files = settings.server_files(run.workload.name)
     launcher = settings.process_launcher()
     state_uri = files.join(server_files.uri, _STATE)
-    begun = _begun(server_files)
+    begun = begun_spec(server_files)
     if launcher.service_running(state_uri):
         if begun is not None:
             return server_files
@@ -80,16 +77,21 @@ def ensure_server(run: Run, settings: Settings) -> ServerFiles:
         ),
     )
     pid = _start(spec, server_files, settings)
-    deadline = time.monotonic() + _BEGIN_SECONDS
-    while (status := server_files.read_status()) is None or status.pid != pid:
-        if time.monotonic() > deadline or not launcher.service_running(state_uri):
-            raise TransientError(
-                "the server ended, or wrote no status in time",
-                where=server_files.log_uri,
-                rule=f"a server begins within {_BEGIN_SECONDS:g} s",
-                remedy="the log says why; the task is tried again, on another port where this one was taken meanwhile",
-            )
-        time.sleep(_LOOK_SECONDS)
+
+    def has_begun() -> bool | None:
+        status = server_files.read_status()
+        if status is not None and status.pid == pid:
+            return True
+        return None if launcher.service_running(state_uri) else False
+
+    over = {"every_seconds": _LOOK_SECONDS, "at_most_seconds": _BEGIN_SECONDS}
+    if not poll(has_begun, until=lambda begun: begun is not None, **over):
+        raise TransientError(
+            "the server ended, or wrote no status in time",
+            where=server_files.log_uri,
+            rule=f"a server begins within {_BEGIN_SECONDS:g} s",
+            remedy="the log says why; the task is tried again, on another port where this one was taken meanwhile",
+        )
     return server_files
 
 
@@ -110,7 +112,7 @@ def _start(spec: RunSpec, server_files: ServerFiles, settings: Settings) -> int:
     return settings.process_launcher().start_service("serve", spec, document, ["--verify-key", server_files.key.public])
 
 
-def _begun(server_files: ServerFiles) -> RunSpec | None:
+def begun_spec(server_files: ServerFiles) -> RunSpec | None:
     """Return the spec of the workload's server; None without a valid, signed one, such as of another version."""
     try:
         return server_files.read_spec()
@@ -146,8 +148,9 @@ def _with_secrets(task: ServeTask, settings: Settings) -> ServeTask:
     return task.model_copy(update={**wanted, "secrets_folder": settings.serving_secrets or None})
 
 
-def _server_of(server_files: ServerFiles) -> RunSpec:
-    begun = _begun(server_files)
+def server_of(server_files: ServerFiles) -> RunSpec:
+    """Return the spec of the workload's server. Raises BadInputError if no rollout has started one."""
+    begun = begun_spec(server_files)
     if begun is None:
         raise BadInputError(
             "this workload has no server",
@@ -158,9 +161,9 @@ def _server_of(server_files: ServerFiles) -> RunSpec:
     return begun
 
 
-def refuse_without_server(settings: Settings, workload: str) -> None:
-    """Raise BadInputError if no rollout has started a server for this workload."""
-    _server_of(settings.server_files(workload))
+def is_running(server_files: ServerFiles, settings: Settings) -> bool:
+    """Return whether the server's process runs, also one that an earlier version of Millrace started."""
+    return settings.process_launcher().service_running(files.join(server_files.uri, _STATE))
 
 
 def withdraw(server_files: ServerFiles, settings: Settings) -> None:
@@ -170,115 +173,24 @@ def withdraw(server_files: ServerFiles, settings: Settings) -> None:
         files.delete(uri)
 
 
-def put_back(settings: Settings, workload: str, candidate: ModelVersion) -> None:
-    """Write the ledger's live version as target in place of this candidate; without a live version end the server.
-
-    Does nothing while another candidate is in rollout. A server that has died is started again, without waiting for it.
-    """
-    server_files = settings.server_files(workload)
-    target, live = server_files.read_target(), settings.ledger().live_model(workload)
-    if target is None or target.canary not in (None, candidate):
-        return
-    if live is not None:
-        _target_alone(server_files, target, live.model, settings)
-    elif target.stable == candidate:
-        withdraw(server_files, settings)
-
-
-def serve_live(settings: Settings, workload: str) -> None:
-    """Make the workload's server serve only the ledger's live version; without one end the server.
-
-    Raises BadInputError for a workload that was never served, TransientError if the server does not follow in time.
-    """
-    server_files = settings.server_files(workload)
-    target, live = server_files.read_target(), settings.ledger().live_model(workload)
-    if live is None:
-        withdraw(server_files, settings)
-        return
-    if target is None:  # the server was withdrawn when no version was live
-        target = server_files.write_target(_server_of(server_files).workload.serving, live.model)
-    target = _target_alone(server_files, target, live.model, settings)
-    status = server_files.wait_for(
-        lambda status: status.generation >= target.generation and status.state != "loading",
-        f"version {live.model.version} to be served",
-        _FOLLOW_SECONDS,
-    )
-    if status.state in {"reverted", "failed"}:
-        raise TransientError(
-            f"the server does not serve {live.model.version}: {status.reason or status.state}",
-            where=server_files.status_uri,
-            rule="the live version answers",
-            remedy=f"read {server_files.log_uri}, then do this again",
-        )
-
-
-def _target_alone(
-    server_files: ServerFiles, target: ServingTarget, version: ModelVersion, settings: Settings
-) -> ServingTarget:
-    """Return a target with this version alone, written unless it is the target already; start a stopped server."""
-    if (target.stable, target.canary) != (version, None):
-        target = server_files.write_target(target.policy, version)
-    _start_stopped(settings, server_files.workload)
-    return target
-
-
-def canary(settings: Settings, workload: str) -> str | None:
-    """Return the version in rollout; None if there is none, or the server has reverted it or failed."""
-    server_files = settings.server_files(workload)
-    target, status = server_files.read_target(), server_files.read_status()
-    if target is None or target.canary is None or (status and status.state in ("reverted", "failed")):
-        return None
-    return target.canary.version
-
-
 def resume_servers(settings: Settings, run_of: Callable[[str], Run]) -> list[Serving]:
     """Start every server again that ran here before and does not now; return their states once none is starting.
 
     If the spec of a live version's server is not signed with this site's key, because an earlier version of Millrace
     started it, a new server takes its place; ``run_of`` returns an imagined run of the workload as its DAG is now.
     """
-    begun = [*_start_stopped(settings), *_replace_unsigned(settings, run_of)]
-    deadline = time.monotonic() + _BEGIN_SECONDS
-    while True:
-        found = [each for each in serving(settings) if each.workload in begun]
-        if time.monotonic() > deadline or not any(each.state == "starting" for each in found):
-            return found
-        time.sleep(_LOOK_SECONDS)
+    begun = [*start_stopped(settings), *_replace_unsigned(settings, run_of)]
+    return poll(
+        lambda: [each for each in serving(settings) if each.workload in begun],
+        until=lambda found: not any(each.state == "starting" for each in found),
+        every_seconds=_LOOK_SECONDS,
+        at_most_seconds=_BEGIN_SECONDS,
+    )
 
 
 def serving(settings: Settings) -> list[Serving]:
     """Return the state of every server that was started here, by its status file and a request for readiness."""
-    return [_asked(server_files, spec, settings) for server_files, spec in _all_server_files(settings)]
-
-
-def answering(settings: Settings, workload: str) -> list[str] | None:
-    """Return the versions that the workload's server reports as loaded; None while it starts or does not answer."""
-    server_files = settings.server_files(workload)
-    spec = _begun(server_files)
-    if spec is None or settings.process_launcher().service_pid(spec.state_uri) is None:
-        return []
-    try:
-        with InferenceClient(
-            server_files.address or "", workload, timeout_seconds=5, access=access(settings)
-        ) as client:
-            return client.versions()
-    except RequestFailedError as error:
-        # any HTTP error means no version: a server has status 503 before its first one and after a withdrawal
-        return None if error.status is None else []
-
-
-def held(settings: Settings) -> list[ModelVersion]:
-    """Return the versions in the targets of this machine's servers. Raises RefusedError for an unsigned target.
-
-    Left out is the target of an earlier version of Millrace whose server has ended: no server follows it.
-    """
-    launcher = settings.process_launcher()
-    targets = [
-        server_files.read_target()
-        for server_files, spec in _all_server_files(settings)
-        if spec or launcher.service_running(files.join(server_files.uri, _STATE))
-    ]
-    return [model for target in targets if target for model in (target.stable, target.canary) if model]
+    return [_asked(server_files, spec, settings) for server_files, spec in all_server_files(settings)]
 
 
 def _asked(server_files: ServerFiles, spec: RunSpec | None, settings: Settings) -> Serving:
@@ -303,11 +215,11 @@ def _asked(server_files: ServerFiles, spec: RunSpec | None, settings: Settings) 
     return Serving(server_files.workload, address, version, "serves")
 
 
-def _start_stopped(settings: Settings, workload: str | None = None) -> list[str]:
+def start_stopped(settings: Settings, workload: str | None = None) -> list[str]:
     """Start every server (or this workload's) that ran here before and does not now; return their workloads."""
     launcher = settings.process_launcher()
     begun = []
-    for server_files, spec in _all_server_files(settings):
+    for server_files, spec in all_server_files(settings):
         if spec and workload in (None, server_files.workload) and not launcher.service_running(spec.state_uri):
             # the settings for TLS and token may have changed since the last start
             task = _with_secrets(spec.task, settings) if isinstance(spec.task, ServeTask) else spec.task
@@ -318,7 +230,7 @@ def _start_stopped(settings: Settings, workload: str | None = None) -> list[str]
 
 def _replace_unsigned(settings: Settings, run_of: Callable[[str], Run]) -> list[str]:
     """Start new servers of live versions whose spec is not signed with this site's key; return their workloads."""
-    unsigned = [server_files.workload for server_files, spec in _all_server_files(settings) if spec is None]
+    unsigned = [server_files.workload for server_files, spec in all_server_files(settings) if spec is None]
     found = [workload for workload in unsigned if settings.ledger().live_model(workload) is not None]
     for workload in found:
         try:
@@ -328,13 +240,13 @@ def _replace_unsigned(settings: Settings, run_of: Callable[[str], Run]) -> list[
     return found
 
 
-def _all_server_files(settings: Settings) -> Iterator[tuple[ServerFiles, RunSpec | None]]:
+def all_server_files(settings: Settings) -> Iterator[tuple[ServerFiles, RunSpec | None]]:
     """Yield each server's serving folder and spec; None for a spec that cannot be read, such as another version's."""
     root = files.join(settings.store, "serving")
     for name in files.names(root):
         server_files = settings.server_files(name)
         if files.exists(server_files.spec_uri):
-            yield server_files, _begun(server_files)
+            yield server_files, begun_spec(server_files)
 
 
 def _port(server_files: ServerFiles, begun: RunSpec | None, settings: Settings) -> int:

@@ -20,14 +20,14 @@ from millrace.contracts.serving import Verdict
 from millrace.contracts.workload import Workload
 from millrace.ledger.ledger import Ledger
 from millrace.ledger.records import Actor, RunKey
-from millrace.orchestration.operators import rollout as rollout_operator
-from millrace.orchestration.operators import watch as watch_operator
 from millrace.orchestration.operators.finish import FinishOperator
 from millrace.orchestration.operators.rollout import RolloutOperator
 from millrace.orchestration.operators.watch import WatchOperator
 from millrace.orchestration.servers import model_server
-from millrace.serving.rollout import RolloutRevertedError, ServerLostError
+from millrace.orchestration.servers.candidate import Candidate
+from millrace.orchestration.servers.process_servers import ProcessServers
 from millrace.serving.server_files import ServerFiles
+from millrace.serving.traffic import RolloutRevertedError, ServerLostError
 from millrace.settings import Settings, load_settings
 
 DAY = date(2026, 3, 3)
@@ -53,13 +53,13 @@ class Server:
                 order()
                 if name in self.fails:
                     raise self.fails[name]
-                return SimpleNamespace(address="http://here")
 
             return step
 
         both = (candidate, None, 0) if stable in (None, candidate) else (stable, candidate, 100)
         write = lambda *order: self.server_files.write_target(self.policy, *order)  # noqa: E731
         return SimpleNamespace(
+            address="http://here",
             advance=does("advance", lambda: write(*both)),
             watch=does("watch", lambda: write(*both)),
             finish=does("finish", lambda: write(candidate)),
@@ -79,14 +79,13 @@ class Site:
         self.workload, self.settings = workload, load_settings()
         self.ledger: Ledger = self.settings.ledger()
         self.server = Server(self.settings.server_files(workload.name), workload)
-        for module in (rollout_operator, watch_operator):
-            monkeypatch.setattr(module, "ensure_server", lambda *_: self.server.server_files)
+        monkeypatch.setattr(ProcessServers, "begin", lambda *_: None)
         monkeypatch.setattr("millrace.orchestration.operators.workload.reach_stores", lambda _: None)
         monkeypatch.setattr(model_server, "resume_servers", lambda *_: [])
         launcher = SimpleNamespace(stop_service=self._stop)
         monkeypatch.setattr(Settings, "process_launcher", lambda _: launcher)
-        ours = lambda _, run, server_files, candidate: self.server.rollout(candidate, self.live_model())  # noqa: E731
-        monkeypatch.setattr(RolloutOperator, "rollout", ours)
+        ours = lambda candidate: self.server.rollout(candidate.model, self.live_model())  # noqa: E731
+        monkeypatch.setattr(Candidate, "rollout", ours)
 
     def _stop(self, state_uri: str) -> None:
         self.server.ends += 1

@@ -58,11 +58,12 @@ def test_what_cannot_be_asked_is_unknown(monkeypatch: pytest.MonkeyPatch) -> Non
         raise TransientError("the store is away", where="s3://b", rule="", remedy="")
 
     settings = SimpleNamespace(ledger=lambda: Ledger(**STATES), launcher="process")
-    monkeypatch.setattr(answering, "answering", away)
+    servers = SimpleNamespace(answering=away)
+    monkeypatch.setattr(answering, "servers_of", lambda _: servers)
     assert answering.is_divergent(settings, "flowers") is None  # type: ignore[arg-type]
-    monkeypatch.setattr(answering, "answering", lambda *_: None)
+    servers.answering = lambda *_: None
     assert answering.is_divergent(settings, "flowers") is None  # type: ignore[arg-type]
-    monkeypatch.setattr(answering, "answering", lambda *_: ["v3"])
+    servers.answering = lambda *_: ["v3"]
     assert answering.is_divergent(settings, "flowers") is True  # type: ignore[arg-type]
-    monkeypatch.setattr(answering, "answering", lambda *_: ["v1"])
+    servers.answering = lambda *_: ["v1"]
     assert answering.is_divergent(settings, "flowers") is False  # type: ignore[arg-type]

@@ -15,11 +15,12 @@ from millrace.contracts.model import ModelVersion
 from millrace.contracts.workload import ApprovalPolicy, Workload
 from millrace.ledger.records import Actor, Decision
 from millrace.orchestration import approval
-from millrace.orchestration.operators import cluster_rollout
-from millrace.orchestration.operators.cluster_rollout import ClusterRolloutOperator
+from millrace.orchestration.operators import rollout as rollout_operator
+from millrace.orchestration.operators.rollout import RolloutOperator
+from millrace.orchestration.servers.candidate import Candidate
 from millrace.runs import step_specs
-from millrace.serving.cluster_rollout import PausedRollout
-from millrace.serving.rollout import RolloutRevertedError
+from millrace.serving.rollout import PausedRollout
+from millrace.serving.traffic import RolloutRevertedError
 
 TASK = UUID(int=1)
 CANDIDATE = ModelVersion(workload="flowers", version="v2", uri="s3://b/v2", manifest_sha256="a" * 64)
@@ -98,15 +99,19 @@ class Harness:
             "measured": lambda _, context, work: work(run, context),
             "ledger": self.models,
             "settings": None,
-            "cluster_rollout": lambda *_: self.rollout,
-            "_await_turn": lambda *_: None,
         }.items():
-            monkeypatch.setattr(ClusterRolloutOperator, name, value)
+            monkeypatch.setattr(RolloutOperator, name, value)
+        monkeypatch.setattr(Candidate, "rollout", lambda _: self.rollout)
+        servers = SimpleNamespace(
+            begin=lambda *_: None,
+            other_rollout=lambda *_: None,
+            put_back=lambda run, candidate, reason, progress: self.rollout.abandon(reason),
+        )
+        monkeypatch.setattr(rollout_operator, "servers_of", lambda _: servers)
         monkeypatch.setattr(step_specs, "result_of", lambda *_: evaluated)
         monkeypatch.setattr(step_specs, "planned", lambda *_: planned)
-        monkeypatch.setattr(cluster_rollout, "write_serving_spec", lambda *_: "")
         monkeypatch.setattr(approval, "upsert_hitl_detail", self._asked)
-        self.task = ClusterRolloutOperator(task_id="roll_out", workload=workload)
+        self.task = RolloutOperator(task_id="roll_out", workload=workload)
         self.person = SimpleNamespace(dag_id="flowers", run_id="r", triggering_user_name="bob")
         self.context: Any = {"ti": SimpleNamespace(id=TASK), "dag_run": self.person}
 

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from millrace.orchestration.servers import cluster_server
+from millrace.orchestration.servers import cluster_servers
+from millrace.orchestration.servers.cluster_servers import ClusterServers
 from millrace.serving.manifests import VERSION_LABEL, WORKLOAD_LABEL
 
 
@@ -28,8 +29,8 @@ def test_the_canary_is_the_version_with_servers_beside_the_live_one(
 ) -> None:
     found = [deployment("flowers", version, replicas) for version, replicas in servers.items()]
     at = SimpleNamespace(listed=lambda _: [*found, deployment("others", "v9", 1)])
-    monkeypatch.setattr(cluster_server, "open_cluster", lambda _: at)
+    monkeypatch.setattr(cluster_servers, "open_cluster", lambda _: at)
     model = SimpleNamespace(model=SimpleNamespace(version=live)) if live else None
     ledger = SimpleNamespace(live_model=lambda _: model)
     settings: Any = SimpleNamespace(ledger=lambda: ledger, cluster_of=lambda _: None)
-    assert cluster_server.canary(settings, "flowers") == canary
+    assert ClusterServers(settings).canary("flowers") == canary
