@@ -1,7 +1,6 @@
 """Quarantine: a text file's unreadable rows, kept beside the staged file with line and reason."""
 
 import json
-from types import TracebackType
 from typing import Self
 
 from millrace.contracts.data import Dataset
@@ -32,9 +31,7 @@ class Quarantine:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if self._file is None:
             return
         if kind is not None:

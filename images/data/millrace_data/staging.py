@@ -3,7 +3,6 @@
 import contextlib
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
-from types import TracebackType
 from typing import Self
 
 import pyarrow as pa
@@ -71,9 +70,7 @@ class StagedFile:
         except OSError as error:
             raise files.storage_full(self.uri, error) from error
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         done = False
         try:
             if kind is None:

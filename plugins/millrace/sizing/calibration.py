@@ -20,8 +20,6 @@ CHECKPOINT_PARAMETER_BYTES = 3 * FLOAT_BYTES
 # 16 to 64 rows: 1.6 times the activations that the formula counts. The traces of a whole run, with those of
 # prediction, are the remainder of the demonstration's 2.9 GB.
 FRAMEWORK_BYTES = 0.9e9
-TRAINING_BYTES_PER_PARAMETER = 39
-ACTIVATION_OVERHEAD = 1.6
 TEXT_TRACE_BYTES = 0.45e9
 
 # Measured: import 9 to 11 s; the first step's trace 11 s, that of a second length 7 s, which serves all other lengths.

@@ -1,7 +1,6 @@
 """Seconds of a training step and of a request, layer by layer: products, memory, launches, gradient exchange."""
 
 from dataclasses import dataclass
-from typing import Literal
 
 from millrace.contracts.errors import BadInputError
 from millrace.contracts.measurement import Hardware, Precision
@@ -9,7 +8,6 @@ from millrace.sizing.calibration import VALUE_BYTES
 from millrace.sizing.coefficients import Coefficients
 from millrace.sizing.layers import Layer, ModelSize
 
-Bound = Literal["compute", "memory_bandwidth", "launch", "network"]
 # A forward and a backward pass together have three times the memory traffic of a forward pass.
 _PASSES = 3
 
@@ -53,17 +51,6 @@ class StepSeconds:
     def busy(self) -> float:
         """The share of the step in which the device works."""
         return self.device / self.total if self.total else 0.0
-
-    @property
-    def bound(self) -> Bound:
-        """The part that takes longest."""
-        parts: dict[Bound, float] = {
-            "compute": self.products,
-            "memory_bandwidth": self.elementwise + self.optimiser,
-            "launch": self.launches,
-            "network": self.exchange,
-        }
-        return max(parts, key=lambda name: parts[name])
 
 
 def step_seconds(size: ModelSize, setup: Setup, hardware: Hardware, known: Coefficients) -> StepSeconds:

@@ -74,11 +74,6 @@ class TransformerShape:
             )
         return cls(family=family, **{name: int(number) for name, number in numbers.items() if number is not None})
 
-    def backbone_parameters(self) -> int:
-        """Return the exact count, with BERT's pooler: as Devlin et al. (2019) and Radford et al. (2019) define them."""
-        pooler = self.hidden * self.hidden + self.hidden if self.family == "bert" else 0
-        return pooler + sum(layer.copies * layer.parameters for layer in self._body(1))
-
     def head_parameters(self, head: Head) -> int:
         """Return the parameters that the head adds to the backbone."""
         if head.kind == "classifier":

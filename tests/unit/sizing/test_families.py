@@ -17,7 +17,7 @@ LARGE = {"hidden_size": 1024, "num_hidden_layers": 24, "num_attention_heads": 16
 @pytest.mark.parametrize(("changes", "parameters"), [({}, 22_713_216), (BASE, 109_482_240), (LARGE, 335_141_888)])
 def test_parameters_are_exact(minilm: dict[str, object], changes: dict[str, object], parameters: int) -> None:
     shape = TransformerShape.from_config({**minilm, **changes})
-    assert shape.backbone_parameters() == parameters
+    assert shape.size({1: 1.0}, Head("pooler")).parameters == parameters
     assert shape.head_parameters(Head("classifier", labels=33)) == 33 * shape.hidden + 33
 
 
@@ -63,7 +63,7 @@ def test_what_is_recomputed_is_one_more_forward_pass(minilm: dict[str, object]) 
     ],
 )
 def test_the_catalogues_parameters_are_the_published_checkpoints(name: str, parameters: int) -> None:
-    assert models.shape(name).backbone_parameters() == parameters
+    assert models.shape(name).size({1: 1.0}, Head("pooler")).parameters == parameters
 
 
 def test_a_language_models_head_is_the_tied_embedding() -> None:
