@@ -13,8 +13,7 @@ from score import HEADER, row
 from millrace.contracts.measurement import Hardware
 from millrace.sizing.catalogue import hardware
 from millrace.sizing.coefficients import GPU
-from millrace.sizing.job import Job
-from millrace.sizing.layers import ModelSize
+from millrace.sizing.job import Job, ModelSize
 from millrace.sizing.memory import CONTEXT_BYTES, device_memory
 from millrace.sizing.models import shape
 from millrace.sizing.power import TYPICAL

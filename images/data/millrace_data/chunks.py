@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from millrace.contracts.data import Dataset
 from millrace.contracts.errors import BadInputError
-from millrace_data.row_errors import refuse_length, row_limit_bytes
-from millrace_data.transcode import Text
+from millrace_data.arrival_errors import refuse_length, row_limit_bytes
+from millrace_data.streams import Text
 
 CHUNK_BYTES = 2 << 20
 _FIRST_CHUNKS_SHARE = 16

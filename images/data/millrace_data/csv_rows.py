@@ -14,13 +14,13 @@ from millrace.contracts.data import Column, Dataset
 from millrace.contracts.errors import BadInputError
 from millrace_data import arrays, made, texts
 from millrace_data.arrays import joined
+from millrace_data.arrival_errors import not_utf8, wrong_field, wrong_row
 from millrace_data.chunks import Chunk, Rows, chunks, one_by_one, positions
 from millrace_data.csv_cutter import CsvCutter
 from millrace_data.csv_grammar import Grammar, Record
 from millrace_data.first_bytes import HEAD_BYTES, likeness
-from millrace_data.row_errors import not_utf8, wrong_field, wrong_row
 from millrace_data.schema import check_names, extra_names, source_schema
-from millrace_data.transcode import Text
+from millrace_data.streams import Text
 
 _CR, _LF, _ZERO, _X, _LOWER = (ord(sign) for sign in "\r\n0x ")
 _BLOCK_BYTES = 1 << 17

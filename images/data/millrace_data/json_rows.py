@@ -11,13 +11,12 @@ import pyarrow.json as pajson
 from millrace.contracts.data import Dataset
 from millrace.contracts.errors import BadInputError
 from millrace_data import arrays, texts
+from millrace_data.arrival_errors import listed, not_utf8, wrong_field, wrong_row
 from millrace_data.chunks import Chunk, Cut, Rows, chunks, one_by_one, positions
 from millrace_data.first_bytes import HEAD_BYTES, likeness
 from millrace_data.json_values import NumberText, integer_of, taker
-from millrace_data.names import listed
-from millrace_data.row_errors import not_utf8, wrong_field, wrong_row
 from millrace_data.schema import source_schema
-from millrace_data.transcode import Text
+from millrace_data.streams import Text
 
 _NAMED_ROWS = 1000
 _DEEPEST = 100

@@ -13,7 +13,7 @@ from millrace.contracts.data import Column, Dataset
 from millrace.contracts.errors import BadInputError, TransientError
 from millrace.storage import files
 from millrace.storage.arrivals import compression
-from millrace_data.file_errors import damaged
+from millrace_data.arrival_errors import damaged
 from millrace_data.parquet_sizes import Expansion, reads
 from millrace_data.schema import arrow_type, check_names, extra_names, item_kind, source_schema
 from millrace_data.streams import Digest, store_failed

@@ -21,11 +21,10 @@ from millrace.storage import files
 from millrace_data import expectations, unique
 from millrace_data.judge import Judge
 from millrace_data.measure import Measurements, parquet_batches
-from millrace_data.profile import Profiler
+from millrace_data.profile import Profiler, TokenLengths, open_tokenizer
 from millrace_data.schema import staged_schema, text_features
 from millrace_data.streams import store_failed
 from millrace_data.table import DatasetTable
-from millrace_data.token_lengths import TokenLengths, open_tokenizer
 
 if TYPE_CHECKING:
     from millrace_data.on_spark import Spark

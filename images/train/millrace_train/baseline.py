@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 from millrace.contracts.data import Dataset
 from millrace.contracts.report import Baseline
 from millrace.scoring.tokens import joined_texts
-from millrace_train.encode import number_matrix
+from millrace_train.encode import as_matrix, encode_targets, number_matrix
 from millrace_train.rows import Selection, read_rows
-from millrace_train.targets import as_matrix, encode_targets
 from millrace_train.untyped import Estimator, Matrix
 
 log = logging.getLogger("millrace.train")

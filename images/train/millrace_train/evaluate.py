@@ -22,11 +22,11 @@ from millrace.scoring.scorer import Scorer
 from millrace.step.main import Stop
 from millrace.storage import files
 from millrace_train.baseline import fit_baseline
+from millrace_train.encode import as_matrix, encode_targets
 from millrace_train.job import read_job
 from millrace_train.rows import Selection, read_rows, select_rows
 from millrace_train.scores import Tally
 from millrace_train.serving_cost import Request, measure_serving
-from millrace_train.targets import as_matrix, encode_targets
 
 log = logging.getLogger("millrace.train")
 

@@ -31,7 +31,8 @@ def parameters(model: Model) -> int:
 def forward_flops(model: Model, inputs: Inputs) -> float:
     """Return the FLOPs of the matrix products and convolutions of one forward pass that the outputs depend on."""
     weights, state, given = _shapes(model, inputs)
-    return _count(lambda *arguments: model.stateless_call(*arguments, training=False)[0], weights, state, given)
+    traced = _traced(lambda *known: model.stateless_call(*known, training=False)[0], weights, state, given)
+    return sum(times * _flops(equation) for equation, times in traced)
 
 
 def training_flops(model: Model, inputs: Inputs) -> float:
@@ -96,10 +97,6 @@ def _shapes(model: Model, inputs: Inputs) -> tuple[Any, Any, Any]:
 
     given = {name: jax.ShapeDtypeStruct(shape, dtype) for name, (shape, dtype) in inputs.items()}
     return shapes(model.trainable_variables), shapes(model.non_trainable_variables), given
-
-
-def _count(call: Callable[..., Any], *arguments: Any) -> float:  # noqa: ANN401 - jax's trees
-    return sum(times * _flops(equation) for equation, times in _traced(call, *arguments))
 
 
 def _traced(call: Callable[..., Any], *arguments: Any) -> Iterator[tuple[Any, int]]:  # noqa: ANN401 - jax's trees

@@ -9,7 +9,7 @@ from millrace.contracts.base import Contract
 from millrace.contracts.errors import RefusedError
 from millrace.contracts.model import FolderManifest
 from millrace.storage import files, folders
-from millrace_train.variables import Arrays, load_arrays, save_arrays
+from millrace_train.variables import Arrays, load_arrays, put_arrays
 
 WEIGHTS_FILE = "weights.safetensors"
 TRAINED_FILE = "trained.json"
@@ -29,12 +29,9 @@ class Trained(Contract):
     validation_micro_f1: float
 
 
-def write_trained(uri: str, trained: Trained, weights: Arrays, scratch: Path) -> str:
+def write_trained(uri: str, trained: Trained, weights: Arrays) -> str:
     """Write and seal the folder; return its manifest's digest. Raises the errors of `files.storage_full`."""
-    path = scratch / WEIGHTS_FILE
-    save_arrays(path, weights)
-    files.put_file(path, files.join(uri, WEIGHTS_FILE))
-    path.unlink()
+    put_arrays(files.join(uri, WEIGHTS_FILE), weights)
     text = json.dumps(trained.model_dump(), indent=1)
     files.write_bytes(files.join(uri, TRAINED_FILE), text.encode())
     return folders.seal(uri, FolderManifest(kind="trained", files=folders.digests(uri)))

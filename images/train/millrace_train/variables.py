@@ -1,5 +1,6 @@
 """Conversion of a model's or optimiser's variables to and from named arrays."""
 
+import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,17 @@ def save_arrays(path: Path, arrays: Arrays) -> None:
         save_file({name: np.asarray(array, order="C") for name, array in arrays.items()}, path)
     except (OSError, SafetensorError) as error:
         raise files.storage_full(path.as_uri(), OSError(str(error))) from error
+
+
+def put_arrays(uri: str, arrays: Arrays) -> None:
+    """Write a safetensors file to a URI. Raises the errors of `files.storage_full`."""
+    if uri.startswith("file://"):
+        save_arrays(files.local_path(uri), arrays)
+        return
+    with tempfile.TemporaryDirectory() as scratch:
+        path = Path(scratch) / "arrays.safetensors"
+        save_arrays(path, arrays)
+        files.put_file(path, uri)
 
 
 def load_arrays(path: Path) -> Arrays:

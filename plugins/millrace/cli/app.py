@@ -226,7 +226,7 @@ def plan(
     from datetime import UTC
 
     from millrace.sizing import frontier, query
-    from millrace.sizing.capacity import capacities
+    from millrace.sizing.frontier import capacities
 
     settings = load_settings()
     config = query.read_json(Path(model)) if model.endswith(".json") else None
@@ -383,10 +383,10 @@ def storage() -> None:
 def add_base_model(name: str, folder: Path) -> None:
     """Copy a Hugging Face folder (safetensors, tokenizer.json) into the model store with a manifest of digests."""
     from millrace.runs.run import base_model_uri
-    from millrace.storage.base_models import add
+    from millrace.storage import folders
 
     uri = base_model_uri(load_settings().store, name)
-    typer.echo(f"{name}: {uri}, manifest {add(folder, uri)[:12]}")
+    typer.echo(f"{name}: {uri}, manifest {folders.add_base_model(folder, uri)[:12]}")
 
 
 def main() -> None:

@@ -113,6 +113,7 @@ def estimate(
     of_host, of_device = host_memory(job, hardware, found), device_memory(job, hardware, found)
     host, device = scaled(of_host, scales.get("memory")), scaled(of_device, scales.get("gpu_memory"))
     cost = money(machine_seconds, joules, hardware, site, starts_at, seconds.p50)
+    read = job.bytes * job.train_rows / max(1, job.train_rows + job.validation_rows + job.test_rows)
     whole = Estimate(
         step=step,
         seconds_by_step=by_step,
@@ -132,7 +133,7 @@ def estimate(
         cost=cost,
         currency=site.currency if cost else None,
         gco2e=emissions(joules, site, starts_at, seconds.p50),
-        network_bytes_per_second=_read(job) / max(walls["train"], 1.0) + _exchanged(job, step),
+        network_bytes_per_second=read / max(walls["train"], 1.0) + _exchanged(job, step),
         disk_bytes_per_second=known.CHECKPOINT_PARAMETER_BYTES * job.size.parameters / known.CHECKPOINT_SECONDS,
         storage_bytes=job.bytes
         + (_CHECKPOINTS * known.CHECKPOINT_PARAMETER_BYTES + _VERSION_BYTES) * job.size.parameters,
@@ -178,7 +179,7 @@ def _train_seconds(job: Job, hardware: Hardware, found: Coefficients, step: Step
     share = step.device / together if together else 0.0
     return {
         "start": known.IMPORT_SECONDS + known.TRAIN_FILES_SECONDS + trace,
-        "input": encode_seconds(job),
+        "input": (job.train_rows + job.validation_rows) / known.ROWS_ENCODED_PER_SECOND,
         "products": job.steps * step.products * share,
         "elementwise": job.steps * step.elementwise * share,
         "optimiser": job.steps * step.optimiser * share,
@@ -227,11 +228,6 @@ def _of_both(seconds_p90: float, watts_p90: float | None) -> float | None:
     if watts_p90 is None:
         return None
     return math.exp(math.hypot(math.log(seconds_p90), math.log(watts_p90)))
-
-
-def encode_seconds(job: Job) -> float:
-    """Return the seconds of tokenising all rows once."""
-    return (job.train_rows + job.validation_rows) / known.ROWS_ENCODED_PER_SECOND
 
 
 def _checkpoint_seconds(job: Job, hardware: Hardware, training_seconds: float) -> float:
@@ -298,10 +294,6 @@ def _power_limit(step: StepSeconds, rows: float, hardware: Hardware) -> PowerLim
     chosen = limited.choose_limit(rows, limits, _SLOWDOWN)
     (free_seconds, free_watts), (seconds, watts) = limited.under(rows, highest), limited.under(rows, chosen)
     return PowerLimit(chosen, seconds / free_seconds - 1, 1 - seconds * watts / (free_seconds * free_watts))
-
-
-def _read(job: Job) -> float:
-    return job.bytes * job.train_rows / max(1, job.train_rows + job.validation_rows + job.test_rows)
 
 
 def _exchanged(job: Job, step: StepSeconds) -> float:

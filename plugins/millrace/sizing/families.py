@@ -1,6 +1,7 @@
 """Trainers and their models' sizes: by formula for known families, otherwise by a trace from the train image."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 from millrace.contracts.data import Profile
@@ -10,8 +11,7 @@ from millrace.contracts.traced import TracedModel, TraceRequest
 from millrace.contracts.trainers import BertOptions, MlpOptions
 from millrace.contracts.workload import Workload
 from millrace.sizing.calibration import FLOAT_BYTES
-from millrace.sizing.layers import Layer, ModelSize
-from millrace.sizing.mlp import mlp_size
+from millrace.sizing.job import Layer, ModelSize
 from millrace.sizing.transformer import Head, TransformerShape, bucket_shares
 
 Family = Callable[[Workload, Parameters, Profile, Mapping[str, Any] | None], ModelSize]
@@ -142,3 +142,25 @@ def _numbers(workload: Workload, option: str, default: str) -> tuple[int, ...]:
 
 
 _FAMILIES: dict[str, Family] = {"bert_text_classifier": _bert, "mlp_classifier": _mlp}
+
+
+def mlp_size(features: int, hidden: Sequence[int], labels: int) -> ModelSize:
+    """Return the size of a perceptron with these hidden layers; weights and biases, without the standardisation.
+
+    Training needs no gradient by the first layer's inputs: its backward pass is one product, that of the others two.
+    """
+    widths = list(pairwise([features, *hidden, labels]))
+    layers = tuple(
+        Layer(
+            f"dense_{at}",
+            parameters=inner * outer + outer,
+            forward_flops=2.0 * inner * outer,
+            backward_flops=(4.0 if at else 2.0) * inner * outer,
+            matrix_values=inner + outer,
+            moved_values=4.0 * outer,
+            kept_values=2.0 * outer + (0 if at else 2.0 * inner),
+            kernels=3,
+        )
+        for at, (inner, outer) in enumerate(widths)
+    )
+    return ModelSize(row_shares={0: 1.0}, layers={0: layers})

@@ -21,7 +21,7 @@ def device_memory(job: Job, hardware: Hardware, coefficients: Coefficients) -> d
     return {
         **states,
         "copies": max(0.0, copies),
-        "activations": _activations(job, _devices(job, hardware)) * coefficients.kept_overhead,
+        "activations": _activations(job, job.workers * max(1, hardware.gpus)) * coefficients.kept_overhead,
         "workspace": coefficients.workspace_bytes,
     }
 
@@ -37,10 +37,6 @@ def host_memory(job: Job, hardware: Hardware, coefficients: Coefficients) -> dic
         "states": coefficients.parameter_bytes * job.size.parameters,
         "activations": coefficients.kept_overhead * _activations(job, job.workers),
     }
-
-
-def _devices(job: Job, hardware: Hardware) -> int:
-    return job.workers * max(1, hardware.gpus)
 
 
 def _activations(job: Job, devices: int) -> float:

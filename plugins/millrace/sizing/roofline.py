@@ -6,7 +6,7 @@ from millrace.contracts.errors import BadInputError
 from millrace.contracts.measurement import Hardware, Precision
 from millrace.sizing.calibration import VALUE_BYTES
 from millrace.sizing.coefficients import Coefficients
-from millrace.sizing.layers import Layer, ModelSize
+from millrace.sizing.job import Layer, ModelSize
 
 # A forward and a backward pass together have three times the memory traffic of a forward pass.
 _PASSES = 3

@@ -7,7 +7,7 @@ from typing import Any, Literal, Self
 
 from millrace.contracts.data import LengthHistogram
 from millrace.contracts.errors import BadInputError
-from millrace.sizing.layers import Layer, ModelSize
+from millrace.sizing.job import Layer, ModelSize
 
 _BERT_KEYS = {
     "vocabulary": "vocab_size",

@@ -94,7 +94,7 @@ def test_the_last_line_gets_an_end(data_set: Dataset) -> None:
 
 def test_a_long_row_makes_a_long_chunk_up_to_the_limit(data_set: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "CHUNK_BYTES", 32)
-    monkeypatch.setattr("millrace_data.row_errors.MAX_ROW_BYTES", 5000)
+    monkeypatch.setattr("millrace_data.arrival_errors.MAX_ROW_BYTES", 5000)
     long = b'"' + b"x\n" * 1000 + b'",b\n'
     found = cut(b"a,b\n" + long + b"c,d\n", data_set, cutter())
     assert b"".join(chunk.data for chunk in found) == b"a,b\n" + long + b"c,d\n"

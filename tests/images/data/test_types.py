@@ -17,7 +17,7 @@ from millrace.contracts.errors import BadInputError
 from millrace.contracts.report import ValidateResult
 from millrace.contracts.run_spec import RunSpec, ValidateTask
 from millrace.step.main import Stop
-from millrace_data import partition
+from millrace_data import ingest
 from millrace_data.expectations import row_expectations
 from millrace_data.judge import Judge
 from millrace_data.measure import Measurements
@@ -381,7 +381,7 @@ def test_an_error_of_our_own_check_is_not_the_files(
 
     it = dataset()
     deliver(it, arrive, table(id=pa.array([1, 2])))
-    monkeypatch.setattr(partition, "first_violation", wrong)
+    monkeypatch.setattr(ingest, "first_violation", wrong)
     with pytest.raises(pa.ArrowInvalid, match="of our own making"):
         stage(it)
 

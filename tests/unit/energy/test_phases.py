@@ -8,10 +8,9 @@ from types import SimpleNamespace
 import pytest
 
 from millrace.contracts.measurement import Hardware, MeterReading, PhaseReading, together
-from millrace.energy.counters import EnergyCounter
 from millrace.energy.meter import Meter, begin_phase
 from millrace.energy.phases import Mark, Phases
-from millrace.energy.sensors import Sensors
+from millrace.energy.sensors import EnergyCounter, Sensors
 from tests.unit.energy.replay import ReplaySensors
 
 H100_TRACE = Path(__file__).with_name("mlperf_bert_8xh100_run0.csv")

@@ -6,7 +6,7 @@ from millrace.contracts.data import LengthHistogram
 from millrace.contracts.errors import BadInputError
 from millrace.contracts.traced import TracedLength, TracedModel
 from millrace.sizing import families, models
-from millrace.sizing.mlp import mlp_size
+from millrace.sizing.families import mlp_size
 from millrace.sizing.transformer import Head, TransformerShape, bucket_shares
 
 # Devlin et al. (2019) round these to 110 and 340 million; the exact counts are those of the published checkpoints.
