@@ -23,9 +23,8 @@ from millrace.sizing.families import mlp_size
 from millrace.sizing.job import Job, ModelSize
 from millrace.sizing.learning import Observation, learn, scaled
 from millrace.sizing.memory import host_memory
-from millrace.sizing.models import shape
 from millrace.sizing.roofline import Setup, step_seconds
-from millrace.sizing.transformer import Head
+from millrace.sizing.transformer import Head, shape
 
 DATA = Path(__file__).parent / "data"
 LABELS = 8

@@ -32,7 +32,7 @@ def grid() -> list[dict[str, str]]:
 
 def bert_folder(model: str, scratch: Path) -> Path:
     """A base model's configuration without weights."""
-    from millrace.sizing.models import MODELS
+    from millrace.sizing.transformer import MODELS
 
     shape = MODELS[model]
     folder = scratch / model

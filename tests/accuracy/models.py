@@ -18,7 +18,7 @@ def build(name: str) -> Any:
     """KerasHub's backbone of the catalogue's numbers."""
     import keras_hub
 
-    from millrace.sizing.models import MODELS
+    from millrace.sizing.transformer import MODELS
 
     shape = MODELS[name]
     sizes = {
@@ -34,7 +34,7 @@ def build(name: str) -> Any:
 
 
 def inputs(name: str, length: int) -> dict[str, tuple[tuple[int, ...], str]]:
-    from millrace.sizing.models import MODELS
+    from millrace.sizing.transformer import MODELS
 
     names = ["token_ids", "padding_mask"] + (["segment_ids"] if MODELS[name].segments else [])
     return {each: ((1, length), "int32") for each in names}
@@ -75,8 +75,7 @@ def profiled(name: str) -> dict[str, Any]:
 
 def ours(name: str) -> dict[str, Any]:
     """What sizing says of the same."""
-    from millrace.sizing.models import MODELS
-    from millrace.sizing.transformer import Head
+    from millrace.sizing.transformer import MODELS, Head
 
     sizes = {length: MODELS[name].size({length: 1.0}, Head("pooler")) for length in LENGTHS}
     return {
@@ -101,7 +100,7 @@ def measure(names: list[str], backend: str) -> dict[str, dict[str, Any]]:
 
 def main() -> int:
     """Print a row a model, and say whether every bar is kept."""
-    from millrace.sizing.models import MODELS
+    from millrace.sizing.transformer import MODELS
 
     parser = argparse.ArgumentParser()
     parser.add_argument("--backend", choices=["jax", "tensorflow"])

@@ -11,10 +11,9 @@ from score import HEADER, row
 
 from millrace.sizing.catalogue import hardware
 from millrace.sizing.coefficients import GPU
-from millrace.sizing.models import shape
 from millrace.sizing.power import Limited
 from millrace.sizing.roofline import Setup, step_seconds
-from millrace.sizing.transformer import Head
+from millrace.sizing.transformer import Head, shape
 
 DEVICES = {"A40": "a40", "V100": "v100-pcie"}
 BAR = 0.10

@@ -1,6 +1,7 @@
 """Conversion of JSON values to column types: strings, numbers and lists as such, other types from their text."""
 
 from collections.abc import Callable
+from typing import NoReturn
 
 from millrace.contracts.column_types import ColumnKind
 from millrace_data import texts
@@ -62,7 +63,7 @@ def _list_taker(kind: ColumnKind) -> Take:
 
 def _string(kind: ColumnKind, value: object) -> str:
     if type(value) is not str:
-        raise texts.WrongTextError(f"the value is {_named(value)}", texts.described(kind))
+        _refuse(kind, value)
     try:
         value.encode()
     except UnicodeEncodeError:
@@ -82,16 +83,14 @@ def _float(kind: ColumnKind, value: object) -> float:
             return texts.finite(kind, float(value))
         except OverflowError:
             return texts.finite(kind, float("inf"))
-    if type(value) is NumberText:
-        return texts.finite(kind, float(value))
-    raise texts.WrongTextError(f"the value is {_named(value)}", texts.described(kind))
+    return texts.finite(kind, float(value)) if type(value) is NumberText else _refuse(kind, value)
 
 
 def _is_number_or_text(value: object) -> bool:
     return type(value) in {int, str, NumberText}
 
 
-def _refuse(kind: ColumnKind, value: object) -> object:
+def _refuse(kind: ColumnKind, value: object) -> NoReturn:
     raise texts.WrongTextError(f"the value is {_named(value)}", texts.described(kind))
 
 

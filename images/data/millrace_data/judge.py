@@ -70,15 +70,10 @@ class Judge:
         self._context.build_data_docs()
         # file by file: pyarrow's copy writes a marker for each parent folder, for which a team may lack permission
         with ThreadPoolExecutor(_DOCS_AT_ONCE) as pool:
-            for _ in pool.map(lambda each: self._put(each, folder_uri), self._site_files()):
-                pass
+            found = [each for each in self._site_folder.rglob("*") if each.is_file()]
+            uris = [files.join(folder_uri, *each.relative_to(self._site_folder).parts) for each in found]
+            list(pool.map(files.put_file, found, uris))
         return files.join(folder_uri, "index.html")
-
-    def _site_files(self) -> list[Path]:
-        return [each for each in Path(self._site_folder).rglob("*") if each.is_file()]
-
-    def _put(self, file: Path, folder_uri: str) -> None:
-        files.put_file(file, files.join(folder_uri, *file.relative_to(self._site_folder).parts))
 
 
 def _outcome(found: Any, partition: str) -> ExpectationOutcome:  # noqa: ANN401

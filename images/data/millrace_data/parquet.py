@@ -1,7 +1,7 @@
 """Reader of a Parquet file of arrivals, as record batches of the declared columns and types."""
 
-import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pyarrow as pa
@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from millrace.contracts.column_types import ColumnKind
 from millrace.contracts.data import Column, Dataset
-from millrace.contracts.errors import BadInputError, TransientError
+from millrace.contracts.errors import BadInputError
 from millrace.storage import files
 from millrace.storage.arrivals import compression
 from millrace_data.arrival_errors import damaged
@@ -58,8 +58,10 @@ def batches(
             remedy="write it as .parquet with the compression inside",
         )
     expansion = Expansion(files.size_bytes(uri), uri)
-    hashing = _Hashing(uri, digest)
-    hashing.start()
+    # Parquet is read out of order, so the file is digested in a sequential pass of its own
+    hashing = ThreadPoolExecutor(1, thread_name_prefix="digest")
+    hashed = hashing.submit(_hash, uri, digest)
+    hashing.shutdown(wait=False)
     try:
         schema, columns, rows_before = source_schema(dataset), dataset.columns, 0
         for batch, names in _stored(uri, dataset, block_bytes):
@@ -69,7 +71,7 @@ def batches(
             yield rows, names
             rows_before += batch.num_rows
     finally:
-        hashing.finish()
+        hashed.result()
 
 
 def _stored(uri: str, dataset: Dataset, block_bytes: int) -> Iterator[tuple[pa.RecordBatch, frozenset[str]]]:
@@ -124,27 +126,12 @@ def _begin(chunk: pq.ColumnChunkMetaData) -> int:
     return int(min(first, chunk.dictionary_page_offset) if chunk.has_dictionary_page else first)
 
 
-class _Hashing(threading.Thread):
-    """Thread that digests a file in its own sequential pass, since Parquet is read out of order."""
-
-    def __init__(self, uri: str, digest: Digest) -> None:
-        super().__init__(name="digest", daemon=True)
-        self._uri = uri
-        self._digest = digest
-        self._failure: TransientError | None = None
-
-    def run(self) -> None:
-        try:
-            for chunk in files.chunks(self._uri):
-                self._digest.update(chunk)
-        except OSError as error:
-            self._failure = store_failed(self._uri, error)
-
-    def finish(self) -> None:
-        """Wait for the end of the pass. Raises TransientError if the store failed."""
-        self.join()
-        if self._failure is not None:
-            raise self._failure
+def _hash(uri: str, digest: Digest) -> None:
+    try:
+        for chunk in files.chunks(uri):
+            digest.update(chunk)
+    except OSError as error:
+        raise store_failed(uri, error) from error
 
 
 def _check_type(found: pa.DataType, column: Column, uri: str) -> None:
@@ -190,7 +177,8 @@ def _is_number_taken(found: pa.DataType, kind: ColumnKind) -> bool:
         if kind.kind == "integer":
             first, last = ColumnKind("integer", bits=found.bit_width, signed=signed).bounds
             return kind.bounds[0] <= first and last <= kind.bounds[1]
-        return kind.kind == "float" or kind.precision - kind.scale >= _digits(found, signed=signed)
+        digits = 19 if found.bit_width == 64 and signed else _DIGITS[found.bit_width]
+        return kind.kind == "float" or kind.precision - kind.scale >= digits
     if pa.types.is_floating(found):
         return kind.kind == "float" and found.bit_width <= kind.bits
     if not pa.types.is_decimal(found):
@@ -199,10 +187,6 @@ def _is_number_taken(found: pa.DataType, kind: ColumnKind) -> bool:
         return bool(found.scale <= 0 and 10 ** (found.precision - found.scale) - 1 <= kind.bounds[1] and kind.signed)
     before_the_point = kind.precision - kind.scale >= found.precision - found.scale
     return kind.kind == "decimal" and before_the_point and kind.scale >= found.scale
-
-
-def _digits(found: pa.DataType, *, signed: bool) -> int:
-    return 19 if found.bit_width == 64 and signed else _DIGITS[found.bit_width]
 
 
 def _converted(array: pa.Array, column: Column, uri: str, rows_before: int) -> pa.Array:

@@ -5,7 +5,6 @@ shows the decoded size.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -21,17 +20,10 @@ ALWAYS_TAKEN_BYTES = 4 << 30
 _WIDTHS = {"BOOLEAN": 1, "INT32": 4, "FLOAT": 4, "INT64": 8, "DOUBLE": 8, "INT96": 12}
 
 
-class Read(NamedTuple):
-    """A row group, and the number of its rows that are decoded at once."""
-
-    group: int
-    rows: int
-
-
 def reads(
     stored: pa.NativeFile, file: pq.ParquetFile, names: Sequence[str], uri: str, block_bytes: int
-) -> Iterator[Read]:
-    """Yield each row group with a number of rows that take about ``block_bytes`` and decode to at most 64 MiB.
+) -> Iterator[tuple[int, int]]:
+    """Yield each row group and how many of its rows to decode at once: about ``block_bytes``, at most 64 MiB decoded.
 
     The limit of 64 MiB assumes that every value is as long as the longest one in its column. Raises BadInputError if a
     column of a row group takes more than 1 GiB in memory and cannot be read in parts: lists, and pages that decompress
@@ -61,7 +53,7 @@ def reads(
             if chunk.total_uncompressed_size > MAX_EXPANSION * chunk.total_compressed_size:
                 _refuse_beyond(chunk.total_uncompressed_size, column.path, group, uri)
         rows = min(block_bytes / max(1.0, row_bytes), MAX_BATCH_BYTES / max(1.0, worst_bytes))
-        yield Read(group, max(1, min(MAX_BATCH_ROWS, int(rows))))
+        yield group, max(1, min(MAX_BATCH_ROWS, int(rows)))
 
 
 class Expansion:

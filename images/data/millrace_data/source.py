@@ -3,7 +3,6 @@
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Protocol
 
 import pyarrow as pa
 
@@ -17,7 +16,7 @@ from millrace_data.chunks import CHUNK_BYTES, Chunk, Rows
 from millrace_data.csv_rows import CsvRows
 from millrace_data.first_bytes import HEAD_BYTES, refuse_foreign, refuse_unlike_parquet
 from millrace_data.json_rows import JsonRows
-from millrace_data.streams import Digest, Peeked, StoredBytes, Text, as_utf8, decompressed, store_failed
+from millrace_data.streams import Digest, Peeked, StoredBytes, as_utf8, decompressed, store_failed
 
 _MARKS = {"gzip": b"\x1f\x8b", "zstd": b"\x28\xb5\x2f\xfd"}
 
@@ -48,16 +47,6 @@ def _head(uri: str) -> bytes:
         raise store_failed(uri, error) from error
 
 
-class _Format(Protocol):
-    """A reader of one text format."""
-
-    def chunks(self, text: Text) -> Iterator[Chunk]:
-        """Yield the text in chunks of whole rows."""
-
-    def rows(self, chunk: Chunk, first_bad_only: bool) -> Rows:
-        """Return the rows of a chunk; safe to call from any thread."""
-
-
 def text_rows(uri: str, dataset: Dataset, digest: Digest) -> Iterator[Rows]:
     """Yield the file's rows in pieces of about 2 MiB of text. ``digest`` is complete after the last piece.
 
@@ -65,7 +54,7 @@ def text_rows(uri: str, dataset: Dataset, digest: Digest) -> Iterator[Rows]:
     be told apart; the rows before that point are yielded first. Raises TransientError if the store fails.
     """
     stored = StoredBytes(uri, digest)
-    reader: _Format = JsonRows(uri, dataset) if dataset.source.format == "jsonl" else CsvRows(uri, dataset)
+    reader = JsonRows(uri, dataset) if dataset.source.format == "jsonl" else CsvRows(uri, dataset)
     chunks = _chunks(stored, uri, dataset, reader)
     first_bad_only = not dataset.max_bad_rows_share
     threads = pa.cpu_count()
@@ -98,7 +87,7 @@ def _next(chunks: Iterator[Chunk]) -> tuple[Chunk | None, BadInputError | None]:
         return None, error
 
 
-def _chunks(stored: StoredBytes, uri: str, dataset: Dataset, reader: _Format) -> Iterator[Chunk]:
+def _chunks(stored: StoredBytes, uri: str, dataset: Dataset, reader: JsonRows | CsvRows) -> Iterator[Chunk]:
     encoding = dataset.source.dialect.encoding
     codec = compression(uri)
     try:

@@ -95,7 +95,7 @@ def _judge_all(
     judge.add_suite(_ROWS, expectations.row_expectations(dataset), on_spark=spark is not None)
     judge.add_suite(_LABELS, expectations.label_expectations(dataset))
     judge.add_suite(_BALANCE, expectations.balance_expectations(dataset))
-    tokenizer = _tokenizer(task, dataset)
+    tokenizer = open_tokenizer(task.base_model) if task.base_model is not None and text_features(dataset) else None
     outcomes: list[ExpectationOutcome] = []
     profiles: dict[str, Profile] = {}
     for partition in task.staged:
@@ -110,10 +110,6 @@ def _judge_all(
         window = reduce(operator.add, profiles.values())
         outcomes += _judge_balance(judge, task, dataset, window, task.live_profile)
     return outcomes, profiles
-
-
-def _tokenizer(task: ValidateTask, dataset: Dataset) -> TextTokenizer | None:
-    return open_tokenizer(task.base_model) if task.base_model is not None and text_features(dataset) else None
 
 
 def _judge_partition(

@@ -17,8 +17,8 @@ from millrace.contracts.workload import Workload
 from millrace.sizing.catalogue import Site
 from millrace.sizing.estimate import data_walls, estimate
 from millrace.sizing.families import model_size
-from millrace.sizing.forecast import RateForecasts
 from millrace.sizing.job import Job
+from millrace.sizing.prices import RateForecasts
 from millrace.sizing.start import with_start
 
 _TEST_ROWS_AT_LEAST = 1_000

@@ -11,9 +11,8 @@ from millrace.contracts.measurement import Precision, Quantity
 from millrace.sizing.estimate import serving
 from millrace.sizing.frontier import Choice
 from millrace.sizing.job import Job
-from millrace.sizing.models import shape
 from millrace.sizing.prices import JOULES_PER_KWH
-from millrace.sizing.transformer import Head, TransformerShape
+from millrace.sizing.transformer import Head, TransformerShape, shape
 
 _GIB = 2**30
 _REQUEST_ROWS = (1, 8, 32)

@@ -8,8 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from millrace.contracts.measurement import Hardware, MeterReading, PhaseReading, together
-from millrace.energy.meter import Meter, begin_phase
-from millrace.energy.phases import Mark, Phases
+from millrace.energy.meter import Mark, Meter, Phases, begin_phase
 from millrace.energy.sensors import EnergyCounter, Sensors
 from tests.unit.energy.replay import ReplaySensors
 

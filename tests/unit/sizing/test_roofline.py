@@ -8,9 +8,8 @@ from millrace.contracts.errors import BadInputError
 from millrace.sizing.catalogue import gpu_names, hardware
 from millrace.sizing.coefficients import CPU, GPU, prior
 from millrace.sizing.job import ModelSize
-from millrace.sizing.models import shape
 from millrace.sizing.roofline import Setup, StepSeconds, request_seconds, step_seconds
-from millrace.sizing.transformer import Head
+from millrace.sizing.transformer import Head, shape
 
 
 def bert_large(length: int, predictions: int) -> ModelSize:
