@@ -8,11 +8,13 @@ import os
 import secrets
 import sys
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 from authority import AUTHORITY, StackAuthority, write
 
 ROOM = Path("/run/millrace")
+_long, _short = partial(secrets.token_urlsafe, 32), partial(secrets.token_urlsafe, 12)
 BUCKET = "millrace"
 HERE = ("localhost", "127.0.0.1")
 GROUP_MAY_READ, ALL_MAY_READ = 0o640, 0o644
@@ -92,14 +94,6 @@ def make_stores() -> None:
     from botocore.session import get_session
 
     get_session().create_client("s3").create_bucket(Bucket=BUCKET)
-
-
-def _long() -> str:
-    return secrets.token_urlsafe(32)
-
-
-def _short() -> str:
-    return secrets.token_urlsafe(12)
 
 
 def _web(password: str) -> str:

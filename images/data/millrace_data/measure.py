@@ -29,14 +29,15 @@ def parquet_batches(
         with pq.ParquetFile(system.open_input_file(path), buffer_size=1 << 20, pre_buffer=False) as file:
             yield from file.iter_batches(_batch_rows(file.metadata), row_groups=groups, columns=columns)
     except (pa.ArrowException, FileNotFoundError) as error:
-        raise BadInputError(
-            f"the staged file is missing or damaged ({type(error).__name__})",
-            where=uri,
-            rule="the staged file is the one that ingest reported",
-            remedy="run ingest again",
-        ) from error
+        raise not_as_staged(uri, f"the staged file is missing or damaged ({type(error).__name__})") from error
     except OSError as error:
         raise store_failed(uri, error) from error
+
+
+def not_as_staged(uri: str, what: str) -> BadInputError:
+    """Return the error of a staged file that is not the one that ingest reported."""
+    rule = "the staged file is the one that ingest reported"
+    return BadInputError(what, where=uri, rule=rule, remedy="run ingest again")
 
 
 def _batch_rows(metadata: pq.FileMetaData) -> int:

@@ -9,7 +9,7 @@ from millrace.contracts.errors import BadInputError
 from millrace.contracts.measurement import Hardware, Quantity
 from millrace.contracts.plan import Plan
 from millrace.energy.estimate import estimated_joules
-from millrace.sizing import calibration as known
+from millrace.sizing import coefficients as known
 from millrace.sizing.catalogue import Site
 from millrace.sizing.plan import data_seconds
 from millrace.sizing.prices import JOULES_PER_KWH, emissions, money

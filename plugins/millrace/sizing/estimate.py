@@ -9,7 +9,7 @@ from typing import Literal
 from millrace.contracts.calibration import Calibration, Parts, Predicted
 from millrace.contracts.measurement import Hardware, Quantity
 from millrace.energy.estimate import estimated_joules
-from millrace.sizing import calibration as known
+from millrace.sizing import coefficients as known
 from millrace.sizing.catalogue import Site
 from millrace.sizing.coefficients import Coefficients, prior
 from millrace.sizing.job import Job

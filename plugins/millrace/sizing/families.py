@@ -10,7 +10,7 @@ from millrace.contracts.parameters import Parameters
 from millrace.contracts.traced import TracedModel, TraceRequest
 from millrace.contracts.trainers import BertOptions, MlpOptions
 from millrace.contracts.workload import Workload
-from millrace.sizing.calibration import FLOAT_BYTES
+from millrace.sizing.coefficients import FLOAT_BYTES
 from millrace.sizing.job import Layer, ModelSize
 from millrace.sizing.transformer import Head, TransformerShape, bucket_shares
 
@@ -55,7 +55,6 @@ def is_known(workload: Workload) -> bool:
 
 def trace_request(workload: Workload, parameters: Parameters, base_config: Mapping[str, Any] | None) -> TraceRequest:
     """Return the instructions by which the train image traces this workload's model."""
-    text = parameters.max_length or workload.training.max_length
     return TraceRequest(
         trainer=workload.training.trainer,
         options=workload.training.options,
@@ -63,7 +62,7 @@ def trace_request(workload: Workload, parameters: Parameters, base_config: Mappi
         single_label=workload.dataset.target.kind == "single_label",
         features=len(workload.dataset.features),
         base_config=None if base_config is None else dict(base_config),
-        lengths=_traced_lengths(workload, parameters) if text else (0,),
+        lengths=_traced_lengths(workload, parameters) if _longest(workload, parameters) else (0,),
     )
 
 

@@ -1,7 +1,7 @@
 """Peak memory of the training step, by part."""
 
 from millrace.contracts.measurement import Hardware
-from millrace.sizing import calibration as known
+from millrace.sizing import coefficients as known
 from millrace.sizing.coefficients import Coefficients
 from millrace.sizing.job import Job
 

@@ -4,8 +4,7 @@ from dataclasses import dataclass
 
 from millrace.contracts.errors import BadInputError
 from millrace.contracts.measurement import Hardware, Precision
-from millrace.sizing.calibration import VALUE_BYTES
-from millrace.sizing.coefficients import Coefficients
+from millrace.sizing.coefficients import VALUE_BYTES, Coefficients
 from millrace.sizing.job import Layer, ModelSize
 
 # A forward and a backward pass together have three times the memory traffic of a forward pass.

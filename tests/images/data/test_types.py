@@ -18,8 +18,7 @@ from millrace.contracts.report import ValidateResult
 from millrace.contracts.run_spec import RunSpec, ValidateTask
 from millrace.step.main import Stop
 from millrace_data import ingest
-from millrace_data.expectations import row_expectations
-from millrace_data.judge import Judge
+from millrace_data.judge import Judge, row_expectations
 from millrace_data.measure import Measurements
 from millrace_data.split import crc32
 from millrace_data.validate import validate
