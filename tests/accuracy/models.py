@@ -42,13 +42,15 @@ def inputs(name: str, length: int) -> dict[str, tuple[tuple[int, ...], str]]:
 
 def traced(name: str) -> dict[str, Any]:
     """Parameters, and forward and training FLOPs by length, by JAX's traces."""
-    from millrace_train import traced
+    from millrace_train import trace
 
-    model = traced.unbuilt(lambda: build(name))
+    model = trace.unbuilt(lambda: build(name))
     return {
-        "parameters": traced.parameters(model),
-        "forward": {length: traced.forward_flops(model, inputs(name, length)) for length in LENGTHS},
-        "training": {length: traced.training_flops(model, inputs(name, length)) for length in LENGTHS},
+        "parameters": trace.parameters(model),
+        "forward": {length: trace.forward_flops(model, inputs(name, length)) for length in LENGTHS},
+        "training": {
+            length: sum(map(sum, trace.layer_flops(model, inputs(name, length)).values())) for length in LENGTHS
+        },
     }
 
 
@@ -56,9 +58,9 @@ def profiled(name: str) -> dict[str, Any]:
     """What TensorFlow's profiler counts in the forward pass's graph, by length: more than matrix products."""
     import tensorflow as tf
 
-    from millrace_train import traced
+    from millrace_train import trace
 
-    model = traced.unbuilt(lambda: build(name))
+    model = trace.unbuilt(lambda: build(name))
     weights = [tf.TensorSpec(each.shape, each.dtype) for each in model.trainable_variables]
     state = [tf.TensorSpec(each.shape, each.dtype) for each in model.non_trainable_variables]
     profiler = tf.compat.v1.profiler

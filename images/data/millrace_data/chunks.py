@@ -52,10 +52,6 @@ class Chunk:
         """The rows' bytes as a buffer of pyarrow."""
         return pa.py_buffer(self.text).slice(0, self.end)
 
-    def has(self, sign: bytes) -> bool:
-        """Return whether the rows contain these bytes."""
-        return self.text.find(sign, 0, self.end) >= 0
-
     def is_utf8(self) -> bool:
         """Return whether the rows are UTF-8."""
         if self.signs.max(initial=0) < _NOT_ASCII:

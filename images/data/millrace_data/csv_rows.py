@@ -149,7 +149,7 @@ class CsvRows:
 
         Small blocks halve the time, but a block that ends inside a quoted CR LF loses a byte (apache/arrow 51368).
         """
-        if not chunk.has(b"\r"):
+        if chunk.text.find(b"\r", 0, chunk.end) < 0:
             return _BLOCK_BYTES
         carriage_returns = positions(chunk.signs, _CR)
         if not (chunk.signs[carriage_returns + 1] == _LF).all():
@@ -170,9 +170,7 @@ class CsvRows:
         return pacsv.read_csv(
             pa.BufferReader(data),
             read_options=pacsv.ReadOptions(
-                block_size=block_bytes,
-                use_threads=False,
-                column_names=[str(index) for index in range(self._width)],
+                block_size=block_bytes, use_threads=False, column_names=[str(index) for index in range(self._width)]
             ),
             parse_options=pacsv.ParseOptions(
                 delimiter=self._dataset.source.delimiter,

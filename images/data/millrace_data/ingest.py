@@ -2,7 +2,6 @@
 
 import logging
 import time
-from dataclasses import dataclass
 from datetime import date
 
 import numpy as np
@@ -71,9 +70,7 @@ def stage_partition(dataset: Dataset, day: date, out_uri: str, stop: Stop) -> St
     Of rows equal in ``unique_by`` the first one is kept. A file that changes while it is read is read again.
     Raises BadInputError, TransientError or InterruptedStepError, and then leaves no file of the partition.
     """
-    return settled(
-        dataset.source, day, stop, lambda uri: _stage(_Delivery(dataset, day, uri, _size_bytes(uri), out_uri, stop))
-    )
+    return settled(dataset.source, day, stop, lambda uri: _stage(dataset, day, uri, out_uri, stop))
 
 
 def _size_bytes(uri: str) -> int:
@@ -86,30 +83,19 @@ def _size_bytes(uri: str) -> int:
     return size
 
 
-@dataclass(frozen=True)
-class _Delivery:
-    dataset: Dataset
-    day: date
-    uri: str
-    source_bytes: int
-    out_uri: str
-    stop: Stop
-
-
-def _stage(delivery: _Delivery) -> StagedPartition:
-    dataset, day, uri = delivery.dataset, delivery.day, delivery.uri
-    digest = Digest(dataset)
+def _stage(dataset: Dataset, day: date, uri: str, out_uri: str, stop: Stop) -> StagedPartition:
+    source_bytes, digest = _size_bytes(uri), Digest(dataset)
     seen = SeenRows(dataset.unique_by, dataset.nulls_equal) if dataset.unique_by else None
     schema = staged_schema(dataset)
     progress = _Progress(day)
     rows = 0
     extra_names: set[str] = set()
     with (
-        Quarantine(uri, dataset, files.join(delivery.out_uri, f"{day}.bad.jsonl")) as quarantine,
-        StagedFile(delivery.out_uri, f"{day}.parquet", schema, repetitive(dataset)) as file,
+        Quarantine(uri, dataset, files.join(out_uri, f"{day}.bad.jsonl")) as quarantine,
+        StagedFile(out_uri, f"{day}.parquet", schema, repetitive(dataset)) as file,
     ):
         for found in source.rows(uri, dataset, digest):
-            delivery.stop.check(f"partition {day}, {progress.rows} rows read")
+            stop.check(f"partition {day}, {progress.rows} rows read")
             extra_names |= found.extra_names
             quarantine.take(found.bad)
             batch = found.batch
@@ -120,7 +106,7 @@ def _stage(delivery: _Delivery) -> StagedPartition:
             if first.num_rows:
                 file.write(_completed(first, dataset, day, schema))
                 rows += first.num_rows
-        refuse_other_length(uri, digest.length_bytes, delivery.source_bytes)
+        refuse_other_length(uri, digest.length_bytes, source_bytes)
         quarantine.refuse_too_many(progress.rows)
         _refuse_nothing_and_copies(uri, dataset, progress.rows, rows)
     log.info("partition %s: %s rows staged, %s duplicates dropped", day, rows, progress.rows - rows)
@@ -132,7 +118,7 @@ def _stage(delivery: _Delivery) -> StagedPartition:
         rows=rows,
         duplicates=progress.rows - rows,
         source_uri=uri,
-        source_bytes=delivery.source_bytes,
+        source_bytes=source_bytes,
         dropped_columns=tuple(sorted(extra_names)),
         bad_rows=quarantine.rows,
         bad_rows_uri=quarantine.uri if quarantine.rows else None,

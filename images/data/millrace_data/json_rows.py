@@ -71,8 +71,7 @@ class JsonRows:
                 pa.BufferReader(chunk.buffer),
                 read_options=pajson.ReadOptions(use_threads=False, block_size=chunk.end + 1),
                 parse_options=pajson.ParseOptions(
-                    explicit_schema=self._read_schema,
-                    unexpected_field_behavior="ignore" if self._drops else "error",
+                    explicit_schema=self._read_schema, unexpected_field_behavior="ignore" if self._drops else "error"
                 ),
             )
         except pa.ArrowInvalid:

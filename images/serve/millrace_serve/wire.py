@@ -204,7 +204,7 @@ def _matrix(tensor: _Tensor, features: Sequence[str], max_rows: int) -> Columns:
     if len(shape) != 2 or shape[1] != width or tensor.datatype not in _FLOATS:
         raise _refused(
             f"input {FEATURES!r}: {shown(tensor.datatype)} of shape {shown(shape)}; "
-            f"FP16, FP32 or FP64 [rows, {width}] is expected",
+            f"FP16, FP32 or FP64 [rows, {width}] is expected"
         )
     values = _values(tensor, shape[0] * width)
     return {feature: values[index::width] for index, feature in enumerate(features)}
@@ -227,7 +227,7 @@ def _values(tensor: _Tensor, count: int) -> list[object]:
     if not {type(value) for value in values} <= allowed:
         position, value = next((at, value) for at, value in enumerate(values) if type(value) not in allowed)
         raise _refused(
-            f"input {tensor.name!r}, value {position}: {type(value).__name__}; {shown(tensor.datatype)} is expected",
+            f"input {tensor.name!r}, value {position}: {type(value).__name__}; {shown(tensor.datatype)} is expected"
         )
     return values
 

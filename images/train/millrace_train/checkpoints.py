@@ -11,7 +11,7 @@ from millrace.contracts.base import Contract, Sha256
 from millrace.contracts.errors import BadInputError, RefusedError
 from millrace.contracts.model import FolderManifest
 from millrace.storage import files, folders
-from millrace_train.variables import Arrays, load_arrays, put_arrays
+from millrace_train.weights import Arrays, load_arrays, put_arrays
 
 log = logging.getLogger("millrace.train")
 

@@ -17,7 +17,7 @@ from millrace_train.optimizer import assign_optimizer, read_optimizer, split
 from millrace_train.progress import Progress
 from millrace_train.store import RowStore
 from millrace_train.untyped import Model
-from millrace_train.variables import Arrays, assign_variables, read_variables
+from millrace_train.weights import Arrays, assign_variables, read_variables
 from millrace_train.worker_group import Workers
 
 LOSSES_FILE = "losses.jsonl"

@@ -14,7 +14,7 @@ import numpy as np
 from millrace.contracts.trainers import TrainerOptions
 from millrace_train.batches import ModelInput, share
 from millrace_train.untyped import Optimizer, Tensor
-from millrace_train.variables import Arrays, assign_variables, read_variables
+from millrace_train.weights import Arrays, assign_variables, read_variables
 
 _PREFIX = "optimizer"
 _SUM = "gradient_accumulator"

@@ -23,10 +23,9 @@ from millrace_train.optimizer import adamw, loss_reduction
 from millrace_train.rows import select_rows
 from millrace_train.scores import Tally, choose_thresholds, decide
 from millrace_train.store import RowStore
-from millrace_train.trained import Trained, write_trained
 from millrace_train.trainers.shape import ModelShape
 from millrace_train.untyped import Model
-from millrace_train.variables import assign_variables, read_variables
+from millrace_train.weights import Trained, assign_variables, read_variables, write_trained
 from millrace_train.worker_group import Workers
 
 log = logging.getLogger("millrace.train")

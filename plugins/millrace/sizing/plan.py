@@ -50,14 +50,7 @@ def make_plan(
     """
     made_at = made_at or datetime.now(UTC)
     job = job_of(workload, parameters, profile, base_config, traced)
-    found = estimate(
-        job,
-        hardware,
-        site,
-        calibration=calibration,
-        starts_at=made_at,
-        on_cluster=cluster is not None,
-    )
+    found = estimate(job, hardware, site, calibration=calibration, starts_at=made_at, on_cluster=cluster is not None)
     document = Plan(
         made_at=made_at,
         dataset=dataset,
