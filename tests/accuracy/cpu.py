@@ -22,8 +22,7 @@ from millrace.sizing.coefficients import CPU
 from millrace.sizing.families import mlp_size
 from millrace.sizing.job import Job, ModelSize
 from millrace.sizing.learning import Observation, learn, scaled
-from millrace.sizing.memory import host_memory
-from millrace.sizing.roofline import Setup, step_seconds
+from millrace.sizing.roofline import Setup, host_memory, step_seconds
 from millrace.sizing.transformer import Head, shape
 
 DATA = Path(__file__).parent / "data"

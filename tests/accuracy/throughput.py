@@ -14,9 +14,8 @@ from millrace.contracts.measurement import Hardware
 from millrace.sizing.catalogue import hardware
 from millrace.sizing.coefficients import GPU
 from millrace.sizing.job import Job, ModelSize
-from millrace.sizing.memory import CONTEXT_BYTES, device_memory
 from millrace.sizing.power import TYPICAL
-from millrace.sizing.roofline import Setup, StepSeconds, request_seconds, step_seconds
+from millrace.sizing.roofline import CONTEXT_BYTES, Setup, StepSeconds, device_memory, request_seconds, step_seconds
 from millrace.sizing.transformer import Head, shape
 
 PUBLISHED = Path(__file__).parent / "data" / "nvidia_tf2_bert.csv"

@@ -16,8 +16,7 @@ from millrace_data import arrays, made, texts
 from millrace_data.arrays import joined
 from millrace_data.arrival_errors import not_utf8, wrong_field, wrong_row
 from millrace_data.chunks import Chunk, Rows, chunks, one_by_one, positions
-from millrace_data.csv_cutter import CsvCutter
-from millrace_data.csv_grammar import Grammar, Record
+from millrace_data.csv_grammar import CsvCutter, Grammar, Record
 from millrace_data.first_bytes import HEAD_BYTES, likeness
 from millrace_data.schema import check_names, extra_names, source_schema
 from millrace_data.streams import Text

@@ -14,10 +14,17 @@ from millrace.sizing.catalogue import Site
 from millrace.sizing.coefficients import Coefficients, prior
 from millrace.sizing.job import Job
 from millrace.sizing.learning import scaled
-from millrace.sizing.memory import CONTEXT_BYTES, device_memory, host_memory
 from millrace.sizing.power import TYPICAL, Limited, Pace
 from millrace.sizing.prices import emissions, money
-from millrace.sizing.roofline import Setup, StepSeconds, request_seconds, step_seconds
+from millrace.sizing.roofline import (
+    CONTEXT_BYTES,
+    Setup,
+    StepSeconds,
+    device_memory,
+    host_memory,
+    request_seconds,
+    step_seconds,
+)
 
 Bottleneck = Literal["compute", "memory_bandwidth", "launch", "input", "network", "disk"]
 # Checkpoints that are kept; bytes per parameter of a model version, trained and exported weights together.

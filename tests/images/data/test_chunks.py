@@ -13,8 +13,7 @@ from millrace.contracts.errors import BadInputError
 from millrace.contracts.source import Dialect
 from millrace_data import chunks as module
 from millrace_data.chunks import Chunk, chunks, positions
-from millrace_data.csv_cutter import CsvCutter
-from millrace_data.csv_grammar import Grammar
+from millrace_data.csv_grammar import CsvCutter, Grammar
 from millrace_data.json_rows import JsonRows
 
 

@@ -4,7 +4,7 @@ import pyarrow as pa
 import pytest
 
 from millrace.contracts.data import Split
-from millrace_data.split import crc32, deal
+from millrace_data.ingest import crc32, deal
 
 
 @pytest.mark.parametrize(

@@ -18,9 +18,9 @@ from millrace.contracts.report import ValidateResult
 from millrace.contracts.run_spec import RunSpec, ValidateTask
 from millrace.step.main import Stop
 from millrace_data import ingest
+from millrace_data.ingest import crc32
 from millrace_data.judge import Judge, row_expectations
 from millrace_data.measure import Measurements
-from millrace_data.split import crc32
 from millrace_data.validate import validate
 
 Arrive = Callable[..., Path]
@@ -200,7 +200,7 @@ def test_a_value_that_would_be_another_is_named_by_its_row(
     dataset: Callable[..., Dataset], arrive: Arrive, stage: Stage, found: pa.Array, declared: str, rule: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr("millrace_data.parquet_sizes.MAX_BATCH_ROWS", 1)
+    monkeypatch.setattr("millrace_data.parquet.MAX_BATCH_ROWS", 1)
     it = dataset(Column(name="v", type=declared))
     deliver(it, arrive, table(v=found))
     with pytest.raises(BadInputError, match=r"row 2, field 'v'") as caught:
