@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from millrace.sizing.least_squares import fit
+from millrace.sizing.learning import fit
 from millrace.sizing.power import TYPICAL, Limited, Pace, PowerCurve
 
 _NOISE = 0.05

@@ -20,8 +20,7 @@ from millrace.step.main import Skip, Stop
 from millrace.storage import files
 from millrace_data import unique
 from millrace_data.judge import LABEL, SHARE_CHANGE, Judge, balance_expectations, label_expectations, row_expectations
-from millrace_data.measure import Measurements, not_as_staged, parquet_batches
-from millrace_data.profile import Profiler, TokenLengths, open_tokenizer
+from millrace_data.measure import Measurements, Profiler, TokenLengths, not_as_staged, open_tokenizer, parquet_batches
 from millrace_data.schema import staged_schema, text_features
 from millrace_data.streams import store_failed
 from millrace_data.table import DatasetTable

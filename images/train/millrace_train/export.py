@@ -20,12 +20,11 @@ from millrace.scoring.scorer import MODEL_FILE
 from millrace.scoring.tokens import TOKENIZER_FILE
 from millrace.step.main import Stop
 from millrace.storage import files, folders
-from millrace_train.batches import Batch, bucket_lengths, load_batch, plan_scoring
 from millrace_train.encode import encode_rows
 from millrace_train.job import BaseModel, Job, open_base_model, read_job
 from millrace_train.onnx_file import largest_difference, write_onnx
 from millrace_train.rows import select_rows
-from millrace_train.store import RowStore
+from millrace_train.store import Batch, RowStore, bucket_lengths, load_batch, plan_scoring
 from millrace_train.untyped import Model
 from millrace_train.weights import WEIGHTS_FILE, Arrays, Trained, assign_variables, open_trained, save_arrays
 from millrace_train.worker_group import load_keras

@@ -11,11 +11,10 @@ import numpy as np
 from millrace.contracts.errors import BadInputError, InterruptedStepError, TransientError
 from millrace.step.main import Stop
 from millrace.storage import files
-from millrace_train.batches import Batch, ModelInput, load_batch, plan_epoch, share
 from millrace_train.checkpoints import Checkpoint, Checkpoints, Position
 from millrace_train.optimizer import assign_optimizer, read_optimizer, split
 from millrace_train.progress import Progress
-from millrace_train.store import RowStore
+from millrace_train.store import Batch, ModelInput, RowStore, load_batch, plan_epoch, share
 from millrace_train.untyped import Model
 from millrace_train.weights import Arrays, assign_variables, read_variables
 from millrace_train.worker_group import Workers

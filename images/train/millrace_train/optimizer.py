@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from millrace.contracts.trainers import TrainerOptions
-from millrace_train.batches import ModelInput, share
+from millrace_train.store import ModelInput, share
 from millrace_train.untyped import Optimizer, Tensor
 from millrace_train.weights import Arrays, assign_variables, read_variables
 

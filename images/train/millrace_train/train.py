@@ -14,7 +14,6 @@ from millrace.contracts.run_spec import RunSpec, TrainTask
 from millrace.energy.meter import begin_phase
 from millrace.step.main import Stop
 from millrace.storage import files
-from millrace_train.batches import bucket_lengths, load_batch, plan_scoring
 from millrace_train.device_memory import device_memory
 from millrace_train.encode import as_matrix, encode_rows, feature_statistics
 from millrace_train.job import BaseModel, Job, fingerprint, open_base_model, read_job
@@ -22,7 +21,7 @@ from millrace_train.loop import Recipe, run_training
 from millrace_train.optimizer import adamw, loss_reduction
 from millrace_train.rows import select_rows
 from millrace_train.scores import Tally, choose_thresholds, decide
-from millrace_train.store import RowStore
+from millrace_train.store import RowStore, bucket_lengths, load_batch, plan_scoring
 from millrace_train.trainers.shape import ModelShape
 from millrace_train.untyped import Model
 from millrace_train.weights import Trained, assign_variables, read_variables, write_trained

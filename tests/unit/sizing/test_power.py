@@ -6,7 +6,7 @@ from types import ModuleType
 
 import pytest
 
-from millrace.sizing.least_squares import fit, solve
+from millrace.sizing.learning import fit, solve
 from millrace.sizing.power import TYPICAL, Limited, Pace
 
 
