@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
@@ -119,20 +119,20 @@ def estimate(
     joules = _quantity(sum(parts.values()), _of_both(spreads["train"], learned.get("watts")) or found.joules_p90)
     of_host, of_device = host_memory(job, hardware, found), device_memory(job, hardware, found)
     host, device = scaled(of_host, scales.get("memory")), scaled(of_device, scales.get("gpu_memory"))
+    host_bytes = _quantity(sum(host.values()), learned.get("memory", found.memory_p90))
+    device_bytes = _quantity(sum(device.values()), learned.get("gpu_memory", found.memory_p90)) if device else None
     cost = money(machine_seconds, joules, hardware, site, starts_at, seconds.p50)
     read = job.bytes * job.train_rows / max(1, job.train_rows + job.validation_rows + job.test_rows)
-    whole = Estimate(
+    return Estimate(
         step=step,
         seconds_by_step=by_step,
         seconds=seconds,
         machine_seconds=machine_seconds,
         rows_per_second=job.train_rows * job.epochs / (sum(trained[name] for name in _STEP_PARTS) or math.inf),
         host_memory=host,
-        host_memory_bytes=_quantity(sum(host.values()), learned.get("memory", found.memory_p90)),
+        host_memory_bytes=host_bytes,
         device_memory=device,
-        device_memory_bytes=_quantity(sum(device.values()), learned.get("gpu_memory", found.memory_p90))
-        if device
-        else None,
+        device_memory_bytes=device_bytes,
         joules_by_part=parts,
         joules=joules,
         train_watts=_at_most(sum(drawn.values()), learned.get("watts", found.joules_p90), job, hardware),
@@ -146,10 +146,9 @@ def estimate(
         + (_CHECKPOINTS * known.CHECKPOINT_PARAMETER_BYTES + _VERSION_BYTES) * job.size.parameters,
         power_limit=_power_limit(step, rows, hardware),
         bottleneck=_bottleneck(trained),
-        unfit=(),
+        unfit=_unfit(host_bytes, device_bytes, hardware),
         parts={"seconds": train, "watts": watts, "memory": of_host, "gpu_memory": of_device},
     )
-    return _judged(whole, hardware)
 
 
 def data_walls(size_bytes: int) -> dict[str, float]:
@@ -328,18 +327,15 @@ def exceeds_device_memory(found: Estimate, hardware: Hardware) -> bool:
     return device is not None and needed is not None and needed.p90 + CONTEXT_BYTES > device.memory_bytes
 
 
-def _judged(found: Estimate, hardware: Hardware) -> Estimate:
-    unfit = []
-    if found.host_memory_bytes.p90 > hardware.memory_bytes:
-        unfit.append(f"host memory: {_gib(found.host_memory_bytes.p90)}, and it has {_gib(hardware.memory_bytes)}")
-    device, needed = hardware.device, found.device_memory_bytes
-    if exceeds_device_memory(found, hardware) and device is not None and needed is not None:
-        unfit.append(f"GPU memory: {_gib(needed.p90 + CONTEXT_BYTES)}, and it has {_gib(device.memory_bytes)}")
-    return replace(found, unfit=tuple(unfit))
-
-
-def _gib(size: float) -> str:
-    return f"{size / 2**30:,.1f} GiB"
+def _unfit(host: Quantity, device: Quantity | None, hardware: Hardware) -> tuple[str, ...]:
+    demands = [("host", host.p90, hardware.memory_bytes)]
+    if device is not None and hardware.device is not None:
+        demands.append(("GPU", device.p90 + CONTEXT_BYTES, hardware.device.memory_bytes))
+    return tuple(
+        f"{name} memory: {needed / 2**30:,.1f} GiB, and it has {held / 2**30:,.1f} GiB"
+        for name, needed, held in demands
+        if needed > held
+    )
 
 
 def _quantity(p50: float, spread: float) -> Quantity:

@@ -15,7 +15,7 @@ from millrace.contracts.plan import Plan
 from millrace.contracts.traced import TracedModel
 from millrace.contracts.workload import Workload
 from millrace.sizing.catalogue import Site
-from millrace.sizing.estimate import data_walls, estimate
+from millrace.sizing.estimate import estimate
 from millrace.sizing.families import model_size
 from millrace.sizing.job import Job
 from millrace.sizing.prices import RateForecasts
@@ -97,11 +97,6 @@ def plan_digest(plan: Plan) -> str:
     document = plan.model_dump(mode="json", exclude={"sha256"})
     canonical = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
     return hashlib.sha256(canonical.encode()).hexdigest()
-
-
-def data_seconds(size_bytes: int) -> float:
-    """Return the seconds of ingest and validate together for arrivals of ``size_bytes``."""
-    return sum(data_walls(size_bytes).values())
 
 
 def job_of(
