@@ -54,7 +54,8 @@ class Job:
         self, base: BaseModel | None, mean: tuple[float, ...], variance: tuple[float, ...], pretrained: bool = True
     ) -> ModelShape:
         """Return the shape of the job's model, on these moments of its features."""
-        labels, features, folder = len(self.dataset.target.labels), len(self.dataset.features), base and base.folder
+        labels, features = len(self.dataset.target.labels), len(self.dataset.features)
+        folder = base.folder if base else None
         return ModelShape(labels, self.single_label, features, folder, pretrained, mean, variance)
 
 

@@ -89,10 +89,10 @@ class _Hdfs(HdfsFileSystem):
         # a path is not a URI: it may contain ";", "?" and "#"
         return path if path.startswith("/") else str(super()._strip_protocol(path))
 
-    info, ls, mkdir, rm = (
-        _as_os_errors()(call)
-        for call in (HdfsFileSystem.info, HdfsFileSystem.ls, HdfsFileSystem.mkdir, HdfsFileSystem.rm)
-    )
+    info = _as_os_errors()(HdfsFileSystem.info)
+    ls = _as_os_errors()(HdfsFileSystem.ls)
+    mkdir = _as_os_errors()(HdfsFileSystem.mkdir)
+    rm = _as_os_errors()(HdfsFileSystem.rm)
 
     def _convert_file_status(self, file_status: Any) -> dict[str, Any]:  # noqa: ANN401
         # under the name that pyarrow reads
