@@ -19,14 +19,11 @@ from score import HEADER, row
 from millrace.contracts.calibration import Calibration, Parts, Predicted
 from millrace.sizing.catalogue import hardware
 from millrace.sizing.coefficients import CPU
-from millrace.sizing.job import Job
-from millrace.sizing.layers import ModelSize
+from millrace.sizing.families import mlp_size
+from millrace.sizing.job import Job, ModelSize
 from millrace.sizing.learning import Observation, learn, scaled
-from millrace.sizing.memory import host_memory
-from millrace.sizing.mlp import mlp_size
-from millrace.sizing.models import shape
-from millrace.sizing.roofline import Setup, step_seconds
-from millrace.sizing.transformer import Head
+from millrace.sizing.roofline import Setup, host_memory, step_seconds
+from millrace.sizing.transformer import Head, shape
 
 DATA = Path(__file__).parent / "data"
 LABELS = 8

@@ -32,7 +32,7 @@ def grid() -> list[dict[str, str]]:
 
 def bert_folder(model: str, scratch: Path) -> Path:
     """A base model's configuration without weights."""
-    from millrace.sizing.models import MODELS
+    from millrace.sizing.transformer import MODELS
 
     shape = MODELS[model]
     folder = scratch / model
@@ -162,7 +162,7 @@ def main() -> None:
     given = parser.parse_args()
     done = {json.loads(line)["name"] for line in given.out.read_text().splitlines()} if given.out.exists() else set()
     waiting = [row for row in grid() if row["name"] not in done]
-    from millrace_train.backend import load_keras
+    from millrace_train.worker_group import load_keras
 
     load_keras()
     import keras_hub  # noqa: F401 - before the forks

@@ -18,7 +18,7 @@ def build(name: str) -> Any:
     """KerasHub's backbone of the catalogue's numbers."""
     import keras_hub
 
-    from millrace.sizing.models import MODELS
+    from millrace.sizing.transformer import MODELS
 
     shape = MODELS[name]
     sizes = {
@@ -34,7 +34,7 @@ def build(name: str) -> Any:
 
 
 def inputs(name: str, length: int) -> dict[str, tuple[tuple[int, ...], str]]:
-    from millrace.sizing.models import MODELS
+    from millrace.sizing.transformer import MODELS
 
     names = ["token_ids", "padding_mask"] + (["segment_ids"] if MODELS[name].segments else [])
     return {each: ((1, length), "int32") for each in names}
@@ -42,13 +42,15 @@ def inputs(name: str, length: int) -> dict[str, tuple[tuple[int, ...], str]]:
 
 def traced(name: str) -> dict[str, Any]:
     """Parameters, and forward and training FLOPs by length, by JAX's traces."""
-    from millrace_train import traced
+    from millrace_train import trace
 
-    model = traced.unbuilt(lambda: build(name))
+    model = trace.unbuilt(lambda: build(name))
     return {
-        "parameters": traced.parameters(model),
-        "forward": {length: traced.forward_flops(model, inputs(name, length)) for length in LENGTHS},
-        "training": {length: traced.training_flops(model, inputs(name, length)) for length in LENGTHS},
+        "parameters": trace.parameters(model),
+        "forward": {length: trace.forward_flops(model, inputs(name, length)) for length in LENGTHS},
+        "training": {
+            length: sum(map(sum, trace.layer_flops(model, inputs(name, length)).values())) for length in LENGTHS
+        },
     }
 
 
@@ -56,9 +58,9 @@ def profiled(name: str) -> dict[str, Any]:
     """What TensorFlow's profiler counts in the forward pass's graph, by length: more than matrix products."""
     import tensorflow as tf
 
-    from millrace_train import traced
+    from millrace_train import trace
 
-    model = traced.unbuilt(lambda: build(name))
+    model = trace.unbuilt(lambda: build(name))
     weights = [tf.TensorSpec(each.shape, each.dtype) for each in model.trainable_variables]
     state = [tf.TensorSpec(each.shape, each.dtype) for each in model.non_trainable_variables]
     profiler = tf.compat.v1.profiler
@@ -75,8 +77,7 @@ def profiled(name: str) -> dict[str, Any]:
 
 def ours(name: str) -> dict[str, Any]:
     """What sizing says of the same."""
-    from millrace.sizing.models import MODELS
-    from millrace.sizing.transformer import Head
+    from millrace.sizing.transformer import MODELS, Head
 
     sizes = {length: MODELS[name].size({length: 1.0}, Head("pooler")) for length in LENGTHS}
     return {
@@ -101,7 +102,7 @@ def measure(names: list[str], backend: str) -> dict[str, dict[str, Any]]:
 
 def main() -> int:
     """Print a row a model, and say whether every bar is kept."""
-    from millrace.sizing.models import MODELS
+    from millrace.sizing.transformer import MODELS
 
     parser = argparse.ArgumentParser()
     parser.add_argument("--backend", choices=["jax", "tensorflow"])

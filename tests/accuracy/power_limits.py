@@ -6,14 +6,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from power_fit import Measured, choose_limit, fit_limits, on_other_device
 from score import HEADER, row
 
 from millrace.sizing.catalogue import hardware
 from millrace.sizing.coefficients import GPU
-from millrace.sizing.models import shape
-from millrace.sizing.power import Limited, Measured, fit_limits, on_other_device
+from millrace.sizing.power import Limited
 from millrace.sizing.roofline import Setup, step_seconds
-from millrace.sizing.transformer import Head
+from millrace.sizing.transformer import Head, shape
 
 DEVICES = {"A40": "a40", "V100": "v100-pcie"}
 BAR = 0.10
@@ -77,7 +77,7 @@ def choices(gpu: str, rows: list[Measured], known: bool) -> tuple[list[float], l
         others = [each for each in rows if (each.workload, each.batch) != (workload, batch)]
         model = fit_limits(rows if known else others, peak(gpu))[workload]
         seen = [each for each in own.values() if known]
-        chosen = model.choose_limit(batch, sorted(own), SLOWDOWN - MARGIN * (not known), seen)
+        chosen = choose_limit(model, batch, sorted(own), SLOWDOWN - MARGIN * (not known), seen)
         over.append(joules[chosen] / best - 1)
         slower.append(own[chosen].row_seconds / fastest - 1)
     return over, slower

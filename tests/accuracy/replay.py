@@ -20,8 +20,7 @@ from pathlib import Path
 import httpx
 from score import HEADER, row
 
-from millrace.energy.metered import MeteredEnergy, MeterQuery
-from millrace.energy.prometheus import Prometheus
+from millrace.energy.prometheus import MeteredEnergy, MeterQuery, Prometheus
 
 DATA = Path(__file__).parent / "data"
 BARS = {5: 0.008, 15: 0.015, 30: 0.025}

@@ -13,13 +13,10 @@ from score import HEADER, row
 from millrace.contracts.measurement import Hardware
 from millrace.sizing.catalogue import hardware
 from millrace.sizing.coefficients import GPU
-from millrace.sizing.job import Job
-from millrace.sizing.layers import ModelSize
-from millrace.sizing.memory import CONTEXT_BYTES, device_memory
-from millrace.sizing.models import shape
+from millrace.sizing.job import Job, ModelSize
 from millrace.sizing.power import TYPICAL
-from millrace.sizing.roofline import Setup, StepSeconds, request_seconds, step_seconds
-from millrace.sizing.transformer import Head
+from millrace.sizing.roofline import CONTEXT_BYTES, Setup, StepSeconds, device_memory, request_seconds, step_seconds
+from millrace.sizing.transformer import Head, shape
 
 PUBLISHED = Path(__file__).parent / "data" / "nvidia_tf2_bert.csv"
 # MLPerf Training v4.0, BERT-large on 8 H100, means of its runs. Samples have 256 real tokens in the mean (Krell et al.,

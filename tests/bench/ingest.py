@@ -31,8 +31,7 @@ import pyarrow.parquet as pq
 from millrace.contracts.data import Column, Dataset, Source, Split, Target
 from millrace.step.main import Stop
 from millrace_data.chunks import CHUNK_BYTES
-from millrace_data.ingest import limit_parsing_memory
-from millrace_data.partition import stage_partition
+from millrace_data.ingest import limit_parsing_memory, stage_partition
 from millrace_data.schema import source_schema
 from millrace_data.staging import COMPRESSION_LEVEL
 

@@ -33,14 +33,14 @@ def resident_bytes() -> int:
 
 def sensors(folder: Path) -> Any:
     """Eight counters in files: two packages with memory, and four more of the same kind in the place of GPUs."""
-    from millrace.energy.sensors import ZeusSensors, _zone_counter
+    from millrace.energy.sensors import Sensors, _zone_counter
 
     counters = []
     for index in range(8):
         file = folder / f"energy{index}_uj"
         file.write_text("0")
         counters.append(_zone_counter(f"zone{index}", file, 2.6e11))
-    return ZeusSensors(counters[4:], counters[:4])
+    return Sensors(counters[4:], counters[:4])
 
 
 def step(seconds: float) -> dict[str, float]:

@@ -23,10 +23,10 @@ from millrace.contracts.trainers import BertOptions
 from millrace.scoring.scorer import MODEL_FILE
 from millrace.scoring.tokens import TOKENIZER_FILE
 from millrace.storage import files, folders
-from millrace_train.backend import load_keras
 from millrace_train.onnx_file import write_onnx
 from millrace_train.trainers.registry import TRAINERS
 from millrace_train.trainers.shape import ModelShape
+from millrace_train.worker_group import load_keras
 
 WORKLOAD = "bench"
 LABELS = tuple(f"label {number}" for number in range(33))

@@ -38,8 +38,7 @@ from ingest import DAY, dataset, peak_memory_bytes, write_documents
 from millrace.contracts.data import DatasetVersion, StagedPartition
 from millrace.step.main import Stop
 from millrace.storage import files, hdfs, s3, uploads
-from millrace_data.ingest import limit_parsing_memory
-from millrace_data.partition import stage_partition
+from millrace_data.ingest import limit_parsing_memory, stage_partition
 from millrace_data.table import DatasetTable
 from millrace_train.rows import Selection, read_rows
 

@@ -32,19 +32,17 @@ from millrace.scoring.scorer import pad
 from millrace.scoring.tokens import TextTokenizer
 from millrace.step.main import Stop
 from millrace.storage import files
-from millrace_train.backend import load_keras
-from millrace_train.batches import bucket_lengths, load_batch, plan_scoring
+from millrace_train.encode import as_matrix
 from millrace_train.job import Job
 from millrace_train.loop import Recipe, run_training
-from millrace_train.store import RowStore, RowWriter, open_store
-from millrace_train.targets import as_matrix
-from millrace_train.thresholds import best_threshold
+from millrace_train.scores import best_threshold
+from millrace_train.store import RowStore, RowWriter, bucket_lengths, load_batch, open_store, plan_scoring
 from millrace_train.train import build_compiled
 from millrace_train.trainers.registry import TRAINERS
 from millrace_train.trainers.shape import ModelShape
 from millrace_train.untyped import Model
-from millrace_train.variables import assign_variables, read_variables
-from millrace_train.worker_group import Workers
+from millrace_train.weights import assign_variables, read_variables
+from millrace_train.worker_group import Workers, load_keras
 
 QUOTIENT_AT_LEAST = 0.9
 F1_DIFFERENCE_AT_MOST = 0.01

@@ -10,9 +10,7 @@ from millrace.contracts.data import Marker, Source
 from millrace.contracts.errors import BadInputError
 from millrace.settings import Settings
 from millrace.storage import files
-from millrace.storage.arrival_manifest import read_manifest
-from millrace.storage.arrivals import arrival, arrived_bytes
-from millrace.storage.arrived_sizes import Arrived, arrived_sizes
+from millrace.storage.arrivals import Arrived, arrival, arrived_bytes, arrived_sizes, read_manifest
 from millrace.storage.identity import identity
 
 DAY = date(2026, 1, 31)

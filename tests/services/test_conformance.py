@@ -16,7 +16,7 @@ from deltalake import DeltaTable, write_deltalake
 
 from millrace.contracts.errors import BadInputError, RefusedError
 from millrace.contracts.model import FolderManifest
-from millrace.storage import base_models, files, folders, s3
+from millrace.storage import files, folders, s3
 
 _ODD = ["a b", "ü", "日本", "a%20b", "a+b", "a&b=c", "*", "[1]", 'q"q', "'", "~", "a,b;c", ".hidden", "x" * 200]
 _LARGE_BYTES = 192 << 20
@@ -210,7 +210,7 @@ def test_a_base_model_is_brought_in_twice_with_one_digest(root: str, tmp_path: P
     for name in ("config.json", "model.safetensors", "tokenizer.json"):
         (tmp_path / name).write_text(name)
     uri = files.join(root, "base-models", "tiny")
-    assert base_models.add(tmp_path, uri) == base_models.add(tmp_path, uri)
+    assert folders.add_base_model(tmp_path, uri) == folders.add_base_model(tmp_path, uri)
 
 
 def test_a_table_keeps_its_versions(root: str) -> None:

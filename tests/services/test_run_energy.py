@@ -7,8 +7,7 @@ from types import ModuleType
 
 import pytest
 
-from millrace.energy.metered import MeteredEnergy, gpu_queries
-from millrace.energy.prometheus import Prometheus
+from millrace.energy.prometheus import MeteredEnergy, Prometheus, gpu_queries
 
 BEGIN = 1_715_341_000.0
 GPUS = ("GPU-a", "GPU-b")

@@ -23,17 +23,13 @@ def joined(column: pa.ChunkedArray) -> pa.Array:
 
 def csv_type(kind: ColumnKind) -> pa.DataType:
     """Return the type as which pyarrow reads a CSV column: numbers and booleans as such, others as text."""
-    return pa.string() if kind.kind in _READ_AS_TEXT | {"list"} else _read_type(kind)
+    return pa.string() if kind.kind in _READ_AS_TEXT | {"list"} else json_type(kind)
 
 
 def json_type(kind: ColumnKind) -> pa.DataType:
     """Return the type as which pyarrow reads a JSON field."""
-    return _read_type(kind)
-
-
-def _read_type(kind: ColumnKind) -> pa.DataType:
     if kind.kind == "list":
-        return pa.list_(_read_type(item_kind(kind)))
+        return pa.list_(json_type(item_kind(kind)))
     if kind.kind in _READ_AS_TEXT:
         return pa.string()
     # float32 is read as float64: all readers round a number to the nearest double first

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from millrace.contracts.data import Dataset
 from millrace.contracts.errors import BadInputError
-from millrace_data.row_errors import refuse_length, row_limit_bytes
-from millrace_data.transcode import Text
+from millrace_data.arrival_errors import refuse_length, row_limit_bytes
+from millrace_data.streams import Text
 
 CHUNK_BYTES = 2 << 20
 _FIRST_CHUNKS_SHARE = 16
@@ -51,10 +51,6 @@ class Chunk:
     def buffer(self) -> pa.Buffer:
         """The rows' bytes as a buffer of pyarrow."""
         return pa.py_buffer(self.text).slice(0, self.end)
-
-    def has(self, sign: bytes) -> bool:
-        """Return whether the rows contain these bytes."""
-        return self.text.find(sign, 0, self.end) >= 0
 
     def is_utf8(self) -> bool:
         """Return whether the rows are UTF-8."""

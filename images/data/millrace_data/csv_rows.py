@@ -14,13 +14,12 @@ from millrace.contracts.data import Column, Dataset
 from millrace.contracts.errors import BadInputError
 from millrace_data import arrays, made, texts
 from millrace_data.arrays import joined
+from millrace_data.arrival_errors import not_utf8, wrong_field, wrong_row
 from millrace_data.chunks import Chunk, Rows, chunks, one_by_one, positions
-from millrace_data.csv_cutter import CsvCutter
-from millrace_data.csv_grammar import Grammar, Record
+from millrace_data.csv_grammar import CsvCutter, Grammar, Record
 from millrace_data.first_bytes import HEAD_BYTES, likeness
-from millrace_data.row_errors import not_utf8, wrong_field, wrong_row
 from millrace_data.schema import check_names, extra_names, source_schema
-from millrace_data.transcode import Text
+from millrace_data.streams import Text
 
 _CR, _LF, _ZERO, _X, _LOWER = (ord(sign) for sign in "\r\n0x ")
 _BLOCK_BYTES = 1 << 17
@@ -149,7 +148,7 @@ class CsvRows:
 
         Small blocks halve the time, but a block that ends inside a quoted CR LF loses a byte (apache/arrow 51368).
         """
-        if not chunk.has(b"\r"):
+        if chunk.text.find(b"\r", 0, chunk.end) < 0:
             return _BLOCK_BYTES
         carriage_returns = positions(chunk.signs, _CR)
         if not (chunk.signs[carriage_returns + 1] == _LF).all():
@@ -170,9 +169,7 @@ class CsvRows:
         return pacsv.read_csv(
             pa.BufferReader(data),
             read_options=pacsv.ReadOptions(
-                block_size=block_bytes,
-                use_threads=False,
-                column_names=[str(index) for index in range(self._width)],
+                block_size=block_bytes, use_threads=False, column_names=[str(index) for index in range(self._width)]
             ),
             parse_options=pacsv.ParseOptions(
                 delimiter=self._dataset.source.delimiter,

@@ -16,15 +16,8 @@ _FORMAT_REMEDY = "declare its format in the workload (source), or export it as t
 
 def refuse_foreign(head: bytes, uri: str, declared: str, encoding: str = "utf-8") -> None:
     """Raise BadInputError, with the detected format, if the bytes are certainly not text in that encoding."""
-    found = _binary(head) or _utf16(head, encoding)
-    if found is not None:
-        what, remedy = found
-        raise BadInputError(
-            f"the file is {what}, by its first bytes",
-            where=uri,
-            rule=f"the declared format is {declared}",
-            remedy=remedy,
-        )
+    if found := _binary(head) or _utf16(head, encoding):
+        raise _foreign(*found, uri, declared)
 
 
 def refuse_unlike_parquet(head: bytes, uri: str) -> None:
@@ -33,9 +26,12 @@ def refuse_unlike_parquet(head: bytes, uri: str) -> None:
         return
     what, remedy = _binary(head) or _utf16(head, "utf-8") or (likeness(head), _FORMAT_REMEDY)
     if what is not None:
-        raise BadInputError(
-            f"the file is {what}, by its first bytes", where=uri, rule="the declared format is parquet", remedy=remedy
-        )
+        raise _foreign(what, remedy, uri, "parquet")
+
+
+def _foreign(what: str, remedy: str, uri: str, declared: str) -> BadInputError:
+    rule = f"the declared format is {declared}"
+    return BadInputError(f"the file is {what}, by its first bytes", where=uri, rule=rule, remedy=remedy)
 
 
 def likeness(head: bytes) -> str | None:

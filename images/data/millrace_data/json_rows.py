@@ -2,30 +2,136 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import NoReturn
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.json as pajson
 
+from millrace.contracts.column_types import ColumnKind
 from millrace.contracts.data import Dataset
 from millrace.contracts.errors import BadInputError
 from millrace_data import arrays, texts
+from millrace_data.arrival_errors import listed, not_utf8, wrong_field, wrong_row
 from millrace_data.chunks import Chunk, Cut, Rows, chunks, one_by_one, positions
 from millrace_data.first_bytes import HEAD_BYTES, likeness
-from millrace_data.json_values import NumberText, integer_of, taker
-from millrace_data.names import listed
-from millrace_data.row_errors import not_utf8, wrong_field, wrong_row
-from millrace_data.schema import source_schema
-from millrace_data.transcode import Text
+from millrace_data.schema import item_kind, source_schema
+from millrace_data.streams import Text
 
+_LONGEST_INTEGER_DIGITS = 400  # longer integers exceed the range of a double
+
+Take = Callable[[object], object]
 _NAMED_ROWS = 1000
 _DEEPEST = 100
 _BLANKS = b" \t\r"
-_OPEN, _CLOSE, _LIST, _CR, _LF = (ord(sign) for sign in "{}[\r\n")
 _OWN_WORDS = re.compile(rb"(?:Inf|-NaN)(?=[\s,\]}])")  # only pyarrow's reader accepts these
-
 Pairs = tuple[tuple[str, object], ...]
+
+
+class NumberText(str):
+    """Text of a JSON number other than a plain integer: fraction, exponent, over 400 digits, -0, NaN or infinity."""
+
+    __slots__ = ()
+
+
+_MINUS_ZERO = NumberText("-0")  # a float keeps its sign
+
+
+def integer_of(digits: str) -> int | NumberText:
+    """Return the integer, or its text if it is -0 or longer than 400 digits."""
+    if digits == _MINUS_ZERO:
+        return _MINUS_ZERO
+    return int(digits) if len(digits) <= _LONGEST_INTEGER_DIGITS else NumberText(digits)
+
+
+def taker(kind: ColumnKind) -> Take:
+    """Return the function that converts a JSON value to one for pyarrow; it raises WrongTextError.
+
+    The caller handles null.
+    """
+    match kind.kind:
+        case "string":
+            return lambda value: _string(kind, value)
+        case "bool":
+            return lambda value: value if type(value) is bool else _refuse(kind, value)
+        case "integer":
+            return lambda value: _integer(kind, value)
+        case "float":
+            return lambda value: _float(kind, value)
+        case "decimal":
+            return lambda value: texts.decimal(kind, str(value)) if _is_number_or_text(value) else _refuse(kind, value)
+        case "list":
+            return _list_taker(kind)
+    parse = texts.parser(kind)
+    return lambda value: parse(_string(kind, value))
+
+
+def _list_taker(kind: ColumnKind) -> Take:
+    take = taker(item_kind(kind))
+
+    def items(value: object) -> object:
+        if type(value) is not list:
+            return _refuse(kind, value)
+        return [take(item) for item in value]
+
+    return items
+
+
+def _string(kind: ColumnKind, value: object) -> str:
+    if type(value) is not str:
+        _refuse(kind, value)
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise texts.WrongTextError("an escape is half of a surrogate pair", "escapes name whole characters") from None
+    return value
+
+
+def _integer(kind: ColumnKind, value: object) -> object:
+    if value is _MINUS_ZERO:
+        return 0
+    return texts.in_bounds(kind, value) if type(value) is int else _refuse(kind, value)
+
+
+def _float(kind: ColumnKind, value: object) -> float:
+    if type(value) is int:
+        try:
+            return texts.finite(kind, float(value))
+        except OverflowError:
+            return texts.finite(kind, float("inf"))
+    return texts.finite(kind, float(value)) if type(value) is NumberText else _refuse(kind, value)
+
+
+def _is_number_or_text(value: object) -> bool:
+    return type(value) in {int, str, NumberText}
+
+
+def _refuse(kind: ColumnKind, value: object) -> NoReturn:
+    raise texts.WrongTextError(f"the value is {_named(value)}", texts.described(kind))
+
+
+def _named(value: object) -> str:
+    if value is _MINUS_ZERO:
+        return "an integer"
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "true or false"
+        case int():
+            return "an integer"
+        case NumberText():
+            return "a number with a fraction or an exponent, NaN or infinite"
+        case str():
+            return "a string"
+        case list():
+            return "a list"
+    return "an object"
+
+
+_OPEN, _CLOSE, _LIST, _CR, _LF = (ord(sign) for sign in "{}[\r\n")
+
 _decoder = json.JSONDecoder(
     # an object is a tuple of pairs, so that duplicate names are detected
     object_pairs_hook=tuple,
@@ -72,8 +178,7 @@ class JsonRows:
                 pa.BufferReader(chunk.buffer),
                 read_options=pajson.ReadOptions(use_threads=False, block_size=chunk.end + 1),
                 parse_options=pajson.ParseOptions(
-                    explicit_schema=self._read_schema,
-                    unexpected_field_behavior="ignore" if self._drops else "error",
+                    explicit_schema=self._read_schema, unexpected_field_behavior="ignore" if self._drops else "error"
                 ),
             )
         except pa.ArrowInvalid:

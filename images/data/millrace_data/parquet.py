@@ -1,7 +1,11 @@
-"""Reader of a Parquet file of arrivals, as record batches of the declared columns and types."""
+"""Reader of a Parquet file of arrivals, as record batches of the declared columns and types of limited size.
 
-import threading
-from collections.abc import Iterator
+A few bytes of a page can decode to gigabytes of values: dictionary and run-length encoding store a value once for many
+rows, so that neither the file's size nor its footer shows the decoded size.
+"""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pyarrow as pa
@@ -10,14 +14,19 @@ import pyarrow.parquet as pq
 
 from millrace.contracts.column_types import ColumnKind
 from millrace.contracts.data import Column, Dataset
-from millrace.contracts.errors import BadInputError, TransientError
+from millrace.contracts.errors import BadInputError
 from millrace.storage import files
 from millrace.storage.arrivals import compression
-from millrace_data.file_errors import damaged
-from millrace_data.parquet_sizes import Expansion, reads
+from millrace_data.arrival_errors import damaged
 from millrace_data.schema import arrow_type, check_names, extra_names, item_kind, source_schema
 from millrace_data.streams import Digest, store_failed
 
+MAX_BATCH_ROWS = 1 << 16
+MAX_BATCH_BYTES = 64 << 20
+MAX_CHUNK_BYTES = 1 << 30
+MAX_EXPANSION = 1000
+ALWAYS_TAKEN_BYTES = 4 << 30
+_WIDTHS = {"BOOLEAN": 1, "INT32": 4, "FLOAT": 4, "INT64": 8, "DOUBLE": 8, "INT96": 12}
 _BUFFER_BYTES = 1 << 20
 _MAGIC = b"PAR1"
 _TAIL_BYTES = 8  # the footer's length and the magic
@@ -39,6 +48,86 @@ _LISTS = (
 _RULE = "a type each of whose values is one of the declared type"
 
 
+def reads(
+    stored: pa.NativeFile, file: pq.ParquetFile, names: Sequence[str], uri: str, block_bytes: int
+) -> Iterator[tuple[int, int]]:
+    """Yield each row group and how many of its rows to decode at once: about ``block_bytes``, at most 64 MiB decoded.
+
+    The limit of 64 MiB assumes that every value is as long as the longest one in its column. Raises BadInputError if a
+    column of a row group takes more than 1 GiB in memory and cannot be read in parts: lists, and pages that decompress
+    to more than a thousand times their size.
+    """
+    metadata = file.metadata
+    paths = [file.schema.column(index).path for index in range(metadata.num_columns)]
+    wanted = [i for i, path in enumerate(paths) if path in names or path.startswith(tuple(f"{n}." for n in names))]
+    texts = [i for i in wanted if file.schema.column(i).physical_type == "BYTE_ARRAY"]
+    by_dictionary = pq.ParquetFile(
+        stored, metadata=metadata, read_dictionary=[paths[i] for i in texts], pre_buffer=False
+    )
+    for group in range(metadata.num_row_groups):
+        described = metadata.row_group(group)
+        if not described.num_rows:
+            continue
+        longest = _longest(by_dictionary, group, [i for i in texts if described.column(i).has_dictionary_page])
+        row_bytes = described.total_byte_size / described.num_rows
+        worst_bytes = row_bytes
+        for index in wanted:
+            chunk, column = described.column(index), file.schema.column(index)
+            value_bytes = _WIDTHS.get(column.physical_type) or longest.get(index, 0) or column.length or 0
+            if column.max_repetition_level:
+                _refuse_beyond(chunk.num_values * value_bytes, column.path, group, uri)
+            else:
+                worst_bytes += value_bytes
+            if chunk.total_uncompressed_size > MAX_EXPANSION * chunk.total_compressed_size:
+                _refuse_beyond(chunk.total_uncompressed_size, column.path, group, uri)
+        rows = min(block_bytes / max(1.0, row_bytes), MAX_BATCH_BYTES / max(1.0, worst_bytes))
+        yield group, max(1, min(MAX_BATCH_ROWS, int(rows)))
+
+
+class Expansion:
+    """Counts the memory of a file's rows; its limit is the greater of 4 GiB and a thousand times the file's size."""
+
+    def __init__(self, stored_bytes: int, uri: str) -> None:
+        self._limit_bytes = max(ALWAYS_TAKEN_BYTES, MAX_EXPANSION * stored_bytes)
+        self._uri = uri
+        self._taken_bytes = 0
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        """Count the rows of a batch. Raises BadInputError above the limit."""
+        self._taken_bytes += batch.nbytes
+        if self._taken_bytes > self._limit_bytes:
+            raise BadInputError(
+                f"its rows take more than {self._limit_bytes:,} bytes in memory",
+                where=self._uri,
+                rule=f"at most {MAX_EXPANSION:,} bytes for each of the file, and 4 GiB for any",
+                remedy="deliver long values that are repeated in a file of their own, or split the day",
+            )
+
+
+def _longest(file: pq.ParquetFile, group: int, indexes: Sequence[int]) -> dict[int, int]:
+    """Return the bytes of the longest value in each column's dictionary, which reading the first row loads."""
+    found: dict[int, int] = {}
+    for index in indexes:
+        path = file.schema.column(index).path
+        batch = next(file.iter_batches(batch_size=1, row_groups=[group], columns=[path]), None)
+        leaf = None if batch is None else batch.column(0)
+        while leaf is not None and pa.types.is_nested(leaf.type):
+            leaf = leaf.values  # lists are the only nested type that is accepted
+        if isinstance(leaf, pa.DictionaryArray) and len(leaf.dictionary):
+            found[index] = pc.max(pc.binary_length(leaf.dictionary)).as_py() or 0
+    return found
+
+
+def _refuse_beyond(taken_bytes: int, path: str, group: int, uri: str) -> None:
+    if taken_bytes > MAX_CHUNK_BYTES:
+        raise BadInputError(
+            f"row group {group} takes {taken_bytes:,} bytes in memory",
+            where=f"{uri}, column {path[:100]!r}",
+            rule=f"at most {MAX_CHUNK_BYTES:,} bytes where a column cannot be read in parts",
+            remedy="write smaller row groups",
+        )
+
+
 def batches(
     uri: str, dataset: Dataset, digest: Digest, block_bytes: int
 ) -> Iterator[tuple[pa.RecordBatch, frozenset[str]]]:
@@ -58,8 +147,10 @@ def batches(
             remedy="write it as .parquet with the compression inside",
         )
     expansion = Expansion(files.size_bytes(uri), uri)
-    hashing = _Hashing(uri, digest)
-    hashing.start()
+    # Parquet is read out of order, so the file is digested in a sequential pass of its own
+    hashing = ThreadPoolExecutor(1, thread_name_prefix="digest")
+    hashed = hashing.submit(_hash, uri, digest)
+    hashing.shutdown(wait=False)
     try:
         schema, columns, rows_before = source_schema(dataset), dataset.columns, 0
         for batch, names in _stored(uri, dataset, block_bytes):
@@ -69,7 +160,7 @@ def batches(
             yield rows, names
             rows_before += batch.num_rows
     finally:
-        hashing.finish()
+        hashed.result()
 
 
 def _stored(uri: str, dataset: Dataset, block_bytes: int) -> Iterator[tuple[pa.RecordBatch, frozenset[str]]]:
@@ -124,27 +215,12 @@ def _begin(chunk: pq.ColumnChunkMetaData) -> int:
     return int(min(first, chunk.dictionary_page_offset) if chunk.has_dictionary_page else first)
 
 
-class _Hashing(threading.Thread):
-    """Thread that digests a file in its own sequential pass, since Parquet is read out of order."""
-
-    def __init__(self, uri: str, digest: Digest) -> None:
-        super().__init__(name="digest", daemon=True)
-        self._uri = uri
-        self._digest = digest
-        self._failure: TransientError | None = None
-
-    def run(self) -> None:
-        try:
-            for chunk in files.chunks(self._uri):
-                self._digest.update(chunk)
-        except OSError as error:
-            self._failure = store_failed(self._uri, error)
-
-    def finish(self) -> None:
-        """Wait for the end of the pass. Raises TransientError if the store failed."""
-        self.join()
-        if self._failure is not None:
-            raise self._failure
+def _hash(uri: str, digest: Digest) -> None:
+    try:
+        for chunk in files.chunks(uri):
+            digest.update(chunk)
+    except OSError as error:
+        raise store_failed(uri, error) from error
 
 
 def _check_type(found: pa.DataType, column: Column, uri: str) -> None:
@@ -190,7 +266,8 @@ def _is_number_taken(found: pa.DataType, kind: ColumnKind) -> bool:
         if kind.kind == "integer":
             first, last = ColumnKind("integer", bits=found.bit_width, signed=signed).bounds
             return kind.bounds[0] <= first and last <= kind.bounds[1]
-        return kind.kind == "float" or kind.precision - kind.scale >= _digits(found, signed=signed)
+        digits = 19 if found.bit_width == 64 and signed else _DIGITS[found.bit_width]
+        return kind.kind == "float" or kind.precision - kind.scale >= digits
     if pa.types.is_floating(found):
         return kind.kind == "float" and found.bit_width <= kind.bits
     if not pa.types.is_decimal(found):
@@ -199,10 +276,6 @@ def _is_number_taken(found: pa.DataType, kind: ColumnKind) -> bool:
         return bool(found.scale <= 0 and 10 ** (found.precision - found.scale) - 1 <= kind.bounds[1] and kind.signed)
     before_the_point = kind.precision - kind.scale >= found.precision - found.scale
     return kind.kind == "decimal" and before_the_point and kind.scale >= found.scale
-
-
-def _digits(found: pa.DataType, *, signed: bool) -> int:
-    return 19 if found.bit_width == 64 and signed else _DIGITS[found.bit_width]
 
 
 def _converted(array: pa.Array, column: Column, uri: str, rows_before: int) -> pa.Array:

@@ -190,16 +190,12 @@ def _finite_violations(column: Column, array: pa.Array) -> Iterator[Violation]:
 
 
 def _bound_violations(column: Column, array: pa.Array) -> Iterator[Violation]:
-    below = bounds.below(column, array)
-    if below is not None and pc.any(below).as_py():
-        yield _violation(
-            column, below, "a value is too small", f"at least {column.minimum} (minimum)", "correct or drop the row"
-        )
-    above = bounds.above(column, array)
-    if above is not None and pc.any(above).as_py():
-        yield _violation(
-            column, above, "a value is too large", f"at most {column.maximum} (maximum)", "correct or drop the row"
-        )
+    for beyond, size, rule in (
+        (bounds.below(column, array), "small", f"at least {column.minimum} (minimum)"),
+        (bounds.above(column, array), "large", f"at most {column.maximum} (maximum)"),
+    ):
+        if beyond is not None and pc.any(beyond).as_py():
+            yield _violation(column, beyond, f"a value is too {size}", rule, "correct or drop the row")
 
 
 def _calendar_violations(column: Column, array: pa.Array) -> Iterator[Violation]:
@@ -211,13 +207,11 @@ def _calendar_violations(column: Column, array: pa.Array) -> Iterator[Violation]
 
 def _vocabulary_violations(column: Column, array: pa.Array, dataset: Dataset) -> Iterator[Violation]:
     if column.name == dataset.split.column:
-        yield from _unknown_violations(
-            column, array, ("train", "test"), "the source's split", "correct the row, or deal by hash (no split.column)"
-        )
+        remedy = "correct the row, or deal by hash (no split.column)"
+        yield from _unknown_violations(column, array, ("train", "test"), "the source's split", remedy)
     if column.name == dataset.target.column:
-        yield from _unknown_violations(
-            column, array, dataset.target.labels, "target.labels", "correct the row, or add the label to the workload"
-        )
+        remedy = "correct the row, or add the label to the workload"
+        yield from _unknown_violations(column, array, dataset.target.labels, "target.labels", remedy)
 
 
 @cache

@@ -8,7 +8,7 @@ import pyarrow as pa
 from millrace.contracts.column_types import ColumnKind
 from millrace.contracts.data import CONTENT_COLUMN, PARTITION_COLUMN, SPLIT_COLUMN, Dataset
 from millrace.contracts.errors import BadInputError
-from millrace_data.names import listed
+from millrace_data.arrival_errors import listed
 
 SPLITS = ("train", "validation", "test")
 

@@ -17,8 +17,7 @@ from millrace.contracts.data import Source, StagedPartition
 from millrace.contracts.errors import BadInputError, StepError, TransientError
 from millrace.step.main import Stop
 from millrace.storage import files
-from millrace.storage.arrival_manifest import ArrivalManifest, marker_uri, read_manifest
-from millrace.storage.arrivals import compression, delivered, not_a_file
+from millrace.storage.arrivals import ArrivalManifest, compression, delivered, marker_uri, not_a_file, read_manifest
 from millrace.storage.identity import Identity, identity
 
 log = logging.getLogger(__name__)

@@ -18,14 +18,12 @@ from millrace.contracts.run_spec import RunSpec, ValidateTask
 from millrace.scoring.tokens import TextTokenizer
 from millrace.step.main import Skip, Stop
 from millrace.storage import files
-from millrace_data import expectations, unique
-from millrace_data.judge import Judge
-from millrace_data.measure import Measurements, parquet_batches
-from millrace_data.profile import Profiler
+from millrace_data import unique
+from millrace_data.judge import LABEL, SHARE_CHANGE, Judge, balance_expectations, label_expectations, row_expectations
+from millrace_data.measure import Measurements, Profiler, TokenLengths, not_as_staged, open_tokenizer, parquet_batches
 from millrace_data.schema import staged_schema, text_features
 from millrace_data.streams import store_failed
 from millrace_data.table import DatasetTable
-from millrace_data.token_lengths import TokenLengths, open_tokenizer
 
 if TYPE_CHECKING:
     from millrace_data.on_spark import Spark
@@ -93,10 +91,10 @@ def _once(
 def _judge_all(
     judge: Judge, task: ValidateTask, dataset: Dataset, spark: "Spark | None", stop: Stop
 ) -> tuple[list[ExpectationOutcome], dict[str, Profile]]:
-    judge.add_suite(_ROWS, expectations.row_expectations(dataset), on_spark=spark is not None)
-    judge.add_suite(_LABELS, expectations.label_expectations(dataset))
-    judge.add_suite(_BALANCE, expectations.balance_expectations(dataset))
-    tokenizer = _tokenizer(task, dataset)
+    judge.add_suite(_ROWS, row_expectations(dataset), on_spark=spark is not None)
+    judge.add_suite(_LABELS, label_expectations(dataset))
+    judge.add_suite(_BALANCE, balance_expectations(dataset))
+    tokenizer = open_tokenizer(task.base_model) if task.base_model is not None and text_features(dataset) else None
     outcomes: list[ExpectationOutcome] = []
     profiles: dict[str, Profile] = {}
     for partition in task.staged:
@@ -111,10 +109,6 @@ def _judge_all(
         window = reduce(operator.add, profiles.values())
         outcomes += _judge_balance(judge, task, dataset, window, task.live_profile)
     return outcomes, profiles
-
-
-def _tokenizer(task: ValidateTask, dataset: Dataset) -> TextTokenizer | None:
-    return open_tokenizer(task.base_model) if task.base_model is not None and text_features(dataset) else None
 
 
 def _judge_partition(
@@ -145,7 +139,7 @@ def _judge_partition(
         if lengths is not None:
             lengths.add(batch)
     profile = profiler.profile(lengths.histogram() if lengths else None)
-    labels = pd.DataFrame({expectations.LABEL: list(profile.label_counts)}, dtype="object")
+    labels = pd.DataFrame({LABEL: list(profile.label_counts)}, dtype="object")
     return [*judge.judge(_ROWS, frame(), day), *judge.judge(_LABELS, labels, day)], profile
 
 
@@ -154,32 +148,23 @@ def _has_all_columns(partition: StagedPartition, dataset: Dataset) -> bool:
 
     Raises BadInputError if the file is missing or damaged, or if a type or the row count differs.
     """
-    system, path = files.locate(partition.file_uri)
+    uri, day = partition.file_uri, f"partition {partition.partition}:"
+    system, path = files.locate(uri)
     try:
         with system.open_input_file(path) as stream:
             footer = pq.read_metadata(stream)
     except (pa.ArrowException, FileNotFoundError) as error:
-        raise _not_as_staged(partition, "the file is missing or damaged") from error
+        raise not_as_staged(uri, f"{day} the file is missing or damaged") from error
     except OSError as error:
-        raise store_failed(partition.file_uri, error) from error
+        raise store_failed(uri, error) from error
     found, wanted = footer.schema.to_arrow_schema(), staged_schema(dataset)
     if footer.num_rows != partition.rows:
-        raise _not_as_staged(partition, f"{footer.num_rows:,} rows where ingest reported {partition.rows:,}")
+        raise not_as_staged(uri, f"{day} {footer.num_rows:,} rows where ingest reported {partition.rows:,}")
     for field in wanted:
         if field.name in found.names and found.field(field.name).type != field.type:
-            raise _not_as_staged(
-                partition, f"column {field.name!r} is {found.field(field.name).type}, not {field.type}"
-            )
+            kind = found.field(field.name).type
+            raise not_as_staged(uri, f"{day} column {field.name!r} is {kind}, not {field.type}")
     return sorted(found.names) == sorted(wanted.names)
-
-
-def _not_as_staged(partition: StagedPartition, what: str) -> BadInputError:
-    return BadInputError(
-        f"partition {partition.partition}: {what}",
-        where=partition.file_uri,
-        rule="the staged file is the one that ingest reported",
-        remedy="run ingest again",
-    )
 
 
 def _judge_balance(
@@ -187,7 +172,7 @@ def _judge_balance(
 ) -> list[ExpectationOutcome]:
     labels = dataset.target.labels
     changes = [_share_change(window, live, label) for label in labels]
-    frame = pd.DataFrame({expectations.LABEL: labels, expectations.SHARE_CHANGE: changes})
+    frame = pd.DataFrame({LABEL: labels, SHARE_CHANGE: changes})
     days = sorted(partition.partition.isoformat() for partition in task.staged)
     outcomes = judge.judge(_BALANCE, frame, f"{days[0]}..{days[-1]}")
     most = dataset.expectations.max_label_share_change

@@ -1,11 +1,11 @@
 """Conversion of probabilities into Open Inference Protocol v2 responses."""
 
 import os
-import struct
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from kserve.protocol.infer_type import serialize_byte_tensor
 from numpy.typing import NDArray
 from pydantic_core import to_json
 
@@ -55,7 +55,7 @@ def answer(request: InferenceRequest, scorer: Scorer, probabilities: NDArray[Any
         else:
             labels = _labels(scorer, probabilities)
             tensor = {"name": name, "datatype": "BYTES", "shape": [len(labels)]}
-            data = _serialized(labels) if is_binary else labels
+            data = serialize_byte_tensor(np.array(labels, object)).item() if is_binary else labels
         if is_binary:
             tensors.append(tensor | {"parameters": {"binary_data_size": len(data)}})
             behind.append(data)
@@ -88,8 +88,3 @@ def _labels(scorer: Scorer, probabilities: NDArray[Any]) -> list[str]:
         total_bytes += len(rows[-1])
         _check(total_bytes)
     return rows
-
-
-def _serialized(values: Sequence[str]) -> bytes:
-    encoded = [value.encode() for value in values]
-    return b"".join(piece for value in encoded for piece in (struct.pack("<I", len(value)), value))

@@ -152,7 +152,7 @@ class BoundedConnection(HttpToolsProtocol):  # type: ignore[misc]
 
     def drain(self) -> None:
         """Close the connection after the response in progress, if there is one."""
-        if self.cycle is not None and not self.cycle.response_complete:
+        if self._answering():
             self.cycle.keep_alive = False
 
     def _answering(self) -> bool:

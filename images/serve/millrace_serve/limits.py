@@ -1,30 +1,60 @@
-"""ASGI layer before kserve's application: allowed paths and methods, the bearer token, and inference requests."""
+"""ASGI layer before kserve's application: allowed paths and methods, the bearer token, requests in flight."""
 
 import hmac
 import json
 import logging
+import os
 import re
+from collections import Counter
 from contextvars import ContextVar
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from millrace_serve import metrics
-from millrace_serve.admission import MAX_IN_FLIGHT, Admission
 from millrace_serve.refusal import RequestRefusedError, shown
 from millrace_serve.scoring import Ask
 from millrace_serve.secrets import NO_SECRETS, Secrets
 from millrace_serve.switch import Switch
 from millrace_serve.uploads import Uploads, header
 
+MAX_IN_FLIGHT = 2 * max(64, 16 * len(os.sched_getaffinity(0)))
 log = logging.getLogger("millrace")
-
 asked_version: ContextVar[str | None] = ContextVar("asked_version", default=None)
 """Version in the path of the current request, for kserve's endpoints, which take none; set while they respond."""
-
 _MODEL = re.compile(r"(/v2/models/([^/]+))(?:/versions/([^/]+))?(/ready|/infer)?")
 _OTHERS = frozenset({"/", "/metrics", "/v2", "/v2/health/live", "/v2/health/ready", "/v2/models"})
 _PIECE_BYTES = 64 * 1024
 _READING, _INFERRING = ("GET", "HEAD"), ("POST",)
+_UNREAD = frozenset({401, 404, 405, 408, 413, 415})
+
+
+class Admission:
+    """Counter of the requests in flight: those with a complete body and no complete answer yet.
+
+    A client may hold at most as many places as are free: a single client gets half of them, and a further client
+    always finds a place.
+    """
+
+    def __init__(self, max_in_flight: int = MAX_IN_FLIGHT) -> None:
+        self._max_in_flight = max_in_flight
+        self._in_flight = 0
+        self._by_client: Counter[str] = Counter()
+        metrics.IN_FLIGHT.set_function(lambda: self._in_flight)
+
+    def enter(self, client: str) -> None:
+        """Take a place, to release with ``leave``. Raises RequestRefusedError 429 if the client has its maximum."""
+        own = self._by_client[client]
+        if own >= self._max_in_flight - self._in_flight:
+            raise RequestRefusedError(429, f"{own} requests are in work; try again in a second", {"retry-after": "1"})
+        self._by_client[client] = own + 1
+        self._in_flight += 1
+
+    def leave(self, client: str) -> None:
+        """Release a place of ``client``."""
+        self._in_flight -= 1
+        self._by_client[client] -= 1
+        if not self._by_client[client]:
+            del self._by_client[client]
 
 
 class Limits:
@@ -145,9 +175,6 @@ async def _refuse(scope: Scope, send: Send, error: RequestRefusedError) -> None:
     start: Message = {"type": "http.response.start", "status": error.status, "headers": headers}
     await send(start)
     await send({"type": "http.response.body", "body": content})
-
-
-_UNREAD = frozenset({401, 404, 405, 408, 413, 415})
 
 
 def _has_body(scope: Scope) -> bool:

@@ -12,9 +12,8 @@ from millrace.scoring.scorer import Scorer
 from millrace_serve.answers import Answer
 from millrace_serve.health import Health
 from millrace_serve.metrics import VersionSeries
-from millrace_serve.pieces import Piece, Pieces
 from millrace_serve.refusal import RequestRefusedError
-from millrace_serve.scoring import Ask, Scoring
+from millrace_serve.scoring import Ask, Piece, Pieces, Scoring
 from millrace_serve.turns import Size, Turns
 
 CORES = len(os.sched_getaffinity(0))

@@ -87,7 +87,7 @@ def parse(body: bytes, json_bytes: str | None) -> InferenceRequest:
         raise _not_the_protocol(error) from error
     tensors = {tensor.name: tensor for tensor in request.inputs}
     if len(tensors) != len(request.inputs):
-        raise RequestRefusedError(400, "inputs: a tensor's name occurs twice")
+        raise _refused("inputs: a tensor's name occurs twice")
     _take_binary(request.inputs, memoryview(body)[size:])
     return InferenceRequest(request.id, tensors, _outputs(request))
 
@@ -116,23 +116,23 @@ def columns(request: InferenceRequest, manifest: ModelManifest, max_rows: int) -
     if manifest.max_length is None and FEATURES not in features and set(tensors) == {FEATURES}:
         return _matrix(tensors[FEATURES], features, max_rows)
     if missing := [feature for feature in features if feature not in tensors]:
-        raise RequestRefusedError(
-            400, f"inputs: {shown(missing)} are missing; this model takes {shown(list(features))}"
-        )
+        raise _refused(f"inputs: {shown(missing)} are missing; this model takes {shown(list(features))}")
     if unknown := sorted(set(tensors) - set(features)):
-        raise RequestRefusedError(
-            400, f"inputs: {shown(unknown)} are unknown; this model takes {shown(list(features))}"
-        )
+        raise _refused(f"inputs: {shown(unknown)} are unknown; this model takes {shown(list(features))}")
     found = {feature: _column(tensors[feature], manifest, max_rows) for feature in features}
     if len({len(values) for values in found.values()}) != 1:
         counts = {feature: len(values) for feature, values in found.items()}
-        raise RequestRefusedError(400, f"inputs: the tensors differ in their number of rows: {shown(counts)}")
+        raise _refused(f"inputs: the tensors differ in their number of rows: {shown(counts)}")
     return found
+
+
+def _refused(message: str) -> RequestRefusedError:
+    return RequestRefusedError(400, message)
 
 
 def _json_size(header: str, body_bytes: int) -> int:
     if not header.isascii() or not header.isdigit() or len(header) > 12 or int(header) > body_bytes:
-        raise RequestRefusedError(400, f"Inference-Header-Content-Length is no number of 0 to {body_bytes} bytes")
+        raise _refused(f"Inference-Header-Content-Length is no number of 0 to {body_bytes} bytes")
     return int(header)
 
 
@@ -140,7 +140,7 @@ def _not_the_protocol(error: ValidationError) -> RequestRefusedError:
     """Return an error with the first three violations of the protocol, without the values that pydantic would quote."""
     found = error.errors(include_url=False, include_context=False, include_input=False)
     places = [".".join(str(part)[:100] for part in each["loc"][:6]) + ": " + each["msg"][:200] for each in found[:3]]
-    return RequestRefusedError(400, "no inference request of the Open Inference Protocol v2: " + "; ".join(places))
+    return _refused("no inference request of the Open Inference Protocol v2: " + "; ".join(places))
 
 
 def _outputs(request: _Request) -> Mapping[str, bool]:
@@ -150,11 +150,9 @@ def _outputs(request: _Request) -> Mapping[str, bool]:
     wanted: dict[str, bool] = {}
     for output in request.outputs:
         if output.name not in {PROBABILITIES, LABELS}:
-            raise RequestRefusedError(
-                400, f"outputs: {shown(output.name)} is unknown; there are {[PROBABILITIES, LABELS]}"
-            )
+            raise _refused(f"outputs: {shown(output.name)} is unknown; there are {[PROBABILITIES, LABELS]}")
         if output.name in wanted:
-            raise RequestRefusedError(400, f"outputs: {output.name!r} occurs twice")
+            raise _refused(f"outputs: {output.name!r} occurs twice")
         given = output.parameters.binary_data if output.parameters else None
         wanted[output.name] = default if given is None else given
     return wanted
@@ -168,13 +166,13 @@ def _take_binary(tensors: Sequence[_Tensor], rest: memoryview) -> None:
             continue
         size = tensor.parameters.binary_data_size if tensor.parameters else None
         if size is None:
-            raise RequestRefusedError(400, f"input {shown(tensor.name)}: data: Field required, or binary_data_size")
+            raise _refused(f"input {shown(tensor.name)}: data: Field required, or binary_data_size")
         if start + size > len(rest):
-            raise RequestRefusedError(400, f"input {shown(tensor.name)}: {size} bytes of data are not there")
+            raise _refused(f"input {shown(tensor.name)}: {size} bytes of data are not there")
         tensor.data = _from_binary(tensor, bytes(rest[start : start + size]))
         start += size
     if start != len(rest):
-        raise RequestRefusedError(400, f"{len(rest) - start} bytes behind the JSON belong to no input")
+        raise _refused(f"{len(rest) - start} bytes behind the JSON belong to no input")
 
 
 def _from_binary(tensor: _Tensor, data: bytes) -> list[Any]:
@@ -182,27 +180,21 @@ def _from_binary(tensor: _Tensor, data: bytes) -> list[Any]:
         try:
             return [value.decode() for value in deserialize_bytes_tensor(data)]
         except UnicodeDecodeError as error:
-            raise RequestRefusedError(400, f"input {shown(tensor.name)}: a value is not UTF-8") from error
+            raise _refused(f"input {shown(tensor.name)}: a value is not UTF-8") from error
         except Exception as error:  # the codec's error for a length beyond the end of the data
-            raise RequestRefusedError(
-                400, f"input {shown(tensor.name)}: no BYTES, each behind its length in four bytes"
-            ) from error
+            raise _refused(f"input {shown(tensor.name)}: no BYTES, each behind its length in four bytes") from error
     dtype = to_np_dtype(tensor.datatype)
     if dtype is None or len(data) % np.dtype(dtype).itemsize:
-        raise RequestRefusedError(
-            400, f"input {shown(tensor.name)}: {len(data)} bytes are no values of {shown(tensor.datatype)}"
-        )
+        raise _refused(f"input {shown(tensor.name)}: {len(data)} bytes are no values of {shown(tensor.datatype)}")
     return list(np.frombuffer(data, np.dtype(dtype).newbyteorder("<")).tolist())
 
 
 def _column(tensor: _Tensor, manifest: ModelManifest, max_rows: int) -> list[object]:
     shape = _shape(tensor, max_rows)
     if len(shape) > 2 or (len(shape) == 2 and shape[1] != 1):
-        raise RequestRefusedError(400, f"input {tensor.name!r}: shape {shown(shape)}; [rows] or [rows, 1] is expected")
+        raise _refused(f"input {tensor.name!r}: shape {shown(shape)}; [rows] or [rows, 1] is expected")
     if manifest.max_length is not None and tensor.datatype != "BYTES":
-        raise RequestRefusedError(
-            400, f"input {tensor.name!r}: datatype {shown(tensor.datatype)}; BYTES (text) is expected"
-        )
+        raise _refused(f"input {tensor.name!r}: datatype {shown(tensor.datatype)}; BYTES (text) is expected")
     return _values(tensor, shape[0])
 
 
@@ -210,10 +202,9 @@ def _matrix(tensor: _Tensor, features: Sequence[str], max_rows: int) -> Columns:
     shape = _shape(tensor, max_rows)
     width = len(features)
     if len(shape) != 2 or shape[1] != width or tensor.datatype not in _FLOATS:
-        raise RequestRefusedError(
-            400,
+        raise _refused(
             f"input {FEATURES!r}: {shown(tensor.datatype)} of shape {shown(shape)}; "
-            f"FP16, FP32 or FP64 [rows, {width}] is expected",
+            f"FP16, FP32 or FP64 [rows, {width}] is expected"
         )
     values = _values(tensor, shape[0] * width)
     return {feature: values[index::width] for index, feature in enumerate(features)}
@@ -222,7 +213,7 @@ def _matrix(tensor: _Tensor, features: Sequence[str], max_rows: int) -> Columns:
 def _shape(tensor: _Tensor, max_rows: int) -> list[int]:
     shape = tensor.shape
     if not shape or any(size < 1 for size in shape):
-        raise RequestRefusedError(400, f"input {tensor.name!r}: shape {shown(shape)}; at least one row is expected")
+        raise _refused(f"input {tensor.name!r}: shape {shown(shape)}; at least one row is expected")
     if shape[0] > max_rows:
         raise RequestRefusedError(413, f"input {tensor.name!r}: {shape[0]} rows; at most {max_rows} are taken at once")
     return shape
@@ -231,15 +222,12 @@ def _shape(tensor: _Tensor, max_rows: int) -> list[int]:
 def _values(tensor: _Tensor, count: int) -> list[object]:
     values = list(_flat(tensor.data or []))
     if len(values) != count:
-        raise RequestRefusedError(
-            400, f"input {tensor.name!r}: {len(values)} values; shape {shown(tensor.shape)} means {count}"
-        )
+        raise _refused(f"input {tensor.name!r}: {len(values)} values; shape {shown(tensor.shape)} means {count}")
     allowed = _TYPES.get(tensor.datatype, frozenset())
     if not {type(value) for value in values} <= allowed:
         position, value = next((at, value) for at, value in enumerate(values) if type(value) not in allowed)
-        raise RequestRefusedError(
-            400,
-            f"input {tensor.name!r}, value {position}: {type(value).__name__}; {shown(tensor.datatype)} is expected",
+        raise _refused(
+            f"input {tensor.name!r}, value {position}: {type(value).__name__}; {shown(tensor.datatype)} is expected"
         )
     return values
 

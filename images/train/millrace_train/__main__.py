@@ -1,27 +1,18 @@
 """``python -m millrace_train --spec URI``: the steps train, export and evaluate."""
 
-from millrace.contracts.report import EvaluateResult, ExportResult, TrainResult
+from functools import partial
+from importlib import import_module
+
+from millrace.contracts.report import Result
 from millrace.contracts.run_spec import RunSpec
 from millrace.step.main import Stop, leave, main
 
 
-def _train(spec: RunSpec, stop: Stop) -> TrainResult | None:
-    from millrace_train.train import train
-
-    return train(spec, stop)
-
-
-def _export(spec: RunSpec, stop: Stop) -> ExportResult:
-    from millrace_train.export import export
-
-    return export(spec, stop)
-
-
-def _evaluate(spec: RunSpec, stop: Stop) -> EvaluateResult:
-    from millrace_train.evaluate import evaluate
-
-    return evaluate(spec, stop)
+def _step(name: str, spec: RunSpec, stop: Stop) -> Result | None:
+    module = import_module(f"millrace_train.{name}")  # a step imports only what it needs
+    result: Result | None = getattr(module, name)(spec, stop)
+    return result
 
 
 if __name__ == "__main__":
-    leave(main({"train": _train, "export": _export, "evaluate": _evaluate}))
+    leave(main({name: partial(_step, name) for name in ("train", "export", "evaluate")}))

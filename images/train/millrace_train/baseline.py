@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 from millrace.contracts.data import Dataset
 from millrace.contracts.report import Baseline
 from millrace.scoring.tokens import joined_texts
-from millrace_train.encode import number_matrix
+from millrace_train.encode import as_matrix, encode_targets, number_matrix
 from millrace_train.rows import Selection, read_rows
-from millrace_train.targets import as_matrix, encode_targets
 from millrace_train.untyped import Estimator, Matrix
 
 log = logging.getLogger("millrace.train")
@@ -37,7 +36,7 @@ def fit_baseline(training: Selection, test: Selection, dataset: Dataset, takes_t
         log.info("no baseline: %d training rows, at most %d fit in memory", training.rows, MAX_ROWS)
         return None
     began = time.perf_counter()
-    features = _text_features() if takes_text else _number_features()
+    features = _features(takes_text)
     truths: list[NDArray[np.bool_]] = []
     # The vectoriser reads a stream and keeps only counts.
     stream = _rows(training, dataset, takes_text, truths)
@@ -72,16 +71,13 @@ def _at_or_above(probabilities: NDArray[Any]) -> NDArray[np.float64]:
     return counts[::-1].cumsum()[::-1][1:].astype(np.float64)
 
 
-def _text_features() -> Estimator:
+def _features(takes_text: bool) -> Estimator:
     from sklearn.feature_extraction.text import TfidfVectorizer
-
-    return TfidfVectorizer(sublinear_tf=True, ngram_range=(1, 2), min_df=2, max_features=_MAX_FEATURES)
-
-
-def _number_features() -> Estimator:
     from sklearn.preprocessing import StandardScaler
 
-    return StandardScaler()
+    if not takes_text:
+        return StandardScaler()
+    return TfidfVectorizer(sublinear_tf=True, ngram_range=(1, 2), min_df=2, max_features=_MAX_FEATURES)
 
 
 def _fit(matrix: Matrix, truth: NDArray[np.bool_]) -> Estimator:

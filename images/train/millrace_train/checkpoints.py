@@ -11,7 +11,7 @@ from millrace.contracts.base import Contract, Sha256
 from millrace.contracts.errors import BadInputError, RefusedError
 from millrace.contracts.model import FolderManifest
 from millrace.storage import files, folders
-from millrace_train.variables import Arrays, load_arrays, save_arrays
+from millrace_train.weights import Arrays, load_arrays, put_arrays
 
 log = logging.getLogger("millrace.train")
 
@@ -86,9 +86,9 @@ class Checkpoints:
         Raises the errors of `files.storage_full`; the earlier generations then stay.
         """
         name = f"checkpoint-{position.step:09d}"
-        self._remove(name)
         uri = files.join(self._state_uri, name)
-        _put_arrays(files.join(uri, ARRAYS_FILE), arrays)
+        files.delete_folder(uri)
+        put_arrays(files.join(uri, ARRAYS_FILE), arrays)
         files.write_bytes(files.join(uri, POSITION_FILE), position.model_dump_json().encode())
         sha256 = folders.seal(uri, FolderManifest(kind="checkpoint", files=folders.digests(uri)))
         older = tuple(generation for generation in self._kept if generation.folder != name)
@@ -98,7 +98,7 @@ class Checkpoints:
         kept = {generation.folder for generation in self._kept}
         for stale in files.names(self._state_uri):
             if stale.startswith("checkpoint-") and stale not in kept:
-                self._remove(stale)
+                files.delete_folder(files.join(self._state_uri, stale))
 
     def _read_pointer(self) -> tuple[Generation, ...]:
         uri = files.join(self._state_uri, POINTER_FILE)
@@ -117,19 +117,3 @@ class Checkpoints:
         with tempfile.TemporaryDirectory() as scratch:
             folder = folders.fetch(uri, list(manifest.files), Path(scratch))
             return Checkpoint(position, load_arrays(folder / ARRAYS_FILE))
-
-    def _remove(self, name: str) -> None:
-        uri = files.join(self._state_uri, name)
-        if files.exists(uri):
-            system, path = files.locate(uri)
-            system.delete_dir(path)
-
-
-def _put_arrays(uri: str, arrays: Arrays) -> None:
-    if uri.startswith("file://"):
-        save_arrays(files.local_path(uri), arrays)
-        return
-    with tempfile.TemporaryDirectory() as scratch:
-        path = Path(scratch) / ARRAYS_FILE
-        save_arrays(path, arrays)
-        files.put_file(path, uri)

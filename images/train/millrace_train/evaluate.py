@@ -3,8 +3,8 @@
 import json
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -22,11 +22,11 @@ from millrace.scoring.scorer import Scorer
 from millrace.step.main import Stop
 from millrace.storage import files
 from millrace_train.baseline import fit_baseline
+from millrace_train.encode import as_matrix, encode_targets
 from millrace_train.job import read_job
 from millrace_train.rows import Selection, read_rows, select_rows
 from millrace_train.scores import Tally
 from millrace_train.serving_cost import Request, measure_serving
-from millrace_train.targets import as_matrix, encode_targets
 
 log = logging.getLogger("millrace.train")
 
@@ -56,10 +56,10 @@ def evaluate(spec: RunSpec, stop: Stop) -> EvaluateResult:
     replay = _replay_rows(select_rows(task.dataset, "test", key, _REPLAY_ROWS), job.dataset.features, spec)
     replay_uri = files.join(spec.attempt_uri, "out", REPLAY_FILE)
     files.write_bytes(replay_uri, "".join(f"{json.dumps(row)}\n" for row in replay).encode())
-    evaluation = _EvaluationRows(job.dataset, test, replay, task.latency_requests, spec.hardware)
+    judge = partial(_judge, job.dataset, test, replay, task.latency_requests, spec.hardware, stop)
     begin_phase("evaluate")
-    candidate = _judge(task.candidate, evaluation, stop)
-    live = None if task.live is None else _judge(task.live, evaluation, stop)
+    candidate = judge(task.candidate)
+    live = None if task.live is None else judge(task.live)
     baseline = None
     if job.options.baseline:
         training = select_rows(task.dataset, "train", key, spec.parameters.rows)
@@ -70,22 +70,19 @@ def evaluate(spec: RunSpec, stop: Stop) -> EvaluateResult:
     return EvaluateResult(candidate=candidate, live=live, baseline=baseline, replay_uri=replay_uri)
 
 
-@dataclass(frozen=True)
-class _EvaluationRows:
-    """Test rows, replay requests and hardware with which every version is evaluated."""
-
-    dataset: Dataset
-    test: Selection
-    replay: Sequence[Request]
-    requests: int
-    hardware: Hardware
-
-
-def _judge(model: ModelVersion, evaluation: _EvaluationRows, stop: Stop) -> Quality:
+def _judge(
+    dataset: Dataset,
+    test: Selection,
+    replay: Sequence[Request],
+    requests: int,
+    hardware: Hardware,
+    stop: Stop,
+    model: ModelVersion,
+) -> Quality:
     scorer = Scorer.load(model)
-    _check_features(scorer, evaluation.dataset, model)
-    tally = score_rows(scorer, evaluation.test, evaluation.dataset, stop)
-    serving = measure_serving(model, evaluation.replay, evaluation.requests, evaluation.hardware)
+    _check_features(scorer, dataset, model)
+    tally = score_rows(scorer, test, dataset, stop)
+    serving = measure_serving(model, replay, requests, hardware)
     log.info(
         "%s: micro-F1 %.4f, macro-F1 %.4f on %d rows, p50 %.1f ms, p99 %.1f ms",
         model.version,

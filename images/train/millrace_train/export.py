@@ -20,17 +20,14 @@ from millrace.scoring.scorer import MODEL_FILE
 from millrace.scoring.tokens import TOKENIZER_FILE
 from millrace.step.main import Stop
 from millrace.storage import files, folders
-from millrace_train.backend import load_keras
-from millrace_train.batches import Batch, bucket_lengths, load_batch, plan_scoring
 from millrace_train.encode import encode_rows
 from millrace_train.job import BaseModel, Job, open_base_model, read_job
 from millrace_train.onnx_file import largest_difference, write_onnx
 from millrace_train.rows import select_rows
-from millrace_train.store import RowStore
-from millrace_train.trained import WEIGHTS_FILE, Trained, open_trained
-from millrace_train.trainers.shape import ModelShape
+from millrace_train.store import Batch, RowStore, bucket_lengths, load_batch, plan_scoring
 from millrace_train.untyped import Model
-from millrace_train.variables import Arrays, assign_variables, save_arrays
+from millrace_train.weights import WEIGHTS_FILE, Arrays, Trained, assign_variables, open_trained, save_arrays
+from millrace_train.worker_group import load_keras
 
 log = logging.getLogger("millrace.train")
 
@@ -98,16 +95,7 @@ def export(spec: RunSpec, stop: Stop) -> ExportResult:
 def rebuild(job: Job, trained: Trained, weights: Arrays, base: BaseModel | None, where: str) -> Model:
     """Rebuild the trained Keras model in float32, independently of its training precision."""
     load_keras("float32")
-    shape = ModelShape(
-        labels=len(trained.labels),
-        single_label=job.single_label,
-        features=len(job.dataset.features),
-        base_folder=base.folder if base else None,
-        pretrained=False,
-        mean=trained.mean,
-        variance=trained.variance,
-    )
-    model = job.trainer.build(shape, job.options)
+    model = job.trainer.build(job.shape(base, trained.mean, trained.variance, pretrained=False), job.options)
     assign_variables("model", model.variables, weights, where)
     return model
 

@@ -14,8 +14,17 @@ from millrace.contracts.trainers import BertOptions, TrainerOptions, numbers, pa
 from millrace.scoring.tokens import TOKENIZER_FILE, TextTokenizer
 from millrace.storage import folders
 from millrace_train.trainers.registry import Trainer, find_trainer
+from millrace_train.trainers.shape import ModelShape
 
 CONFIG_FILE = "config.json"
+
+
+@dataclass(frozen=True)
+class BaseModel:
+    """A verified base model on local disk."""
+
+    folder: Path
+    tokenizer: TextTokenizer
 
 
 @dataclass(frozen=True)
@@ -37,13 +46,13 @@ class Job:
         """Token lengths to which batches may be padded; () for trainers without text."""
         return numbers(self.options.buckets) if isinstance(self.options, BertOptions) else ()
 
-
-@dataclass(frozen=True)
-class BaseModel:
-    """A verified base model on local disk."""
-
-    folder: Path
-    tokenizer: TextTokenizer
+    def shape(
+        self, base: BaseModel | None, mean: tuple[float, ...], variance: tuple[float, ...], pretrained: bool = True
+    ) -> ModelShape:
+        """Return the shape of the job's model, on these moments of its features."""
+        labels, features = len(self.dataset.target.labels), len(self.dataset.features)
+        folder = base.folder if base else None
+        return ModelShape(labels, self.single_label, features, folder, pretrained, mean, variance)
 
 
 def read_job(spec: RunSpec) -> Job:

@@ -5,21 +5,18 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from millrace.contracts.errors import BadInputError, InterruptedStepError, TransientError
 from millrace.step.main import Stop
 from millrace.storage import files
-from millrace_train.accumulation import assign_optimizer, parts_of, read_optimizer, split
-from millrace_train.batches import Batch, ModelInput, load_batch, plan_epoch, share
 from millrace_train.checkpoints import Checkpoint, Checkpoints, Position
+from millrace_train.optimizer import assign_optimizer, read_optimizer, split
 from millrace_train.progress import Progress
-from millrace_train.store import RowStore
+from millrace_train.store import Batch, ModelInput, RowStore, load_batch, plan_epoch, share
 from millrace_train.untyped import Model
-from millrace_train.variables import Arrays, assign_variables, read_variables
+from millrace_train.weights import Arrays, assign_variables, read_variables
 from millrace_train.worker_group import Workers
 
 LOSSES_FILE = "losses.jsonl"
@@ -45,8 +42,8 @@ class Recipe:
 
     @property
     def parts(self) -> int:
-        """Calls for each optimiser step."""
-        return parts_of(self.batch_size, self.rows_at_once)
+        """Calls for each optimiser step; 1 if a batch is fed whole."""
+        return math.ceil(self.batch_size / self.rows_at_once)
 
     @property
     def fed_rows(self) -> int:
@@ -215,7 +212,7 @@ def _compile_step(model: Model, store: RowStore, recipe: Recipe, workers: Worker
     whole = load_batch(store, Batch(order, longest), recipe.fed_rows)
     given = share(next(split(whole, recipe.parts)), workers.index, workers.count)
     for length in _lengths_in_use(store, recipe.buckets)[:2]:
-        cut = replace(given, inputs={name: _cut(array, length) for name, array in given.inputs.items()})
+        cut = replace(given, inputs={name: array[:, : length or None] for name, array in given.inputs.items()})
         model.train_on_batch(cut.inputs, cut.targets, cut.weights)
 
 
@@ -223,10 +220,6 @@ def _lengths_in_use(store: RowStore, buckets: Sequence[int]) -> list[int]:
     if not buckets:
         return [0]
     return [buckets[index] for index in np.unique(np.searchsorted(np.asarray(buckets), store.lengths()))]
-
-
-def _cut(array: NDArray[Any], length: int) -> NDArray[Any]:
-    return array[:, :length] if length else array
 
 
 def _save(run: _Run) -> None:

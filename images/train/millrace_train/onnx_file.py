@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterable
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -142,12 +143,6 @@ def _in_order(graph: Message) -> list[Message]:
 
 
 def _replace(field: Message, messages: Iterable[Message]) -> None:
-    copies = [_copy(message) for message in messages]
+    copies = [deepcopy(message) for message in messages]
     del field[:]
     field.extend(copies)
-
-
-def _copy(message: Message) -> Message:
-    copy = type(message)()
-    copy.CopyFrom(message)
-    return copy

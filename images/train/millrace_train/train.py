@@ -14,22 +14,17 @@ from millrace.contracts.run_spec import RunSpec, TrainTask
 from millrace.energy.meter import begin_phase
 from millrace.step.main import Stop
 from millrace.storage import files
-from millrace_train.accumulation import loss_reduction
-from millrace_train.batches import bucket_lengths, load_batch, plan_scoring
 from millrace_train.device_memory import device_memory
-from millrace_train.encode import encode_rows, feature_statistics
+from millrace_train.encode import as_matrix, encode_rows, feature_statistics
 from millrace_train.job import BaseModel, Job, fingerprint, open_base_model, read_job
-from millrace_train.loop import Outcome, Recipe, run_training
+from millrace_train.loop import Recipe, run_training
+from millrace_train.optimizer import adamw, loss_reduction
 from millrace_train.rows import select_rows
-from millrace_train.schedule import adamw
-from millrace_train.scores import Tally, decide
-from millrace_train.store import RowStore
-from millrace_train.targets import as_matrix
-from millrace_train.thresholds import choose_thresholds
-from millrace_train.trained import Trained, write_trained
+from millrace_train.scores import Tally, choose_thresholds, decide
+from millrace_train.store import RowStore, bucket_lengths, load_batch, plan_scoring
 from millrace_train.trainers.shape import ModelShape
 from millrace_train.untyped import Model
-from millrace_train.variables import assign_variables, read_variables
+from millrace_train.weights import Trained, assign_variables, read_variables, write_trained
 from millrace_train.worker_group import Workers
 
 log = logging.getLogger("millrace.train")
@@ -74,14 +69,7 @@ def _train(
     keras = workers.load_keras(job.options.precision)
     keras.utils.set_random_seed(spec.parameters.seed)
     mean, variance = feature_statistics(stores["train"])
-    shape = ModelShape(
-        labels=len(job.dataset.target.labels),
-        single_label=job.single_label,
-        features=len(job.dataset.features),
-        base_folder=base.folder if base else None,
-        mean=mean,
-        variance=variance,
-    )
+    shape = job.shape(base, mean, variance)
     recipe = Recipe(
         epochs=spec.parameters.epochs,
         batch_size=spec.parameters.batch_size,
@@ -108,7 +96,7 @@ def _train(
     with device_memory(recipe.rows_at_once):
         thresholds, micro_f1 = judge_validation(model, stores["validation"], job, recipe)
     log.info("validation micro-F1 %.4f on %d rows", micro_f1, stores["validation"].rows)
-    epoch_losses = _epoch_means(outcome, recipe.epochs)
+    epoch_losses = tuple(float(part.mean()) for part in np.split(np.asarray(outcome.losses), recipe.epochs))
     trained = Trained(
         trainer=job.trainer.name,
         labels=job.dataset.target.labels,
@@ -122,7 +110,7 @@ def _train(
     )
     begin_phase("export")
     uri = files.join(spec.attempt_uri, "out", TRAINED_FOLDER)
-    sha256 = write_trained(uri, trained, weights, scratch)
+    sha256 = write_trained(uri, trained, weights)
     for split in limits:
         shutil.rmtree(local_state / f"rows-{split}", ignore_errors=True)
     return TrainResult(
@@ -166,10 +154,6 @@ def judge_validation(model: Model, store: RowStore, job: Job, recipe: Recipe) ->
     tally = Tally(labels, job.single_label)
     tally.add(probabilities, decide(probabilities, thresholds, job.single_label), truth)
     return thresholds, tally.micro_f1()
-
-
-def _epoch_means(outcome: Outcome, epochs: int) -> tuple[float, ...]:
-    return tuple(float(part.mean()) for part in np.split(np.asarray(outcome.losses), epochs))
 
 
 def _check_labels(store: RowStore, target: Target, capped: bool) -> None:

@@ -1,29 +1,51 @@
-"""Worker groups: several workers train one model with Keras on JAX, each with its share of every batch."""
+"""Set-up of Keras, alone or in a worker group, which trains one model on JAX with a share of every batch each."""
 
 import hashlib
 import logging
 import math
+import os
 import re
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import ModuleType
+from typing import Literal
 
 import numpy as np
 
 from millrace.contracts.errors import InterruptedStepError, TransientError
 from millrace.contracts.run_spec import WorkerGroup
-from millrace_train.backend import load_keras
-from millrace_train.variables import Arrays
+from millrace_train.weights import Arrays
 
+_ENVIRONMENT = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_FORCE_GPU_ALLOW_GROWTH": "true"}
 log = logging.getLogger("millrace.train")
-
 # A closed connection shows the loss of a worker at once; the heartbeat shows the loss of its whole machine.
 _HEARTBEAT_SECONDS = 30
 _ARRIVAL_SECONDS = 15
 _LEAVE_SECONDS = 10
 # XLA reports a failed collective as a status at the start of the message, in different Python exceptions
 _LOST = re.compile(r"^(UNKNOWN|UNAVAILABLE|ABORTED|CANCELLED|INTERNAL|DEADLINE_EXCEEDED|FAILED_PRECONDITION): ")
+
+
+def load_keras(precision: str = "float32", backend: Literal["tensorflow", "jax"] = "tensorflow") -> ModuleType:
+    """Import Keras and set ``precision`` as its dtype policy; the import takes several seconds.
+
+    Automatic numbering of names restarts, so that the variables of a rebuilt model keep their names.
+    """
+    os.environ["KERAS_BACKEND"] = backend
+    for name, value in _ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    # Keras on TensorFlow triggers this NumPy 2 warning for every variable that it reads.
+    warnings.filterwarnings(
+        "ignore", message="__array__ implementation doesn't accept a copy", category=DeprecationWarning
+    )
+    import keras
+
+    keras.utils.clear_session()
+    keras.config.set_dtype_policy(precision)
+    module: ModuleType = keras
+    return module
 
 
 class Workers:

@@ -87,7 +87,7 @@ def plan(
 ) -> None:
     """Predict what a training takes on given hardware: seconds, memory, joules, money, gCO2e; no model is built."""
     from millrace.sizing import frontier, query
-    from millrace.sizing.capacity import capacities
+    from millrace.sizing.frontier import capacities
 
     settings = load_settings()
     config = query.read_json(Path(model)) if model.endswith(".json") else None

@@ -66,7 +66,7 @@ def storage() -> None:
 def add_base_model(name: str, folder: Path) -> None:
     """Copy a Hugging Face folder (safetensors, tokenizer.json) into the model store with a manifest of digests."""
     from millrace.runs.run import base_model_uri
-    from millrace.storage.base_models import add
+    from millrace.storage import folders
 
     uri = base_model_uri(load_settings().store, name)
-    typer.echo(f"{name}: {uri}, manifest {add(folder, uri)[:12]}")
+    typer.echo(f"{name}: {uri}, manifest {folders.add_base_model(folder, uri)[:12]}")

@@ -2,13 +2,16 @@
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 import psutil
 
 from millrace.energy.process_start import began_seconds
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,12 @@ class _Seen:
     usage: Usage
     detached: bool = False
 
+    def parent(self) -> int | None:
+        return int(self.process.ppid()) if self.process.is_running() else None
+
+    def resident_bytes(self) -> int:
+        return int(self.process.memory_info().rss)
+
 
 @dataclass
 class ProcessTree:
@@ -68,7 +77,7 @@ class ProcessTree:
         # the kernel may omit a child while its sibling ends: a process whose parent is alive is still in the tree
         here = {self.root.pid, *(pid for pid, _ in alive), *(pid for pid, _ in self._seen)}
         for key, seen in list(self._seen.items()):
-            if key not in alive and not seen.detached and _parent(seen.process) in here:
+            if key not in alive and not seen.detached and _read(seen.parent, None) in here:
                 alive[key] = seen.process
         for key, seen in list(self._seen.items()):
             if key not in alive and not self._follow(seen):
@@ -76,7 +85,7 @@ class ProcessTree:
         for key, child in alive.items():
             self._look(key, child)
         for seen in self._seen.values():
-            resident_bytes += _resident_bytes(seen.process)
+            resident_bytes += _read(seen.resident_bytes, 0)
             total += seen.usage
         self.peak_memory_bytes = max(self.peak_memory_bytes, resident_bytes, _peak_resident_bytes())
         return total
@@ -92,7 +101,7 @@ class ProcessTree:
                         found.append(psutil.Process(pid))
         except OSError:  # a kernel without these files: psutil scans every process of the machine
             found = self.root.children(recursive=True)
-        return [child for child in found if _began(child)]
+        return [child for child in found if _read(child.create_time, None)]
 
     def _look(self, key: tuple[int, float], child: psutil.Process) -> None:
         try:
@@ -130,18 +139,11 @@ def _children(pid: int) -> Iterator[int]:
                 raise
 
 
-def _began(process: psutil.Process) -> bool:
+def _read(read: Callable[[], T], otherwise: T) -> T:
     try:
-        return bool(process.create_time())
+        return read()
     except psutil.Error:
-        return False
-
-
-def _parent(process: psutil.Process) -> int | None:
-    try:
-        return int(process.ppid()) if process.is_running() else None
-    except psutil.Error:
-        return None
+        return otherwise
 
 
 def _usage(process: psutil.Process) -> Usage:
@@ -153,13 +155,6 @@ def _usage(process: psutil.Process) -> Usage:
         return Usage(cpu_seconds, int(io.read_chars), int(io.write_chars))
     except (psutil.Error, OSError, AttributeError):
         return Usage(cpu_seconds, None, None)
-
-
-def _resident_bytes(process: psutil.Process) -> int:
-    try:
-        return int(process.memory_info().rss)
-    except psutil.Error:
-        return 0
 
 
 def _peak_resident_bytes() -> int:

@@ -1,74 +1,95 @@
-"""Energy sensors: GPUs by NVML, processor packages by RAPL, or a recorded trace of them."""
+"""Energy sensors: GPUs by NVML, processor packages by RAPL, as counters that wrap, are reset or fail."""
 
 import logging
 import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from millrace.contracts.measurement import EnergyMethod
-from millrace.energy.counters import EnergyCounter
-from millrace.energy.trace import read_trace
 
 log = logging.getLogger(__name__)
-
 NVIDIA_DEVICE = Path("/dev/nvidiactl")
 RAPL_FOLDER = Path("/sys/class/powercap/intel-rapl")
 
 
-class Sensors(Protocol):
-    """Energy since ``start``. An unreadable value is None with a reason in the log, never 0."""
+class EnergyCounter:
+    """Joules since ``start`` from one hardware counter.
+
+    ``read`` returns the counter in joules. A counter that wraps does so at ``wraps_at_joules`` and must be updated
+    at least once per wrap (a RAPL package wraps after minutes at full power). One that decreases without wrapping was
+    reset by its driver: its joules are kept and none are added, so that the coverage shows the loss.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        read: Callable[[], float],
+        wraps_at_joules: float | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.name = name
+        self._read = read
+        self._wraps_at_joules = wraps_at_joules
+        self._clock = clock
+        self._last_joules: float | None = None
+        self._joules = 0.0
+        self._started_at = 0.0
+        self._seen_at: float | None = None
+        self._warned = False
+
+    def start(self) -> None:
+        """Reset to zero at the counter's current value; a counter that cannot be read now is not used at all."""
+        self._joules, self._seen_at = 0.0, None
+        self._started_at = self._clock()
+        self._last_joules = self._value()
+
+    def update(self) -> None:
+        """Add the joules since the last update; a failed reading is logged once and adds nothing."""
+        if self._last_joules is None or (now_joules := self._value()) is None:
+            return
+        drawn_joules = now_joules - self._last_joules
+        if drawn_joules < 0 and self._wraps_at_joules is not None:
+            drawn_joules += self._wraps_at_joules
+        if drawn_joules < 0:
+            self._warn(f"went back from {self._last_joules} to {now_joules} J")
+            self._last_joules = None
+            return
+        self._joules += drawn_joules
+        self._last_joules, self._seen_at = now_joules, self._clock()
+
+    def _value(self) -> float | None:
+        try:
+            return self._read()
+        except Exception as error:  # a sensor's driver may raise any type, and a meter never fails a step
+            self._warn(f"cannot be read: {error}")
+            return None
+
+    def _warn(self, reason: str) -> None:
+        if not self._warned:
+            log.warning("energy counter %s %s", self.name, reason)
+        self._warned = True
 
     @property
-    def method(self) -> EnergyMethod | None:
-        """The kinds of sensors behind ``joules``; None if there are none."""
+    def joules(self) -> float | None:
+        """Joules from the start to the last successful reading; None if there was none after the start."""
+        return None if self._seen_at is None else self._joules
 
     @property
     def seen_seconds(self) -> float:
-        """Seconds from the start to the last time that every sensor behind ``joules`` covers."""
-
-    def start(self) -> None:
-        """Reset to zero."""
-
-    def sample(self) -> None:
-        """Read the counters; called at least every few seconds, so that no counter wraps unseen."""
-
-    def joules(self) -> float | None:
-        """Joules drawn from the start to the last sample."""
-
-    def peak_gpu_memory_bytes(self) -> int | None:
-        """Peak GPU memory that this process needed, summed over all GPUs."""
+        """Seconds from the start to the last successful reading."""
+        return 0.0 if self._seen_at is None else self._seen_at - self._started_at
 
 
-class NullSensors:
-    """Sensors of a machine that has none."""
-
-    method: EnergyMethod | None = None
-    seen_seconds = 0.0
-
-    def start(self) -> None:
-        """Do nothing."""
-
-    def sample(self) -> None:
-        """Do nothing."""
-
-    def joules(self) -> float | None:
-        """Unknown."""
-        return None
-
-    def peak_gpu_memory_bytes(self) -> int | None:
-        """Unknown."""
-        return None
-
-
-class ZeusSensors:
-    """Sum of hardware counters: of GPUs ("nvml") and of processor packages with their memory ("rapl").
+class Sensors:
+    """Energy since ``start``: the sum of the counters of GPUs ("nvml") and of packages with their memory ("rapl").
 
     They measure the whole device and the whole host, other processes included; GPU counters alone exclude the host.
+    An unreadable value is None with a reason in the log, never 0; without a counter, all values are None.
     """
 
-    def __init__(self, gpus: Sequence[EnergyCounter], packages: Sequence[EnergyCounter]) -> None:
+    def __init__(self, gpus: Sequence[EnergyCounter] = (), packages: Sequence[EnergyCounter] = ()) -> None:
         self._gpus = gpus
         self._packages = packages
 
@@ -77,7 +98,7 @@ class ZeusSensors:
 
     @property
     def method(self) -> EnergyMethod | None:
-        """The kinds of counters that could be read."""
+        """The kinds of counters that could be read; None if there are none."""
         match bool(self._read(self._gpus)), bool(self._read(self._packages)):
             case True, True:
                 return "nvml+rapl"
@@ -99,7 +120,7 @@ class ZeusSensors:
             counter.start()
 
     def sample(self) -> None:
-        """Read every counter."""
+        """Read every counter; called at least every few seconds, so that no counter wraps unseen."""
         for counter in [*self._gpus, *self._packages]:
             counter.update()
 
@@ -126,44 +147,8 @@ class ZeusSensors:
         return sum(peaks) if peaks else None
 
 
-class ReplaySensors:
-    """Sensors that replay a recorded trace (see ``trace.read_trace``) in real time from its first row."""
-
-    def __init__(self, path: Path, clock: Callable[[], float] = time.monotonic) -> None:
-        self._trace = read_trace(path)
-        self._clock = clock
-        self._started_at = clock()
-        self._elapsed_seconds = 0.0
-
-    @property
-    def method(self) -> EnergyMethod | None:
-        """The kinds of sensors that the trace's columns name."""
-        return self._trace.method
-
-    @property
-    def seen_seconds(self) -> float:
-        """Seconds until the last sample, or until the trace ends."""
-        return min(self._elapsed_seconds, self._trace.seconds[-1])
-
-    def start(self) -> None:
-        """Restart at the trace's first row."""
-        self._started_at, self._elapsed_seconds = self._clock(), 0.0
-
-    def sample(self) -> None:
-        """Advance to the current time."""
-        self._elapsed_seconds = self._clock() - self._started_at
-
-    def joules(self) -> float | None:
-        """Joules up to the last sample, interpolated between rows."""
-        return self._trace.joules_at(self.seen_seconds)
-
-    def peak_gpu_memory_bytes(self) -> int | None:
-        """Unknown: traces have no memory values."""
-        return None
-
-
 def open_sensors(gpu_device: Path = NVIDIA_DEVICE, rapl_folder: Path = RAPL_FOLDER) -> Sensors:
-    """Return this machine's sensors by ``zeus``; NullSensors, with the reason in the log, if none is readable.
+    """Return this machine's sensors by ``zeus``; none, with the reason in the log, if none is readable.
 
     ``zeus`` is imported only if there is a device, since the import takes seconds.
     """
@@ -171,8 +156,7 @@ def open_sensors(gpu_device: Path = NVIDIA_DEVICE, rapl_folder: Path = RAPL_FOLD
     packages = _tried("package energy (RAPL)", _package_counters) if rapl_folder.exists() else []
     if not gpus and not packages:
         log.info("no energy sensor can be read on this machine; joules will be estimated")
-        return NullSensors()
-    return ZeusSensors(gpus, packages)
+    return Sensors(gpus, packages)
 
 
 def _tried(what: str, find: Callable[[], list[EnergyCounter]]) -> list[EnergyCounter]:

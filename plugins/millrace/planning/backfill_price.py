@@ -19,7 +19,7 @@ from millrace.runs.run import Run
 from millrace.settings import Settings
 from millrace.sizing.backfill import BackfillPrice, Delivery, in_unit, price_backfill, rates, resized
 from millrace.sizing.prices import JOULES_PER_KWH
-from millrace.storage.arrived_sizes import arrived_sizes
+from millrace.storage.arrivals import arrived_sizes
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ from millrace.runs.run import Run
 from millrace.settings import Settings
 from millrace.sizing.backfill import BackfillPrice, Delivery, price_backfill
 from millrace.sizing.families import is_known, trace_request
-from millrace.sizing.forecast import RateForecasts, read_forecasts
 from millrace.sizing.plan import make_plan
+from millrace.sizing.prices import RateForecasts, read_forecasts
 from millrace.storage import files
 from millrace.storage.arrivals import arrived_bytes
 

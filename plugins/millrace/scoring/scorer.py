@@ -88,14 +88,12 @@ class Scorer:
         _check_graph(model, manifest, session)
         return cls(model, manifest, session, tokenizer)
 
-    def probabilities(
-        self, columns: Mapping[str, Sequence[object]], run: ort.RunOptions | None = None
-    ) -> Probabilities:
+    def probabilities(self, columns: Mapping[str, Sequence[object]]) -> Probabilities:
         """Return the probability of each label, float32 [rows, labels]; ``columns`` has every feature's values.
 
         All rows are scored in one call; the same as ``prepare`` followed by ``score``.
         """
-        return self.score(self.prepare(columns), run)
+        return self.score(self.prepare(columns))
 
     def prepare(self, columns: Mapping[str, Sequence[object]]) -> Rows:
         """Return the rows of ``columns``, tokenised; columns that are not features are ignored.

@@ -9,9 +9,9 @@ from millrace.contracts.errors import BadInputError
 from millrace.contracts.measurement import Hardware, Quantity
 from millrace.contracts.plan import Plan
 from millrace.energy.estimate import estimated_joules
-from millrace.sizing import calibration as known
+from millrace.sizing import coefficients as known
 from millrace.sizing.catalogue import Site
-from millrace.sizing.plan import data_seconds
+from millrace.sizing.estimate import data_walls
 from millrace.sizing.prices import JOULES_PER_KWH, emissions, money
 
 KWH = "kWh"
@@ -54,7 +54,7 @@ def price_backfill(
     Data steps run in parallel, trainings of one workload one after the other.
     """
     given = [delivery.bytes for delivery in deliveries if delivery.bytes is not None]
-    of_data = [data_seconds(size) for size in given]
+    of_data = [sum(data_walls(size).values()) for size in given]
     seconds = machine_seconds = gpu_seconds = 0.0
     joules = sum(estimated_joules(hardware, wall, wall) for wall in of_data)
     for plan in trainings:

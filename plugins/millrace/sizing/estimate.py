@@ -2,22 +2,29 @@
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
 from millrace.contracts.calibration import Calibration, Parts, Predicted
 from millrace.contracts.measurement import Hardware, Quantity
 from millrace.energy.estimate import estimated_joules
-from millrace.sizing import calibration as known
+from millrace.sizing import coefficients as known
 from millrace.sizing.catalogue import Site
 from millrace.sizing.coefficients import Coefficients, prior
 from millrace.sizing.job import Job
 from millrace.sizing.learning import scaled
-from millrace.sizing.memory import CONTEXT_BYTES, device_memory, host_memory
 from millrace.sizing.power import TYPICAL, Limited, Pace
 from millrace.sizing.prices import emissions, money
-from millrace.sizing.roofline import Setup, StepSeconds, request_seconds, step_seconds
+from millrace.sizing.roofline import (
+    CONTEXT_BYTES,
+    Setup,
+    StepSeconds,
+    device_memory,
+    host_memory,
+    request_seconds,
+    step_seconds,
+)
 
 Bottleneck = Literal["compute", "memory_bandwidth", "launch", "input", "network", "disk"]
 # Checkpoints that are kept; bytes per parameter of a model version, trained and exported weights together.
@@ -112,19 +119,20 @@ def estimate(
     joules = _quantity(sum(parts.values()), _of_both(spreads["train"], learned.get("watts")) or found.joules_p90)
     of_host, of_device = host_memory(job, hardware, found), device_memory(job, hardware, found)
     host, device = scaled(of_host, scales.get("memory")), scaled(of_device, scales.get("gpu_memory"))
+    host_bytes = _quantity(sum(host.values()), learned.get("memory", found.memory_p90))
+    device_bytes = _quantity(sum(device.values()), learned.get("gpu_memory", found.memory_p90)) if device else None
     cost = money(machine_seconds, joules, hardware, site, starts_at, seconds.p50)
-    whole = Estimate(
+    read = job.bytes * job.train_rows / max(1, job.train_rows + job.validation_rows + job.test_rows)
+    return Estimate(
         step=step,
         seconds_by_step=by_step,
         seconds=seconds,
         machine_seconds=machine_seconds,
         rows_per_second=job.train_rows * job.epochs / (sum(trained[name] for name in _STEP_PARTS) or math.inf),
         host_memory=host,
-        host_memory_bytes=_quantity(sum(host.values()), learned.get("memory", found.memory_p90)),
+        host_memory_bytes=host_bytes,
         device_memory=device,
-        device_memory_bytes=_quantity(sum(device.values()), learned.get("gpu_memory", found.memory_p90))
-        if device
-        else None,
+        device_memory_bytes=device_bytes,
         joules_by_part=parts,
         joules=joules,
         train_watts=_at_most(sum(drawn.values()), learned.get("watts", found.joules_p90), job, hardware),
@@ -132,16 +140,15 @@ def estimate(
         cost=cost,
         currency=site.currency if cost else None,
         gco2e=emissions(joules, site, starts_at, seconds.p50),
-        network_bytes_per_second=_read(job) / max(walls["train"], 1.0) + _exchanged(job, step),
+        network_bytes_per_second=read / max(walls["train"], 1.0) + _exchanged(job, step),
         disk_bytes_per_second=known.CHECKPOINT_PARAMETER_BYTES * job.size.parameters / known.CHECKPOINT_SECONDS,
         storage_bytes=job.bytes
         + (_CHECKPOINTS * known.CHECKPOINT_PARAMETER_BYTES + _VERSION_BYTES) * job.size.parameters,
         power_limit=_power_limit(step, rows, hardware),
         bottleneck=_bottleneck(trained),
-        unfit=(),
+        unfit=_unfit(host_bytes, device_bytes, hardware),
         parts={"seconds": train, "watts": watts, "memory": of_host, "gpu_memory": of_device},
     )
-    return _judged(whole, hardware)
 
 
 def data_walls(size_bytes: int) -> dict[str, float]:
@@ -178,7 +185,7 @@ def _train_seconds(job: Job, hardware: Hardware, found: Coefficients, step: Step
     share = step.device / together if together else 0.0
     return {
         "start": known.IMPORT_SECONDS + known.TRAIN_FILES_SECONDS + trace,
-        "input": encode_seconds(job),
+        "input": (job.train_rows + job.validation_rows) / known.ROWS_ENCODED_PER_SECOND,
         "products": job.steps * step.products * share,
         "elementwise": job.steps * step.elementwise * share,
         "optimiser": job.steps * step.optimiser * share,
@@ -227,11 +234,6 @@ def _of_both(seconds_p90: float, watts_p90: float | None) -> float | None:
     if watts_p90 is None:
         return None
     return math.exp(math.hypot(math.log(seconds_p90), math.log(watts_p90)))
-
-
-def encode_seconds(job: Job) -> float:
-    """Return the seconds of tokenising all rows once."""
-    return (job.train_rows + job.validation_rows) / known.ROWS_ENCODED_PER_SECOND
 
 
 def _checkpoint_seconds(job: Job, hardware: Hardware, training_seconds: float) -> float:
@@ -300,10 +302,6 @@ def _power_limit(step: StepSeconds, rows: float, hardware: Hardware) -> PowerLim
     return PowerLimit(chosen, seconds / free_seconds - 1, 1 - seconds * watts / (free_seconds * free_watts))
 
 
-def _read(job: Job) -> float:
-    return job.bytes * job.train_rows / max(1, job.train_rows + job.validation_rows + job.test_rows)
-
-
 def _exchanged(job: Job, step: StepSeconds) -> float:
     """Return the bytes per second of gradients that leave a pod, if several workers train together."""
     if job.workers < 2 or not step.total:
@@ -329,18 +327,15 @@ def exceeds_device_memory(found: Estimate, hardware: Hardware) -> bool:
     return device is not None and needed is not None and needed.p90 + CONTEXT_BYTES > device.memory_bytes
 
 
-def _judged(found: Estimate, hardware: Hardware) -> Estimate:
-    unfit = []
-    if found.host_memory_bytes.p90 > hardware.memory_bytes:
-        unfit.append(f"host memory: {_gib(found.host_memory_bytes.p90)}, and it has {_gib(hardware.memory_bytes)}")
-    device, needed = hardware.device, found.device_memory_bytes
-    if exceeds_device_memory(found, hardware) and device is not None and needed is not None:
-        unfit.append(f"GPU memory: {_gib(needed.p90 + CONTEXT_BYTES)}, and it has {_gib(device.memory_bytes)}")
-    return replace(found, unfit=tuple(unfit))
-
-
-def _gib(size: float) -> str:
-    return f"{size / 2**30:,.1f} GiB"
+def _unfit(host: Quantity, device: Quantity | None, hardware: Hardware) -> tuple[str, ...]:
+    demands = [("host", host.p90, hardware.memory_bytes)]
+    if device is not None and hardware.device is not None:
+        demands.append(("GPU", device.p90 + CONTEXT_BYTES, hardware.device.memory_bytes))
+    return tuple(
+        f"{name} memory: {needed / 2**30:,.1f} GiB, and it has {held / 2**30:,.1f} GiB"
+        for name, needed, held in demands
+        if needed > held
+    )
 
 
 def _quantity(p50: float, spread: float) -> Quantity:

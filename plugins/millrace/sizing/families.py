@@ -1,6 +1,7 @@
 """Trainers and their models' sizes: by formula for known families, otherwise by a trace from the train image."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 from millrace.contracts.data import Profile
@@ -9,9 +10,8 @@ from millrace.contracts.parameters import Parameters
 from millrace.contracts.traced import TracedModel, TraceRequest
 from millrace.contracts.trainers import BertOptions, MlpOptions
 from millrace.contracts.workload import Workload
-from millrace.sizing.calibration import FLOAT_BYTES
-from millrace.sizing.layers import Layer, ModelSize
-from millrace.sizing.mlp import mlp_size
+from millrace.sizing.coefficients import FLOAT_BYTES
+from millrace.sizing.job import Layer, ModelSize
 from millrace.sizing.transformer import Head, TransformerShape, bucket_shares
 
 Family = Callable[[Workload, Parameters, Profile, Mapping[str, Any] | None], ModelSize]
@@ -55,7 +55,6 @@ def is_known(workload: Workload) -> bool:
 
 def trace_request(workload: Workload, parameters: Parameters, base_config: Mapping[str, Any] | None) -> TraceRequest:
     """Return the instructions by which the train image traces this workload's model."""
-    text = parameters.max_length or workload.training.max_length
     return TraceRequest(
         trainer=workload.training.trainer,
         options=workload.training.options,
@@ -63,7 +62,7 @@ def trace_request(workload: Workload, parameters: Parameters, base_config: Mappi
         single_label=workload.dataset.target.kind == "single_label",
         features=len(workload.dataset.features),
         base_config=None if base_config is None else dict(base_config),
-        lengths=_traced_lengths(workload, parameters) if text else (0,),
+        lengths=_traced_lengths(workload, parameters) if _longest(workload, parameters) else (0,),
     )
 
 
@@ -142,3 +141,25 @@ def _numbers(workload: Workload, option: str, default: str) -> tuple[int, ...]:
 
 
 _FAMILIES: dict[str, Family] = {"bert_text_classifier": _bert, "mlp_classifier": _mlp}
+
+
+def mlp_size(features: int, hidden: Sequence[int], labels: int) -> ModelSize:
+    """Return the size of a perceptron with these hidden layers; weights and biases, without the standardisation.
+
+    Training needs no gradient by the first layer's inputs: its backward pass is one product, that of the others two.
+    """
+    widths = list(pairwise([features, *hidden, labels]))
+    layers = tuple(
+        Layer(
+            f"dense_{at}",
+            parameters=inner * outer + outer,
+            forward_flops=2.0 * inner * outer,
+            backward_flops=(4.0 if at else 2.0) * inner * outer,
+            matrix_values=inner + outer,
+            moved_values=4.0 * outer,
+            kept_values=2.0 * outer + (0 if at else 2.0 * inner),
+            kernels=3,
+        )
+        for at, (inner, outer) in enumerate(widths)
+    )
+    return ModelSize(row_shares={0: 1.0}, layers={0: layers})

@@ -15,10 +15,10 @@ from millrace.contracts.plan import Plan
 from millrace.contracts.traced import TracedModel
 from millrace.contracts.workload import Workload
 from millrace.sizing.catalogue import Site
-from millrace.sizing.estimate import data_walls, estimate
+from millrace.sizing.estimate import estimate
 from millrace.sizing.families import model_size
-from millrace.sizing.forecast import RateForecasts
 from millrace.sizing.job import Job
+from millrace.sizing.prices import RateForecasts
 from millrace.sizing.start import with_start
 
 
@@ -47,14 +47,7 @@ def make_plan(
     """
     made_at = made_at or datetime.now(UTC)
     job = job_of(workload, parameters, profile, base_config, traced)
-    found = estimate(
-        job,
-        hardware,
-        site,
-        calibration=calibration,
-        starts_at=made_at,
-        on_cluster=cluster is not None,
-    )
+    found = estimate(job, hardware, site, calibration=calibration, starts_at=made_at, on_cluster=cluster is not None)
     document = Plan(
         made_at=made_at,
         dataset=dataset,
@@ -101,11 +94,6 @@ def plan_digest(plan: Plan) -> str:
     document = plan.model_dump(mode="json", exclude={"sha256"})
     canonical = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
     return hashlib.sha256(canonical.encode()).hexdigest()
-
-
-def data_seconds(size_bytes: int) -> float:
-    """Return the seconds of ingest and validate together for arrivals of ``size_bytes``."""
-    return sum(data_walls(size_bytes).values())
 
 
 def job_of(

@@ -6,13 +6,10 @@ highest clocks need a higher voltage.
 """
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-
-from millrace.sizing.least_squares import fit
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 _LOWEST_CLOCK = 0.08
-_NOISE = 0.05
 _HALVINGS = 30
 
 
@@ -36,7 +33,6 @@ class PowerCurve:
 
 # Between the fits to Zeus's traces of an A40 and a V100 (You et al., NSDI 2023).
 TYPICAL = PowerCurve(idle=0.19, clock=0.48, work=0.21, exponent=10.0, held=0.965)
-_CURVE_SPREAD = (0.1, 0.15, 0.2, 3.0, 0.03)
 
 
 @dataclass(frozen=True)
@@ -64,17 +60,6 @@ class Pace:
 
 
 @dataclass(frozen=True)
-class Measured:
-    """One measured setting of one workload: seconds per row and mean watts of the device."""
-
-    workload: str
-    batch: float
-    limit_watts: float
-    row_seconds: float
-    watts: float
-
-
-@dataclass(frozen=True)
 class Limited:
     """A model on a device whose power can be limited."""
 
@@ -94,15 +79,9 @@ class Limited:
             clock = low
         return self.pace.row_seconds * self.pace.rows(batch, clock), self.peak_watts * self._share(batch, clock)
 
-    def choose_limit(
-        self, batch: float, limits: Sequence[float], most_slowdown: float, measured: Sequence[Measured] = ()
-    ) -> float:
-        """Return the limit with the least energy among those that slow the batch by at most ``most_slowdown``.
-
-        If all limits were ``measured`` at this batch, the measurements replace the model.
-        """
-        seen = {each.limit_watts: (each.row_seconds, each.watts) for each in measured if each.batch == batch}
-        at = seen if seen.keys() >= set(limits) else {limit: self.under(batch, limit) for limit in limits}
+    def choose_limit(self, batch: float, limits: Sequence[float], most_slowdown: float) -> float:
+        """Return the limit with the least energy among those that slow the batch by at most ``most_slowdown``."""
+        at = {limit: self.under(batch, limit) for limit in limits}
         fastest = at[max(limits)][0]
         kept = [limit for limit in limits if at[limit][0] <= fastest * (1 + most_slowdown)]
         return min(kept, key=lambda limit: at[limit][0] * at[limit][1])
@@ -110,42 +89,3 @@ class Limited:
     def _share(self, batch: float, clock: float) -> float:
         busy = self.pace.device_rows(batch, clock) / self.pace.rows(batch, clock)
         return self.curve.share(clock, min(1.0, busy))
-
-
-def fit_limits(measured: Sequence[Measured], peak_watts: float, curve: PowerCurve = TYPICAL) -> Mapping[str, Limited]:
-    """Fit the device's curve, shared by its workloads, with ``curve`` as its prior, and each workload's pace."""
-    workloads = sorted({each.workload for each in measured})
-    prior = [curve.idle, curve.clock, curve.work, curve.exponent, curve.held]
-    spread = list(_CURVE_SPREAD)
-    for workload in workloads:
-        own = [each.row_seconds for each in measured if each.workload == workload]
-        prior += [math.log(min(own)), 4.0, 0.0, 0.3]
-        spread += [1.0, 6.0, 0.1, 0.2]
-
-    def models(at: Sequence[float]) -> dict[str, Limited]:
-        idle, clock, work, exponent, held = at[:5]
-        shared = PowerCurve(max(idle, 0.01), max(clock, 0.0), max(work, 0.01), min(max(exponent, 1.0), 30.0), held)
-        paces = [at[5 + 4 * index : 9 + 4 * index] for index in range(len(workloads))]
-        return {
-            workload: Limited(
-                shared,
-                Pace(math.exp(pace[0]), max(pace[1], 0.0), pace[2], min(max(pace[3], 0.0), 0.95)),
-                peak_watts,
-            )
-            for workload, pace in zip(workloads, paces, strict=True)
-        }
-
-    def residuals(at: Sequence[float]) -> list[float]:
-        by_workload, found = models(at), []
-        for each in measured:
-            seconds, watts = by_workload[each.workload].under(each.batch, each.limit_watts)
-            found += [math.log(seconds / each.row_seconds) / _NOISE, math.log(watts / each.watts) / _NOISE]
-        return found
-
-    return models(fit(residuals, prior, spread))
-
-
-def on_other_device(known: Limited, peak_watts: float, row_seconds_ratio: float) -> Limited:
-    """Return the same model on an unmeasured device: its own peak, a row's time scaled by the roofline's ratio."""
-    pace = replace(known.pace, row_seconds=known.pace.row_seconds * row_seconds_ratio)
-    return Limited(known.curve, pace, peak_watts)

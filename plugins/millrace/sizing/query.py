@@ -11,9 +11,8 @@ from millrace.contracts.measurement import Precision, Quantity
 from millrace.sizing.estimate import serving
 from millrace.sizing.frontier import Choice
 from millrace.sizing.job import Job
-from millrace.sizing.models import shape
 from millrace.sizing.prices import JOULES_PER_KWH
-from millrace.sizing.transformer import Head, TransformerShape
+from millrace.sizing.transformer import Head, TransformerShape, shape
 
 _GIB = 2**30
 _REQUEST_ROWS = (1, 8, 32)
@@ -44,7 +43,12 @@ class SizingQuery:
 
         Raises BadInputError for an unknown model, or a configuration that cannot be read.
         """
-        found = shape(self.model) if self.config is None else self._configured(self.config)
+        if self.config is None:
+            found = shape(self.model)
+        else:
+            found = TransformerShape.from_config(
+                self.config, "gpt2" if self.config.get("model_type") == "gpt2" else "bert"
+            )
         return Job(
             size=found.size({self.length: 1.0}, Head(self.head, labels=self.labels)),
             train_rows=self.rows,
@@ -59,10 +63,6 @@ class SizingQuery:
             fused_attention=self.fused_attention,
             recompute=self.recompute,
         )
-
-    @staticmethod
-    def _configured(config: Mapping[str, Any]) -> TransformerShape:
-        return TransformerShape.from_config(config, "gpt2" if config.get("model_type") == "gpt2" else "bert")
 
 
 def read_json(path: Path) -> Mapping[str, Any]:

@@ -1,17 +1,25 @@
-"""Seconds of a training step and of a request, layer by layer: products, memory, launches, gradient exchange."""
+"""Seconds of a training step and of a request, layer by layer, and peak memory of the training step, by part."""
 
 from dataclasses import dataclass
-from typing import Literal
 
 from millrace.contracts.errors import BadInputError
 from millrace.contracts.measurement import Hardware, Precision
-from millrace.sizing.calibration import VALUE_BYTES
-from millrace.sizing.coefficients import Coefficients
-from millrace.sizing.layers import Layer, ModelSize
+from millrace.sizing.coefficients import (
+    CHECKPOINT_PARAMETER_BYTES,
+    FRAMEWORK_BYTES,
+    TEXT_TRACE_BYTES,
+    VALUE_BYTES,
+    Coefficients,
+)
+from millrace.sizing.job import Job, Layer, ModelSize
 
-Bound = Literal["compute", "memory_bandwidth", "launch", "network"]
 # A forward and a backward pass together have three times the memory traffic of a forward pass.
 _PASSES = 3
+# Assumed: device memory of a CUDA context and its libraries, which no allocator reports.
+CONTEXT_BYTES = 0.6e9
+# Assumed: host memory of CUDA's libraries.
+_CUDA_HOST_BYTES = 2.5e9
+_STATES = {"weights": 4, "gradients": 4, "optimiser": 8}
 
 
 @dataclass(frozen=True)
@@ -53,17 +61,6 @@ class StepSeconds:
     def busy(self) -> float:
         """The share of the step in which the device works."""
         return self.device / self.total if self.total else 0.0
-
-    @property
-    def bound(self) -> Bound:
-        """The part that takes longest."""
-        parts: dict[Bound, float] = {
-            "compute": self.products,
-            "memory_bandwidth": self.elementwise + self.optimiser,
-            "launch": self.launches,
-            "network": self.exchange,
-        }
-        return max(parts, key=lambda name: parts[name])
 
 
 def step_seconds(size: ModelSize, setup: Setup, hardware: Hardware, known: Coefficients) -> StepSeconds:
@@ -142,3 +139,36 @@ def _exchange(size: ModelSize, setup: Setup, hardware: Hardware, known: Coeffici
     slowest = within if setup.devices <= inside and within else hardware.network_bytes_per_second or 1.25e9
     crossed = 2 * (setup.devices - 1) / setup.devices * size.parameters * VALUE_BYTES[setup.precision]
     return crossed / (slowest * known.memory) * (1 - known.overlapped)
+
+
+def device_memory(job: Job, hardware: Hardware, coefficients: Coefficients) -> dict[str, float]:
+    """Return bytes by part on one device, as its allocator counts them; empty without a device."""
+    if hardware.device is None:
+        return {}
+    states = {name: float(size * job.size.parameters) for name, size in _STATES.items()}
+    copies = (coefficients.parameter_bytes - sum(_STATES.values())) * job.size.parameters
+    return {
+        **states,
+        "copies": max(0.0, copies),
+        "activations": _activations(job, job.workers * max(1, hardware.gpus)) * coefficients.kept_overhead,
+        "workspace": coefficients.workspace_bytes,
+    }
+
+
+def host_memory(job: Job, hardware: Hardware, coefficients: Coefficients) -> dict[str, float]:
+    """Return bytes by part of the training step's process on the host."""
+    framework = FRAMEWORK_BYTES + (TEXT_TRACE_BYTES if job.text else 0.0)
+    if hardware.device is not None:
+        checkpoint = float(CHECKPOINT_PARAMETER_BYTES * job.size.parameters)
+        return {"framework": framework + _CUDA_HOST_BYTES, "checkpoint": checkpoint}
+    return {
+        "framework": framework,
+        "states": coefficients.parameter_bytes * job.size.parameters,
+        "activations": coefficients.kept_overhead * _activations(job, job.workers),
+    }
+
+
+def _activations(job: Job, devices: int) -> float:
+    """Return activation bytes of one micro-batch on one device, at the longest row length."""
+    kept = job.size.kept_values(job.size.longest, fused_attention=job.fused_attention, recompute=job.recompute)
+    return kept * VALUE_BYTES[job.precision] * -(-job.batch_rows // (devices * job.accumulation))

@@ -8,8 +8,7 @@ from millrace.contracts.plan import Plan, PlannedStart
 from millrace.contracts.workload import StartPolicy
 from millrace.energy.estimate import estimated_joules
 from millrace.sizing.catalogue import Site
-from millrace.sizing.forecast import HOUR, Forecast, RateForecasts, RateName, rates
-from millrace.sizing.prices import JOULES_PER_KWH, emissions, money
+from millrace.sizing.prices import HOUR, JOULES_PER_KWH, Forecast, RateForecasts, RateName, emissions, money, rates
 
 _NAMES: dict[str, RateName] = {"carbon": "gco2e_per_kwh", "money": "price_per_kwh"}
 # the steps that precede training

@@ -1,4 +1,4 @@
-"""Transformers: parameters, FLOPs and activations from a Hugging Face ``config.json``, layer by layer."""
+"""Transformers, of a config.json or published ones: parameters, FLOPs and activations, layer by layer."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Any, Literal, Self
 
 from millrace.contracts.data import LengthHistogram
 from millrace.contracts.errors import BadInputError
-from millrace.sizing.layers import Layer, ModelSize
+from millrace.sizing.job import Layer, ModelSize
 
 _BERT_KEYS = {
     "vocabulary": "vocab_size",
@@ -25,6 +25,8 @@ _GPT2_KEYS = {
     "heads": "n_head",
     "positions": "n_positions",
 }
+_WORDS = 30_522
+"""The size of BERT's uncased vocabulary."""
 
 
 @dataclass(frozen=True)
@@ -73,11 +75,6 @@ class TransformerShape:
                 remedy=f"bring in a base model of the {family} family, or name another trainer",
             )
         return cls(family=family, **{name: int(number) for name, number in numbers.items() if number is not None})
-
-    def backbone_parameters(self) -> int:
-        """Return the exact count, with BERT's pooler: as Devlin et al. (2019) and Radford et al. (2019) define them."""
-        pooler = self.hidden * self.hidden + self.hidden if self.family == "bert" else 0
-        return pooler + sum(layer.copies * layer.parameters for layer in self._body(1))
 
     def head_parameters(self, head: Head) -> int:
         """Return the parameters that the head adds to the backbone."""
@@ -205,3 +202,44 @@ def bucket_shares(lengths: LengthHistogram | None, buckets: Sequence[int], max_l
             shares[edge] += max(0, within) / (upper - lower) * count / total
         shares[max_length] += max(0, upper - max(lower, max_length)) / (upper - lower) * count / total
     return {edge: share for edge, share in shares.items() if share}
+
+
+def _bert(layers: int, hidden: int, heads: int) -> TransformerShape:
+    return TransformerShape("bert", _WORDS, hidden, layers, heads, 4 * hidden, 512, 2)
+
+
+def _gpt2(layers: int, hidden: int, heads: int) -> TransformerShape:
+    return TransformerShape("gpt2", 50_257, hidden, layers, heads, 4 * hidden, 1024)
+
+
+MODELS = {
+    # Turc et al. (2019), table 1
+    "bert-tiny": _bert(2, 128, 2),
+    "bert-mini": _bert(4, 256, 4),
+    "bert-small": _bert(4, 512, 8),
+    "bert-medium": _bert(8, 512, 8),
+    # Devlin et al. (2019)
+    "bert-base": _bert(12, 768, 12),
+    "bert-large": _bert(24, 1024, 16),
+    # Wang et al. (2020), MiniLM: its uncased BERT distillations
+    "minilm-l6": _bert(6, 384, 12),
+    "minilm-l12": _bert(12, 384, 12),
+    # Radford et al. (2019), table 2
+    "gpt2": _gpt2(12, 768, 12),
+    "gpt2-medium": _gpt2(24, 1024, 16),
+    "gpt2-large": _gpt2(36, 1280, 20),
+    "gpt2-xl": _gpt2(48, 1600, 25),
+}
+
+
+def shape(name: str) -> TransformerShape:
+    """Return a model of the catalogue. Raises BadInputError for a name that it lacks."""
+    try:
+        return MODELS[name]
+    except KeyError:
+        raise BadInputError(
+            f"{name!r} is not in the model catalogue",
+            where="--model",
+            rule=f"one of {sorted(MODELS)}",
+            remedy="name one of them, or a config.json",
+        ) from None

@@ -132,22 +132,12 @@ def _report(result: Result | None, failure: Exception | None, reading: MeterRead
     match failure:
         case None:
             return Report(outcome="ok", reason="done", code=ReasonCode.DONE, meter=reading, result=result)
-        case Skip():
-            return Report(
-                outcome="skipped",
-                reason=str(failure),
-                code=ReasonCode.NO_NEW_DATA,
-                meter=reading,
-                result=failure.result,
-            )
-        case InterruptedStepError():
-            return Report(
-                outcome="interrupted",
-                reason=failure.what,
-                code=failure.code,
-                error=ErrorDetail.of(failure),
-                meter=reading,
-            )
+        case Skip(result=found):
+            code = ReasonCode.NO_NEW_DATA
+            return Report(outcome="skipped", reason=str(failure), code=code, meter=reading, result=found)
+        case InterruptedStepError(what=what, code=code):
+            error = ErrorDetail.of(failure)
+            return Report(outcome="interrupted", reason=what, code=code, error=error, meter=reading)
         case StepError():
             reported = failure
         case MemoryError():

@@ -1,4 +1,4 @@
-"""Sealed folders: a manifest of digests is written last, and verified before a file is used."""
+"""Sealed folders, such as base models: a manifest of digests is written last, and verified before a file is used."""
 
 import hashlib
 from pathlib import Path
@@ -7,11 +7,13 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from millrace.contracts.base import Contract
-from millrace.contracts.errors import RefusedError
-from millrace.contracts.model import MANIFEST_FILE, FileDigest
+from millrace.contracts.errors import BadInputError, RefusedError
+from millrace.contracts.model import MANIFEST_FILE, FileDigest, FolderManifest
 from millrace.storage import files
 
 M = TypeVar("M", bound=Contract)
+_REQUIRED = ("config.json", "model.safetensors", "tokenizer.json")
+_OPTIONAL = ("vocab.txt", "tokenizer_config.json", "special_tokens_map.json")
 
 
 def digests(folder_uri: str) -> dict[str, FileDigest]:
@@ -70,3 +72,23 @@ def fetch(folder_uri: str, names: list[str], into: Path) -> Path:
             for piece in files.chunks(files.join(folder_uri, name)):
                 stream.write(piece)
     return into
+
+
+def add_base_model(folder: Path, uri: str) -> str:
+    """Copy a Hugging Face folder's weights, configuration and tokenizer, and seal them; return the manifest's digest.
+
+    Only safetensors weights are copied, not formats that run code when loaded (pickle, HDF5). Adding the same folder
+    again changes nothing. Raises BadInputError if a file is missing.
+    """
+    missing = [name for name in _REQUIRED if not (folder / name).is_file()]
+    if missing:
+        raise BadInputError(
+            f"{', '.join(missing)} not found",
+            where=str(folder),
+            rule=f"a base model has {', '.join(_REQUIRED)}",
+            remedy="export the model with safetensors weights and a fast tokenizer",
+        )
+    for name in (*_REQUIRED, *_OPTIONAL):
+        if (folder / name).is_file():
+            files.put_file(folder / name, files.join(uri, name))
+    return seal(uri, FolderManifest(kind="base_model", files=digests(uri)))

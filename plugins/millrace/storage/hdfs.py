@@ -82,31 +82,22 @@ def _as_os_errors() -> Iterator[None]:
 
 
 class _Hdfs(HdfsFileSystem):
+    """The file system of hdfs-native whose failures are OSErrors."""
+
     @classmethod
     def _strip_protocol(cls, path: str) -> str:
         # a path is not a URI: it may contain ";", "?" and "#"
         return path if path.startswith("/") else str(super()._strip_protocol(path))
 
-    def info(self, path: str, **options: Any) -> Any:  # noqa: ANN401 - these are fsspec's own
-        with _as_os_errors():
-            return super().info(path, **options)
-
-    def ls(self, path: str, detail: bool = True, **options: Any) -> Any:  # noqa: ANN401
-        with _as_os_errors():
-            return super().ls(path, detail, **options)
+    info = _as_os_errors()(HdfsFileSystem.info)
+    ls = _as_os_errors()(HdfsFileSystem.ls)
+    mkdir = _as_os_errors()(HdfsFileSystem.mkdir)
+    rm = _as_os_errors()(HdfsFileSystem.rm)
 
     def _convert_file_status(self, file_status: Any) -> dict[str, Any]:  # noqa: ANN401
         # under the name that pyarrow reads
         written = {"mtime": file_status.modification_time / 1000}
         return super()._convert_file_status(file_status) | written
-
-    def mkdir(self, path: str, create_parents: bool = True, **options: Any) -> None:  # noqa: ANN401
-        with _as_os_errors():
-            super().mkdir(path, create_parents, **options)
-
-    def rm(self, path: str, recursive: bool = False, maxdepth: int | None = None) -> None:
-        with _as_os_errors():
-            super().rm(path, recursive, maxdepth)
 
     def _open(self, path: str, mode: str = "rb", **options: Any) -> Any:  # type: ignore[override]  # noqa: ANN401
         buffered = options.pop("block_size", None)  # buffer size for a reader, HDFS's block size for a writer

@@ -145,7 +145,8 @@ def delta_options(uri: str) -> dict[str, str] | None:
     options = {
         "aws_region": reach.region,
         "aws_conditional_put": "etag",
-        "aws_endpoint": _with_bucket(reach, bucket),
+        # delta-rs expects an endpoint whose host is already the bucket's
+        "aws_endpoint": reach.endpoint.replace("://", f"://{bucket}." if reach.virtual_hosted else "://", 1),
         "aws_allow_http": "true" if reach.endpoint.startswith("http://") else "",
         "aws_virtual_hosted_style_request": str(reach.virtual_hosted).lower(),
         "aws_access_key_id": reach.access_key,
@@ -155,11 +156,6 @@ def delta_options(uri: str) -> dict[str, str] | None:
         "aws_sse_kms_key_id": reach.encryption_key,
     }
     return {name: value for name, value in options.items() if value}
-
-
-def _with_bucket(reach: Access, bucket: str) -> str:
-    # delta-rs expects an endpoint whose host is already the bucket's
-    return reach.endpoint.replace("://", f"://{bucket}.", 1) if reach.virtual_hosted else reach.endpoint
 
 
 @cache

@@ -4,9 +4,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from millrace.energy.metered import gpu_watts
-from millrace.energy.prometheus import Prometheus
-from millrace.energy.window import GAP_SCRAPES, Sample, of_counter, of_gauge
+from millrace.energy.prometheus import GAP_SCRAPES, Prometheus, Sample, gpu_watts, of_counter, of_gauge
 from millrace.settings import Settings
 
 Rule = Callable[[Sequence[Sample], float, float, float], tuple[float, float]]

@@ -8,8 +8,15 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from millrace.contracts.measurement import MeteredJoules
-from millrace.energy.metered import Metered, MeteredEnergy, MeterQuery, gpu_queries, gpu_watts
-from millrace.energy.prometheus import Prometheus, PrometheusError
+from millrace.energy.prometheus import (
+    Metered,
+    MeteredEnergy,
+    MeterQuery,
+    Prometheus,
+    PrometheusError,
+    gpu_queries,
+    gpu_watts,
+)
 from millrace.settings import Settings
 
 if TYPE_CHECKING:

@@ -50,11 +50,11 @@ _CHECKPOINTS = "millrace_train.checkpoints"
 _TRAIN = (
     _step("train", "before rows are encoded", "millrace_train.train:encode_rows", "before"),
     _step("train", "one split encoded", "millrace_train.train:encode_rows", "after"),
-    _step("train", "first checkpoint's arrays without a manifest", f"{_CHECKPOINTS}:_put_arrays", "after"),
+    _step("train", "first checkpoint's arrays without a manifest", f"{_CHECKPOINTS}:put_arrays", "after"),
     _step("train", "first checkpoint sealed, nothing points to it", _OPEN, "before publish", "checkpoint.json"),
     _step("train", "first checkpoint, before a step", "millrace_train.loop:_compile_step", "before"),
     _step("train", "in the middle of the second epoch", "millrace_train.loop:_step", "after", nth=9, main=True),
-    _step("train", "later checkpoint's arrays without a manifest", f"{_CHECKPOINTS}:_put_arrays", "after", nth=3),
+    _step("train", "later checkpoint's arrays without a manifest", f"{_CHECKPOINTS}:put_arrays", "after", nth=3),
     _step("train", "later checkpoint sealed, nothing points to it", _OPEN, "before publish", "checkpoint.json", 3),
     _step("train", "pointed to, the oldest not yet removed", _OPEN, "after publish", "checkpoint.json", 4),
     _step("train", "all epochs done, before the weights are written", "millrace_train.train:write_trained", "before"),

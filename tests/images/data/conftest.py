@@ -18,7 +18,7 @@ from millrace.contracts.run_spec import RunSpec, Task, TryKey
 from millrace.contracts.workload import GatePolicy, Training, Workload
 from millrace.step.main import Stop
 from millrace.storage import files
-from millrace_data.partition import stage_partition
+from millrace_data.ingest import stage_partition
 
 DAY = date(2026, 1, 1)
 ENDINGS = {"jsonl": "jsonl", "csv": "csv", "tsv": "tsv", "parquet": "parquet"}

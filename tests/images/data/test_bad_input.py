@@ -376,7 +376,7 @@ def test_a_really_full_file_system_is_refused_and_leaves_nothing(
         code = (
             "import sys; from datetime import date; from millrace.contracts.data import Dataset\n"
             "from millrace.contracts.errors import BadInputError; from millrace.step.main import Stop\n"
-            "from millrace_data.partition import stage_partition\n"
+            "from millrace_data.ingest import stage_partition\n"
             "try: stage_partition(Dataset.model_validate_json(sys.argv[1]), date(2026, 1, 1), sys.argv[2], Stop())\n"
             "except BadInputError as error: sys.exit(20 if 'free space' in error.remedy else 1)"
         )

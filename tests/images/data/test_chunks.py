@@ -13,8 +13,7 @@ from millrace.contracts.errors import BadInputError
 from millrace.contracts.source import Dialect
 from millrace_data import chunks as module
 from millrace_data.chunks import Chunk, chunks, positions
-from millrace_data.csv_cutter import CsvCutter
-from millrace_data.csv_grammar import Grammar
+from millrace_data.csv_grammar import CsvCutter, Grammar
 from millrace_data.json_rows import JsonRows
 
 
@@ -94,7 +93,7 @@ def test_the_last_line_gets_an_end(data_set: Dataset) -> None:
 
 def test_a_long_row_makes_a_long_chunk_up_to_the_limit(data_set: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "CHUNK_BYTES", 32)
-    monkeypatch.setattr("millrace_data.row_errors.MAX_ROW_BYTES", 5000)
+    monkeypatch.setattr("millrace_data.arrival_errors.MAX_ROW_BYTES", 5000)
     long = b'"' + b"x\n" * 1000 + b'",b\n'
     found = cut(b"a,b\n" + long + b"c,d\n", data_set, cutter())
     assert b"".join(chunk.data for chunk in found) == b"a,b\n" + long + b"c,d\n"

@@ -9,7 +9,7 @@ import pytest
 
 from millrace.contracts.data import Column, Dataset, Source, Split, Target
 from millrace.contracts.errors import BadInputError
-from millrace_data import parquet_sizes
+from millrace_data import parquet
 from millrace_data.parquet import batches
 from millrace_data.streams import Digest
 
@@ -55,7 +55,7 @@ def test_a_long_value_in_many_rows_is_decoded_a_few_rows_at_a_time(
 ) -> None:
     rows = 0
     for batch in found(kind, repeated(value).slice(0, 200), store_schema=store_schema):
-        assert batch.nbytes <= parquet_sizes.MAX_BATCH_BYTES + 2 * len(LONG)
+        assert batch.nbytes <= parquet.MAX_BATCH_BYTES + 2 * len(LONG)
         assert set(batch.column("v").to_pylist()) == {value}
         rows += batch.num_rows
     assert rows == 200
@@ -71,7 +71,7 @@ def test_short_values_are_read_in_large_batches_whatever_the_row_groups(found: F
 def test_more_in_memory_than_a_thousand_times_the_file_is_refused(
     found: Found, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(parquet_sizes, "ALWAYS_TAKEN_BYTES", 100_000_000)
+    monkeypatch.setattr(parquet, "ALWAYS_TAKEN_BYTES", 100_000_000)
     with pytest.raises(BadInputError, match="in memory") as refused:
         found("string", repeated(LONG))
     assert "1,000 bytes for each" in refused.value.rule
@@ -89,7 +89,7 @@ def test_what_cannot_be_read_in_parts_is_bounded(
     found: Found, monkeypatch: pytest.MonkeyPatch, kind: str, values: pa.Array, options: dict[str, object]
 ) -> None:
     assert sum(batch.num_rows for batch in found(kind, values, **options)) == len(values)
-    monkeypatch.setattr(parquet_sizes, "MAX_CHUNK_BYTES", 1_000_000)
+    monkeypatch.setattr(parquet, "MAX_CHUNK_BYTES", 1_000_000)
     with pytest.raises(BadInputError, match="row group 0 takes") as refused:
         found(kind, values, **options)
     assert "2026-01-01.parquet, column '" in refused.value.where

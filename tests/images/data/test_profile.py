@@ -10,9 +10,8 @@ from millrace.contracts.errors import RefusedError
 from millrace.contracts.model import BaseModelRef, FolderManifest
 from millrace.scoring.tokens import TextTokenizer
 from millrace.storage import folders
-from millrace_data import token_lengths
-from millrace_data.profile import Profiler
-from millrace_data.token_lengths import TokenLengths, open_tokenizer
+from millrace_data import measure
+from millrace_data.measure import Profiler, TokenLengths, open_tokenizer
 
 
 @pytest.fixture
@@ -51,7 +50,7 @@ def test_lengths_fall_into_powers_of_two_with_both_frames_counted(base_model: Ba
 def test_a_large_partition_is_sampled_evenly_and_scaled(
     base_model: BaseModelRef, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(token_lengths, "SAMPLE_ROWS", 100)
+    monkeypatch.setattr(measure, "SAMPLE_ROWS", 100)
     words = [1] * 700 + [20] * 301
     lengths = TokenLengths(open_tokenizer(base_model), ["text"], len(words))
     for start in range(0, len(words), 64):
@@ -66,7 +65,7 @@ def test_a_large_partition_is_sampled_evenly_and_scaled(
 def test_the_sampled_rows_are_spread_over_all_batches(
     base_model: BaseModelRef, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(token_lengths, "SAMPLE_ROWS", 3)
+    monkeypatch.setattr(measure, "SAMPLE_ROWS", 3)
     words = [20] * 1001
     words[0], words[500], words[1000] = 1, 60, 300
     lengths = TokenLengths(open_tokenizer(base_model), ["text"], len(words))

@@ -20,8 +20,7 @@ from millrace.step.main import Skip, Stop
 from millrace.storage import files
 from millrace.storage.identity import identity
 from millrace_data import settled as module
-from millrace_data.ingest import ingest
-from millrace_data.partition import stage_partition
+from millrace_data.ingest import ingest, stage_partition
 
 QUIET_SECONDS = 0.4
 OLD_SECONDS = 3600

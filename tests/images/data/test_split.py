@@ -5,7 +5,7 @@ import pytest
 
 from millrace.contracts.data import Split
 from millrace.storage.row_keys import key_hashes
-from millrace_data.split import deal
+from millrace_data.ingest import deal
 
 
 @pytest.mark.parametrize(

@@ -81,9 +81,9 @@ def test_no_arrivals_end_as_skipped_and_bad_ones_with_10(
 _SLOWLY = """
 import sys, time
 from millrace.step.main import main
-from millrace_data import ingest, partition
-rule = partition.first_violation
-partition.first_violation = lambda *given: (time.sleep(0.3), rule(*given))[1]
+from millrace_data import ingest
+rule = ingest.first_violation
+ingest.first_violation = lambda *given: (time.sleep(0.3), rule(*given))[1]
 sys.exit(main({"ingest": ingest.ingest}))
 """
 

@@ -17,8 +17,8 @@ from deltalake import DeltaTable
 from millrace.contracts.data import Column, Dataset, StagedPartition
 from millrace.contracts.errors import BadInputError, TransientError
 from millrace.storage import files, s3
+from millrace_data.ingest import stage_partition
 from millrace_data.measure import parquet_batches
-from millrace_data.partition import stage_partition
 from millrace_data.table import DatasetTable
 
 MakeDataset = Callable[..., Dataset]

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from millrace.contracts.errors import BadInputError
-from millrace_data.transcode import as_utf8
+from millrace_data.streams import as_utf8
 
 TEXT = "größe,€,😀\n"
 

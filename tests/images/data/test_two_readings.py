@@ -11,8 +11,7 @@ from millrace.contracts.data import Column, Dataset, Source, Split, Target
 from millrace.contracts.errors import BadInputError
 from millrace.contracts.source import SPARK, Dialect
 from millrace_data.chunks import Chunk, Rows
-from millrace_data.csv_cutter import CsvCutter
-from millrace_data.csv_grammar import Grammar
+from millrace_data.csv_grammar import CsvCutter, Grammar
 from millrace_data.csv_rows import CsvRows
 from millrace_data.json_rows import JsonRows
 

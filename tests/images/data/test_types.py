@@ -18,9 +18,8 @@ from millrace.contracts.report import ValidateResult
 from millrace.contracts.run_spec import RunSpec, ValidateTask
 from millrace.step.main import Stop
 from millrace.storage.row_keys import key_hashes
-from millrace_data import partition
-from millrace_data.expectations import row_expectations
-from millrace_data.judge import Judge
+from millrace_data import ingest
+from millrace_data.judge import Judge, row_expectations
 from millrace_data.measure import Measurements
 from millrace_data.validate import validate
 
@@ -201,7 +200,7 @@ def test_a_value_that_would_be_another_is_named_by_its_row(
     dataset: Callable[..., Dataset], arrive: Arrive, stage: Stage, found: pa.Array, declared: str, rule: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr("millrace_data.parquet_sizes.MAX_BATCH_ROWS", 1)
+    monkeypatch.setattr("millrace_data.parquet.MAX_BATCH_ROWS", 1)
     it = dataset(Column(name="v", type=declared))
     deliver(it, arrive, table(v=found))
     with pytest.raises(BadInputError, match=r"row 2, field 'v'") as caught:
@@ -381,7 +380,7 @@ def test_an_error_of_our_own_check_is_not_the_files(
 
     it = dataset()
     deliver(it, arrive, table(id=pa.array([1, 2])))
-    monkeypatch.setattr(partition, "first_violation", wrong)
+    monkeypatch.setattr(ingest, "first_violation", wrong)
     with pytest.raises(pa.ArrowInvalid, match="of our own making"):
         stage(it)
 

@@ -14,9 +14,8 @@ from numpy.typing import NDArray
 
 from millrace.contracts.errors import BadInputError
 from millrace.scoring.scorer import Rows, Scorer
-from millrace_serve.pieces import Piece, Pieces
 from millrace_serve.refusal import RequestRefusedError
-from millrace_serve.scoring import SHORT_PIECE_TOKENS, Ask, Scoring
+from millrace_serve.scoring import SHORT_PIECE_TOKENS, Ask, Piece, Pieces, Scoring
 from tests.images.serve.conftest import ModelStore
 
 GREEN = 5

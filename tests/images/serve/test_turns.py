@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from millrace_serve import turns as turns_module
-from millrace_serve.admission import Admission
+from millrace_serve.limits import Admission
 from millrace_serve.refusal import RequestRefusedError
 from millrace_serve.turns import SMALL_IN_A_ROW, Turns
 

@@ -84,7 +84,7 @@ def test_fitting_again_and_again_gives_the_same_on_wide_sparse_rows() -> None:
     truth[:, 0], truth[:, 1] = True, False
     found = []
     for _ in range(3):
-        features = baseline._text_features()
+        features = baseline._features(takes_text=True)
         model = baseline._fit(features.fit_transform(texts), truth)
         found.append(model.predict_proba(features.transform(texts[:50])))
     assert found[0].shape == (50, 16)

@@ -8,8 +8,16 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from millrace_train.batches import Batch, bucket_lengths, load_batch, plan_epoch, plan_scoring
-from millrace_train.store import RowStore, RowWriter, open_store
+from millrace_train.store import (
+    Batch,
+    RowStore,
+    RowWriter,
+    bucket_lengths,
+    load_batch,
+    open_store,
+    plan_epoch,
+    plan_scoring,
+)
 
 BUCKETS = (8, 16, 32)
 

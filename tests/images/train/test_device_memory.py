@@ -17,9 +17,9 @@ from millrace.contracts.report import Report, TrainResult
 from millrace.contracts.run_spec import REPORT_FILE, RunSpec, TrainTask
 from millrace.step.main import Stop
 from millrace.storage import files
-from millrace_train.accumulation import split
-from millrace_train.batches import ModelInput
 from millrace_train.device_memory import device_memory
+from millrace_train.optimizer import split
+from millrace_train.store import ModelInput
 from millrace_train.train import train
 
 Rows: TypeAlias = list[dict[str, Any]]

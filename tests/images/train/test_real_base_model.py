@@ -8,10 +8,10 @@ import pytest
 
 from millrace.contracts.trainers import BertOptions
 from millrace.scoring.tokens import TextTokenizer
-from millrace_train.backend import load_keras
 from millrace_train.onnx_file import largest_difference, write_onnx
 from millrace_train.trainers.bert_text_classifier import build
 from millrace_train.trainers.shape import ModelShape
+from millrace_train.worker_group import load_keras
 
 FOLDER = os.environ.get("MILLRACE_TEST_BASE_MODEL")
 

@@ -7,8 +7,7 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.metrics import f1_score, precision_recall_fscore_support
 
-from millrace_train.scores import Tally, decide
-from millrace_train.thresholds import best_threshold, choose_thresholds
+from millrace_train.scores import Tally, best_threshold, choose_thresholds, decide
 
 Scored: TypeAlias = tuple[NDArray[np.float32], NDArray[np.bool_]]
 

@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 
 from millrace.contracts.traced import TracedModel, TraceRequest
-from millrace.sizing.families import traced_size
-from millrace.sizing.mlp import mlp_size
+from millrace.sizing.families import mlp_size, traced_size
 from millrace.sizing.transformer import Head, TransformerShape
 
 REPOSITORY = Path(__file__).resolve().parents[3]

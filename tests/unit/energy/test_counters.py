@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from millrace.energy.counters import EnergyCounter
+from millrace.energy.sensors import EnergyCounter
 
 
 class Dial:

@@ -13,7 +13,8 @@ from millrace.contracts.measurement import Hardware, MeterReading
 from millrace.energy import processes
 from millrace.energy.meter import Meter
 from millrace.energy.processes import ProcessTree
-from millrace.energy.sensors import NullSensors, ReplaySensors
+from millrace.energy.sensors import Sensors
+from tests.unit.energy.replay import ReplaySensors
 
 BURN = "import time\nwhile time.process_time() < {seconds}: pass\n"
 
@@ -29,7 +30,7 @@ def burn_here(seconds: float) -> None:
 
 
 def test_own_cpu_time_and_a_stated_estimate(hardware: Hardware) -> None:
-    with Meter(hardware, sensors=NullSensors()) as meter:
+    with Meter(hardware, sensors=Sensors()) as meter:
         burn_here(0.6)
     reading = meter.reading()
     assert 0.5 <= reading.cpu_seconds < 1.1
@@ -39,7 +40,7 @@ def test_own_cpu_time_and_a_stated_estimate(hardware: Hardware) -> None:
 
 
 def test_a_child_that_came_and_went_between_samples_counts_once(hardware: Hardware) -> None:
-    meter = Meter(hardware, sensors=NullSensors())
+    meter = Meter(hardware, sensors=Sensors())
     with meter:
         meter.reading()
         subprocess.run(python(BURN.format(seconds=1.2)), check=True)
@@ -49,7 +50,7 @@ def test_a_child_that_came_and_went_between_samples_counts_once(hardware: Hardwa
 def test_a_child_seen_alive_and_waited_for_later_counts_once(hardware: Hardware) -> None:
     code = f"{BURN.format(seconds=1.2)}\nprint(flush=True)\ninput()"
     with (
-        Meter(hardware, sensors=NullSensors()) as meter,
+        Meter(hardware, sensors=Sensors()) as meter,
         subprocess.Popen(python(code), stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child,
     ):
         assert child.stdout
@@ -66,7 +67,7 @@ def test_grandchildren_count(hardware: Hardware) -> None:
     import subprocess, sys
     subprocess.run([sys.executable, "-S", "-c", {BURN.format(seconds=1.0)!r}], check=True)
     """
-    with Meter(hardware, sensors=NullSensors()) as meter:
+    with Meter(hardware, sensors=Sensors()) as meter:
         subprocess.run(python(code), check=True)
     assert 0.9 <= meter.reading().cpu_seconds < 1.7
 
@@ -84,7 +85,7 @@ def test_a_grandchild_whose_parent_left_stays_counted(hardware: Hardware, tmp_pa
     open({str(leave)!r}).read()
     """
     os.mkfifo(tmp_path / "seen")
-    with Meter(hardware, sensors=NullSensors()) as meter:
+    with Meter(hardware, sensors=Sensors()) as meter:
         child = subprocess.Popen(python(code))
         while not done.exists():
             time.sleep(0.02)
@@ -116,7 +117,7 @@ def test_a_child_that_the_kernels_list_left_out_counts_once(monkeypatch: pytest.
 
 def test_peak_memory_sees_a_child(hardware: Hardware) -> None:
     code = "block = bytearray(200 << 20)\nprint(flush=True)\ninput()"
-    with Meter(hardware, sensors=NullSensors()) as meter:
+    with Meter(hardware, sensors=Sensors()) as meter:
         before = meter.reading().peak_memory_bytes
         with subprocess.Popen(python(code), stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
             assert child.stdout
@@ -134,10 +135,10 @@ def test_peak_memory_of_its_own_needs_no_luck_in_sampling() -> None:
     code = """
     from millrace.contracts.measurement import Hardware
     from millrace.energy.meter import Meter
-    from millrace.energy.sensors import NullSensors
+    from millrace.energy.sensors import Sensors
     hardware = Hardware(name="x", cores=1, gflops_per_core=1, idle_watts_per_core=1, active_watts_per_core=1,
                         memory_bytes=1)
-    with Meter(hardware, sensors=NullSensors()) as meter:
+    with Meter(hardware, sensors=Sensors()) as meter:
         before = meter.reading().peak_memory_bytes
         bytearray(150 << 20)
     print(meter.reading().peak_memory_bytes - before)
@@ -151,7 +152,7 @@ def test_bytes_read_and_written_include_children(hardware: Hardware, tmp_path: P
     block = tmp_path / "block"
     block.write_bytes(b"x" * 3_000_000)
     code = f"import pathlib; p = pathlib.Path({str(block)!r}); p.with_suffix('.copy').write_bytes(p.read_bytes())"
-    with Meter(hardware, sensors=NullSensors()) as meter:
+    with Meter(hardware, sensors=Sensors()) as meter:
         block.read_bytes()
         subprocess.run(python(code), check=True)
     reading = meter.reading()
@@ -162,7 +163,7 @@ def test_bytes_read_and_written_include_children(hardware: Hardware, tmp_path: P
 
 
 def test_the_reading_is_frozen_at_the_end(hardware: Hardware) -> None:
-    with Meter(hardware, sensors=NullSensors()) as meter:
+    with Meter(hardware, sensors=Sensors()) as meter:
         pass
     first = meter.reading()
     burn_here(0.2)
@@ -194,14 +195,14 @@ def test_a_store_that_fails_never_fails_the_step(hardware: Hardware, caplog: pyt
     def refuse(_reading: MeterReading) -> None:
         raise RuntimeError("no bucket")
 
-    with Meter(hardware, on_reading=refuse, sensors=NullSensors()) as meter:
+    with Meter(hardware, on_reading=refuse, sensors=Sensors()) as meter:
         pass
     assert meter.reading().wall_seconds >= 0
     assert "no bucket" in caplog.text
 
 
 def test_sensors_that_raise_never_fail_the_step(hardware: Hardware, caplog: pytest.LogCaptureFixture) -> None:
-    class Broken(NullSensors):
+    class Broken(Sensors):
         def sample(self) -> None:
             raise OSError("driver is gone")
 

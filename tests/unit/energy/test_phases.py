@@ -8,17 +8,16 @@ from types import SimpleNamespace
 import pytest
 
 from millrace.contracts.measurement import Hardware, MeterReading, PhaseReading, together
-from millrace.energy.counters import EnergyCounter
-from millrace.energy.meter import Meter, begin_phase
-from millrace.energy.phases import Mark, Phases
-from millrace.energy.sensors import NullSensors, ReplaySensors, ZeusSensors
+from millrace.energy.meter import Mark, Meter, Phases, begin_phase
+from millrace.energy.sensors import EnergyCounter, Sensors
+from tests.unit.energy.replay import ReplaySensors
 
 H100_TRACE = Path(__file__).with_name("mlperf_bert_8xh100_run0.csv")
 
 
 def test_phases_follow_each_other_and_none_counts_twice(hardware: Hardware) -> None:
     begin_phase("load")  # no meter: nothing happens
-    with Meter(hardware, sensors=NullSensors()) as meter:
+    with Meter(hardware, sensors=Sensors()) as meter:
         begin_phase("load")
         time.sleep(0.1)
         begin_phase("train")
@@ -68,7 +67,7 @@ def test_a_phase_that_no_sensor_saw_is_uncovered(dark_from: float) -> None:
             raise OSError("driver is gone")
         return joules.value
 
-    sensors = ZeusSensors([EnergyCounter("gpu0", read, clock=lambda: clock.seconds)], [])
+    sensors = Sensors([EnergyCounter("gpu0", read, clock=lambda: clock.seconds)], [])
     sensors.start()
     phases = Phases()
     for at, phase in ((0.0, "load"), (20.0, "train"), (40.0, "evaluate")):

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from millrace.contracts.errors import BadInputError
-from millrace.energy.trace import read_trace
+from tests.unit.energy.replay import read_trace
 
 MLPERF = Path(__file__).parent / "mlperf_bert_8xh100_run0.csv"
 

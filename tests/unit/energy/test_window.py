@@ -2,7 +2,7 @@
 
 import pytest
 
-from millrace.energy.window import of_counter, of_gauge
+from millrace.energy.prometheus import of_counter, of_gauge
 
 FLAT = [(float(at), 100.0) for at in range(0, 101, 10)]
 COUNTED = [(float(at), 1_000.0 + 100.0 * at) for at in range(0, 101, 10)]

@@ -13,8 +13,8 @@ from millrace.contracts.plan import Plan
 from millrace.contracts.traced import TracedModel
 from millrace.contracts.workload import GatePolicy, Training, Workload
 from millrace.sizing.catalogue import Site
-from millrace.sizing.forecast import RateForecasts
 from millrace.sizing.plan import make_plan
+from millrace.sizing.prices import RateForecasts
 
 # config.json of the MiniLM (6 layers, 384 wide) that the demonstration starts from.
 MINILM = {

@@ -4,7 +4,7 @@ import doctest
 
 import pytest
 
-from millrace.sizing import article
+from tests.unit.sizing import article
 
 
 def test_the_example_is_80_capacity_days_and_not_128() -> None:

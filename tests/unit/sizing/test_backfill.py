@@ -11,7 +11,7 @@ from millrace.contracts.measurement import Hardware
 from millrace.contracts.plan import Plan
 from millrace.sizing.backfill import KWH, BackfillPrice, Delivery, in_unit, price_backfill, rates, resized
 from millrace.sizing.catalogue import Site
-from millrace.sizing.plan import data_seconds
+from millrace.sizing.estimate import data_walls
 
 MakePlan = Callable[..., Plan]
 SIZE = 60_000_000
@@ -42,7 +42,7 @@ def test_a_day_without_arrivals_is_a_run_that_takes_nothing(priced: Callable[...
 def test_data_runs_go_side_by_side_and_trainings_one_after_the_other(
     priced: Callable[..., BackfillPrice], plan: MakePlan
 ) -> None:
-    one = data_seconds(SIZE)
+    one = sum(data_walls(SIZE).values())
     assert priced(days(6), [], max_active_runs=1).seconds.p50 == pytest.approx(6 * one)
     assert priced(days(6), [], max_active_runs=3).seconds.p50 == pytest.approx(2 * one)
     plans = [plan(), plan()]

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from millrace.contracts.errors import BadInputError
-from millrace.sizing.capacity import capacities
+from millrace.sizing.frontier import capacities
 
 GPU = "nvidia.com/gpu"
 

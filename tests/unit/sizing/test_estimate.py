@@ -11,8 +11,8 @@ from millrace.sizing.catalogue import Site, hardware
 from millrace.sizing.estimate import estimate, serving
 from millrace.sizing.frontier import Capacity, Choice, choice, decide, frontier
 from millrace.sizing.job import Job
-from millrace.sizing.memory import CONTEXT_BYTES
 from millrace.sizing.query import SizingQuery, document, table
+from millrace.sizing.roofline import CONTEXT_BYTES
 
 LOCAL = Site(name="local")
 PRICED = Site(name="north", pue=1.5, price_per_kwh=0.4, currency="EUR", gco2e_per_kwh=300)

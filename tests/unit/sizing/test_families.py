@@ -5,8 +5,8 @@ import pytest
 from millrace.contracts.data import LengthHistogram
 from millrace.contracts.errors import BadInputError
 from millrace.contracts.traced import TracedLength, TracedModel
-from millrace.sizing import families, models
-from millrace.sizing.mlp import mlp_size
+from millrace.sizing import families, transformer
+from millrace.sizing.families import mlp_size
 from millrace.sizing.transformer import Head, TransformerShape, bucket_shares
 
 # Devlin et al. (2019) round these to 110 and 340 million; the exact counts are those of the published checkpoints.
@@ -17,7 +17,7 @@ LARGE = {"hidden_size": 1024, "num_hidden_layers": 24, "num_attention_heads": 16
 @pytest.mark.parametrize(("changes", "parameters"), [({}, 22_713_216), (BASE, 109_482_240), (LARGE, 335_141_888)])
 def test_parameters_are_exact(minilm: dict[str, object], changes: dict[str, object], parameters: int) -> None:
     shape = TransformerShape.from_config({**minilm, **changes})
-    assert shape.backbone_parameters() == parameters
+    assert shape.size({1: 1.0}, Head("pooler")).parameters == parameters
     assert shape.head_parameters(Head("classifier", labels=33)) == 33 * shape.hidden + 33
 
 
@@ -63,11 +63,11 @@ def test_what_is_recomputed_is_one_more_forward_pass(minilm: dict[str, object]) 
     ],
 )
 def test_the_catalogues_parameters_are_the_published_checkpoints(name: str, parameters: int) -> None:
-    assert models.shape(name).backbone_parameters() == parameters
+    assert transformer.shape(name).size({1: 1.0}, Head("pooler")).parameters == parameters
 
 
 def test_a_language_models_head_is_the_tied_embedding() -> None:
-    gpt, bert = models.shape("gpt2"), models.shape("bert-large")
+    gpt, bert = transformer.shape("gpt2"), transformer.shape("bert-large")
     assert gpt.head_parameters(Head("language_model")) == 0
     flops = gpt.size({128: 1.0}, Head("language_model")).flops_by_layer(128)["head"]
     assert flops[0] == 2 * 128 * 768 * 50_257
@@ -87,7 +87,7 @@ def test_a_traced_model_counts_what_lies_between_two_lengths_as_the_longer() -> 
 
 def test_an_unknown_model_names_the_known_ones() -> None:
     with pytest.raises(BadInputError, match="bert-large"):
-        models.shape("gpt-9")
+        transformer.shape("gpt-9")
 
 
 def test_gpt2s_configuration_is_read() -> None:
@@ -99,7 +99,7 @@ def test_gpt2s_configuration_is_read() -> None:
         "n_head": 12,
         "n_positions": 1024,
     }
-    assert TransformerShape.from_config(config, "gpt2") == models.shape("gpt2")
+    assert TransformerShape.from_config(config, "gpt2") == transformer.shape("gpt2")
     with pytest.raises(BadInputError, match="n_layer"):
         TransformerShape.from_config({**config, "n_layer": 0}, "gpt2")
 

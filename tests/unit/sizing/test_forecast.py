@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from millrace.contracts.errors import BadInputError
-from millrace.sizing.forecast import Forecast, read_forecasts
+from millrace.sizing.prices import Forecast, read_forecasts
 
 FIRST = datetime(2026, 3, 29, tzinfo=UTC)  # a night in which central Europe's clocks change
 AT = [(FIRST + timedelta(hours=hour)).isoformat() for hour in range(4)]

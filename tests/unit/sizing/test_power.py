@@ -6,8 +6,14 @@ from types import ModuleType
 
 import pytest
 
-from millrace.sizing.least_squares import fit, solve
-from millrace.sizing.power import TYPICAL, Limited, Measured, Pace, fit_limits, on_other_device
+from millrace.sizing.learning import fit, solve
+from millrace.sizing.power import TYPICAL, Limited, Pace
+
+
+@pytest.fixture
+def power_limits(accuracy: Callable[[str], ModuleType]) -> ModuleType:
+    return accuracy("power_limits")
+
 
 V100 = Limited(TYPICAL, Pace(row_seconds=0.01, step_rows=4, growth=0, memory_share=0.3), peak_watts=250)
 
@@ -37,10 +43,9 @@ def test_a_lower_limit_is_slower_and_draws_less_and_is_held() -> None:
     assert V100.under(1, 250)[1] < V100.under(64, 250)[1]
 
 
-def test_a_batch_size_that_was_left_out_is_within_ten_per_cent(accuracy: Callable[[str], ModuleType]) -> None:
-    power_limits = accuracy("power_limits")
+def test_a_batch_size_that_was_left_out_is_within_ten_per_cent(power_limits: ModuleType) -> None:
     rows = power_limits.read(power_limits.TRACE)["V100"]
-    models = fit_limits([each for each in rows if each.batch != 24], 250)
+    models = power_limits.fit_limits([each for each in rows if each.batch != 24], 250)
     left_out = [each for each in rows if each.batch == 24]
     assert len(left_out) == 7
     for what in (0, 1):
@@ -58,14 +63,14 @@ def test_the_limit_is_the_thriftiest_within_the_slow_down() -> None:
     assert energies[free] == min(energies.values())
 
 
-def test_what_was_measured_counts_more_than_the_model() -> None:
-    seen = [Measured("w", 32, limit, seconds, limit) for limit, seconds in ((100, 1.0), (250, 1.0))]
+def test_what_was_measured_counts_more_than_the_model(power_limits: ModuleType) -> None:
+    seen = [power_limits.Measured("w", 32, limit, seconds, limit) for limit, seconds in ((100, 1.0), (250, 1.0))]
     assert V100.choose_limit(32, [100, 250], 0.03) == 250
-    assert V100.choose_limit(32, [100, 250], 0.03, seen) == 100
-    assert V100.choose_limit(32, [100, 250], 0.03, seen[1:]) == 250
+    assert power_limits.choose_limit(V100, 32, [100, 250], 0.03, seen) == 100
+    assert power_limits.choose_limit(V100, 32, [100, 250], 0.03, seen[1:]) == 250
 
 
-def test_another_device_has_its_own_peak_and_pace() -> None:
-    other = on_other_device(V100, peak_watts=300, row_seconds_ratio=0.5)
+def test_another_device_has_its_own_peak_and_pace(power_limits: ModuleType) -> None:
+    other = power_limits.on_other_device(V100, peak_watts=300, row_seconds_ratio=0.5)
     assert other.under(64, 300)[0] == pytest.approx(V100.under(64, 250)[0] / 2)
     assert other.under(64, 300)[1] == pytest.approx(V100.under(64, 250)[1] * 300 / 250)

@@ -9,7 +9,7 @@ import pytest
 from millrace.contracts.plan import Plan
 from millrace.contracts.workload import StartPolicy, Workload
 from millrace.sizing.catalogue import Site
-from millrace.sizing.forecast import Forecast, RateForecasts
+from millrace.sizing.prices import Forecast, RateForecasts
 from millrace.sizing.start import Stretch, best_start, power_profile
 
 MIDNIGHT = datetime(2024, 1, 15, tzinfo=UTC)

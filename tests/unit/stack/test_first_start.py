@@ -3,7 +3,6 @@
 import ssl
 import stat
 import subprocess
-import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -109,7 +108,7 @@ def test_a_certificate_is_renewed_for_other_names_and_before_it_ends_and_the_aut
     assert names(folder) == ["machine", "localhost", "127.0.0.1", "airflow_env.example.org", "192.0.2.7"]
     before = (folder / "tls.crt").read_bytes()
     later = datetime.now(UTC) + timedelta(days=350)
-    monkeypatch.setattr(sys.modules["authority"], "datetime", SimpleNamespace(now=lambda zone: later))
+    monkeypatch.setattr(start, "datetime", SimpleNamespace(now=lambda zone: later))
     start.make_secrets()
     assert (folder / "tls.crt").read_bytes() != before
     assert (start.ROOM / "authority" / "ca.crt").read_bytes() == authority

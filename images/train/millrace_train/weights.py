@@ -1,16 +1,23 @@
-"""Conversion of a model's or optimiser's variables to and from named arrays."""
+"""Weights and variables as named arrays, and the sealed folder of them that train writes and export reads."""
 
+import json
+import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import ValidationError
 
+from millrace.contracts.base import Contract
 from millrace.contracts.errors import RefusedError
-from millrace.storage import files
+from millrace.contracts.model import FolderManifest
+from millrace.storage import files, folders
 
 Arrays = dict[str, NDArray[Any]]
+WEIGHTS_FILE = "weights.safetensors"
+TRAINED_FILE = "trained.json"
 
 
 def read_variables(prefix: str, variables: Iterable[Any]) -> Arrays:
@@ -51,6 +58,17 @@ def save_arrays(path: Path, arrays: Arrays) -> None:
         raise files.storage_full(path.as_uri(), OSError(str(error))) from error
 
 
+def put_arrays(uri: str, arrays: Arrays) -> None:
+    """Write a safetensors file to a URI. Raises the errors of `files.storage_full`."""
+    if uri.startswith("file://"):
+        save_arrays(files.local_path(uri), arrays)
+        return
+    with tempfile.TemporaryDirectory() as scratch:
+        path = Path(scratch) / "arrays.safetensors"
+        save_arrays(path, arrays)
+        files.put_file(path, uri)
+
+
 def load_arrays(path: Path) -> Arrays:
     """Read a safetensors file."""
     from safetensors.numpy import load_file
@@ -67,3 +85,38 @@ def _named(prefix: str, variables: Iterable[Any]) -> dict[str, Any]:
             raise ValueError(f"two variables are called {name}")
         named[name] = variable
     return named
+
+
+class Trained(Contract):
+    """Results of training besides the weights; ``mean`` and ``variance`` have one number for a feature, () for text."""
+
+    trainer: str
+    labels: tuple[str, ...]
+    thresholds: tuple[float, ...]
+    mean: tuple[float, ...]
+    variance: tuple[float, ...]
+    max_length: int | None
+    rows: int
+    losses: tuple[float, ...]
+    validation_micro_f1: float
+
+
+def write_trained(uri: str, trained: Trained, weights: Arrays) -> str:
+    """Write and seal the folder; return its manifest's digest. Raises the errors of `files.storage_full`."""
+    put_arrays(files.join(uri, WEIGHTS_FILE), weights)
+    text = json.dumps(trained.model_dump(), indent=1)
+    files.write_bytes(files.join(uri, TRAINED_FILE), text.encode())
+    return folders.seal(uri, FolderManifest(kind="trained", files=folders.digests(uri)))
+
+
+def open_trained(uri: str, manifest_sha256: str, scratch: Path) -> tuple[Trained, Arrays]:
+    """Read a sealed folder. Raises RefusedError if a digest differs or the folder is not one of train."""
+    manifest = folders.open_sealed(uri, manifest_sha256, FolderManifest)
+    folder = folders.fetch(uri, list(manifest.files), scratch / "trained")
+    try:
+        trained = Trained.model_validate_json((folder / TRAINED_FILE).read_bytes())
+    except (ValidationError, FileNotFoundError) as error:
+        raise RefusedError(
+            f"no trained model: {error}", where=uri, rule="train wrote this folder", remedy="train again"
+        ) from error
+    return trained, load_arrays(folder / WEIGHTS_FILE)

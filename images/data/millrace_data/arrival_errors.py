@@ -1,13 +1,49 @@
-"""Errors of one row of a text file, and the maximum length of a row."""
+"""Errors of arrivals: of a whole file and of one row, with names of limited number and length."""
 
+from collections.abc import Iterable
+from itertools import islice
 from typing import NoReturn
 
 from millrace.contracts.data import Dataset
 from millrace.contracts.errors import BadInputError
-from millrace_data.names import listed, shown
 
+_MOST_NAMES = 20
+_LONGEST_NAME = 100
 MAX_ROW_BYTES = 32 << 20
 _ESCAPED_BYTES_PER_CHARACTER = 12  # a pair of \uXXXX escapes
+
+
+def shown(name: str) -> str:
+    """Return the name in quotes, cut to 100 characters."""
+    return repr(name if len(name) <= _LONGEST_NAME else name[:_LONGEST_NAME] + "…")
+
+
+def listed(names: Iterable[str]) -> str:
+    """Return the first twenty names and the number of the others."""
+    rest = iter(names)
+    first = [shown(name) for name in islice(rest, _MOST_NAMES)]
+    more = sum(1 for _ in rest)
+    return f"[{', '.join(first)}{f' and {more:,} more' if more else ''}]"
+
+
+def no_rows(uri: str) -> BadInputError:
+    """Return the error of a file without rows."""
+    return BadInputError(
+        "the file holds no row",
+        where=uri,
+        rule="a file of arrivals holds at least one row; a day without arrivals has no file",
+        remedy="deliver the day's rows, or remove the file if there were none",
+    )
+
+
+def damaged(uri: str, what: str) -> BadInputError:
+    """Return the error of a file whose bytes are not valid in its format."""
+    return BadInputError(
+        f"the {what} file is truncated or damaged",
+        where=uri,
+        rule="the file is whole and its ending says its compression",
+        remedy="deliver it again; write under another name and rename when complete",
+    )
 
 
 def row_limit_bytes(dataset: Dataset) -> int:
