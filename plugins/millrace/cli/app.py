@@ -187,7 +187,7 @@ def price_backfill(
         load_settings().ledger().record_budget(made, _person())
         asked[asked.index(dag_run_conf)] = json.dumps({**json.loads(dag_run_conf), "budget": made.name})
         typer.echo(describe_budget(made, found))
-    typer.echo(f"to start it: python -m millrace airflow backfill create {shlex.join(asked)}")
+    typer.echo(f"to start it: {shlex.quote(sys.executable)} -m millrace airflow backfill create {shlex.join(asked)}")
 
 
 @app.command()
@@ -375,7 +375,9 @@ def storage() -> None:
     ledger = settings.ledger()
     Retention.of(settings, held).measure()
     for workload, stored, soon, later in forecasts(ledger.storage_sizes(settings.store)):
-        expected = "not known yet" if soon is None else f"{soon:,.0f} in 30 days, {later:,.0f} in 90"
+        expected = (
+            "no forecast before a second measurement" if soon is None else f"{soon:,.0f} in 30 days, {later:,.0f} in 90"
+        )
         typer.echo(f"{workload:24} {stored:18,} bytes; {expected}")
 
 
