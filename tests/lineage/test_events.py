@@ -38,10 +38,10 @@ def test_the_events_of_a_run_hold_what_the_ledger_says(
         airflow_env.deliver(DAY)
         run_id = airflow_env.run(partition_from=f"{DAY}", partition_to=f"{DAY}", dry_run=True)
         row = airflow_env.finish(run_id)
-        airflow_env.wait(lambda: "millrace_run" in facets(events, run_id, "close"), "the event of the run's end", 60)
+        airflow_env.wait(lambda: "millrace_run" in facets(events, run_id, "finish"), "the event of the run's end", 60)
     # OpenLineage leaves out what is None
     known = {name: value for name, value in row.items() if value is not None}
-    assert facets(events, run_id, "close")["millrace_run"]["run_summary"] == known
+    assert facets(events, run_id, "finish")["millrace_run"]["run_summary"] == known
     assert (row["state"], row["measured_joules"] > 0) == ("dry_run", True)
     of_tasks = [
         facets(events, run_id, task)["millrace_task"] for task in ("plan_ingest", "ingest", "validate", "size", "train")

@@ -177,5 +177,5 @@ def _check_features(scorer: Scorer, dataset: Dataset, model: ModelVersion) -> No
             f"the version reads columns that the data no longer has: {missing}",
             where=model.uri,
             rule="live version and candidate are judged on the same rows",
-            remedy="close the live version first, or keep the columns for one more run",
+            remedy="keep the columns, or raise Dataset.generation: then the live version is not compared",
         )

@@ -2,6 +2,7 @@
 
 import json
 import shlex
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Literal
@@ -51,7 +52,7 @@ def price_backfill(
         load_settings().ledger().record_budget(made, person())
         asked[asked.index(dag_run_conf)] = json.dumps({**json.loads(dag_run_conf), "budget": made.name})
         typer.echo(describe_budget(made, found))
-    typer.echo(f"to start it: python -m millrace airflow backfill create {shlex.join(asked)}")
+    typer.echo(f"to start it: {shlex.quote(sys.executable)} -m millrace airflow backfill create {shlex.join(asked)}")
 
 
 def plan(

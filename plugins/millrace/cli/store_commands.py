@@ -59,7 +59,9 @@ def storage() -> None:
     ledger = settings.ledger()
     Retention.of(settings, held).measure()
     for workload, stored, soon, later in forecasts(ledger.storage_sizes(settings.store)):
-        expected = "not known yet" if soon is None else f"{soon:,.0f} in 30 days, {later:,.0f} in 90"
+        expected = "no forecast before a second measurement"
+        if soon is not None:
+            expected = f"{soon:,.0f} in 30 days, {later:,.0f} in 90"
         typer.echo(f"{workload:24} {stored:18,} bytes; {expected}")
 
 
