@@ -58,6 +58,14 @@ FROM tries
 WHERE dag_id = :dag_id AND run_id = :run_id AND task_id = :task_id AND outcome IN ('ok', 'skipped')
 ORDER BY repeat DESC, committed_at DESC, try_number DESC;
 
+-- name: select_failed_report
+-- The newest failed attempt, whose error explains the end of the run.
+SELECT report
+FROM tries
+WHERE dag_id = :dag_id AND run_id = :run_id AND repeat = :repeat AND outcome = 'failed' AND report IS NOT NULL
+ORDER BY committed_at DESC, try_number DESC
+LIMIT 1;
+
 -- name: select_try_reasons
 SELECT task_id, map_index, outcome, reason, reason_code
 FROM tries

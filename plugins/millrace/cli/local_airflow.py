@@ -151,7 +151,7 @@ class LocalAirflow:
     def processes(self) -> dict[int, str]:
         """Return a description, by process id, of each process that ``down`` would stop."""
         running = self._running()
-        found = {} if running is None else {running.pid: f"Airflow at {self.url}"}
+        found = {} if running is None else {running.pid: "Airflow"}
         return found | {process.pid: _described(process) for process in self._steps()}
 
     def password(self) -> str:

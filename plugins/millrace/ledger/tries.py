@@ -5,7 +5,7 @@ from typing import Any
 from millrace.contracts.errors import TransientError
 from millrace.contracts.measurement import MeterReading
 from millrace.contracts.reasons import Reason, ReasonCode
-from millrace.contracts.report import EvaluateResult, ExportResult, IngestResult, Report, ValidateResult
+from millrace.contracts.report import ErrorDetail, EvaluateResult, ExportResult, IngestResult, Report, ValidateResult
 from millrace.contracts.run_spec import TryKey
 from millrace.ledger import datasets, models, stores
 from millrace.ledger.database import Row, Tables, Transaction, Value, now, written
@@ -97,6 +97,11 @@ class Tries(Tables):
         """Return all reports of a task with outcome ok or skipped, of every map index and repeat, newest first."""
         rows = self._all("select_committed_reports", dag_id=dag_id, run_id=run_id, task_id=task_id)
         return [Report.model_validate_json(row["report"]) for row in rows]
+
+    def error(self, dag_id: str, run_id: str, repeat: int) -> ErrorDetail | None:
+        """Return the error of the newest failed attempt of a run; None if none failed with an error of its own."""
+        row = self._one("select_failed_report", dag_id=dag_id, run_id=run_id, repeat=repeat)
+        return None if row is None else Report.model_validate_json(row["report"]).error
 
     def try_reasons(self, dag_id: str, run_id: str, repeat: int) -> dict[str, Reason]:
         """Return the reason of each task's newest attempt; of a mapped task that of a failed index, if there is one."""

@@ -74,6 +74,7 @@ def page(
         repeats=repeats,
         newest=newest,
         plan=plan,
+        error=load_settings().ledger().error(dag_id, run_id, row["repeat"]) if row["state"] == "failed" else None,
         validated=any(each["step"] == "validate" for each in tries),
         steps=_steps(tries, tasks if newest else [], plan),
         timeline=charts.timeline(bars, steps, f"Steps of {run_id} over time, with power") if bars else None,

@@ -12,7 +12,11 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
 
+from millrace.contracts.errors import BadInputError
+from millrace.contracts.measurement import MeterReading
 from millrace.contracts.reasons import ReasonCode
+from millrace.contracts.report import ErrorDetail, Report
+from millrace.contracts.run_spec import TryKey
 from millrace.ledger.ledger import Ledger
 from millrace.ledger.records import Budget, BudgetClaim, Spending
 from millrace.ledger.views import SORTS, RunFilter
@@ -177,3 +181,22 @@ def test_why_a_run_ended_is_shown_with_its_code(client: TestClient, run: Callabl
     assert "too dear" in text
     assert ">over budget<" in text
     assert "over_budget" in shown(client, "csv")
+
+
+def test_a_failed_run_shows_the_rule_and_what_to_do(
+    client: TestClient, run: Callable[..., None], ledger: Ledger
+) -> None:
+    run("r", state="running")
+    error = BadInputError("not a number", where="a.csv, line 5", rule="<integers>", remedy="correct line 5")
+    key = TryKey(dag_id="news", run_id="r", repeat=0, task_id="validate", try_number=1)
+    meter = MeterReading.model_validate(
+        {"started_at": "2026-03-01T00:01:00+00:00", "wall_seconds": 1, "cpu_seconds": 1}
+    )
+    ledger.commit_report(
+        key, Report(outcome="failed", reason=error.summary, error=ErrorDetail.of(error), meter=meter), "q"
+    )
+    assert "What to do" not in shown(client, "run?dag_id=news&run_id=r"), "the run may end well"
+    ledger.close_run("news", "r", 0, state="failed", reason=error.summary)
+    text = shown(client, "run?dag_id=news&run_id=r")
+    assert "Rule: &lt;integers&gt;" in text
+    assert "What to do: correct line 5" in text
