@@ -58,6 +58,14 @@ FROM tries
 WHERE dag_id = :dag_id AND run_id = :run_id AND task_id = :task_id AND outcome IN ('ok', 'skipped')
 ORDER BY repeat DESC, committed_at DESC, try_number DESC;
 
+-- name: select_validation
+SELECT report
+FROM tries
+WHERE
+    dag_id = :dag_id AND run_id = :run_id AND repeat = :repeat AND step = 'validate' AND report IS NOT NULL
+ORDER BY committed_at DESC, try_number DESC
+LIMIT 1;
+
 -- name: select_failed_report
 -- The newest failed attempt, whose error explains the end of the run.
 SELECT report

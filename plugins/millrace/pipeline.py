@@ -12,7 +12,7 @@ from millrace.contracts.parameters import Parameters
 from millrace.contracts.workload import Workload
 from millrace.contracts.workload_rules import require_sound
 from millrace.orchestration.approval import APPROVAL_TIMEOUT
-from millrace.orchestration.links import DataDocsLink, ModelsLink
+from millrace.orchestration.links import ModelsLink, ValidationLink
 from millrace.orchestration.operators.approve import ApproveOperator
 from millrace.orchestration.operators.finish import FinishOperator
 from millrace.orchestration.operators.gate import GateOperator
@@ -194,7 +194,7 @@ def build_dag(
             doc="The run's terminal state and reason.",
             **of,
         )
-        validate.operator_extra_links = [*validate.operator_extra_links, DataDocsLink()]
+        validate.operator_extra_links = [*validate.operator_extra_links, ValidationLink()]
         shown: tuple[Any, ...] = (gate, roll_out, watch)
         for task in shown:
             task.operator_extra_links = [*task.operator_extra_links, ModelsLink()]

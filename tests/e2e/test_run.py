@@ -92,7 +92,7 @@ def test_tasks_open_their_pages_and_leave_a_trail_of_assets(airflow_env: Airflow
     run_id = runs[0]["dag_run_id"]
     for task, names in (
         ("train", {"Energy and cost"}),
-        ("validate", {"Energy and cost", "Data Docs"}),
+        ("validate", {"Energy and cost", "Validation"}),
         ("watch", {"Energy and cost", "Models"}),
     ):
         path = f"/api/v2/dags/machine_faults/dagRuns/{run_id}/taskInstances/{task}/links"

@@ -103,6 +103,11 @@ class Tries(Tables):
         row = self._one("select_failed_report", dag_id=dag_id, run_id=run_id, repeat=repeat)
         return None if row is None else Report.model_validate_json(row["report"]).error
 
+    def validation(self, dag_id: str, run_id: str, repeat: int) -> Report | None:
+        """Return the report of a run's newest attempt of validation; None if there was none."""
+        row = self._one("select_validation", dag_id=dag_id, run_id=run_id, repeat=repeat)
+        return None if row is None else Report.model_validate_json(row["report"])
+
     def try_reasons(self, dag_id: str, run_id: str, repeat: int) -> dict[str, Reason]:
         """Return the reason of each task's newest attempt; of a mapped task that of a failed index, if there is one."""
         rows = self._all("select_try_reasons", dag_id=dag_id, run_id=run_id, repeat=repeat)

@@ -31,14 +31,14 @@ class ModelsLink(BaseOperatorLink):
 
 
 @attrs.define
-class DataDocsLink(BaseOperatorLink):
-    """Link to Great Expectations' Data Docs for this run's data, published or not."""
+class ValidationLink(BaseOperatorLink):
+    """Link to what validation found in this run's data, published or not."""
 
-    name = "Data Docs"
+    name = "Validation"
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
-        """Return the page's URL without a host; for a run without Data Docs the page explains why."""
-        return _page("docs", dag_id=ti_key.dag_id, run_id=ti_key.run_id)
+        """Return the page's URL without a host."""
+        return _page("validation", dag_id=ti_key.dag_id, run_id=ti_key.run_id)
 
 
 def _page(name: str, **query: object) -> str:

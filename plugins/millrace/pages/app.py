@@ -9,7 +9,7 @@ from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Resp
 from starlette.exceptions import HTTPException
 
 from millrace.contracts.errors import BadInputError, RefusedError, StepError
-from millrace.pages import audit, backfills, docs, models, plan, run, runs, site
+from millrace.pages import audit, backfills, docs, models, plan, run, runs, site, validation
 from millrace.pages.fields import no_nul
 from millrace.pages.rendering import HEADERS, STATIC, show
 
@@ -19,7 +19,7 @@ def create_app() -> FastAPI:
     app = FastAPI(dependencies=[Depends(no_nul), Depends(get_user)], docs_url=None, redoc_url=None, openapi_url=None)
     app.add_api_route("/", _first, include_in_schema=False)
     app.add_api_route("/static/{name}", _static)
-    for page in (runs, run, docs, models, plan, backfills, site, audit):
+    for page in (runs, run, validation, docs, models, plan, backfills, site, audit):
         app.include_router(page.router)
     app.add_exception_handler(StepError, _step_error)
     app.add_exception_handler(HTTPException, _http_error)

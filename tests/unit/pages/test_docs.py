@@ -43,7 +43,7 @@ def test_a_failed_validation_shows_what_it_saw(
     answer = client.get(DOCS)
     assert (answer.status_code, answer.text) == (200, "<p>amount below 0</p>")
     assert "sandbox" in answer.headers["content-security-policy"]
-    assert "docs?dag_id=news&amp;run_id=r" in client.get("/sub/millrace/run?dag_id=news&run_id=r").text
+    assert "docs?dag_id=news&amp;run_id=r" in client.get(DOCS.replace("docs", "validation")).text
 
 
 def test_the_newest_attempt_counts_and_a_repeat_has_its_own(

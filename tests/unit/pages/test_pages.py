@@ -183,6 +183,29 @@ def test_why_a_run_ended_is_shown_with_its_code(client: TestClient, run: Callabl
     assert "over_budget" in shown(client, "csv")
 
 
+def test_validation_shows_every_expectation_the_violated_ones_first(
+    client: TestClient, run: Callable[..., None], ledger: Ledger
+) -> None:
+    run("r")
+    address = "/sub/millrace/validation?dag_id=news&run_id=r"
+    assert client.get(address).status_code == 404
+    outcomes = [
+        {"partition": "2026-03-01", "expectation": "e", "column": column, "success": column != "b", "detail": HOSTILE}
+        for column in ("a", "b", None)
+    ]
+    result = {"kind": "validate", "dataset_uri": "file:///t", "version": 1, "published": [], "outcomes": outcomes}
+    used = {"started_at": "2026-03-01T00:01:00+00:00", "wall_seconds": 1, "cpu_seconds": 1}
+    report = {"outcome": "failed", "reason": "broken", "meter": used, "result": {**result, "profiles": {}}}
+    key = TryKey(dag_id="news", run_id="r", repeat=0, task_id="validate", try_number=1)
+    ledger.commit_report(key, Report.model_validate(report), "q")
+    text = client.get(address).text
+    assert re.findall(r'<td class="wide">(.*?)</td>', text) == ["b", "a", "the table"]
+    assert re.findall(r'<div class="value">(\d+)</div>', text) == ["3", "1"]
+    assert HOSTILE not in text
+    assert "validation?dag_id=news&amp;run_id=r" in shown(client, "run?dag_id=news&run_id=r")
+    assert client.get(address + "&repeat=7").status_code == 404
+
+
 def test_a_failed_run_shows_the_rule_and_what_to_do(
     client: TestClient, run: Callable[..., None], ledger: Ledger
 ) -> None:

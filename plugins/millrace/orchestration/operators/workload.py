@@ -208,7 +208,7 @@ def _unforeseen(task_id: str, error: Exception) -> StepError:
     return TransientError(
         f"an error that was not foreseen: {type(error).__name__}",
         where=task_id,
-        rule="what can go wrong has words",
+        rule="an error that Millrace knows has a text of its own",
         remedy="read the task's log; it is tried again",
         code=ReasonCode.UNFORESEEN,
     )
