@@ -155,7 +155,7 @@ def site(tmp_path_factory: pytest.TempPathFactory, create_bucket: Callable[[str]
             "MILLRACE_KUBERNETES_SERVING_CPU": "150m",
             "MILLRACE_KUBERNETES_START_TIMEOUT_SECONDS": str(START_BUDGET_SECONDS),
             # too little for validation: it is killed, and tried with more
-            "MILLRACE_KUBERNETES_STEP_MEMORY_BYTES": str(256 << 20),
+            "MILLRACE_KUBERNETES_STEP_MEMORY_BYTES": str(208 << 20),
             "MILLRACE_STOP_GRACE_SECONDS": "10",
             "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "15",
         }.items():

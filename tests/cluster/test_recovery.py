@@ -148,10 +148,10 @@ def test_a_step_without_enough_memory_is_given_more_and_the_next_run_asks_for_it
     assert row["state"] == "success", row
     tries = tries_of(airflow_env, FAULTS, run_id, "validate")
     assert [row["outcome"] for row in tries][-1] == "ok"
-    assert "killed for want of memory (limit 256Mi)" in tries[0]["reason"]
+    assert "killed for want of memory (limit 208Mi)" in tries[0]["reason"]
     assert {row["try_number"] for row in tries} == {1}
     learned = airflow_env.ledger.oom_correction(FAULTS, "validate")
-    assert learned >= (256 << 20) * 1.5
+    assert learned >= (208 << 20) * 1.5
     again = date(2026, 4, 5)
     deliver(airflow_env, machine_rows, FAULTS, again, 240)
     run_id = airflow_env.trigger(FAULTS, partition_from=f"{again}", partition_to=f"{again}", train="never")

@@ -273,7 +273,7 @@ def test_a_person_goes_back_and_no_request_fails(
     settings: Any = SimpleNamespace(
         store=site.store,
         ledger=lambda: ledger,
-        signing_key=Settings().signing_key,
+        serving_key=Settings().serving_key,
         cluster_of=lambda _: cluster.cluster,
     )
     with Load(cluster, 2, 0.02, ROWS[:1]) as load:
