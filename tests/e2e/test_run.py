@@ -3,6 +3,7 @@
 import json
 import math
 from datetime import date
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -85,6 +86,11 @@ def test_airflow_and_the_model_server_listen_on_loopback_alone(airflow_env: Airf
     }
 
 
+def written_links(client: httpx.Client, path: str) -> dict[str, str] | None:
+    links: dict[str, str] = client.get(path).raise_for_status().json()["extra_links"]
+    return links if all(links.values()) else None
+
+
 def test_tasks_open_their_pages_and_leave_a_trail_of_assets(airflow_env: AirflowEnv) -> None:
     """Of the run above."""
     client = httpx.Client(base_url=airflow_env.airflow.url, headers=airflow_env.api.headers, timeout=60)
@@ -96,7 +102,8 @@ def test_tasks_open_their_pages_and_leave_a_trail_of_assets(airflow_env: Airflow
         ("watch", {"Energy and cost", "Models"}),
     ):
         path = f"/api/v2/dags/machine_faults/dagRuns/{run_id}/taskInstances/{task}/links"
-        links = client.get(path).raise_for_status().json()["extra_links"]
+        # Airflow writes a task's links after its state
+        links = airflow_env.wait(partial(written_links, client, path), f"the links of {task}", 60)
         assert set(links) == names
         for address in links.values():
             assert client.get(address).status_code == 200, address
