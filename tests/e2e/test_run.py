@@ -94,8 +94,7 @@ def written_links(client: httpx.Client, path: str) -> dict[str, str] | None:
 def test_tasks_open_their_pages_and_leave_a_trail_of_assets(airflow_env: AirflowEnv) -> None:
     """Of the run above."""
     client = httpx.Client(base_url=airflow_env.airflow.url, headers=airflow_env.api.headers, timeout=60)
-    runs = client.get("/api/v2/dags/machine_faults/dagRuns", params={"state": "success"}).json()["dag_runs"]
-    run_id = runs[0]["dag_run_id"]
+    run_id = airflow_env.ledger.live_model("machine_faults").run.run_id  # a scheduled run without data ends well, too
     for task, names in (
         ("train", {"Energy and cost"}),
         ("validate", {"Energy and cost", "Validation"}),
