@@ -1,9 +1,9 @@
 """Base class and shared field types of all contracts."""
 
 import re
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, model_validator
 
 _WORD = re.compile(r"[a-z0-9](?:[a-z0-9_.-]*[a-z0-9])?\Z")
 
@@ -12,6 +12,18 @@ class Contract(BaseModel):
     """Base class of contracts: frozen; an unknown field is an error, never ignored."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+def former_fields(**names: str | None) -> Any:  # noqa: ANN401 - pydantic's own type is private
+    """Return a validator that accepts fields that earlier versions wrote: dropped (None), or under their new name."""
+
+    def accept(cls: type, data: Any) -> Any:  # noqa: ANN401 - any JSON value; pydantic looks for cls
+        if not isinstance(data, dict) or not names.keys() & data.keys():
+            return data
+        renamed = ((names.get(name, name), value) for name, value in data.items())
+        return {name: value for name, value in renamed if name is not None}
+
+    return model_validator(mode="before")(accept)
 
 
 def safe_name(name: str) -> str:

@@ -1,10 +1,10 @@
 """Step reports: what a step did and measured."""
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field
 
-from millrace.contracts.base import Contract, Sha256, Uri
+from millrace.contracts.base import Contract, Sha256, Uri, former_fields
 from millrace.contracts.data import Profile, StagedPartition
 from millrace.contracts.errors import StepError, legible
 from millrace.contracts.measurement import MeterReading
@@ -71,13 +71,7 @@ class ValidateResult(Contract):
     outcomes: tuple[ExpectationOutcome, ...]
     profiles: dict[str, Profile] = Field(description="by partition (ISO date); profiles add up")
 
-    @model_validator(mode="before")
-    @classmethod
-    def _older(cls, given: Any) -> Any:  # noqa: ANN401 - any JSON value
-        """Drop ``docs_uri``, which older reports in the ledger have."""
-        return (
-            {name: value for name, value in given.items() if name != "docs_uri"} if isinstance(given, dict) else given
-        )
+    _former = former_fields(docs_uri=None)
 
 
 class TrainResult(Contract):

@@ -1,11 +1,11 @@
 """Step specs: the complete input of a step."""
 
 import hashlib
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from millrace.contracts.base import Contract, Uri
+from millrace.contracts.base import Contract, Uri, former_fields
 from millrace.contracts.data import DatasetVersion, Profile, StagedPartition, Window
 from millrace.contracts.measurement import Hardware
 from millrace.contracts.model import BaseModelRef, ModelVersion
@@ -48,15 +48,7 @@ class ValidateTask(Contract):
     live_profile: Profile | None = Field(description="profile of the live model's training data")
     base_model: BaseModelRef | None = Field(description="its tokenizer counts the profile's tokens")
 
-    @model_validator(mode="before")
-    @classmethod
-    def _former_fields(cls, data: Any) -> Any:  # noqa: ANN401
-        """Drop ``earlier_profile``, which specs of earlier versions have."""
-        return (
-            {name: value for name, value in data.items() if name != "earlier_profile"}
-            if isinstance(data, dict)
-            else data
-        )
+    _former = former_fields(earlier_profile=None)
 
 
 class TrainTask(Contract):
@@ -143,13 +135,7 @@ class RunSpec(Contract):
     task: Task
     worker_group: WorkerGroup | None = None
 
-    @model_validator(mode="before")
-    @classmethod
-    def _former_names(cls, data: Any) -> Any:  # noqa: ANN401
-        """Accept a spec that an earlier version wrote, in which ``worker_group`` was named ``gang``."""
-        if isinstance(data, dict) and "gang" in data:
-            data = {("worker_group" if name == "gang" else name): value for name, value in data.items()}
-        return data
+    _former = former_fields(gang="worker_group")
 
     @property
     def document(self) -> bytes:

@@ -19,6 +19,7 @@ from millrace.ledger.records import (
     Scope,
     Spending,
 )
+from millrace.ledger.runs import unknown_run
 
 # a run that has not renewed its claim of watts for this long no longer blocks later ones
 _SEEN_WITHIN = timedelta(minutes=15)
@@ -123,12 +124,7 @@ def _read(
     times = {"month": month, "at": written(moment), "seen_since": written(moment - _SEEN_WITHIN)}
     (row,) = transaction.all("select_reserved", **asdict(run), **names, **team, **times)
     if row["started_at"] is None and month is None:
-        raise BadInputError(
-            "the ledger does not know this run",
-            where=f"{run.dag_id} / {run.run_id}, repeat {run.repeat}",
-            rule="open_run comes first",
-            remedy="trigger the run again",
-        )
+        raise unknown_run(run)
     return row
 
 

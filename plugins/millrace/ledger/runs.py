@@ -161,13 +161,18 @@ def lock_run(transaction: Transaction, run: RunKey) -> Row:
     """Return the run's row, locked until the transaction ends. Raises BadInputError if open_run was never called."""
     row = transaction.one("lock_run", **asdict(run))
     if row is None:
-        raise BadInputError(
-            "the ledger does not know this run",
-            where=f"{run.dag_id} / {run.run_id}, repeat {run.repeat}",
-            rule="open_run comes first",
-            remedy="trigger the run again",
-        )
+        raise unknown_run(run)
     return row
+
+
+def unknown_run(run: RunKey) -> BadInputError:
+    """Return the error of a run that open_run was never called for."""
+    return BadInputError(
+        "the ledger does not know this run",
+        where=f"{run.dag_id} / {run.run_id}, repeat {run.repeat}",
+        rule="open_run comes first",
+        remedy="trigger the run again",
+    )
 
 
 def refresh_figures(transaction: Transaction, run: RunKey) -> None:

@@ -10,6 +10,7 @@ from millrace.ledger.database import Row
 from millrace.ledger.ledger import Ledger
 from millrace.orchestration.connections import reach_stores
 from millrace.pages.access import DagReader
+from millrace.pages.fields import LARGEST, Repeat, of_repeat
 from millrace.pages.rendering import HEADERS
 from millrace.runs import data_docs
 from millrace.settings import load_settings
@@ -18,7 +19,6 @@ from millrace.storage import files
 router = APIRouter()
 
 _BYTES = 20 * 2**20
-_LARGEST = 2**31 - 1
 _POLICY = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'"
 
 
@@ -26,15 +26,17 @@ _POLICY = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:
 def docs(
     dag_id: Annotated[str, Query()],
     run_id: Annotated[str | None, Query()] = None,
-    repeat: Annotated[int | None, Query(ge=0, le=_LARGEST)] = None,
-    version: Annotated[int | None, Query(ge=0, le=_LARGEST)] = None,
+    repeat: Repeat = None,
+    version: Annotated[int | None, Query(ge=0, le=LARGEST)] = None,
 ) -> HTMLResponse:
     """Show the Data Docs of a run, or of the run that published a dataset version; HTTP 404 with the reason if none."""
     settings = load_settings()
     ledger = settings.ledger()
     if run_id is None:
         run_id, repeat = _publisher(ledger, dag_id, version)
-    row = _row(ledger.views.repeats(dag_id, run_id), repeat)
+    row = of_repeat(ledger.views.repeats(dag_id, run_id), repeat)
+    if row is None:
+        raise HTTPException(404, "The ledger knows no such run of this DAG")
     reach_stores(settings)
     tries = None if repeat is None else _tries(ledger, dag_id, run_id, repeat)
     uri = data_docs.newest(settings.store, dag_id, run_id, tries)
@@ -51,13 +53,6 @@ def _publisher(ledger: Ledger, dag_id: str, version: int | None) -> tuple[str, i
     found = None if version is None else ledger.views.publisher(dag_id, version)
     if found is None:
         raise HTTPException(404, "The ledger knows no such dataset version of this DAG")
-    return found
-
-
-def _row(rows: list[Row], repeat: int | None) -> Row:
-    found = next((row for row in rows if repeat in (None, row["repeat"])), None)
-    if found is None:
-        raise HTTPException(404, "The ledger knows no such run of this DAG")
     return found
 
 

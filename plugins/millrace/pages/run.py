@@ -21,7 +21,7 @@ from millrace.orchestration.connections import reach_stores
 from millrace.pages import charts
 from millrace.pages.access import DagReader
 from millrace.pages.charts import Bar
-from millrace.pages.fields import LARGEST
+from millrace.pages.fields import Repeat, of_repeat
 from millrace.pages.rendering import show
 from millrace.settings import load_settings
 
@@ -48,21 +48,22 @@ def page(
     session: SessionDep,
     dag_id: Annotated[str, Query()],
     run_id: Annotated[str, Query()],
-    repeat: Annotated[int | None, Query(ge=0, le=LARGEST)] = None,
+    repeat: Repeat = None,
 ) -> HTMLResponse:
     """Show a run's newest repeat, or the given one."""
-    views = load_settings().ledger().views
+    ledger = load_settings().ledger()
+    views = ledger.views
     tasks = _tasks(session, dag_id, run_id)
     repeats = views.repeats(dag_id, run_id)
     if not repeats:
         if not tasks:
             raise HTTPException(404, "Neither the ledger nor Airflow knows this run")
         return show(request, "run_new.html", dag_id=dag_id, run_id=run_id, tasks=tasks, refresh=_REFRESH_SECONDS)
-    row = next((each for each in repeats if repeat in (None, each["repeat"])), None)
+    row = of_repeat(repeats, repeat)
     if row is None:
         raise HTTPException(404, "This run has no such repeat")
     newest = row is repeats[0]
-    tries = load_settings().ledger().tries(dag_id, run_id, row["repeat"])
+    tries = ledger.tries(dag_id, run_id, row["repeat"])
     plan = views.plan(dag_id, run_id, row["repeat"])
     verdict = Verdict.model_validate_json(row["verdict"]) if row["verdict"] else None
     bars, steps = _bars(row, tries, tasks if newest else [])
@@ -74,7 +75,7 @@ def page(
         repeats=repeats,
         newest=newest,
         plan=plan,
-        error=load_settings().ledger().error(dag_id, run_id, row["repeat"]) if row["state"] == "failed" else None,
+        error=ledger.error(dag_id, run_id, row["repeat"]) if row["state"] == "failed" else None,
         validated=any(each["step"] == "validate" for each in tries),
         steps=_steps(tries, tasks if newest else [], plan),
         timeline=charts.timeline(bars, steps, f"Steps of {run_id} over time, with power") if bars else None,

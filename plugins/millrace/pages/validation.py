@@ -7,7 +7,7 @@ from fastapi.responses import HTMLResponse
 
 from millrace.contracts.report import ValidateResult
 from millrace.pages.access import DagReader
-from millrace.pages.fields import LARGEST
+from millrace.pages.fields import Repeat, of_repeat
 from millrace.pages.rendering import show
 from millrace.settings import load_settings
 
@@ -21,12 +21,11 @@ def page(
     request: Request,
     dag_id: Annotated[str, Query()],
     run_id: Annotated[str, Query()],
-    repeat: Annotated[int | None, Query(ge=0, le=LARGEST)] = None,
+    repeat: Repeat = None,
 ) -> HTMLResponse:
     """Show the newest validation of a run's newest repeat, or of the given one; HTTP 404 if there was none."""
     ledger = load_settings().ledger()
-    rows = ledger.views.repeats(dag_id, run_id)
-    row = next((each for each in rows if repeat in (None, each["repeat"])), None)
+    row = of_repeat(ledger.views.repeats(dag_id, run_id), repeat)
     report = None if row is None else ledger.validation(dag_id, run_id, row["repeat"])
     if report is None:
         raise HTTPException(404, "The ledger knows no validation of this run")

@@ -89,7 +89,6 @@ class ClusterTraffic(Traffic):
             return Verdict(outcome="pass", reasons=(f"answers when asked alone: {found}",))
         versions = (self._candidate.version, self._stable.version)
         names = (self._deployment, self._shares.stable_deployment, *((self._name,) if percent else ()))
-
         times = max(MIN_REQUESTS, self._policy.requests_per_step)
 
         def measure() -> list[Measured]:

@@ -2,7 +2,7 @@
 
 import logging
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -51,7 +51,7 @@ def ensure_server(run: Run, settings: Settings) -> ServerFiles:
     """
     server_files = settings.server_files(run.workload.name)
     launcher = settings.process_launcher()
-    state_uri = files.join(server_files.uri, _STATE)
+    state_uri = _state_uri(server_files)
     begun = begun_spec(server_files)
     if launcher.service_running(state_uri):
         if begun is not None:
@@ -161,14 +161,19 @@ def server_of(server_files: ServerFiles) -> RunSpec:
     return begun
 
 
+def _state_uri(server_files: ServerFiles) -> str:
+    """Return the folder in which the launcher remembers the server's process."""
+    return files.join(server_files.uri, _STATE)
+
+
 def is_running(server_files: ServerFiles, settings: Settings) -> bool:
     """Return whether the server's process runs, also one that an earlier version of Millrace started."""
-    return settings.process_launcher().service_running(files.join(server_files.uri, _STATE))
+    return settings.process_launcher().service_running(_state_uri(server_files))
 
 
 def withdraw(server_files: ServerFiles, settings: Settings) -> None:
     """End the server of a workload that has no live version; delete its target and status files."""
-    settings.process_launcher().stop_service(files.join(server_files.uri, _STATE))
+    settings.process_launcher().stop_service(_state_uri(server_files))
     for uri in (server_files.target_uri, server_files.status_uri):
         files.delete(uri)
 
@@ -179,7 +184,9 @@ def resume_servers(settings: Settings, run_of: Callable[[str], Run]) -> list[Ser
     If the spec of a live version's server is not signed with this site's key, because an earlier version of Millrace
     started it, a new server takes its place; ``run_of`` returns an imagined run of the workload as its DAG is now.
     """
-    begun = [*start_stopped(settings), *_replace_unsigned(settings, run_of)]
+    known = list(all_server_files(settings))
+    begun = [server_files.workload for server_files, spec in known if spec and restart(server_files, spec, settings)]
+    begun += _replaced([server_files.workload for server_files, spec in known if spec is None], settings, run_of)
     return poll(
         lambda: [each for each in serving(settings) if each.workload in begun],
         until=lambda found: not any(each.state == "starting" for each in found),
@@ -215,22 +222,18 @@ def _asked(server_files: ServerFiles, spec: RunSpec | None, settings: Settings) 
     return Serving(server_files.workload, address, version, "serves")
 
 
-def start_stopped(settings: Settings, workload: str | None = None) -> list[str]:
-    """Start every server (or this workload's) that ran here before and does not now; return their workloads."""
-    launcher = settings.process_launcher()
-    begun = []
-    for server_files, spec in all_server_files(settings):
-        if spec and workload in (None, server_files.workload) and not launcher.service_running(spec.state_uri):
-            # the settings for TLS and token may have changed since the last start
-            task = _with_secrets(spec.task, settings) if isinstance(spec.task, ServeTask) else spec.task
-            _start(spec.model_copy(update={"task": task}), server_files, settings)
-            begun.append(server_files.workload)
-    return begun
+def restart(server_files: ServerFiles, spec: RunSpec, settings: Settings) -> bool:
+    """Start the server with this spec unless it runs; return whether it was started."""
+    if settings.process_launcher().service_running(spec.state_uri):
+        return False
+    # the settings for TLS and token may have changed since the last start
+    task = _with_secrets(spec.task, settings) if isinstance(spec.task, ServeTask) else spec.task
+    _start(spec.model_copy(update={"task": task}), server_files, settings)
+    return True
 
 
-def _replace_unsigned(settings: Settings, run_of: Callable[[str], Run]) -> list[str]:
-    """Start new servers of live versions whose spec is not signed with this site's key; return their workloads."""
-    unsigned = [server_files.workload for server_files, spec in all_server_files(settings) if spec is None]
+def _replaced(unsigned: Iterable[str], settings: Settings, run_of: Callable[[str], Run]) -> list[str]:
+    """Start new servers for those of these workloads that have a live version; return them."""
     found = [workload for workload in unsigned if settings.ledger().live_model(workload) is not None]
     for workload in found:
         try:

@@ -121,5 +121,6 @@ class ProcessServers:
         """Return a target with this version alone, written unless it is the target already; start a stopped server."""
         if (target.stable, target.canary) != (version, None):
             target = server_files.write_target(target.policy, version)
-        model_server.start_stopped(self.settings, server_files.workload)
+        if (spec := model_server.begun_spec(server_files)) is not None:
+            model_server.restart(server_files, spec, self.settings)
         return target
