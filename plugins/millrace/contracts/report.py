@@ -1,6 +1,6 @@
 """Step reports: what a step did and measured."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, Field
 
@@ -71,7 +71,7 @@ class ValidateResult(Contract):
     outcomes: tuple[ExpectationOutcome, ...]
     profiles: dict[str, Profile] = Field(description="by partition (ISO date); profiles add up")
 
-    _former = former_fields(docs_uri=None)
+    _former: ClassVar = former_fields(docs_uri=None)
 
 
 class TrainResult(Contract):

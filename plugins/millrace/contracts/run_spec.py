@@ -1,7 +1,7 @@
 """Step specs: the complete input of a step."""
 
 import hashlib
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -48,7 +48,7 @@ class ValidateTask(Contract):
     live_profile: Profile | None = Field(description="profile of the live model's training data")
     base_model: BaseModelRef | None = Field(description="its tokenizer counts the profile's tokens")
 
-    _former = former_fields(earlier_profile=None)
+    _former: ClassVar = former_fields(earlier_profile=None)
 
 
 class TrainTask(Contract):
@@ -135,7 +135,7 @@ class RunSpec(Contract):
     task: Task
     worker_group: WorkerGroup | None = None
 
-    _former = former_fields(gang="worker_group")
+    _former: ClassVar = former_fields(gang="worker_group")
 
     @property
     def document(self) -> bytes:
